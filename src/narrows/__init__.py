@@ -1,0 +1,38 @@
+"""narrows: compact representations of images, sequences and tables.
+
+The public names are loaded when they are first used, so that `import narrows` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from narrows.datasets import load_dataset
+    from narrows.models import AE, MODELS, PCA, VAE
+    from narrows.runs import load
+
+__version__ = "0.1.0"
+
+__all__ = ["AE", "MODELS", "PCA", "VAE", "load", "load_dataset"]
+
+_HOMES = {
+    "AE": "models",
+    "MODELS": "models",
+    "PCA": "models",
+    "VAE": "models",
+    "load": "runs",
+    "load_dataset": "datasets",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'narrows' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"narrows.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

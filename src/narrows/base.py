@@ -1,0 +1,455 @@
+"""What every estimator is: fields, scikit-learn's verbs, and a module that `build` makes and `optimise` fits."""
+
+from __future__ import annotations
+
+import copy
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from torch import Tensor, nn
+
+from narrows.corruptions import Corruption, corruption
+from narrows.errors import ConfigError, DataError
+from narrows.likelihoods import Likelihood, likelihood
+from narrows.modules import Module
+from narrows.networks import ACTIVATIONS, NETWORKS, Decoder, Layout
+from narrows.params import fields, model, param, validate
+from narrows.storage import write_json, write_tensors
+from narrows.training import Report, Rows, Settings, train
+from narrows.training.schedules import OPTIMIZERS, SCHEDULES
+
+__all__ = ["FORMAT", "Array", "Autoencoder", "NeuralAutoencoder"]
+
+Array = NDArray[Any]
+
+FORMAT = 1
+"""Version of the saved model's layout."""
+
+CHUNK = 2**22
+"""Numbers that pass through a module at once outside training: 16 MB in float32."""
+
+
+class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
+    """An estimator of codes: numbers from which a sample can be rebuilt.
+
+    `X` is a table (N, D), sequences (N, T, D) or images (N, C, H, W). uint8 counts as pixels and is scaled by 1/255;
+    what comes back (`reconstruct`, `inverse_transform`, `sample`) is on that scale.
+
+    Attributes
+    ----------
+    module_
+        The fitted torch module.
+    history_
+        One record per epoch: the terms on training and validation data, and the time.
+    sample_shape_, n_features_in_
+        Shape of one sample, and how many numbers it has.
+    latent_dim_
+        How many numbers its code has.
+    pixels_
+        Whether X was uint8 in fit.
+    """
+
+    module_: Module
+    history_: list[dict[str, Any]]
+    sample_shape_: tuple[int, ...]
+    n_features_in_: int
+    latent_dim_: int
+    pixels_: bool
+
+    takes_float64: ClassVar[bool] = False
+    """Whether the model computes in double precision."""
+
+    def code_size(self, shape: tuple[int, ...]) -> int:
+        """Return how many numbers the code has for data of a shape (N, *shape)."""
+        return int(self.latent_dim)  # type: ignore[attr-defined]
+
+    @abstractmethod
+    def build(self, shape: tuple[int, ...]) -> Module:
+        """Return the module for samples of a shape, not yet fitted."""
+
+    @abstractmethod
+    def optimise(self, X: Array, validation: Array | None) -> Generator[Report, None, None]:
+        """Fit `module_` to X, and report."""
+
+    def fit(self, X: ArrayLike, y: Any = None, *, validation: ArrayLike | float | None = None) -> Self:
+        """Fit to X.
+
+        Parameters
+        ----------
+        X
+            (N, *shape).
+        y
+            Ignored; it is there for scikit-learn's pipelines.
+        validation
+            Samples that choose the best weights and end training early, or the share of X to hold out for that.
+
+        Raises
+        ------
+        ConfigError
+            A field is out of bounds.
+        DataError
+            X is empty, not numeric, not finite, or does not fit the model.
+        DivergedError
+            Training left the finite numbers; the estimator holds the last good weights.
+        """
+        for _ in self.fit_iter(X, y, validation=validation):
+            pass
+        return self
+
+    def fit_iter(
+        self, X: ArrayLike, y: Any = None, *, validation: ArrayLike | float | None = None
+    ) -> Generator[Report, None, None]:
+        """Fit to X step by step: a generator of reports. Leave it, and training stops; what was learned is kept."""
+        validate(self)
+        data = self._checked(X, reset=True)
+        self.latent_dim_ = self.code_size(data.shape)
+        self.pixels_ = data.dtype == np.uint8
+        held_out = None
+        if isinstance(validation, float):
+            data, held_out = self._split(data, validation)
+        elif validation is not None:
+            held_out = self._checked(validation, reset=False)
+        return self._fit(data, held_out)
+
+    def _fit(self, X: Array, validation: Array | None) -> Generator[Report, None, None]:
+        self.history_ = []
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self._seed)
+            self.module_ = self.build(self.sample_shape_)
+        for report in self.optimise(X, validation):
+            if report.end_of_epoch:
+                self.history_.append(report.record())
+            yield report
+
+    @property
+    def _seed(self) -> int:
+        return 0
+
+    def _split(self, X: Array, share: float) -> tuple[Array, Array]:
+        n = round(share * len(X))
+        if not 0 < n < len(X):
+            raise DataError(
+                f"{type(self).__name__}: validation must be a share that leaves samples on both sides; got {share!r} of "
+                f"{len(X)} samples. Give a larger share or more samples."
+            )
+        order = np.random.default_rng(self._seed).permutation(len(X))
+        return X[np.sort(order[n:])], X[np.sort(order[:n])]
+
+    def _checked(self, X: Any, *, reset: bool) -> Array:
+        """Return X as an array of a dtype the model computes in, or uint8; refuse what it cannot be."""
+        name = type(self).__name__
+        try:
+            if np.ndim(X) in (3, 4):
+                X = check_array(X, dtype="numeric", allow_nd=True, ensure_2d=False, input_name="X", estimator=self)
+                if reset:
+                    self.sample_shape_ = tuple(X.shape[1:])
+                    self.n_features_in_ = math.prod(self.sample_shape_)
+            else:
+                X = validate_data(self, X, reset=reset, dtype="numeric")
+                if reset:
+                    self.sample_shape_ = tuple(X.shape[1:])
+        except ValueError as error:
+            raise DataError(f"{name}: {error}") from error
+        if tuple(X.shape[1:]) != self.sample_shape_:
+            raise DataError(
+                f"{name}: X must have samples of shape {self.sample_shape_}, as in fit; got {tuple(X.shape[1:])}. Reshape it."
+            )
+        if math.prod(X.shape) == 0:
+            raise DataError(f"{name}: X must hold at least one number per sample; got shape {tuple(X.shape)}.")
+        wide = np.float64 if self.takes_float64 else np.float32
+        if X.dtype == np.uint8 or X.dtype == wide or (X.dtype == np.float32):
+            return X
+        with np.errstate(over="ignore"):  # told below, with what to do
+            narrow = X.astype(wide)
+        if X.dtype.kind == "f" and not np.isfinite(narrow).all():
+            raise DataError(
+                f"{name}: X must lie within float32, +-3.4e38; got values from {X.min():.3g} to {X.max():.3g}. Scale X."
+            )
+        return narrow
+
+    def transform(self, X: ArrayLike, k: int | None = None) -> Array:
+        """Return the codes, without noise: (N, *shape) -> (N, latent_dim), or their first `k` numbers."""
+        check_is_fitted(self)
+        Z = self._mapped(self.module_.encode, self._checked(X, reset=False))
+        if k is not None and not 1 <= k <= Z.shape[1]:
+            raise ConfigError(f"{type(self).__name__}: k must be between 1 and latent_dim = {Z.shape[1]}; got {k!r}.")
+        return Z[:, :k]
+
+    def inverse_transform(self, Z: ArrayLike) -> Array:
+        """Return what codes stand for, the mean over x: (N, latent_dim) -> (N, *shape)."""
+        check_is_fitted(self)
+        codes = check_array(Z, dtype=[np.float64, np.float32], input_name="Z", estimator=self)
+        if codes.shape[1] != self._n_features_out:
+            raise DataError(
+                f"{type(self).__name__}: Z must have latent_dim = {self._n_features_out} columns; got {codes.shape[1]}."
+            )
+        return self._mapped(self.module_.decode, codes)
+
+    def reconstruct(self, X: ArrayLike) -> Array:
+        """Return X as its codes tell it: the shape of X, on the model's scale (pixels in [0, 1])."""
+        check_is_fitted(self)
+        module = self.module_
+        return self._mapped(lambda x: module.decode(module.encode(x)), self._checked(X, reset=False))
+
+    def score_samples(self, X: ArrayLike) -> Array:
+        """Return how normal each sample is, higher is more normal, without noise: (N,), in nats."""
+        check_is_fitted(self)
+        return self._mapped(self.module_.score, self._checked(X, reset=False))
+
+    def score(self, X: ArrayLike, y: Any = None) -> float:
+        """Return the mean of `score_samples`, in nats."""
+        return float(self.score_samples(X).mean(dtype=np.float64))
+
+    def sample(self, n: int = 1, seed: int | None = None) -> Array:
+        """Return new samples, the means over x at codes drawn from the prior: (n, *shape).
+
+        Parameters
+        ----------
+        n
+            How many.
+        seed
+            Of the draw; None for another each time.
+
+        Raises
+        ------
+        ConfigError
+            The model has no prior over codes.
+        """
+        check_is_fitted(self)
+        prior = self.module_.prior()
+        if not isinstance(n, int | np.integer) or n < 1:
+            raise ConfigError(f"{type(self).__name__}: n must be a whole number >= 1; got {n!r}.")
+        with torch.random.fork_rng(devices=[]):
+            if seed is None:
+                torch.seed()
+            else:
+                torch.manual_seed(seed)
+            Z = prior.sample(torch.Size([n])).cpu().numpy()
+        return self._mapped(self.module_.decode, Z)
+
+    def _mapped(self, function: Callable[[Tensor], Tensor], X: Array) -> Array:
+        """Apply a function of the module to X in chunks, in evaluation mode: (N, ...) -> (N, ...) numpy."""
+        module = self.module_
+        size = max(1, min(CHUNK // max(1, self.n_features_in_), 4096))
+        training = module.training
+        module.eval()
+        out: Array | None = None
+        try:
+            with torch.inference_mode():
+                start = 0
+                for x in Rows(X, module.device, module.dtype).chunks(size):
+                    result = function(x).cpu().numpy()
+                    if out is None:
+                        if len(result) == len(X):
+                            return result
+                        out = np.empty((len(X), *result.shape[1:]), result.dtype)
+                    out[start : start + len(result)] = result
+                    start += len(result)
+        finally:
+            module.train(training)
+        assert out is not None  # X has at least one sample
+        return out
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.latent_dim_
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the fitted model to a folder, as JSON and safetensors, and return the folder.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            There is nothing to save yet.
+        """
+        check_is_fitted(self)
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {name: t.detach().cpu().numpy() for name, t in self.module_.state_dict().items()}
+        write_tensors(folder / "weights.safetensors", tensors)
+        from narrows import __version__
+
+        names = getattr(self, "feature_names_in_", None)
+        record = {
+            "format": FORMAT,
+            "model": type(self).__name__.lower(),
+            "fields": {f.name: self._described(f.name) for f in fields(self)},
+            "sample_shape": self.sample_shape_,
+            "latent_dim": self.latent_dim_,
+            "pixels": self.pixels_,
+            "feature_names": None if names is None else list(names),
+            "history": self.history_,
+            "narrows": __version__,
+        }
+        write_json(folder / "model.json", record)  # last: a folder with model.json is a whole model
+        return folder
+
+    def _described(self, name: str) -> Any:
+        """Return a field as JSON holds it; one's own objects by their description, to be given again to `load`."""
+        value = getattr(self, name)
+        plain = value is None or isinstance(value, bool | int | float | str | np.generic)
+        if plain or (isinstance(value, tuple | list) and all(isinstance(v, int | float) for v in value)):
+            return value
+        return {"object": repr(value)}
+
+    def restore(self, record: dict[str, Any], tensors: dict[str, Array]) -> Self:
+        """Take over a saved state; `narrows.load` calls it."""
+        self.sample_shape_ = tuple(record["sample_shape"])
+        self.n_features_in_ = math.prod(self.sample_shape_)
+        if record.get("feature_names") is not None:
+            self.feature_names_in_ = np.array(record["feature_names"], dtype=object)
+        self.latent_dim_ = record["latent_dim"]
+        self.pixels_ = record["pixels"]
+        self.history_ = record["history"]
+        with torch.random.fork_rng(devices=[]):
+            self.module_ = self.build(self.sample_shape_).eval()
+        self.module_.load_state_dict({name: torch.from_numpy(array) for name, array in tensors.items()})
+        return self
+
+
+@model
+class NeuralAutoencoder(Autoencoder):
+    """An autoencoder whose module is trained by gradient descent: the fields of networks and training."""
+
+    latent_dim: int = param(20, "Numbers in the code.", low=1)
+    network: str | tuple[nn.Module, ...] = param(
+        "auto", "Encoder and decoder: a name, or your own pair of modules.", choices=("auto", *NETWORKS)
+    )
+    hidden: tuple[int, ...] | None = param(
+        None, "Sizes from input to code: units of mlp and lstm, channels of conv.", low=1
+    )
+    activation: str = param("relu", "Between layers of mlp and conv.", choices=tuple(ACTIVATIONS))
+    output_activation: str = param("linear", "On the decoder's output.", choices=tuple(ACTIVATIONS))
+    kernel: int = param(3, "Width of convolutions, odd.", low=1)
+    downsample: str = param("stride", "How a stage of conv halves an image.", choices=("stride", "max", "average"))
+    batch_norm: bool = param(False, "Batch normalisation in conv.")
+    likelihood: str | Likelihood = param("gaussian", "Distribution of a value, given the code.")
+    corruption: str | Corruption | None = param(None, "Noise on the input in training, such as gaussian:0.2.")
+
+    epochs: int = param(50, "Passes over the data.", low=1)
+    batch_size: int | None = param(128, "Samples per step; None for all at once.", low=1)
+    optimizer: str = param("adam", "The optimiser.", choices=tuple(OPTIMIZERS))
+    learning_rate: float = param(1e-3, "Its step size.", low=0, low_open=True)
+    momentum: float = param(0.0, "Of sgd and rmsprop.", low=0, high=1, high_open=True)
+    adam_betas: tuple[float, float] = param(
+        (0.9, 0.999), "Decay of the averages of adam, adamw and adamax.", low=0, high=1, high_open=True
+    )
+    weight_decay: float = param(0.0, "L2 penalty on weights (decoupled in adamw).", low=0)
+    schedule: str = param("constant", "Of the learning rate, after the warm-up.", choices=tuple(SCHEDULES))
+    warmup: float = param(0.0, "Share of training over which the learning rate rises.", low=0, high=1, high_open=True)
+    clip: float | None = param(None, "Largest norm of the gradient.", low=0, low_open=True)
+    averaging: float | None = param(None, "Decay of the weights' moving average, such as 0.999.", low=0, high=1)
+    patience: int | None = param(None, "Stop after so many epochs without a better validation loss.", low=1)
+    device: str = param("auto", "Where to train.", choices=("auto", "cpu", "cuda", "mps"))
+    seed: int = param(0, "Of initial weights, order and noise.", low=0)
+
+    heads: ClassVar[int] = 1
+    """Numbers that the encoder returns per latent dimension."""
+
+    @property
+    def _seed(self) -> int:
+        return self.seed
+
+    def layout(self, shape: tuple[int, ...]) -> Layout:
+        """Return what the networks are built from."""
+        return Layout(
+            shape=shape,
+            latent_dim=self.latent_dim,
+            n_out=self.heads * self.latent_dim,
+            hidden=None if self.hidden is None else tuple(self.hidden),
+            activation=self.activation,
+            output_activation=self.output_activation,
+            kernel=self.kernel,
+            downsample=self.downsample,
+            batch_norm=self.batch_norm,
+        )
+
+    def observed(self) -> Likelihood:
+        """Return the likelihood that the field names; auto stands for bernoulli for pixels, else gaussian:learned."""
+        if self.likelihood == "auto":
+            return likelihood("bernoulli" if self.pixels_ else "gaussian:learned")
+        found = likelihood(self.likelihood)
+        if found.bounded and self.output_activation != "linear":
+            raise ConfigError(
+                f"{type(self).__name__}: output_activation must be 'linear' for likelihood={self.likelihood!r}, which "
+                f"bounds the output itself; got {self.output_activation!r}. Leave it out."
+            )
+        return copy.deepcopy(found)  # one's own object stays as it was given
+
+    def optimise(self, X: Array, validation: Array | None) -> Generator[Report, None, None]:
+        """Train `module_` by `narrows.training.train`."""
+        if self.patience is not None and validation is None:
+            raise ConfigError(
+                f"{type(self).__name__}: patience must come with validation data; got patience={self.patience} and none. "
+                "Call fit(X, validation=0.1)."
+            )
+        module = self.module_.to(_device(self.device))
+        module.corruption = corruption(self.corruption)
+        rows = Rows(X, module.device, module.dtype)
+        self._start(X, module)
+        settings = Settings(**{name: getattr(self, name) for name in Settings.__dataclass_fields__})
+        held_out = None if validation is None else Rows(validation, module.device, module.dtype)
+        try:
+            yield from train(module, rows, settings, held_out)
+        finally:
+            self.module_ = module.cpu()
+
+    def _start(self, X: Array, module: Module) -> None:
+        """Check the data against the likelihood; start its scale and the output's bias where the data are."""
+        found = next((m for m in module.modules() if isinstance(m, Likelihood)), None)
+        decoder = next((m for m in module.modules() if isinstance(m, Decoder)), None)
+        if found is None:
+            return
+        mean, deviation, low, high, grey = _moments(X)
+        found.check(low, high, grey, type(self).__name__)
+        found.start(deviation)
+        if decoder is None:
+            return
+        links: dict[str, Callable[[Tensor], Tensor]] = {
+            "linear": found.link,
+            "sigmoid": lambda m: torch.logit(m, eps=1e-3),
+        }
+        if self.output_activation in links and (found.bounded or self.output_activation == "linear" or 0 <= low <= high <= 1):
+            decoder.start_at(torch.from_numpy(mean).to(module.device, module.dtype), links[self.output_activation])
+
+
+def _moments(X: Array) -> tuple[Array, float, float, float, bool]:
+    """Return the mean of every value, the deviation of all, the least and greatest, and whether all are grey levels."""
+    scale = 255.0 if X.dtype == np.uint8 else 1.0
+    total, squares = np.zeros(X.shape[1:]), 0.0
+    low, high, grey = math.inf, -math.inf, True
+    for start in range(0, len(X), 8192):
+        chunk = np.asarray(X[start : start + 8192])
+        low, high = min(low, float(chunk.min()) / scale), max(high, float(chunk.max()) / scale)
+        total += chunk.sum(0, dtype=np.float64) / scale
+        flat = chunk.reshape(-1).astype(np.float64)
+        squares += float(flat @ flat) / scale**2
+        grey = grey and (scale != 1.0 or bool(np.all(np.abs(flat * 255 - np.round(flat * 255)) < 1e-3)))
+    mean = total / len(X)
+    variance = squares / X.size - float(mean.mean()) ** 2
+    return mean, math.sqrt(max(variance, 0.0)), low, high, grey
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        if torch.cuda.is_available():
+            name = "cuda"
+        elif torch.backends.mps.is_available():
+            name = "mps"
+        else:
+            name = "cpu"
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if not found[name]:
+        usable = ", ".join(repr(n) for n, there in found.items() if there)
+        raise ConfigError(f"device must be one that this machine has ({usable}); got {name!r}. Use 'auto'.")
+    return torch.device(name)
+
+

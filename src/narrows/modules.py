@@ -1,0 +1,94 @@
+"""The two contracts of a network under training: tensors in, tensors out; no files, no numpy, no loop."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from narrows.corruptions import Corruption
+from narrows.errors import ConfigError
+from narrows.losses import Batch, Loss, kl, negative_log_likelihood
+
+__all__ = ["LatentVariableModule", "Module"]
+
+
+class Module(nn.Module):
+    """Encodes, decodes, and says what to minimise."""
+
+    probabilistic: ClassVar[bool] = False
+    """Whether `posterior`, `prior` and `likelihood` are there."""
+    corruption: Corruption | None = None
+    """What is done to the input in training; see `corrupted`."""
+
+    @abstractmethod
+    def encode(self, x: Tensor) -> Tensor:
+        """Return the codes: (B, *shape) -> (B, latent_dim); without noise."""
+
+    @abstractmethod
+    def decode(self, z: Tensor) -> Tensor:
+        """Return the reconstruction: (B, latent_dim) -> (B, *shape), the mean over x."""
+
+    @abstractmethod
+    def loss(self, batch: Batch) -> Loss:
+        """Return the objective's terms, one value per sample, in nats where the model is probabilistic."""
+
+    @abstractmethod
+    def score(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return how normal samples are: (B, *shape) -> (B,), higher is more normal; without noise."""
+
+    def prior(self) -> Distribution:
+        """Return p(z), or say that this model has none."""
+        name = type(self).__name__.removesuffix("Module")
+        raise ConfigError(f"{name}: sample must have a prior over codes to draw from; {name} has none. Use VAE.")
+
+    def corrupted(self, batch: Batch) -> Tensor:
+        """Return the batch's input with the corruption in training, as it is elsewhere."""
+        if self.corruption is None or not self.training:
+            return batch.x
+        return self.corruption(batch.x, batch.rng)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights."""
+        return next(self.parameters()).dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+
+class LatentVariableModule(Module):
+    """Adds the three distributions from which bounds, samples and diagnosis are made, outside the models."""
+
+    probabilistic = True
+
+    @abstractmethod
+    def posterior(self, x: Tensor) -> Distribution:
+        """Return q(z | x), independent over the latent dimensions: batch shape (B, latent_dim)."""
+
+    @abstractmethod
+    def prior(self) -> Distribution:
+        """Return p(z), independent over the latent dimensions: batch shape (latent_dim,)."""
+
+    @abstractmethod
+    def likelihood(self, z: Tensor) -> Distribution:
+        """Return p(x | z), independent over the values: batch shape (B, *shape)."""
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Return the posterior mean."""
+        return self.posterior(x).mean
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return the likelihood's mean."""
+        return self.likelihood(z).mean
+
+    def score(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return log p(x | z) - KL(q || p) at the posterior mean: in nats, and without noise."""
+        posterior = self.posterior(x)
+        reconstruction = negative_log_likelihood(self.likelihood(posterior.mean), x, mask)
+        return -reconstruction - kl(posterior, self.prior()).sum(1)

@@ -1,0 +1,166 @@
+"""A field of a model: its default, help and bounds in one line; and the one validator of them all."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import numbers
+import types
+import typing
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar, dataclass_transform
+
+from narrows.errors import ConfigError, did_you_mean
+
+__all__ = ["Param", "fields", "model", "param", "validate"]
+
+T = TypeVar("T")
+
+
+class Param(NamedTuple):
+    """What is known of one field."""
+
+    name: str
+    default: Any
+    help: str
+    low: float | None
+    """Lowest value allowed, or None."""
+    high: float | None
+    """Highest value allowed, or None."""
+    low_open: bool
+    """Whether `low` itself is excluded."""
+    high_open: bool
+    """Whether `high` itself is excluded."""
+    choices: tuple[str, ...] | None
+    """The strings allowed, or None where any are; other types that the annotation admits stay allowed."""
+    annotation: Any
+    """The type, resolved."""
+
+    @property
+    def constraint(self) -> str:
+        """What a value must be, in words."""
+        kinds = " or ".join(_name(kind) for kind in _kinds(self.annotation))
+        if self.choices:
+            kinds = kinds.replace("a string", "one of " + ", ".join(repr(c) for c in self.choices))
+        bounds = []
+        if self.low is not None:
+            bounds.append(f"{'>' if self.low_open else '>='} {self.low:g}")
+        if self.high is not None:
+            bounds.append(f"{'<' if self.high_open else '<='} {self.high:g}")
+        return f"{kinds} {' and '.join(bounds)}".rstrip()
+
+
+def param(
+    default: Any,
+    help: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    low_open: bool = False,
+    high_open: bool = False,
+    choices: tuple[str, ...] | None = None,
+) -> Any:
+    """Declare a field: its default, one sentence of help, and its bounds.
+
+    Parameters
+    ----------
+    default
+        The value where none is given; immutable.
+    help
+        One sentence, shown by the command line and the reference.
+    low, high
+        Bounds, inclusive unless `low_open` or `high_open`; for tuples they hold for every entry.
+    choices
+        The strings allowed.
+    """
+    metadata = {"help": help, "low": low, "high": high, "low_open": low_open, "high_open": high_open}
+    return dataclasses.field(default=default, metadata={**metadata, "choices": choices})
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(param,))
+def model(cls: type[T]) -> type[T]:
+    """Turn a class whose fields are made by `param` into an estimator with a keyword-only constructor."""
+    return dataclasses.dataclass(kw_only=True, eq=False, repr=False)(cls)
+
+
+@functools.cache
+def _fields(cls: type) -> tuple[Param, ...]:
+    hints = typing.get_type_hints(cls)
+    return tuple(
+        Param(name=f.name, default=f.default, annotation=hints[f.name], **f.metadata)
+        for f in dataclasses.fields(cls)
+        if "help" in f.metadata
+    )
+
+
+def fields(model: Any) -> tuple[Param, ...]:
+    """Return the fields of a model's class (or of an instance's class), in order of declaration."""
+    return _fields(model if isinstance(model, type) else type(model))
+
+
+def validate(model: Any) -> None:
+    """Check every field of a model.
+
+    Raises
+    ------
+    ConfigError
+        Names the class, the field, what it must be and the value it has.
+    """
+    for field in fields(model):
+        value = getattr(model, field.name)
+        if not _fits(value, field):
+            hint = did_you_mean(value, field.choices) if field.choices and isinstance(value, str) else ""
+            message = f"{type(model).__name__}: {field.name} must be {field.constraint}; got {value!r}.{hint}"
+            raise ConfigError(f"{message} ({field.help})")
+
+
+def _kinds(annotation: Any) -> tuple[Any, ...]:
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return typing.get_args(annotation)
+    return (annotation,)
+
+
+def _name(kind: Any) -> str:
+    names = {int: "a whole number", float: "a number", bool: "True or False", str: "a string", type(None): "None"}
+    if typing.get_origin(kind) is tuple:
+        inner, *rest = typing.get_args(kind)
+        count = "" if rest == [...] else f"{1 + len(rest)} "
+        what = {int: "whole numbers", float: "numbers"}.get(inner, f"{getattr(inner, '__name__', inner)}s")
+        return f"a tuple of {count}{what}"
+    return names.get(kind, f"a {getattr(kind, '__name__', kind)}")
+
+
+def _fits(value: Any, field: Param) -> bool:
+    return any(_fits_kind(value, kind, field) for kind in _kinds(field.annotation))
+
+
+def _fits_kind(value: Any, kind: Any, field: Param) -> bool:
+    if kind is Any:
+        return True
+    if kind is bool:
+        return isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, numbers.Integral) and not isinstance(value, bool) and _in_bounds(value, field)
+    if kind is float:
+        return isinstance(value, numbers.Real) and not isinstance(value, bool) and _in_bounds(value, field)
+    if kind is str:
+        return isinstance(value, str) and (field.choices is None or value in field.choices)
+    if typing.get_origin(kind) is tuple:
+        args = typing.get_args(kind)
+        if not isinstance(value, tuple | list):
+            return False
+        if args[-1] is not ... and len(value) != len(args):
+            return False
+        inner = [args[0]] * len(value) if args[-1] is ... else list(args)
+        return all(_fits_kind(v, k, field) for v, k in zip(value, inner, strict=True))
+    return isinstance(value, typing.cast(Callable[..., Any], typing.get_origin(kind) or kind))  # type: ignore[arg-type]
+
+
+def _in_bounds(value: Any, field: Param) -> bool:
+    number = float(value)
+    if not math.isfinite(number):
+        return False
+    low = field.low is None or (number > field.low if field.low_open else number >= field.low)
+    high = field.high is None or (number < field.high if field.high_open else number <= field.high)
+    return low and high

@@ -1,0 +1,6 @@
+"""The one training loop and what it is made of."""
+
+from narrows.training.loop import Report, Settings, train
+from narrows.training.rows import Rows
+
+__all__ = ["Report", "Rows", "Settings", "train"]

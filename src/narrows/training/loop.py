@@ -1,0 +1,259 @@
+"""The training loop. There is one, and it reads from top to bottom."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from narrows.errors import DivergedError
+from narrows.losses import Batch
+from narrows.modules import Module
+from narrows.training.rows import Rows
+from narrows.training.schedules import factor, optimizer
+
+__all__ = ["Report", "Settings", "evaluate", "train"]
+
+INTERVAL = 0.2
+"""Seconds between two reports within an epoch."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train; the fields of an estimator, see there."""
+
+    epochs: int = 50
+    batch_size: int | None = 128
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    momentum: float = 0.0
+    adam_betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    warmup: float = 0.0
+    clip: float | None = None
+    averaging: float | None = None
+    patience: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where training stands: after every epoch, and within long ones several times a second."""
+
+    epoch: int
+    """The epoch at work or just ended, from 1."""
+    epochs: int
+    step: int
+    """Steps taken since the start of training."""
+    steps: int
+    """Steps that all epochs take."""
+    train: dict[str, float]
+    """Means per sample over the epoch so far: "loss", its terms, and the model's metrics."""
+    validation: dict[str, float] | None
+    """The same on validation data, at the end of an epoch."""
+    seconds: float
+    """Since the start of training, validation included."""
+    samples_per_second: float
+    """In training steps, over the epoch so far."""
+    learning_rate: float
+    end_of_epoch: bool
+    best: bool = False
+    """Whether this epoch has the lowest validation loss so far."""
+    note: str = ""
+    """Why training ends here, where it ends early."""
+
+    def record(self) -> dict[str, Any]:
+        """Return the report as plain values, as a line of `metrics.jsonl` holds it."""
+        return {name: value for name, value in asdict(self).items() if name != "end_of_epoch"}
+
+
+@dataclass
+class _Means:
+    """Running sums of per-sample values; they stay tensors until they are read."""
+
+    names: tuple[str, ...] = ()
+    sums: Tensor | None = None
+    count: int = 0
+
+    def add(self, names: tuple[str, ...], sums: Tensor, count: int) -> None:
+        self.names = names
+        self.sums = sums if self.sums is None else self.sums + sums
+        self.count += count
+
+    def read(self, n_terms: int) -> dict[str, float]:
+        if self.sums is None:
+            return {}
+        means = (self.sums / self.count).tolist()
+        return {"loss": math.fsum(means[:n_terms]), **dict(zip(self.names, means, strict=True))}
+
+
+@dataclass
+class _Best:
+    """The weights of the epoch with the lowest validation loss."""
+
+    loss: float = math.inf
+    epoch: int = 0
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+
+def train(
+    module: Module, data: Rows, settings: Settings, validation: Rows | None = None
+) -> Generator[Report, None, None]:
+    """Train a module in place, and yield a report per epoch and per interval. Stop reading, and training stops.
+
+    The objective is the mean over the batch of the sum of the loss's terms. However it ends, by itself, by an early
+    stop, an error or the reader's leaving, the module holds the best weights seen: those of the best validation loss
+    where there is validation data, else the last (averaged, where averaging is on).
+
+    Parameters
+    ----------
+    module
+        What is trained.
+    data, validation
+        Samples; validation data choose the best weights and stop training early, and nothing else does.
+    settings
+        Epochs, optimiser, schedule and seed.
+
+    Raises
+    ------
+    DivergedError
+        A loss or gradient was not finite. The step was not taken: the weights are the last good ones.
+    """
+    n = len(data)
+    size = min(settings.batch_size or n, n)
+    steps_per_epoch = math.ceil(n / size)
+    steps = steps_per_epoch * settings.epochs
+    noise = torch.Generator(data.device).manual_seed(_seed(settings.seed, 1))
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    opt = optimizer(
+        settings.optimizer,
+        parameters,
+        settings.learning_rate,
+        momentum=settings.momentum,
+        adam_betas=settings.adam_betas,
+        weight_decay=settings.weight_decay,
+    )
+    average = None
+    if settings.averaging is not None:
+        average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging), use_buffers=True)
+    best = _Best()
+    step, rate, started = 0, settings.learning_rate, time.perf_counter()
+    module.train()
+    try:
+        for epoch in range(1, settings.epochs + 1):
+            order = torch.randperm(n, generator=torch.Generator().manual_seed(_seed(settings.seed, 2, epoch)))
+            order = order.to(data.device)
+            means, n_terms = _Means(), 0
+            epoch_started = reported = time.perf_counter()
+            for start in range(0, n, size):
+                rate = settings.learning_rate * factor(settings.schedule, settings.warmup, (step + 1) / (steps + 1))
+                for group in opt.param_groups:
+                    group["lr"] = rate
+                batch = Batch(data.take(order[start : start + size]), progress=step / max(1, steps - 1), rng=noise)
+                loss = module.loss(batch)
+                n_terms = len(loss.terms)
+                names = (*loss.terms, *loss.metrics)
+                sums = torch.stack((*loss.terms.values(), *loss.metrics.values())).sum(1)
+                objective = sums[:n_terms].sum() / len(batch.x)
+                opt.zero_grad(set_to_none=True)
+                objective.backward()  # type: ignore[no-untyped-call]
+                _guard(objective, sums, names, parameters, settings, epoch, step)
+                opt.step()
+                step += 1
+                means.add(names, sums.detach(), len(batch.x))
+                if average is not None:
+                    average.update_parameters(module)
+                now = time.perf_counter()
+                if now - reported > INTERVAL and start + size < n:
+                    reported = now
+                    speed = means.count / (now - epoch_started)
+                    yield Report(
+                        epoch, settings.epochs, step, steps, means.read(n_terms), None, now - started, speed, rate, False
+                    )
+                    module.train()  # the reader may have looked at reconstructions
+            speed = means.count / (time.perf_counter() - epoch_started)
+            judged = average.module if average is not None else module
+            held_out = None
+            note, improved = "", False
+            if validation is not None:
+                held_out = evaluate(judged, validation, size, settings.seed)
+                improved = held_out["loss"] < best.loss
+                if improved:
+                    best = _Best(held_out["loss"], epoch, _copy(judged))
+                elif settings.patience is not None and epoch - best.epoch >= settings.patience:
+                    note = f"stopped early: no better validation loss in {settings.patience} epochs since {best.epoch}"
+            elapsed = time.perf_counter() - started
+            yield Report(
+                epoch, settings.epochs, step, steps, means.read(n_terms), held_out, elapsed, speed, rate, True,
+                improved, note,
+            )  # fmt: skip
+            if note:
+                return
+            module.train()
+    finally:
+        if best.weights:
+            module.load_state_dict(best.weights)
+        elif average is not None and step > 0:
+            module.load_state_dict(average.module.state_dict())
+        module.eval()
+
+
+def evaluate(module: Module, data: Rows, batch_size: int, seed: int = 0) -> dict[str, float]:
+    """Return the means per sample of the loss, its terms and metrics, without corruption and with the same noise each time."""
+    noise = torch.Generator(data.device).manual_seed(_seed(seed, 3))
+    means, n_terms = _Means(), 0
+    training = module.training
+    module.eval()
+    with torch.no_grad():
+        for x in data.chunks(batch_size):
+            loss = module.loss(Batch(x, rng=noise))
+            n_terms = len(loss.terms)
+            sums = torch.stack((*loss.terms.values(), *loss.metrics.values())).sum(1)
+            means.add((*loss.terms, *loss.metrics), sums.double(), len(x))
+    module.train(training)
+    return means.read(n_terms)
+
+
+def _guard(
+    objective: Tensor,
+    sums: Tensor,
+    names: tuple[str, ...],
+    parameters: list[nn.Parameter],
+    settings: Settings,
+    epoch: int,
+    step: int,
+) -> None:
+    """Stop before a step that would put numbers that are not finite into the weights; clip the gradient."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if not math.isfinite(objective.item()):
+        bad = [name for name, value in zip(names, sums.tolist(), strict=True) if not math.isfinite(value)]
+        what = f"the term {' and '.join(map(repr, bad))}"
+    elif not math.isfinite(norm.item()):
+        what = "the gradient"
+    else:
+        if settings.clip is not None:
+            torch.nn.utils.clip_grads_with_norm_(parameters, settings.clip, norm)
+        return
+    raise DivergedError(
+        f"{what} must be finite; got nan or infinity at step {step + 1} (epoch {epoch}). The weights of the step before "
+        f"are kept. Likely cause: a learning rate too high (it is {settings.learning_rate:g}: try a tenth, or clip=1), "
+        "or values on too large a scale (standardise X)."
+    )
+
+
+def _copy(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+
+def _seed(*parts: int) -> int:
+    """Return an independent seed for each use of the one that the user gave."""
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))
