@@ -332,19 +332,20 @@ class NeuralAutoencoder(Autoencoder):
     downsample: str = param("stride", "How a stage of conv halves an image.", choices=("stride", "max", "average"))
     batch_norm: bool = param(False, "Batch normalisation in conv.")
     likelihood: str | Likelihood = param("gaussian", "Distribution of a value, given the code.")
+    data_bias: bool = param(True, "Start the output's bias at the data's mean.")
     corruption: str | Corruption | None = param(None, "Noise on the input in training, such as gaussian:0.2.")
 
-    epochs: int = param(50, "Passes over the data.", low=1)
+    epochs: int = param(30, "Passes over the data.", low=1)
     batch_size: int | None = param(128, "Samples per step; None for all at once.", low=1)
     optimizer: str = param("adam", "The optimiser.", choices=tuple(OPTIMIZERS))
-    learning_rate: float = param(1e-3, "Its step size.", low=0, low_open=True)
+    learning_rate: float = param(2e-3, "Its step size.", low=0, low_open=True)
     momentum: float = param(0.0, "Of sgd and rmsprop.", low=0, high=1, high_open=True)
     adam_betas: tuple[float, float] = param(
         (0.9, 0.999), "Decay of the averages of adam, adamw and adamax.", low=0, high=1, high_open=True
     )
     weight_decay: float = param(0.0, "L2 penalty on weights (decoupled in adamw).", low=0)
-    schedule: str = param("constant", "Of the learning rate, after the warm-up.", choices=tuple(SCHEDULES))
-    warmup: float = param(0.0, "Share of training over which the learning rate rises.", low=0, high=1, high_open=True)
+    schedule: str = param("cosine", "Of the learning rate, after the warm-up.", choices=tuple(SCHEDULES))
+    warmup: float = param(0.1, "Share of training over which the learning rate rises.", low=0, high=1, high_open=True)
     clip: float | None = param(None, "Largest norm of the gradient.", low=0, low_open=True)
     averaging: float | None = param(None, "Decay of the weights' moving average, such as 0.999.", low=0, high=1)
     patience: int | None = param(None, "Stop after so many epochs without a better validation loss.", low=1)
@@ -411,7 +412,7 @@ class NeuralAutoencoder(Autoencoder):
         mean, deviation, low, high, grey = _moments(X)
         found.check(low, high, grey, type(self).__name__)
         found.start(deviation)
-        if decoder is None:
+        if decoder is None or not self.data_bias:
             return
         links: dict[str, Callable[[Tensor], Tensor]] = {
             "linear": found.link,
