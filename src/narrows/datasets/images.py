@@ -1,0 +1,235 @@
+"""Folders and zip archives of images: decoded to uint8 (N, C, H, W), malformed ones counted and listed."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import warnings
+import zipfile
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from narrows.datasets.dataset import Array, Parts
+from narrows.datasets.reading import reading, zip_members
+from narrows.errors import ConfigError, DataError, did_you_mean
+
+__all__ = ["decode", "decode_all", "image_size", "read_image_zip", "read_images"]
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm")
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # no EPS: Pillow hands that to another program
+_MAX_PIXELS = 2**25
+_PARTS = {"train": "train", "test": "test", "val": "validation", "valid": "validation", "validation": "validation"}
+_MODES = ("auto", "grey", "rgb")
+
+
+def read_images(path: Path, *, size: str | int | None = None, mode: str = "auto", strict: bool = False) -> Parts:
+    """Read a folder of images; sub-folders are classes.
+
+    Sub-folders named train, test and val (or valid, validation) are the parts. Otherwise rows are divided by a seeded
+    hash of the file names before any file is opened, so a malformed file changes neither order nor part of another.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    size
+        Height and width to bring all to, such as 64 or "64x48": cut centrally to that aspect, then resized. None: all
+        images must have one size.
+    mode
+        "grey", "rgb", or "auto": grey if every image is. Transparency is laid over white; 16 bits are rounded to 8.
+    strict
+        Raise an error for the first malformed image instead of leaving it out.
+    """
+    with reading(path):
+        names = sorted(
+            (Path(folder) / name).relative_to(path).as_posix()
+            for folder, _, files in os.walk(path)
+            for name in files
+            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+        )
+    return _from_names(path, names, lambda name: _read_plain(path / name), size, mode, strict)
+
+
+def read_image_zip(path: Path, *, size: str | int | None = None, mode: str = "auto", strict: bool = False) -> Parts:
+    """Read a zip archive of images as `read_images` reads a folder; nothing is unpacked to disk."""
+    with reading(path), zipfile.ZipFile(path) as archive:
+        members = zip_members(archive, str(path))
+        names = sorted(name for name in members if name.lower().endswith(SUFFIXES))
+        return _from_names(path, names, lambda name: archive.read(members[name]), size, mode, strict)
+
+
+def decode(
+    content: bytes, *, size: tuple[int, int] | None = None, mode: str = "auto", crop: int | None = None
+) -> Array:
+    """Decode one image to uint8 (C, H, W), C = 1 or 3: first frame, turned as its EXIF says, on white.
+
+    Raises
+    ------
+    DataError
+        If the image is malformed, of another format, or larger than 2**25 pixels.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Pillow warns of (metadata, sizes) is checked or harmless here
+            with Image.open(io.BytesIO(content), formats=_FORMATS) as opened:
+                if opened.width * opened.height > _MAX_PIXELS:
+                    raise DataError(f"{opened.width}x{opened.height} are more than {_MAX_PIXELS} pixels")
+                if opened.width < 1 or opened.height < 1:
+                    raise DataError("the image has no pixels")
+                image = _eight_bit(ImageOps.exif_transpose(opened))
+            if mode != "auto":
+                image = image.convert("L" if mode == "grey" else "RGB")
+            if crop is not None:
+                image = ImageOps.fit(image, (crop, crop)) if min(image.size) < crop else _centre(image, crop)
+            if size is not None and image.size != (size[1], size[0]):
+                image = ImageOps.fit(image, (size[1], size[0]), Image.Resampling.LANCZOS)
+            pixels = np.asarray(image, dtype=np.uint8)
+    except DataError:
+        raise
+    except Exception as error:  # Pillow's readers raise some twenty types on damaged files; every one means malformed
+        raise DataError(f"{type(error).__name__}: {error}") from error
+    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def decode_all(
+    names: Iterable[str],
+    read: Callable[[str], bytes],
+    decode_one: Callable[[bytes], Array],
+    total: int,
+    *,
+    strict: bool,
+) -> tuple[Array, Array, tuple[str, ...]]:
+    """Decode the images of these names into one array.
+
+    Returns
+    -------
+    images, numbers, skipped
+        uint8 (N, C, H, W); which of the names they are; one "name: reason" for each of the others.
+    """
+    images: Array | None = None
+    numbers: list[int] = []
+    skipped: list[str] = []
+    for number, name in enumerate(names):
+        try:
+            image = decode_one(read(name))
+        except (DataError, OSError, RuntimeError, zipfile.BadZipFile) as error:
+            if strict:
+                raise DataError(
+                    f"load_dataset: {name!r} must be a sound image; got: {error}. "
+                    "Remove it, or leave strict out to skip it."
+                ) from error
+            skipped.append(f"{name}: {error}")
+            continue
+        if images is None:
+            images = np.empty((total, *image.shape), dtype=np.uint8)  # pages are taken up only as they are written
+        if image.shape[1:] != images.shape[2:]:
+            raise DataError(
+                f"load_dataset: all images must have one size; got {images.shape[2]}x{images.shape[3]} and "
+                f"{image.shape[1]}x{image.shape[2]} ({name!r}). Bring them to one with size=, such as size=64."
+            )
+        if image.shape[0] > images.shape[1]:
+            images = np.repeat(images, 3, axis=1)
+        images[len(numbers)] = image  # one channel spreads over three
+        numbers.append(number)
+    if images is None:
+        raise DataError(f"load_dataset: at least one image must be sound; got {total} malformed, first {skipped[:1]}.")
+    return images[: len(numbers)], np.array(numbers), tuple(skipped)
+
+
+def image_size(size: str | int | None) -> tuple[int, int] | None:
+    """Return (height, width) of 64, "64" or "64x48"."""
+    if size is None:
+        return None
+    sides = str(size).lower().split("x")
+    if len(sides) not in (1, 2) or not all(
+        side.isascii() and side.isdigit() and 0 < int(side) <= 8192 for side in sides
+    ):
+        raise ConfigError(f"load_dataset: size must be a number of pixels, or HEIGHTxWIDTH, up to 8192; got {size!r}.")
+    return int(sides[0]), int(sides[-1])
+
+
+def _from_names(
+    path: Path, names: list[str], read: Callable[[str], bytes], size: str | int | None, mode: str, strict: bool
+) -> Parts:
+    if mode not in _MODES:
+        raise ConfigError(
+            f"load_dataset: mode must be one of {', '.join(_MODES)}; got {mode!r}.{did_you_mean(mode, _MODES)}"
+        )
+    if not names:
+        raise DataError(f"load_dataset: {str(path)!r} must hold images ({', '.join(SUFFIXES)}); got none.")
+    wanted = image_size(size)
+    folders = [PurePosixPath(name).parts[:-1] for name in names]
+    while all(folders) and len({parts[0] for parts in folders}) == 1:  # a folder around everything names no class
+        folders = [parts[1:] for parts in folders]
+    parts = [_PARTS.get(folder[0].lower()) if folder else None for folder in folders]
+    published = "train" in parts and None not in parts
+    classes = ["/".join(folder[1:] if published else folder) for folder in folders]
+    label_names = tuple(sorted(set(classes)))
+    codes = np.array([label_names.index(name) for name in classes]) if len(label_names) > 1 else None
+    images, numbers, skipped = decode_all(
+        names, read, lambda content: decode(content, size=wanted, mode=mode), len(names), strict=strict
+    )
+    labels = None if codes is None else codes[numbers]
+    result = Parts(
+        images,
+        train_labels=labels,
+        label_names=None if codes is None else label_names,
+        source=str(path),
+        skipped=skipped,
+    )
+    if not published:
+        result.names, result.strata, result.read = names, codes, numbers
+        return result
+    part_of = np.array([str(parts[i]) for i in numbers])
+    for part in ("test", "validation", "train"):  # train last: it replaces the array that the others are picked from
+        rows = np.flatnonzero(part_of == part)
+        if len(rows):
+            setattr(result, part, images[rows])
+            setattr(result, f"{part}_labels", None if labels is None else labels[rows])
+        elif part == "train":
+            raise DataError(f"load_dataset: {str(path)!r} must hold a sound training image; got none.")
+    result.how = "by folder"
+    return result
+
+
+def _read_plain(path: Path) -> bytes:
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise DataError("not a plain file")
+    return path.read_bytes()
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Bring any of Pillow's modes to L or RGB."""
+    if image.mode in ("L", "RGB"):
+        if "transparency" not in image.info:
+            return image
+    elif image.mode == "1":
+        return image.convert("L")
+    elif image.mode.startswith("I"):  # 16 bits, in whatever byte order
+        values = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    elif image.mode == "F":
+        numbers = np.asarray(image, dtype=np.float64)
+        if not np.isfinite(numbers).all() or numbers.min() < 0 or numbers.max() > 255:
+            raise DataError("floating-point pixels outside 0..255")
+        scale = 255 if numbers.max() <= 1 else 1
+        return Image.fromarray(np.round(numbers * scale).astype(np.uint8))
+    elif image.mode == "P" and "transparency" not in image.info:
+        image = image.convert("RGB")
+        red, green, blue = image.split()
+        return red if red.tobytes() == green.tobytes() == blue.tobytes() else image
+    elif image.mode not in ("LA", "La", "PA", "P", "RGBA", "RGBa"):
+        return image.convert("RGB")  # CMYK, YCbCr, LAB, HSV, RGBX
+    grey = image.mode in ("L", "LA", "La")
+    clear = image.convert("RGBA")
+    flat = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
+    return flat.convert("L" if grey else "RGB")
+
+
+def _centre(image: Image.Image, side: int) -> Image.Image:
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    return image.crop((left, top, left + side, top + side))

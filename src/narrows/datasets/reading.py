@@ -1,0 +1,146 @@
+"""Reading files that may be damaged or hostile: sizes are checked before memory is asked for, errors name the file."""
+
+from __future__ import annotations
+
+import gzip
+import stat
+import struct
+import warnings
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from narrows.errors import DataError, NarrowsError
+
+__all__ = [
+    "MAX_DEFLATE_RATIO",
+    "Readable",
+    "check_expansion",
+    "check_regular",
+    "opened",
+    "read_exactly",
+    "reading",
+    "zip_members",
+]
+
+MAX_DEFLATE_RATIO = 1032  # what deflate reaches at most (zlib's technical notes): a larger claim is a lie
+_SUSPECT_RATIO = 200  # beyond this, and beyond the size below, a file is taken for a decompression bomb
+_SUSPECT_BYTES = 64 * 2**20
+_CHUNK = 2**20
+
+
+class Readable(Protocol):
+    """A binary stream, packed or not."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return the next `size` bytes, or fewer at the end."""
+        ...
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn whatever a reader raises on a damaged file into a DataError that names the file."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # parsers warn where they guess; a guess is not good enough for data
+            yield
+    except NarrowsError:
+        raise
+    except (
+        OSError,  # includes gzip.BadGzipFile
+        EOFError,
+        ValueError,  # includes UnicodeDecodeError, and numpy's complaints about headers
+        TypeError,
+        KeyError,
+        IndexError,
+        OverflowError,
+        SyntaxError,  # numpy parses its headers as Python literals
+        RuntimeError,  # zipfile: encrypted members, recursion
+        NotImplementedError,
+        MemoryError,
+        Warning,
+        struct.error,
+        zlib.error,
+        zipfile.BadZipFile,
+    ) as error:
+        raise DataError(_unreadable(path, str(error) or type(error).__name__)) from error
+
+
+def _unreadable(path: Path, reason: str) -> str:
+    return f"load_dataset: {str(path)!r} must be a sound file of its type; got: {reason}. Check or fetch it again."
+
+
+def check_regular(path: Path) -> None:
+    """Raise DataError unless `path` is a plain file (a pipe or a device could be read for ever)."""
+    with reading(path):
+        mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise DataError(f"load_dataset: {str(path)!r} must be a plain file; got a pipe, device or folder.")
+
+
+def check_expansion(what: str, packed: int, unpacked: int) -> None:
+    """Raise DataError where `unpacked` bytes cannot, or should not, come out of `packed` bytes."""
+    if unpacked > packed * MAX_DEFLATE_RATIO + 64 or (unpacked > _SUSPECT_BYTES and unpacked > packed * _SUSPECT_RATIO):
+        raise DataError(
+            f"load_dataset: {what} must not unpack to more than {_SUSPECT_RATIO} times its size; got {packed} bytes "
+            f"that claim to hold {unpacked}. It looks like a decompression bomb: unpack it by hand if you trust it."
+        )
+
+
+def read_exactly(stream: Readable, size: int, what: str, *, last: bool = True) -> bytearray:
+    """Read `size` bytes, growing as they arrive, and raise DataError if there are fewer (or, with `last`, more)."""
+    content = bytearray()
+    while len(content) < size:
+        chunk = stream.read(min(_CHUNK, size - len(content)))
+        if not chunk:
+            raise DataError(
+                f"load_dataset: {what} must hold {size} bytes; got {len(content)}. It is cut short: fetch it again."
+            )
+        content += chunk
+    if last and stream.read(1):
+        raise DataError(
+            f"load_dataset: {what} must hold {size} bytes; got more. Its header does not match its content."
+        )
+    return content
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Readable]:
+    """Open a file for reading, unpacking gzip on the way where its first bytes say so."""
+    with path.open("rb") as raw:
+        packed = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        if packed:
+            with gzip.GzipFile(fileobj=raw) as stream:
+                yield stream
+        else:
+            yield raw
+
+
+def zip_members(archive: zipfile.ZipFile, what: str) -> dict[str, zipfile.ZipInfo]:
+    """Return the files of a zip archive by name, refusing names and sizes that a sound one does not have.
+
+    Nothing is ever unpacked to disk; the names are checked all the same, since they become names of samples.
+    """
+    members: dict[str, zipfile.ZipInfo] = {}
+    for member in archive.infolist():
+        if member.is_dir():
+            continue
+        check_member_name(member.filename, what)
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise DataError(f"load_dataset: {what} must hold plain files; got the link {member.filename!r}.")
+        if member.filename in members:
+            raise DataError(f"load_dataset: {what} must hold each name once; got {member.filename!r} twice.")
+        check_expansion(f"{member.filename!r} in {what}", member.compress_size, member.file_size)
+        members[member.filename] = member
+    return members
+
+
+def check_member_name(name: str, what: str) -> None:
+    """Raise DataError for a member whose name leads out of its archive."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")) or "\0" in name:
+        raise DataError(f"load_dataset: {what} must hold names within itself; got {name!r}. Do not use this archive.")
