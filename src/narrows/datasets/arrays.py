@@ -12,7 +12,7 @@ import numpy as np
 
 from narrows.datasets.dataset import Array, Parts
 from narrows.datasets.reading import check_expansion, opened, read_exactly, reading, zip_members
-from narrows.errors import ConfigError, DataError, did_you_mean
+from narrows.errors import ConfigError, DataError, NarrowsError, did_you_mean
 
 __all__ = [
     "as_labels",
@@ -88,9 +88,7 @@ def read_npz(path: Path, *, variable: str | None = None, label: str | None = Non
         headers: dict[str, tuple[int, ...]] = {}
         for name, member in members.items():
             with archive.open(member) as stream:
-                shape, _, dtype = _npy_header(stream, f"{name!r} in {path}", text=True)
-            if dtype.kind not in "US":
-                headers[name] = shape
+                headers[name], _, _ = _npy_header(stream, f"{name!r} in {path}", text=True)
         wanted = _choose(headers, variable, label, str(path))
         arrays = {role: _npz_array(archive, members[name], f"{name!r} in {path}") for role, name in wanted.items()}
     return _from_arrays(arrays, path, transpose)
@@ -124,26 +122,31 @@ def read_mat(path: Path, *, variable: str | None = None, label: str | None = Non
     """
     import scipy.io
 
-    with reading(path):
-        listed = scipy.io.whosmat(path)
-        numeric = {
-            "double",
-            "single",
-            "logical",
-            *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
-        }
-        shapes = {name: tuple(shape) for name, shape, kind in listed if kind in numeric}
-        other = [f"{name} ({kind})" for name, _, kind in listed if kind not in numeric]
-        if not shapes:
-            raise DataError(
-                f"load_dataset: {str(path)!r} must hold a numeric matrix; got {', '.join(other) or 'nothing'}."
-            )
-        wanted = _choose(shapes, variable, label, str(path))
-        for name in wanted.values():
-            # one byte a value is the least that it can be in the file before compression
-            check_expansion(f"{name!r} in {path}", path.stat().st_size, math.prod(shapes[name]))
-        content = scipy.io.loadmat(path, variable_names=list(wanted.values()))
-        arrays = {role: np.asarray(content[name]) for role, name in wanted.items()}
+    try:
+        with reading(path):
+            listed = scipy.io.whosmat(path)
+            numeric = {
+                "double",
+                "single",
+                "logical",
+                *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+            }
+            shapes = {name: tuple(shape) for name, shape, kind in listed if kind in numeric}
+            other = [f"{name} ({kind})" for name, _, kind in listed if kind not in numeric]
+            if not shapes:
+                raise DataError(
+                    f"load_dataset: {str(path)!r} must hold a numeric matrix; got {', '.join(other) or 'nothing'}."
+                )
+            wanted = _choose(shapes, variable, label, str(path))
+            for name in wanted.values():
+                # one byte a value is the least that it can be in the file before compression
+                check_expansion(f"{name!r} in {path}", path.stat().st_size, math.prod(shapes[name]))
+            content = scipy.io.loadmat(path, variable_names=list(wanted.values()))
+            arrays = {role: np.asarray(content[name]) for role, name in wanted.items()}
+    except NarrowsError:
+        raise
+    except Exception as error:  # scipy's reader raises types of its own that derive from nothing narrower
+        raise DataError(f"load_dataset: {str(path)!r} must be a sound MATLAB file; got: {error}.") from error
     if arrays["train"].ndim == 4 and not transpose:
         arrays = {role: np.moveaxis(a, 3, 0) if a.ndim == 4 else a for role, a in arrays.items()}
     return _from_arrays(arrays, path, transpose)
@@ -222,6 +225,8 @@ def as_samples(array: Array, what: str) -> Array:
         array = array.transpose(0, 3, 1, 2)
     if array.dtype.kind in "biu" and array.dtype != np.uint8:
         array = array.astype(np.float32)
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
         array = array.astype(np.float64)
     return array

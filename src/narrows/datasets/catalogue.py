@@ -215,7 +215,7 @@ def _finish(
     if train is None:
         raise DataError(f"load_dataset: {name!r} must hold training samples; got none.")
     train, labels = train[:limit], None if labels is None else labels[:limit]
-    splits: dict[str, Any] = {"seed": seed, "train": len(train), "train_from": parts.how}
+    splits: dict[str, Any] = {"seed": seed, "train": len(train), "how": parts.how}
     if limit is not None:
         splits["limit"] = limit
     for part in ("validation", "test"):
@@ -256,7 +256,7 @@ def _shaped(array: Array, form: str) -> Array:
             return array[:, None]
         if side * side != size:
             raise ConfigError(
-                f"load_dataset: shape must be written out, such as 1x4x{size // 4 or 1}; got {form!r} and {size} values."
+                f"load_dataset: shape must be written out, such as 1x4x{size // 4 or 1}; got {form!r}, {size} values."
             )
         return array.reshape(count, 1, side, side)
     sides = form.split("x")
@@ -278,6 +278,7 @@ def _file_builder(name: str) -> Callable[..., Parts]:
         found, folder = path.exists(), path.is_dir()
     except (OSError, ValueError):  # names too long, or with a zero byte
         found = folder = False
+    found = found and bool(name)  # an empty name would be the current folder
     reader = None if not found else (read_images if folder else _reader_for(path))
     if not found:
         if len(path.parts) > 1 or path.suffix.lower() in (*READERS, ".gz"):

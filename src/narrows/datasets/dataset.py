@@ -111,7 +111,7 @@ class Dataset:
                 f"Dataset: validation must leave at least one row on both sides of {len(self.train)}; got {share!r}. "
                 "Choose another share or add samples."
             )
-        how = f"{share:g} of the training rows, " + _how(self.train, self.train_labels, seed, shuffle)
+        how = f"validation: {share:g} of the training rows, " + _how(self.train, self.train_labels, seed, shuffle)
         counts = {"train": len(kept), "validation": len(held)}
         return replace(
             self,
@@ -119,7 +119,7 @@ class Dataset:
             validation=_rows(self.train, held),
             train_labels=None if self.train_labels is None else self.train_labels[kept],
             validation_labels=None if self.train_labels is None else self.train_labels[held],
-            splits={**self.splits, **counts, "validation_from": how},
+            splits={**self.splits, **counts, "how": f"{self.splits.get('how', 'as given')}; {how}"},
         )
 
     def __repr__(self) -> str:
@@ -164,11 +164,7 @@ class Parts:
             raise DataError(
                 f"load_dataset: test must leave at least one training row of {len(self.train)}; got {share!r}."
             )
-        how = (
-            "all rows"
-            if not share
-            else f"{share:g} of all rows, " + _how(self.train, strata, seed, shuffle, self.names)
-        )
+        how = f"test: {share:g} of all rows, {_how(self.train, strata, seed, shuffle, self.names)}"
         labels = self.train_labels
         return replace(
             self,
@@ -176,7 +172,7 @@ class Parts:
             test=_rows(self.train, held) if len(held) else None,
             train_labels=None if labels is None else labels[kept],
             test_labels=labels[held] if labels is not None and len(held) else None,
-            how=how if len(held) else "none: all rows are training rows",
+            how=how if len(held) else "no test part: all rows are training rows",
             names=None,
             strata=None,
             read=None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import stat
 import struct
@@ -62,6 +63,7 @@ def reading(path: Path) -> Iterator[None]:
         NotImplementedError,
         MemoryError,
         Warning,
+        csv.Error,
         struct.error,
         zlib.error,
         zipfile.BadZipFile,
