@@ -1,18 +1,486 @@
-"""The run folder."""
+"""The run folder: what was trained on what, how it went, the pictures, and the model.
+
+    run.json        what, when, versions, seed, data and their hash, status, summary
+    metrics.jsonl   one line per epoch: terms on training and validation data, times
+    samples/        epoch_0001.png, ...: the same samples and their reconstructions as training went on
+    *.png           reconstructions, samples, curves, latent: the model as it was saved
+    model/          JSON + safetensors
+
+A run can be copied anywhere: nothing in it points outside it, and what is inside is found by its place.
+"""
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import html
+import io
+import json
+import os
+import platform
+import re
+import sys
+import time
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
-from narrows.base import Autoencoder
+import numpy as np
+import torch
+
+from narrows import __version__, figures
+from narrows.base import Array, Autoencoder
+from narrows.errors import ConfigError, FormatError, NarrowsError
+from narrows.losses import kl, negative_log_likelihood
+from narrows.models import PCA
 from narrows.models.saved import load_model
+from narrows.params import fields
+from narrows.storage import read_json, write_bytes, write_json
+from narrows.training import Report, Rows
 
-__all__ = ["load"]
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from narrows.datasets import Dataset
+
+__all__ = ["PICTURES", "Run", "load", "next_folder", "record", "summarise"]
+
+FORMAT = 1
+"""Version of the folder's layout."""
+PICTURES = ("reconstructions.png", "samples.png", "curves.png", "latent.png")
+"""Of the finished model, in the order in which one looks at them."""
+GENERATED = 64
+"""Samples in samples.png."""
+MAPPED = 10_000
+"""At most so many codes are drawn in latent.png."""
+WIDE = 4096
+"""Samples with more numbers than this are compared with PCA of so many samples: its cost grows with the cube."""
 
 
 def load(folder: str | Path, **objects: Any) -> Autoencoder:
-    """Return the fitted estimator of a run or of a saved model."""
+    """Return the fitted estimator of a run or of a saved model.
+
+    Parameters
+    ----------
+    folder
+        A run's folder, or the one that `save` wrote.
+    objects
+        Fields that were one's own objects (a network, a likelihood), which no file holds.
+
+    Raises
+    ------
+    FormatError
+        The folder does not hold a sound model.
+    """
     folder = Path(folder)
     inner = folder / "model"
-    return load_model(inner if (inner / "model.json").exists() else folder, **objects)
+    return load_model(inner if (inner / "model.json").exists() or (folder / "run.json").exists() else folder, **objects)
+
+
+class Run:
+    """One run folder; the only place that knows its layout.
+
+    Parameters
+    ----------
+    folder
+        An existing run.
+
+    Raises
+    ------
+    FormatError
+        The folder does not hold a run.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.record = read_json(self.folder / "run.json")
+        found = self.record.get("format")
+        if found != FORMAT:
+            path = self.folder / "run.json"
+            raise FormatError(f"{path}: format must be {FORMAT}; got {found!r}. Update narrows.")
+
+    @classmethod
+    def create(cls, folder: str | Path, record: Mapping[str, Any]) -> Self:
+        """Make a new run in a folder that is not there yet, or is empty.
+
+        Raises
+        ------
+        ConfigError
+            The folder holds something, such as another run: it is left as it is.
+        """
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            filled = any(folder.iterdir())
+        except (FileExistsError, NotADirectoryError):
+            filled = True
+        if filled:
+            what = "another run" if (folder / "run.json").exists() else "something else"
+            raise ConfigError(
+                f"Run: folder must be new or empty; got {str(folder)!r}, which holds {what}. Choose another name."
+            )
+        write_json(folder / "run.json", {"format": FORMAT, "status": "running", "pid": os.getpid(), **record})
+        return cls(folder)
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.resolve().name
+
+    @property
+    def status(self) -> str:
+        """running, finished, interrupted or failed; a run whose process is gone counts as interrupted."""
+        status = str(self.record.get("status"))
+        return "interrupted" if status == "running" and not _alive(self.record.get("pid")) else status
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """One record per epoch that ended."""
+        path = self.folder / "metrics.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        found = []
+        for line in lines:
+            with contextlib.suppress(ValueError):  # the last line may have been cut by a crash
+                found.append(json.loads(line))
+        return found
+
+    @property
+    def summary(self) -> dict[str, Any] | None:
+        """What `summarise` found at the end, or None where it did not get that far."""
+        return self.record.get("summary")
+
+    @property
+    def pictures(self) -> list[Path]:
+        """The pictures of the finished model that are there."""
+        return [self.folder / name for name in PICTURES if (self.folder / name).exists()]
+
+    @property
+    def samples(self) -> list[Path]:
+        """The pictures made on the way, by epoch."""
+        return sorted((self.folder / "samples").glob("epoch_*.png"))
+
+    @property
+    def model_folder(self) -> Path:
+        """Where the model is, or will be."""
+        return self.folder / "model"
+
+    def load(self, **objects: Any) -> Autoencoder:
+        """Return the fitted estimator."""
+        return load(self.folder, **objects)
+
+    def update(self, **values: Any) -> None:
+        """Change entries of run.json."""
+        self.record.update(values)
+        write_json(self.folder / "run.json", self.record)
+
+    def add(self, report: Report) -> None:
+        """Append an epoch to metrics.jsonl."""
+        line = json.dumps(report.record())
+        if "NaN" in line or "Infinity" in line:  # not JSON: such values become null
+            line = json.dumps(json.loads(line, parse_constant=lambda _: None))
+        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def draw(self, name: str, picture: Image.Image) -> Path:
+        """Write a picture, `name` relative to the folder."""
+        path = self.folder / name
+        path.parent.mkdir(exist_ok=True)
+        buffer = io.BytesIO()
+        picture.save(buffer, "PNG", optimize=True)
+        write_bytes(path, buffer.getvalue())
+        return path
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r}, {self.record.get('model')}, {self.status})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("model", self.record.get("model")),
+            ("data", self.record.get("data", {}).get("name")),
+            ("status", self.status),
+            ("epochs", len(self.history)),
+        ]
+        found = self.summary or {}
+        rows += [(f"squared error, {name}", f"{error:.4g}") for name, error in found.get("squared_error", {}).items()]
+        rows += [
+            (f"{name.upper()}, nats", f"{found[name]:.4g}") for name in ("elbo", "kl") if found.get(name) is not None
+        ]
+        table = "".join(
+            f"<tr><th style='text-align:left'>{html.escape(str(a))}</th>"
+            f"<td style='text-align:left'>{html.escape(str(b))}</td></tr>"
+            for a, b in rows
+        )
+        pictures = "".join(
+            f"<img alt='{path.stem}' title='{path.stem}' style='max-width:48%;max-height:320px;margin:4px' "
+            f"src='data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}'>"
+            for path in self.pictures
+        )
+        return f"<div><b>{html.escape(self.name)}</b><table>{table}</table><div>{pictures}</div></div>"
+
+
+def next_folder(root: str | Path, model: str, data: str) -> Path:
+    """Make and return the next free folder of a name such as `runs/vae-mnist-5k-1`."""
+    slug = re.sub(r"[^a-z0-9]+", "-", Path(data).name.split(".")[0].lower()).strip("-") or "data"
+    stem = f"{model}-{slug}"
+    root = Path(root)
+    root.mkdir(parents=True, exist_ok=True)
+    found = (re.fullmatch(rf"{re.escape(stem)}-(\d+)", path.name) for path in root.iterdir())
+    number = max((int(match[1]) for match in found if match), default=0) + 1
+    while True:  # another process may take the same number at this moment
+        try:
+            (root / f"{stem}-{number}").mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return root / f"{stem}-{number}"
+
+
+def record(
+    estimator: Autoencoder,
+    dataset: Dataset,
+    folder: str | Path,
+    *,
+    options: Mapping[str, Any] | None = None,
+    command: Sequence[str] | None = None,
+) -> Generator[Report, None, Run]:
+    """Train an estimator on a data set into a run folder: a generator of reports that returns the run.
+
+    Leave it, interrupt it, or let it fail: the model of that moment is saved, and the run says what happened.
+
+    Parameters
+    ----------
+    estimator
+        Not fitted; it is fitted in place.
+    dataset
+        Its validation part, where there is one, chooses the best weights; its test part is for the summary.
+    folder
+        New or empty.
+    options
+        What `load_dataset` was given beside the name, so that commands on the run can load the same data again.
+    command
+        The command line, for the record.
+
+    Raises
+    ------
+    ConfigError
+        The folder holds something, or a field is out of bounds.
+
+    Examples
+    --------
+    >>> import tempfile, narrows
+    >>> data = narrows.load_dataset("cloud")
+    >>> reports = record(narrows.PCA(latent_dim=1), data, tempfile.mkdtemp())
+    >>> [report.epoch for report in reports]
+    [1]
+    """
+    reports = estimator.fit_iter(dataset.train, validation=dataset.validation)
+    run = Run.create(folder, _description(estimator, dataset, options, command))
+    shown = _fixed(dataset)
+    started = time.perf_counter()
+    learned, epoch, status = False, 0, "failed"
+    try:
+        for report in reports:
+            learned, epoch = True, report.epoch
+            if report.end_of_epoch:
+                run.add(report)
+                if _is_shown(report.epoch, report.epochs) or report.note:
+                    run.draw(f"samples/epoch_{report.epoch:04d}.png", _compared(estimator, shown))
+            yield report
+        status = "finished"
+    except (KeyboardInterrupt, GeneratorExit, SystemExit):
+        status = "interrupted"
+        raise
+    except NarrowsError as error:
+        if not learned:  # nothing began: a folder for every mistyped field would be clutter
+            (run.folder / "run.json").unlink()
+            run.folder.rmdir()
+        else:
+            run.update(error=f"{type(error).__name__}: {error}")
+        raise
+    except Exception as error:
+        run.update(error=f"{type(error).__name__}: {error}")
+        raise
+    finally:
+        reports.close()  # from here on the estimator holds the best weights seen
+        if run.folder.exists():
+            seconds = time.perf_counter() - started
+            # The status first: whoever interrupts the rest finds a true record all the same.
+            run.update(status=status if status != "finished" else "running", ended=_now(), seconds=seconds, epoch=epoch)
+            if learned:
+                estimator.save(run.model_folder)
+                _draw_all(run, estimator, dataset, shown)
+            if status == "finished":
+                run.update(summary=summarise(estimator, dataset))
+                run.update(status="finished")
+    return run
+
+
+def summarise(estimator: Autoencoder, dataset: Dataset) -> dict[str, Any]:
+    """Return how well a fitted estimator does on test data, beside PCA of the same size and the mean sample.
+
+    Parameters
+    ----------
+    estimator
+        Fitted to the data set's training part.
+    dataset
+        Where there is no test part, the validation part is used, or else the training part; the result says which.
+
+    Returns
+    -------
+    dict
+        `part`, `samples`; `squared_error`: means per sample, of the squared differences summed over its values, for
+        "model", "pca" and "mean"; `pca_latent_dim`, `pca_samples`: what PCA was fitted with; `elbo`, `kl`: nats per
+        sample, for probabilistic models, else None: the bound itself, whatever beta was; `parameters`.
+    """
+    part, X, _ = _judged(dataset)
+    k = min(estimator.latent_dim_, *dataset.train.shape[:1], estimator.n_features_in_)
+    rows = dataset.train if estimator.n_features_in_ <= WIDE else dataset.train[:WIDE]
+    k = min(k, len(rows))
+    errors: dict[str, float] = {"model": _squared_error(estimator, X)}
+    if len(rows) > 1:
+        kind: Any = PCA
+        pca = kind(latent_dim=k).fit(rows)
+        errors["pca"] = _squared_error(pca, X)
+        errors["mean"] = _squared_error(pca, X, np.zeros((1, k), np.float32))
+    bound = _bound(estimator, X) if estimator.module_.probabilistic else {"elbo": None, "kl": None}
+    return {
+        "part": part,
+        "samples": len(X),
+        "squared_error": errors,
+        "latent_dim": estimator.latent_dim_,
+        "pca_latent_dim": k,
+        "pca_samples": len(rows),
+        **bound,
+        "parameters": sum(p.numel() for p in estimator.module_.parameters()),
+    }
+
+
+def _chunks(X: Array) -> Iterable[Array]:
+    size = max(1, 2**24 // max(1, int(np.prod(X.shape[1:]))))
+    return (X[start : start + size] for start in range(0, len(X), size))
+
+
+def _squared_error(estimator: Autoencoder, X: Array, code: Array | None = None) -> float:
+    """Return the mean per sample; with `code`, of the one reconstruction from that code."""
+    total = 0.0
+    fixed = None if code is None else estimator.inverse_transform(code)
+    for x in _chunks(X):
+        rebuilt = estimator.reconstruct(x) if fixed is None else fixed
+        scaled = x / np.float32(255) if x.dtype == np.uint8 else x
+        total += float(np.square(scaled - rebuilt, dtype=np.float64).sum())
+    return total / len(X)
+
+
+def _bound(estimator: Autoencoder, X: Array, seed: int = 0) -> dict[str, float]:
+    """Return E log p(x | z) - KL and KL, means per sample in nats, from one code per sample.
+
+    A row's noise is drawn by its position, so that the size of the chunks does not change a value.
+    """
+    module: Any = estimator.module_.eval()
+    noise = torch.randn(len(X), estimator.latent_dim_, generator=torch.Generator().manual_seed(seed))
+    elbo = divergence = 0.0
+    start = 0
+    with torch.no_grad():
+        for x in Rows(X, module.device, module.dtype).chunks(max(1, 2**21 // estimator.n_features_in_)):
+            posterior = module.posterior(x)
+            z = posterior.mean + posterior.stddev * noise[start : start + len(x)].to(x.device, x.dtype)
+            start += len(x)
+            nats = kl(posterior, module.prior()).sum(1)
+            elbo -= float((negative_log_likelihood(module.likelihood(z), x) + nats).double().sum())
+            divergence += float(nats.double().sum())
+    return {"elbo": elbo / len(X), "kl": divergence / len(X)}
+
+
+def _description(
+    estimator: Autoencoder, dataset: Dataset, options: Mapping[str, Any] | None, command: Sequence[str] | None
+) -> dict[str, Any]:
+    import sklearn
+
+    return {
+        "model": type(estimator).__name__.lower(),
+        "fields": {field.name: estimator._described(field.name) for field in fields(estimator)},
+        "seed": getattr(estimator, "seed", None),
+        "data": {
+            "name": dataset.name,
+            "options": dict(options or {}),
+            "sha256": dataset.sha256,
+            "source": dataset.source,
+            "licence": dataset.licence,
+            "splits": dict(dataset.splits),
+            "sample_shape": dataset.sample_shape,
+        },
+        "command": list(command or sys.argv),
+        "started": _now(),
+        "versions": {
+            "narrows": __version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "scikit-learn": sklearn.__version__,
+            "python": platform.python_version(),
+        },
+        "platform": platform.platform(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _alive(pid: Any) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except PermissionError:
+        return True
+    except (OSError, TypeError, ValueError, OverflowError):
+        return False
+    return True
+
+
+def _is_shown(epoch: int, epochs: int) -> bool:
+    """Tell whether an epoch gets a picture: 1, 2, 5, 10, 20, 50, ... and the last."""
+    return epoch == epochs or epoch in {m * 10**p for p in range(9) for m in (1, 2, 5)}
+
+
+def _judged(dataset: Dataset) -> tuple[str, Array, Array | None]:
+    """Return the part that pictures and summary are made of, by name, with its labels."""
+    if dataset.test is not None:
+        return "test", dataset.test, dataset.test_labels
+    if dataset.validation is not None:
+        return "validation", dataset.validation, dataset.validation_labels
+    return "training", dataset.train, dataset.train_labels
+
+
+def _fixed(dataset: Dataset) -> Array:
+    """Return the samples that all pictures show: the first ones, class by class where there are few classes."""
+    _, X, labels = _judged(dataset)
+    n = min(figures.room(dataset.sample_shape), len(X))
+    if labels is None or labels.dtype.kind == "f" or n > 10:
+        return np.asarray(X[:n])
+    classes = np.unique(labels)
+    if len(classes) > 10:
+        return np.asarray(X[:n])
+    ranks = np.empty(len(labels), int)
+    for c in classes:
+        rows = np.flatnonzero(labels == c)
+        ranks[rows] = np.arange(len(rows))
+    order = np.lexsort((labels, ranks))[:n]
+    return np.asarray(X[order])
+
+
+def _compared(estimator: Autoencoder, shown: Array) -> Image.Image:
+    new = estimator.sample(len(shown), seed=0) if estimator.module_.probabilistic else None
+    return figures.compare({"original": shown, "reconstruction": estimator.reconstruct(shown)}, samples=new)
+
+
+def _draw_all(run: Run, estimator: Autoencoder, dataset: Dataset, shown: Array) -> None:
+    rows = {"original": shown, "reconstruction": estimator.reconstruct(shown)}
+    run.draw("reconstructions.png", figures.compare(rows))
+    if estimator.module_.probabilistic:
+        run.draw("samples.png", figures.gallery(estimator.sample(GENERATED, seed=0)))
+    if history := run.history:
+        run.draw("curves.png", figures.curves(history))
+    _, X, labels = _judged(dataset)
+    Z = estimator.transform(X[:MAPPED])
+    run.draw("latent.png", figures.latent_map(Z, None if labels is None else labels[:MAPPED], dataset.label_names))
