@@ -1,9 +1,8 @@
-"""Array files: .npy, .npz, IDX and .mat. Headers are believed only as far as the file's size bears them out."""
+"""Array files: .npy, .npz and .mat. Headers are believed only as far as the file's size bears them out."""
 
 from __future__ import annotations
 
 import math
-import struct
 import zipfile
 from pathlib import Path
 from typing import IO, Any
@@ -11,22 +10,12 @@ from typing import IO, Any
 import numpy as np
 
 from narrows.datasets.dataset import Array, Parts
-from narrows.datasets.reading import check_expansion, opened, read_exactly, reading, zip_members
+from narrows.datasets.reading import check_expansion, read_exactly, reading, zip_members
 from narrows.errors import ConfigError, DataError, NarrowsError, did_you_mean
 
-__all__ = [
-    "as_labels",
-    "as_samples",
-    "read_idx",
-    "read_idx_file",
-    "read_mat",
-    "read_npy",
-    "read_npz",
-    "read_npz_arrays",
-]
+__all__ = ["as_labels", "as_samples", "from_arrays", "read_mat", "read_npy", "read_npz", "read_npz_arrays"]
 
 _MAP_BYTES = 256 * 2**20  # .npy files from here on are memory-mapped unless told otherwise
-_IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _TRAIN = ("X_train", "x_train", "train", "X", "x", "data", "images")
 _TEST = ("X_test", "x_test", "test")
 _VALIDATION = ("X_valid", "X_val", "x_val", "validation", "valid", "val")
@@ -91,7 +80,7 @@ def read_npz(path: Path, *, variable: str | None = None, label: str | None = Non
                 headers[name], _, _ = _npy_header(stream, f"{name!r} in {path}", text=True)
         wanted = _choose(headers, variable, label, str(path))
         arrays = {role: _npz_array(archive, members[name], f"{name!r} in {path}") for role, name in wanted.items()}
-    return _from_arrays(arrays, path, transpose)
+    return from_arrays(arrays, path, transpose=transpose)
 
 
 def read_npz_arrays(path: Path, names: tuple[str, ...]) -> dict[str, Array]:
@@ -149,58 +138,7 @@ def read_mat(path: Path, *, variable: str | None = None, label: str | None = Non
         raise DataError(f"load_dataset: {str(path)!r} must be a sound MATLAB file; got: {error}.") from error
     if arrays["train"].ndim == 4 and not transpose:
         arrays = {role: np.moveaxis(a, 3, 0) if a.ndim == 4 else a for role, a in arrays.items()}
-    return _from_arrays(arrays, path, transpose)
-
-
-def read_idx(path: Path) -> Parts:
-    """Read samples from an IDX file, gzip or not, with the labels and the test part that lie beside it, if any.
-
-    Parameters
-    ----------
-    path
-        Such as train-images-idx3-ubyte.gz. Beside it, `labels-idx1` in place of `images-idx3` names the labels, and
-        `t10k` in place of `train` the test part.
-    """
-
-    def beside(*changes: tuple[str, str]) -> Array | None:
-        name = path.name
-        for old, new in changes:
-            if old not in name:
-                return None
-            name = name.replace(old, new)
-        bare = name.removesuffix(".gz")
-        found = [p for p in (path.with_name(bare), path.with_name(bare + ".gz")) if p.is_file()]
-        return read_idx_file(found[0]) if found else None
-
-    train = read_idx_file(path)
-    if train.ndim < 2:
-        raise DataError(
-            f"load_dataset: {str(path)!r} must hold samples; got a list of {len(train)} numbers. Name the images."
-        )
-    labels, test = ("images-idx3", "labels-idx1"), ("train", "t10k")
-    arrays = {
-        "train": train,
-        "train_labels": beside(labels),
-        "test": beside(test),
-        "test_labels": beside(labels, test),
-    }
-    return _from_arrays({role: array for role, array in arrays.items() if array is not None}, path, False)
-
-
-def read_idx_file(path: Path) -> Array:
-    """Read one IDX file (the format of MNIST: magic number, big-endian sizes, values), gzip or not."""
-    with reading(path), opened(path) as stream:
-        magic = bytes(read_exactly(stream, 4, str(path), last=False))
-        if magic[:2] != b"\0\0" or magic[2] not in _IDX_TYPES or not 1 <= magic[3] <= 4:
-            raise DataError(
-                f"load_dataset: {str(path)!r} must be an IDX file of 1 to 4 dimensions; got the first bytes {magic!r}."
-            )
-        dtype = np.dtype(_IDX_TYPES[magic[2]])
-        shape = struct.unpack(f">{magic[3]}I", read_exactly(stream, 4 * magic[3], str(path), last=False))
-        size = math.prod(shape) * dtype.itemsize
-        check_expansion(str(path), path.stat().st_size, size)
-        content = read_exactly(stream, size, str(path))
-    return np.frombuffer(content, dtype=dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+    return from_arrays(arrays, path, transpose=transpose)
 
 
 def as_samples(array: Array, what: str) -> Array:
@@ -224,7 +162,7 @@ def as_samples(array: Array, what: str) -> Array:
     if array.ndim == 4 and array.shape[3] in (1, 3, 4) and array.shape[1] not in (1, 3, 4):
         array = array.transpose(0, 3, 1, 2)
     if array.dtype.kind in "biu" and array.dtype != np.uint8:
-        array = array.astype(np.float32)
+        array = np.asarray(array.astype(np.float32))  # of a memory map, astype keeps only the name
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
@@ -320,7 +258,8 @@ def _choose(shapes: dict[str, tuple[int, ...]], variable: str | None, label: str
     }
 
 
-def _from_arrays(arrays: dict[str, Array], path: Path, transpose: bool) -> Parts:
+def from_arrays(arrays: dict[str, Array], path: Path, *, transpose: bool = False) -> Parts:
+    """Return the parts of a file from its arrays: train, test, validation, and each with `_labels`."""
     rows: dict[str, Array] = {
         part: as_samples(arrays[part].T if transpose else arrays[part], f"{part!r} in {path}")
         for part in ("train", "test", "validation")

@@ -8,20 +8,16 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from narrows.datasets.arrays import read_idx, read_mat, read_npy, read_npz
 from narrows.datasets.celeba import celeba, celeba_on_disk
 from narrows.datasets.dataset import Array, Dataset, Parts, check_share
 from narrows.datasets.embedded import arc, cloud, digits, mnist_5k, samples_installed
-from narrows.datasets.images import read_image_zip, read_images
+from narrows.datasets.files import file_builder, looks_like_path
 from narrows.datasets.named import binarized_mnist, fashion_mnist, lfw, mnist, on_disk
-from narrows.datasets.reading import check_regular
-from narrows.datasets.tables import read_csv, read_parquet
 from narrows.errors import ConfigError, DataError, did_you_mean
 
-__all__ = ["DATASETS", "READERS", "Entry", "load_dataset"]
+__all__ = ["DATASETS", "Entry", "load_dataset"]
 
 _TEST_SHARE = 0.2
 _COMMON = ("seed", "test", "validation", "limit", "shape", "shuffle")
@@ -110,18 +106,6 @@ DATASETS: dict[str, Entry] = {
     ),
 }
 
-READERS: dict[str, Callable[..., Parts]] = {
-    ".npy": read_npy,
-    ".npz": read_npz,
-    ".csv": read_csv,
-    ".tsv": read_csv,
-    ".txt": read_csv,
-    ".parquet": read_parquet,
-    ".mat": read_mat,
-    ".idx": read_idx,
-    ".zip": read_image_zip,
-}
-
 
 def load_dataset(
     name_or_path: str | os.PathLike[str],
@@ -182,7 +166,9 @@ def load_dataset(
         check_share("test", test, zero=True)
     if validation is not None:
         check_share("validation", validation, zero=True)
-    builder = DATASETS[name].builder if name in DATASETS else _file_builder(name)
+    builder = DATASETS[name].builder if name in DATASETS else file_builder(name)
+    if builder is None:
+        raise _unknown(name)
     parts = _build(builder, name, {"seed": seed, "limit": limit}, options)
     if parts.test is None:
         parts = parts.divided(_TEST_SHARE if test is None else test, seed=seed, shuffle=shuffle)
@@ -272,48 +258,13 @@ def _shaped(array: Array, form: str) -> Array:
     return array.reshape(count, *map(int, sides))
 
 
-def _file_builder(name: str) -> Callable[..., Parts]:
-    path = Path(name)
-    try:
-        found, folder = path.exists(), path.is_dir()
-    except (OSError, ValueError):  # names too long, or with a zero byte
-        found = folder = False
-    found = found and bool(name)  # an empty name would be the current folder
-    reader = None if not found else (read_images if folder else _reader_for(path))
-    if not found:
-        if len(path.parts) > 1 or path.suffix.lower() in (*READERS, ".gz"):
-            raise DataError(f"load_dataset: name_or_path must be an existing path; got {name!r}, which is not there.")
-        raise ConfigError(
-            f"load_dataset: name_or_path must be one of {', '.join(DATASETS)}, or an existing path; "
-            f"got {name!r}.{did_you_mean(name, DATASETS)}"
-        )
-    if reader is read_images and (idx := _idx_in(path)) is not None:
-        path, reader = idx, read_idx
-    if reader is None:
-        raise DataError(
-            f"load_dataset: {name!r} must end in one of {', '.join(READERS)}, be an IDX file or a folder of images; "
-            f"got {path.suffix or 'no ending'!r}. Rename or convert it."
-        )
-    if reader is not read_images:
-        check_regular(path)
-    return partial(reader, path)
-
-
-def _reader_for(path: Path) -> Callable[..., Parts] | None:
-    bare = path.name.lower().removesuffix(".gz")
-    if bare.endswith("-ubyte"):
-        return read_idx
-    suffix = Path(bare).suffix
-    packed = bare != path.name.lower()
-    if packed and READERS.get(suffix) not in (read_csv, read_idx):
-        return None
-    return READERS.get(suffix)
-
-
-def _idx_in(folder: Path) -> Path | None:
-    """Return the training images of a folder laid out as MNIST is."""
-    files = [folder / f"train-images-idx3-ubyte{ending}" for ending in ("", ".gz")]
-    return next((file for file in files if file.is_file()), None)
+def _unknown(name: str) -> DataError | ConfigError:
+    if looks_like_path(name):
+        return DataError(f"load_dataset: name_or_path must be an existing path; got {name!r}, which is not there.")
+    return ConfigError(
+        f"load_dataset: name_or_path must be one of {', '.join(DATASETS)}, or an existing path; "
+        f"got {name!r}.{did_you_mean(name, DATASETS)}"
+    )
 
 
 def _options_of(builder: Callable[..., Parts]) -> tuple[str, ...]:

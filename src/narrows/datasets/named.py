@@ -8,10 +8,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from narrows.datasets.arrays import read_idx_file, read_npz_arrays
+from narrows.datasets.arrays import read_npz_arrays
 from narrows.datasets.dataset import Array, Parts
 from narrows.datasets.download import Remote
 from narrows.datasets.folders import cache_folder, find, located
+from narrows.datasets.idx import read_idx_file
 from narrows.datasets.images import decode
 from narrows.datasets.reading import check_member_name, reading
 from narrows.errors import ConfigError, DataError

@@ -6,6 +6,7 @@ import csv
 import gzip
 import stat
 import struct
+import tokenize
 import warnings
 import zipfile
 import zlib
@@ -59,6 +60,7 @@ def reading(path: Path) -> Iterator[None]:
         IndexError,
         OverflowError,
         SyntaxError,  # numpy parses its headers as Python literals
+        tokenize.TokenError,
         RuntimeError,  # zipfile: encrypted members, recursion
         NotImplementedError,
         MemoryError,
