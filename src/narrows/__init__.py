@@ -9,20 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from narrows.datasets import load_dataset
+    from narrows.evaluation import elbo, log_likelihood
     from narrows.models import AE, MODELS, PCA, VAE
     from narrows.runs import load
 
 __version__ = "0.1.0"
 
-__all__ = ["AE", "MODELS", "PCA", "VAE", "load", "load_dataset"]
+__all__ = ["AE", "MODELS", "PCA", "VAE", "elbo", "load", "load_dataset", "log_likelihood"]
 
 _HOMES = {
     "AE": "models",
     "MODELS": "models",
     "PCA": "models",
     "VAE": "models",
+    "elbo": "evaluation",
     "load": "runs",
     "load_dataset": "datasets",
+    "log_likelihood": "evaluation",
 }
 
 

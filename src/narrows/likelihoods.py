@@ -15,7 +15,7 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, ContinuousBernoulli, Distribution, Laplace, Normal
+from torch.distributions import Bernoulli, ContinuousBernoulli, Distribution, Laplace, Normal, constraints
 
 from narrows.errors import ConfigError, DataError, did_you_mean
 
@@ -154,6 +154,16 @@ class ContinuousBernoulliLikelihood(Likelihood):
         return (low + high) / 2
 
 
+class _GreyLevels(constraints.Constraint):
+    """The multiples of 1/255 from 0 to 1."""
+
+    is_discrete = True
+
+    def check(self, value: Tensor) -> Tensor:
+        levels = value / GREY
+        return ((levels - levels.round()).abs() < 1e-3) & (value > -GREY / 2) & (value < 1 + GREY / 2)
+
+
 class DiscretizedLogistic(Distribution):
     """Logistic(loc, scale) rounded to the 256 grey levels 0, 1/255, ... 1; what lies beyond counts to the ends.
 
@@ -161,6 +171,7 @@ class DiscretizedLogistic(Distribution):
     """
 
     arg_constraints: ClassVar[dict[str, object]] = {}  # type: ignore[assignment]
+    support = _GreyLevels()
 
     def __init__(self, loc: Tensor, scale: Tensor) -> None:
         self.loc, self.scale = loc, scale

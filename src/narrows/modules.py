@@ -21,6 +21,8 @@ class Module(nn.Module):
 
     probabilistic: ClassVar[bool] = False
     """Whether `posterior`, `prior` and `likelihood` are there."""
+    exact_score: ClassVar[bool] = False
+    """Whether `score` is log p(x) itself, in closed form."""
     corruption: Corruption | None = None
     """What is done to the input in training; see `corrupted`."""
 
