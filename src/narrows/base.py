@@ -22,8 +22,9 @@ from narrows.likelihoods import Likelihood, likelihood
 from narrows.modules import Module
 from narrows.networks import ACTIVATIONS, NETWORKS, Decoder, Layout
 from narrows.params import fields, model, param, validate
-from narrows.storage import write_json, write_tensors
+from narrows.storage import write_record
 from narrows.training import Report, Rows, Settings, train
+from narrows.training.precision import PRECISIONS
 from narrows.training.schedules import OPTIMIZERS, SCHEDULES
 
 __all__ = ["FORMAT", "Array", "Autoencoder", "NeuralAutoencoder"]
@@ -273,8 +274,6 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         check_is_fitted(self)
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        tensors = {name: t.detach().cpu().numpy() for name, t in self.module_.state_dict().items()}
-        write_tensors(folder / "weights.safetensors", tensors)
         from narrows import __version__
 
         names = getattr(self, "feature_names_in_", None)
@@ -289,7 +288,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             "history": self.history_,
             "narrows": __version__,
         }
-        write_json(folder / "model.json", record)  # last: a folder with model.json is a whole model
+        tensors = {name: t.detach().cpu().numpy() for name, t in self.module_.state_dict().items()}
+        write_record(folder / "model.json", record, tensors)
         return folder
 
     def _described(self, name: str) -> Any:
@@ -300,8 +300,16 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             return value
         return {"object": repr(value)}
 
-    def restore(self, record: dict[str, Any], tensors: dict[str, Array]) -> Self:
-        """Take over a saved state; `narrows.load` calls it."""
+    def restore(self, record: dict[str, Any], read: Callable[[dict[str, tuple[Any, ...]]], dict[str, Array]]) -> Self:
+        """Take over a saved state; `narrows.load` calls it.
+
+        Parameters
+        ----------
+        record
+            What `save` wrote, its types checked.
+        read
+            Returns the tensors, given the type and shape of each that there must be.
+        """
         self.sample_shape_ = tuple(record["sample_shape"])
         self.n_features_in_ = math.prod(self.sample_shape_)
         if record.get("feature_names") is not None:
@@ -309,10 +317,17 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.latent_dim_ = record["latent_dim"]
         self.pixels_ = record["pixels"]
         self.history_ = record["history"]
+        wanted = {name: (_dtype(t), tuple(t.shape)) for name, t in self._planned().items()}
+        tensors = read(wanted)  # before anything of the size that the record asks for is allocated
         with torch.random.fork_rng(devices=[]):
             self.module_ = self.build(self.sample_shape_).eval()
         self.module_.load_state_dict({name: torch.from_numpy(array) for name, array in tensors.items()})
         return self
+
+    def _planned(self) -> dict[str, Tensor]:
+        """Return the state of the module to be built, as tensors that have a shape and take no memory."""
+        with torch.device("meta"):
+            return self.build(self.sample_shape_).state_dict()
 
 
 @model
@@ -349,6 +364,7 @@ class NeuralAutoencoder(Autoencoder):
     clip: float | None = param(None, "Largest norm of the gradient.", low=0, low_open=True)
     averaging: float | None = param(None, "Decay of the weights' moving average, such as 0.999.", low=0, high=1)
     patience: int | None = param(None, "Stop after so many epochs without a better validation loss.", low=1)
+    precision: str = param("auto", "Of products in training; auto: bf16 where it gains.", choices=PRECISIONS)
     device: str = param("auto", "Where to train.", choices=("auto", "cpu", "cuda", "mps"))
     seed: int = param(0, "Of initial weights, order and noise.", low=0)
 
@@ -384,6 +400,11 @@ class NeuralAutoencoder(Autoencoder):
                 f"bounds the output itself; got {self.output_activation!r}. Leave it out."
             )
         return copy.deepcopy(found)  # one's own object stays as it was given
+
+    def restore(self, record: dict[str, Any], read: Callable[[dict[str, tuple[Any, ...]]], dict[str, Array]]) -> Self:
+        """Take over a saved state; the one field that `build` does not look at is checked first."""
+        corruption(self.corruption)
+        return super().restore(record, read)
 
     def optimise(self, X: Array, validation: Array | None) -> Generator[Report, None, None]:
         """Train `module_` by `narrows.training.train`."""
@@ -454,3 +475,5 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def _dtype(t: Tensor) -> np.dtype[Any]:
+    return torch.empty(0, dtype=t.dtype).numpy().dtype

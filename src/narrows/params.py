@@ -158,7 +158,10 @@ def _fits_kind(value: Any, kind: Any, field: Param) -> bool:
 
 
 def _in_bounds(value: Any, field: Param) -> bool:
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number beyond 1e308
+        return False
     if not math.isfinite(number):
         return False
     low = field.low is None or (number > field.low if field.low_open else number >= field.low)

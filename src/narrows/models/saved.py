@@ -1,17 +1,28 @@
-"""A saved model back into an estimator: JSON and safetensors in, nothing is executed."""
+"""A saved model back into an estimator: JSON and safetensors in, nothing is executed.
+
+The files may come from anybody. Each value is checked before it is used, and the sizes that the record asks for are
+compared with the tensors that are there before any of them is allocated.
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from narrows.base import FORMAT, Autoencoder
-from narrows.errors import FormatError, did_you_mean
+import numpy as np
+
+from narrows.base import FORMAT, Array, Autoencoder
+from narrows.errors import ConfigError, FormatError, did_you_mean
 from narrows.models import MODELS
 from narrows.params import fields, validate
-from narrows.storage import read_json, read_tensors
+from narrows.storage import read_record, read_tensors, tensor_path
 
 __all__ = ["load_model"]
+
+LONGEST = 100
+"""Characters that a field may have: it names something, and is never a path, an address or code."""
+MOST_LAYERS = 1000
 
 
 def load_model(folder: str | Path, **objects: Any) -> Autoencoder:
@@ -20,7 +31,7 @@ def load_model(folder: str | Path, **objects: Any) -> Autoencoder:
     Parameters
     ----------
     folder
-        Holds `model.json` and `weights.safetensors`.
+        Holds `model.json`, and the tensors that it names.
     objects
         Fields that were one's own objects (a network, a likelihood), which no file holds.
 
@@ -31,33 +42,99 @@ def load_model(folder: str | Path, **objects: Any) -> Autoencoder:
     ConfigError
         A field has a value that it may not have.
     """
-    folder = Path(folder)
-    path = folder / "model.json"
-    record = read_json(path)
-    missing = {"format", "model", "fields", "sample_shape", "latent_dim", "pixels", "history"} - record.keys()
-    if missing:
-        raise FormatError(f"{path}: must hold {', '.join(sorted(missing))}; it does not. Is it a narrows model?")
-    if record["format"] != FORMAT:
-        raise FormatError(f"{path}: format must be {FORMAT}; got {record['format']!r}. Update narrows.")
-    if record["model"] not in MODELS:
-        known = ", ".join(MODELS)
-        hint = did_you_mean(record["model"], MODELS)
-        raise FormatError(f"{path}: model must be one of {known}; got {record['model']!r}.{hint}")
+    path = Path(folder) / "model.json"
+    record = read_record(path)
+    while True:
+        try:
+            return _restored(path, record, objects)
+        except FormatError:
+            newer = read_record(path)
+            if newer == record:
+                raise
+            record = newer  # it was saved anew while it was read
+
+
+def _restored(path: Path, record: dict[str, Any], objects: dict[str, Any]) -> Autoencoder:
+    _check(path, record)
     cls = MODELS[record["model"]]
-    known_fields = {field.name for field in fields(cls)}
-    values = dict(record["fields"])
+    known = {field.name for field in fields(cls)}
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in record["fields"].items()}
     for name in [*values, *objects]:
-        if name not in known_fields:
-            raise FormatError(f"{path}: {cls.__name__} has no field {name!r}.{did_you_mean(name, known_fields)}")
-    values.update(objects)
+        if name not in known:
+            raise FormatError(f"{path}: {cls.__name__} has no field {_short(name)}.{did_you_mean(name, known)}")
     for name, value in values.items():
-        if isinstance(value, dict):
-            raise FormatError(
-                f"{path}: {name} was an object of one's own ({value.get('object')}); no file holds it. "
-                f"Give it again: load(folder, {name}=...)."
-            )
-        if isinstance(value, list):
-            values[name] = tuple(value)
-    estimator = cls(**values)
+        _check_field(path, name, value, given=name in objects)
+    estimator = cls(**{**values, **objects})
     validate(estimator)
-    return estimator.restore(record, read_tensors(folder / "weights.safetensors"))
+    own = estimator.get_params(deep=False)["latent_dim"]
+    if own not in (None, record["latent_dim"]):
+        raise FormatError(f"{path}: latent_dim must be {own}, as in fields; got {record['latent_dim']}.")
+    read = partial(_finite_tensors, tensor_path(path, record), record["tensors"])
+    try:
+        return estimator.restore(record, read)
+    except (FormatError, ConfigError):
+        raise
+    except (RuntimeError, ValueError, TypeError, ArithmeticError, MemoryError) as error:
+        # What torch says of sizes whose product overflows, and the like.
+        raise FormatError(f"{path}: must describe a module that can be built; {_short(error)}.") from error
+
+
+def _finite_tensors(path: Path, sha256: str, expected: dict[str, tuple[Any, ...]]) -> dict[str, Array]:
+    tensors = read_tensors(path, expected, sha256)
+    for name, array in tensors.items():
+        if not np.isfinite(array).all():
+            raise FormatError(f"{path}: {name!r} must hold finite numbers; it holds nan or infinity.")
+    return tensors
+
+
+def _check(path: Path, record: dict[str, Any]) -> None:
+    """Check everything but the fields."""
+    needed = {"format", "model", "fields", "sample_shape", "latent_dim", "pixels", "history"}
+    if missing := needed - record.keys():
+        raise FormatError(f"{path}: must hold {', '.join(sorted(missing))}; it does not. Is it a narrows model?")
+    if _not_whole(record["format"]) or record["format"] != FORMAT:
+        raise FormatError(f"{path}: format must be {FORMAT}; got {_short(record['format'])}. Update narrows.")
+    name = record["model"]
+    if not isinstance(name, str) or name not in MODELS:
+        hint = did_you_mean(str(name)[:LONGEST], MODELS)
+        raise FormatError(f"{path}: model must be one of {', '.join(MODELS)}; got {_short(name)}.{hint}")
+
+    def must(condition: bool, key: str, constraint: str) -> None:
+        if not condition:
+            raise FormatError(f"{path}: {key} must be {constraint}; got {_short(record[key])}. The file was changed.")
+
+    shape, names, history = record["sample_shape"], record.get("feature_names"), record["history"]
+    must(
+        isinstance(shape, list) and 1 <= len(shape) <= 3 and not any(_not_whole(n) or n < 1 for n in shape),
+        "sample_shape", "one to three whole numbers >= 1",
+    )  # fmt: skip
+    must(not _not_whole(record["latent_dim"]) and record["latent_dim"] >= 1, "latent_dim", "a whole number >= 1")
+    must(isinstance(record["pixels"], bool), "pixels", "true or false")
+    must(isinstance(record["fields"], dict), "fields", "an object")
+    must(isinstance(history, list) and all(isinstance(one, dict) for one in history), "history", "a list of objects")
+    if names is not None:
+        must(
+            isinstance(names, list) and [len(names)] == shape and all(isinstance(n, str) for n in names),
+            "feature_names", "a name for every feature",
+        )  # fmt: skip
+
+
+def _check_field(path: Path, name: str, value: Any, *, given: bool) -> None:
+    if isinstance(value, dict) and not given:
+        raise FormatError(
+            f"{path}: {name} was an object of one's own ({_short(value.get('object'))}); no file holds it. "
+            f"Give it again: load(folder, {name}=...)."
+        )
+    if isinstance(value, str) and (len(value) > LONGEST or any(mark in value for mark in "/\\\0")):
+        raise FormatError(f"{path}: {name} must be a name, not a path or an address; got {_short(value)}.")
+    if isinstance(value, tuple) and len(value) > MOST_LAYERS:
+        raise FormatError(f"{path}: {name} must have at most {MOST_LAYERS} entries; got {len(value)}.")
+
+
+def _not_whole(value: Any) -> bool:
+    return not isinstance(value, int) or isinstance(value, bool)
+
+
+def _short(value: Any) -> str:
+    text = repr(value) if not isinstance(value, Exception) else str(value).partition("\n")[0]
+    return text if len(text) <= LONGEST else text[:LONGEST] + "..."

@@ -55,7 +55,7 @@ def networks(network: str | tuple[nn.Module, ...], layout: Layout) -> tuple[nn.M
 def _check(role: str, module: nn.Module, shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
     training = module.training
     try:
-        with torch.no_grad():
+        with torch.no_grad(), torch.device("cpu"):
             found: Tensor = module.eval()(torch.zeros(2, *shape))
     except RuntimeError as error:
         raise ConfigError(f"network: the {role} must take (B, {_csv(shape)}); it raised {error}") from error
