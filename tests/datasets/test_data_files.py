@@ -1,5 +1,6 @@
 """Array and table files, sound and damaged."""
 
+import contextlib
 import gzip
 import io
 import struct
@@ -164,6 +165,29 @@ def test_mat(tmp_path):
     scipy.io.savemat(tmp_path / "c.mat", {"X": np.array([{"a": 1}, "b"], object)})
     with pytest.raises(DataError, match="numeric matrix"):
         load_dataset(tmp_path / "c.mat")
+
+
+@pytest.mark.parametrize("version", ["4", "5"])
+@pytest.mark.parametrize("dtype", ["f8", "f4", "u1", "i2", "i4"])
+def test_mat_reads_what_scipy_writes(tmp_path, version, dtype):
+    values = (rng.random((6, 5)) * 200).astype(dtype)
+    scipy.io.savemat(tmp_path / "x.mat", {"text": "hi", "other": np.ones((2, 2)) * 1j, "X": values}, format=version)
+    data = load_dataset(tmp_path / "x.mat", test=0, shuffle=False).train
+    assert np.array_equal(np.sort(data, axis=0), np.sort(values, axis=0))
+    assert np.array_equal(data.astype(float)[data[:, 0].argsort()], values.astype(float)[values[:, 0].argsort()])
+
+
+@pytest.mark.parametrize("options", [{}, {"do_compression": True}, {"format": "4"}])
+def test_mat_with_changed_bytes_ends_in_samples_or_a_named_error(tmp_path, options):
+    scipy.io.savemat(tmp_path / "x.mat", {"X": TABLE, "y": np.arange(20)}, **options)
+    whole = (tmp_path / "x.mat").read_bytes()
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for at in rng.integers(0, min(len(whole), 320), 3):
+            damaged[at] = rng.integers(256)
+        (tmp_path / "x.mat").write_bytes(damaged)
+        with contextlib.suppress(DataError):  # anything else, or a crash, fails
+            assert load_dataset(tmp_path / "x.mat").train.size
 
 
 def test_csv(tmp_path):

@@ -1,4 +1,4 @@
-"""Array files: .npy, .npz and .mat. Headers are believed only as far as the file's size bears them out."""
+"""Array files: .npy and .npz. Headers are believed only as far as the file's size bears them out."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import IO, Any
 import numpy as np
 
 from narrows.datasets.dataset import Array, Parts
-from narrows.datasets.reading import check_expansion, read_exactly, reading, zip_members
-from narrows.errors import ConfigError, DataError, NarrowsError, did_you_mean
+from narrows.datasets.reading import read_exactly, reading, zip_members
+from narrows.errors import ConfigError, DataError, did_you_mean
 
-__all__ = ["as_labels", "as_samples", "from_arrays", "read_mat", "read_npy", "read_npz", "read_npz_arrays"]
+__all__ = ["as_labels", "as_samples", "choose", "from_arrays", "read_npy", "read_npz", "read_npz_arrays"]
 
 _MAP_BYTES = 256 * 2**20  # .npy files from here on are memory-mapped unless told otherwise
 _TRAIN = ("X_train", "x_train", "train", "X", "x", "data", "images")
@@ -78,7 +78,7 @@ def read_npz(path: Path, *, variable: str | None = None, label: str | None = Non
         for name, member in members.items():
             with archive.open(member) as stream:
                 headers[name], _, _ = _npy_header(stream, f"{name!r} in {path}", text=True)
-        wanted = _choose(headers, variable, label, str(path))
+        wanted = choose(headers, variable, label, str(path))
         arrays = {role: _npz_array(archive, members[name], f"{name!r} in {path}") for role, name in wanted.items()}
     return from_arrays(arrays, path, transpose=transpose)
 
@@ -93,52 +93,6 @@ def read_npz_arrays(path: Path, names: tuple[str, ...]) -> dict[str, Array]:
                 f"load_dataset: {str(path)!r} must hold the arrays {', '.join(names)}; got none named {missing[0]!r}."
             )
         return {name: _npz_array(archive, members[f"{name}.npy"], f"{name!r} in {path}", text=True) for name in names}
-
-
-def read_mat(path: Path, *, variable: str | None = None, label: str | None = None, transpose: bool = False) -> Parts:
-    """Read samples from a MATLAB file of version 4 to 7.2 (7.3 is another format: save it with ``-v7``).
-
-    Parameters
-    ----------
-    path
-        The file. An array of images (H, W, C, N) is turned to (N, C, H, W).
-    variable
-        Name of the array of samples; otherwise `X` or another usual name, or the only numeric matrix.
-    label
-        Name of the array of labels; otherwise `y` or another usual name.
-    transpose
-        Whether samples are the columns of the matrix.
-    """
-    import scipy.io
-
-    try:
-        with reading(path):
-            listed = scipy.io.whosmat(path)
-            numeric = {
-                "double",
-                "single",
-                "logical",
-                *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
-            }
-            shapes = {name: tuple(shape) for name, shape, kind in listed if kind in numeric}
-            other = [f"{name} ({kind})" for name, _, kind in listed if kind not in numeric]
-            if not shapes:
-                raise DataError(
-                    f"load_dataset: {str(path)!r} must hold a numeric matrix; got {', '.join(other) or 'nothing'}."
-                )
-            wanted = _choose(shapes, variable, label, str(path))
-            for name in wanted.values():
-                # one byte a value is the least that it can be in the file before compression
-                check_expansion(f"{name!r} in {path}", path.stat().st_size, math.prod(shapes[name]))
-            content = scipy.io.loadmat(path, variable_names=list(wanted.values()))
-            arrays = {role: np.asarray(content[name]) for role, name in wanted.items()}
-    except NarrowsError:
-        raise
-    except Exception as error:  # scipy's reader raises types of its own that derive from nothing narrower
-        raise DataError(f"load_dataset: {str(path)!r} must be a sound MATLAB file; got: {error}.") from error
-    if arrays["train"].ndim == 4 and not transpose:
-        arrays = {role: np.moveaxis(a, 3, 0) if a.ndim == 4 else a for role, a in arrays.items()}
-    return from_arrays(arrays, path, transpose=transpose)
 
 
 def as_samples(array: Array, what: str) -> Array:
@@ -224,7 +178,7 @@ def _npz_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, what: str, *, 
     return np.ascontiguousarray(array, dtype=dtype.newbyteorder("="))
 
 
-def _choose(shapes: dict[str, tuple[int, ...]], variable: str | None, label: str | None, what: str) -> dict[str, str]:
+def choose(shapes: dict[str, tuple[int, ...]], variable: str | None, label: str | None, what: str) -> dict[str, str]:
     """Decide which array plays which role."""
     for option, name in (("variable", variable), ("label", label)):
         if name is not None and name not in shapes:

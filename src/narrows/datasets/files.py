@@ -6,10 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from narrows.datasets.arrays import read_mat, read_npy, read_npz
+from narrows.datasets.arrays import read_npy, read_npz
 from narrows.datasets.dataset import Parts
 from narrows.datasets.idx import read_idx
 from narrows.datasets.images import read_image_zip, read_images
+from narrows.datasets.mat import read_mat
 from narrows.datasets.reading import check_regular
 from narrows.datasets.tables import read_csv, read_parquet
 from narrows.errors import DataError
