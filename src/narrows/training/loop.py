@@ -16,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from narrows.errors import DivergedError
 from narrows.losses import Batch
 from narrows.modules import Module
+from narrows.training.precision import autocast
 from narrows.training.rows import Rows
 from narrows.training.schedules import factor, optimizer
 
@@ -41,6 +42,7 @@ class Settings:
     clip: float | None = None
     averaging: float | None = None
     patience: int | None = None
+    precision: str = "fp32"
     seed: int = 0
 
 
@@ -141,6 +143,7 @@ def train(
         adam_betas=settings.adam_betas,
         weight_decay=settings.weight_decay,
     )
+    products = autocast(module, settings.precision, data.device)
     average = None
     if settings.averaging is not None:
         average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging), use_buffers=True)
@@ -158,7 +161,8 @@ def train(
                 for group in opt.param_groups:
                     group["lr"] = rate
                 batch = Batch(data.take(order[start : start + size]), progress=step / max(1, steps - 1), rng=noise)
-                loss = module.loss(batch)
+                with products:
+                    loss = module.loss(batch)
                 n_terms = len(loss.terms)
                 names = (*loss.terms, *loss.metrics)
                 sums = torch.stack((*loss.terms.values(), *loss.metrics.values())).sum(1)

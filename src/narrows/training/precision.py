@@ -1,0 +1,37 @@
+"""When to multiply in bfloat16. Weights, optimiser, losses and every evaluation stay in float32."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+__all__ = ["PRECISIONS", "autocast"]
+
+PRECISIONS = ("auto", "fp32", "bf16")
+
+LARGE = 2**14
+"""Entries of a weight matrix from which bfloat16 gains more than its conversions cost (measured on AVX-512)."""
+
+
+def autocast(module: nn.Module, precision: str, device: torch.device) -> torch.autocast:
+    """Return the context for a training step: bfloat16 products where asked for, or, by "auto", where they gain.
+
+    "auto" takes bfloat16 where the processor multiplies it natively, the largest matrix is large enough, and nothing
+    is convolved (slower in bfloat16 on CPU). It depends on the machine's kind and the module's shape alone, never on a
+    timing, so that the same seed gives the same weights.
+    """
+    wanted = precision == "bf16" or (precision == "auto" and _native(device) and _gains(module, device))
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted)
+
+
+def _native(device: torch.device) -> bool:
+    if device.type == "cpu":
+        probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # there from torch 2.6 on, but not documented
+        return probe is not None and bool(probe())
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+def _gains(module: nn.Module, device: torch.device) -> bool:
+    convolved = any(isinstance(layer, nn.Conv1d | nn.Conv2d) for layer in module.modules())
+    largest = max((p.numel() for p in module.parameters() if p.dim() == 2), default=0)
+    return largest >= LARGE and (device.type != "cpu" or not convolved)
