@@ -1,0 +1,41 @@
+"""Which way imports go, and what `import narrows` leaves alone."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "narrows"
+ORDER = """
+    errors params storage corruptions losses likelihoods networks modules training base models
+    datasets evaluation figures runs cli
+""".split()  # a part imports only what stands before it
+
+
+def imported(path):
+    """Yield the parts of narrows that a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are written in full"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        parts = (name.split(".")[1] for name in names if name.startswith("narrows."))
+        yield from (part for part in parts if part != "__version__")
+
+
+def test_imports_go_one_way():
+    files = [path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py"]
+    found = {(path.relative_to(SOURCE).parts[0].removesuffix(".py"), part) for path in files for part in imported(path)}
+    assert [(a, b) for a, b in sorted(found) if ORDER.index(b) > ORDER.index(a)] == []
+
+
+@pytest.mark.parametrize("command", ["", "from narrows.cli import main; sys.argv[1:] = ['--help']; main()"])
+def test_import_and_help_load_no_heavy_package(command):
+    code = f"import sys, narrows\ntry:\n    {command or 'pass'}\nexcept SystemExit as end:\n    assert not end.code\n"
+    code += "print(*sorted({'torch', 'sklearn', 'scipy', 'matplotlib'} & set(sys.modules)), file=sys.stderr)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stderr.split() == []

@@ -1,0 +1,119 @@
+"""What is shipped: the wheel's contents, and what the source must never do."""
+
+import ast
+import hashlib
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src"
+MODULES = {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}  # run what they load
+CALLS = {"eval", "exec", "compile", "__import__"}
+ATTRIBUTES = {"extractall", "yaml.load", "yaml.unsafe_load", "torch.load", "os.system"}
+KEYWORDS = {("weights_only", False), ("allow_pickle", True), ("shell", True)}
+
+
+def dangers(tree):
+    """Yield what in a syntax tree could execute what was only to be read."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from (name.name for name in names if name.name.split(".")[0] in MODULES)
+            case ast.ImportFrom(module=module) if (module or "").split(".")[0] in MODULES:
+                yield module
+            case ast.Call(func=ast.Name(id=name)) if name in CALLS:
+                yield name
+            case ast.Attribute(attr=attribute):
+                yield from {attribute, ast.unparse(node)} & ATTRIBUTES
+            case ast.keyword(arg=name, value=ast.Constant(value=value)) if (name, value) in KEYWORDS:
+                yield f"{name}={value}"
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("import pickle", "pickle"),
+        ("from joblib import load", "joblib"),
+        ("eval('1')", "eval"),
+        ("yaml.load(text)", "yaml.load"),
+        ("archive.extractall(folder)", "extractall"),
+        ("load(path, weights_only=False)", "weights_only=False"),
+        ("np.load(path, allow_pickle=True)", "allow_pickle=True"),
+    ],
+)
+def test_dangers_are_seen(code, found):
+    assert list(dangers(ast.parse(code))) == [found]
+
+
+@pytest.mark.parametrize("code", ["module.eval()", "re.compile('a')", "np.load(path, allow_pickle=False)"])
+def test_harmless_code_is_not_seen(code):
+    assert list(dangers(ast.parse(code))) == []
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_source_executes_nothing_that_it_loads(path):
+    assert list(dangers(ast.parse(path.read_text(encoding="utf-8")))) == []
+
+
+def test_no_import_opens_a_socket():
+    code = """
+import importlib, pkgutil, sys
+opened = []
+sys.addaudithook(lambda event, args: opened.append(event) if event.startswith("socket.") else None)
+import narrows
+for module in pkgutil.walk_packages(narrows.__path__, "narrows."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+print(*opened)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == []
+
+
+def shipped():
+    """Return the files of the package, as they are named in a wheel."""
+    files = (path for path in SOURCE.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(SOURCE).as_posix() for path in files}
+
+
+def test_package_holds_source_and_nothing_else():
+    assert {name for name in shipped() if not name.endswith(".py")} == {"narrows/py.typed"}
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory):
+    pytest.importorskip("hatchling", reason='building needs hatchling: pip install -e ".[dev]"')
+
+    def build(kind):
+        """Build from a copy of its own, whose files are all newly dated; return the one file built."""
+        folder = tmp_path_factory.mktemp("build")
+        for name in ("src", "tests", "scripts"):
+            shutil.copytree(
+                ROOT / name, folder / name, copy_function=shutil.copyfile, ignore=shutil.ignore_patterns("__pycache__")
+            )
+        for path in [ROOT / "pyproject.toml", ROOT / ".gitignore", ROOT / "LICENSE", *ROOT.glob("*.md")]:
+            shutil.copyfile(path, folder / path.name)
+        command = [sys.executable, "-m", "hatchling", "build", "--target", kind]
+        subprocess.run(command, cwd=folder, capture_output=True, check=True)
+        (built,) = (folder / "dist").iterdir()
+        return built
+
+    return build
+
+
+def test_wheel_holds_the_package_its_record_and_the_licence(build):
+    about = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"}
+    with zipfile.ZipFile(build("wheel")) as wheel:
+        assert set(wheel.namelist()) == shipped() | {f"narrows-0.1.0.dist-info/{name}" for name in about}
+
+
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+def test_two_builds_are_the_same_to_the_byte(build, kind):
+    first, second = build(kind), build(kind)
+    assert first.name == second.name
+    assert hashlib.sha256(first.read_bytes()).hexdigest() == hashlib.sha256(second.read_bytes()).hexdigest()

@@ -1,0 +1,59 @@
+"""The README says what is there: its commands, its examples and its tree."""
+
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def test_readme_opens_with_a_sentence_and_the_two_commands():
+    title, sentence, rest = README.split("\n\n", 2)
+    commands = re.match(r"```\n(.*?)```", rest, re.DOTALL)[1]
+    assert title == "# narrows"
+    assert sentence.endswith(".")
+    assert [line for line in commands.splitlines() if line.startswith("pip")] == [
+        'pip install ".[samples]" && narrows train vae',
+        'pip install -e ".[test]" && pytest',
+    ]
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    reading = re.search(r"^test_command=\$\((.*)\)$", script, re.MULTILINE)[1]
+    found = subprocess.run(["bash", "-c", reading], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert found == 'pip install -e ".[test]" && pytest\n'
+
+
+def test_python_examples_run_and_print_what_they_say(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for number, example in enumerate(EXAMPLES, 1):
+        exec(compile(example, f"README.md, example {number}", "exec"), names)
+    promised = re.findall(r"print\(.*\)  # (.*)", "\n".join(EXAMPLES))
+    assert capsys.readouterr().out.splitlines() == promised
+
+
+def test_tree_lists_every_source_file_with_a_comment():
+    tree = re.search(r"^```\nsrc/narrows/\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)[1]
+    listed, folder = [], ""
+    for line in tree.splitlines():
+        indent, name, comment = re.fullmatch(r"( +)(\S+) +(.+)", line).groups()
+        assert comment, line
+        folder = folder if len(indent) > 2 else ""
+        if name.endswith("/"):
+            folder = name
+        else:
+            listed.append(folder + name)
+    source = ROOT / "src" / "narrows"
+    files = {path.relative_to(source).as_posix() for path in source.rglob("*.py") if path.name != "__init__.py"}
+    files |= {path.relative_to(source).as_posix() for path in source.glob("__init__.py")}
+    assert sorted(listed) == sorted(files)
+
+
+def test_links_lead_to_files():
+    for document in ROOT.glob("*.md"):
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
+            assert (ROOT / target).exists(), f"{document.name}: {target}"
