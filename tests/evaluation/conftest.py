@@ -87,5 +87,6 @@ def digits():
     from sklearn.datasets import load_digits
 
     content = load_digits()
-    X, y = (content.data / 16).astype(np.float32), content.target
+    order = np.random.default_rng(0).permutation(len(content.data))  # the file goes writer by writer
+    X, y = (content.data[order] / 16).astype(np.float32), content.target[order]
     return X[:400], y[:400], X[400:600], y[400:600]

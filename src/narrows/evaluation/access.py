@@ -17,7 +17,7 @@ from narrows.errors import ConfigError, DataError
 from narrows.modules import LatentVariableModule, Module
 from narrows.training import Rows
 
-__all__ = ["BUDGET", "Array", "checked", "evaluating", "mapped", "scaled", "subset", "variational"]
+__all__ = ["BUDGET", "Array", "checked", "evaluating", "mapped", "same_length", "scaled", "subset", "variational"]
 
 Array = NDArray[Any]
 
