@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "narrows"
-ORDER = """
-    errors params storage corruptions losses likelihoods networks modules training base models
-    datasets evaluation figures runs cli
-""".split()  # a part imports only what stands before it
+ORDER = [
+    "errors", "params", "storage", "corruptions", "losses", "likelihoods", "networks", "modules", "training", "base",
+    "models", "datasets", "evaluation", "figures", "runs", "cli",
+]  # fmt: skip  # a part imports only what stands before it
 
 
 def imported(path):

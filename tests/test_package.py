@@ -89,15 +89,25 @@ def test_package_holds_source_and_nothing_else():
 def build(tmp_path_factory):
     pytest.importorskip("hatchling", reason='building needs hatchling: pip install -e ".[dev]"')
 
+    source = tmp_path_factory.mktemp("source") / "narrows"
+    parts = (
+        "src",
+        "tests",
+        "scripts",
+        "pyproject.toml",
+        ".gitignore",
+        "LICENSE",
+        *(path.name for path in ROOT.glob("*.md")),
+    )
+    source.mkdir()
+    for name in parts:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, source / name)
+
     def build(kind):
-        """Build from a copy of its own, whose files are all newly dated; return the one file built."""
-        folder = tmp_path_factory.mktemp("build")
-        for name in ("src", "tests", "scripts"):
-            shutil.copytree(
-                ROOT / name, folder / name, copy_function=shutil.copyfile, ignore=shutil.ignore_patterns("__pycache__")
-            )
-        for path in [ROOT / "pyproject.toml", ROOT / ".gitignore", ROOT / "LICENSE", *ROOT.glob("*.md")]:
-            shutil.copyfile(path, folder / path.name)
+        """Build from a copy of its own, in which every file is newly dated; return the one file built."""
+        folder = tmp_path_factory.mktemp("build") / "narrows"
+        shutil.copytree(source, folder, copy_function=shutil.copy)
         command = [sys.executable, "-m", "hatchling", "build", "--target", kind]
         subprocess.run(command, cwd=folder, capture_output=True, check=True)
         (built,) = (folder / "dist").iterdir()
