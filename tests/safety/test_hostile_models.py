@@ -1,0 +1,339 @@
+"""Model files from strangers: each is refused with a named error, in no time, and before memory is taken."""
+
+import io
+import json
+import os
+import pickle
+import re
+import struct
+import time
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from narrows import AE
+from narrows.errors import ConfigError, FormatError
+from narrows.models.saved import load_model
+from narrows.storage import LARGEST, MOST_VALUES, read_json, read_tensors
+from safety.mutations import good_models, packed, put, signed
+
+Files = tuple[bytes, bytes]
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> list[Files]:
+    return good_models(tmp_path_factory.mktemp("good"))
+
+
+def test_the_good_ones_load(good: list[Files], tmp_path: Path) -> None:
+    for files in good:
+        put(tmp_path, signed(json.loads(files[0]), files[1]))
+        assert load_model(tmp_path).module_ is not None
+
+
+def refused(folder: Path, files: Files, words: str) -> None:
+    """Assert that files are refused by a named error that says `words`, within 2 s and 128 MB."""
+    put(folder, files)
+    started = time.perf_counter()
+    with pytest.raises((FormatError, ConfigError), match=words) as caught:
+        load_model(folder)
+    assert time.perf_counter() - started < 2
+    tracemalloc.start()  # which makes it slow
+    try:
+        with pytest.raises((FormatError, ConfigError)):
+            load_model(folder)
+        assert tracemalloc.get_traced_memory()[1] < 2**27
+    finally:
+        tracemalloc.stop()
+    assert len(str(caught.value)) < 1500
+    assert "\0" not in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+
+
+class Bomb:
+    """Would leave a mark if it were unpickled."""
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, ("exploded",)
+
+
+def pickles() -> dict[str, bytes]:
+    torch_file, npz, npy = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    torch.save({"x": torch.zeros(2)}, torch_file)
+    with zipfile.ZipFile(npz, "w") as archive:
+        archive.writestr("data.pkl", pickle.dumps(Bomb()))
+    np.save(npy, np.array([Bomb()], dtype=object), allow_pickle=True)
+    made = {f"protocol {n}": pickle.dumps(Bomb(), n) for n in range(6)}
+    return {**made, "torch": torch_file.getvalue(), "zip": npz.getvalue(), "npy": npy.getvalue()}
+
+
+@pytest.mark.parametrize("kind", pickles())
+def test_a_pickle_under_any_name(kind: str, good: list[Files], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    data, (text, tensors) = pickles()[kind], good[1]
+    folder = tmp_path / "model"
+    folder.mkdir()
+    refused(folder, signed(json.loads(text), data), "safetensors")
+    refused(folder, (data, tensors), "JSON")
+    for name in ("model.pkl", "model.pt", "model.joblib", "weights.safetensors"):
+        put(folder, (text, tensors))
+        (folder / name).write_bytes(data)  # what is not named is not read
+        load_model(folder)
+    assert not (tmp_path / "exploded").exists()
+
+
+def entry(shape: list[int], start: int, end: int, dtype: str = "F32") -> dict[str, Any]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
+
+
+HEADERS: dict[str, tuple[Callable[[], bytes], str]] = {
+    "length 2^63": (lambda: struct.pack("<Q", 2**63) + b"{}", "header of at most"),
+    "length 2^64 - 1": (lambda: b"\xff" * 8 + b"{}", "header of at most"),
+    "length beyond the file": (lambda: struct.pack("<Q", 100) + b"{}", "header of at most"),
+    "too short for a length": (lambda: b"\1\0", "header of at most"),
+    "empty": (lambda: b"", "header of at most"),
+    "100,000 tensors": (
+        lambda: packed({f"t{i}": entry([0], 0, 0) for i in range(100_000)}, b""), "header of at most",
+    ),
+    "20,000 tensors": (
+        lambda: packed({f"t{i}": entry([0], 0, 0) for i in range(20_000)}, b""), "at most 10000 tensors",
+    ),
+    "overlap": (lambda: packed({"a": entry([2], 0, 8), "b": entry([2], 4, 12)}, bytes(12)), "begin where"),
+    "gap": (lambda: packed({"a": entry([1], 0, 4), "b": entry([1], 8, 12)}, bytes(12)), "begin where"),
+    "not from the start": (lambda: packed({"a": entry([1], 4, 8)}, bytes(8)), "begin where"),
+    "beyond the end": (lambda: packed({"a": entry([100], 0, 400)}, bytes(8)), "it was cut|It was cut"),
+    "data left over": (lambda: packed({"a": entry([1], 0, 4)}, bytes(8)), "must hold 4 bytes"),
+    "negative offsets": (lambda: packed({"a": entry([1], -4, 0)}, bytes(4)), "begin where"),
+    "reversed offsets": (lambda: packed({"a": entry([1], 4, 0)}, bytes(4)), "as many bytes"),
+    "huge offsets": (lambda: packed({"a": entry([2**62], 0, 2**64)}, bytes(4)), "must hold"),
+    "shape overflows to 0": (lambda: packed({"a": entry([2**32, 2**32], 0, 0)}, b""), "as many bytes"),
+    "shape overflows to 4": (lambda: packed({"a": entry([2**62 + 1, 4], 0, 16)}, bytes(16)), "as many bytes"),
+    "negative shape": (lambda: packed({"a": entry([-1, -1], 0, 4)}, bytes(4)), "known dtype, a shape"),
+    "shape of floats": (lambda: packed({"a": entry([1.0], 0, 4)}, bytes(4)), "known dtype, a shape"),  # type: ignore[list-item]
+    "40 dimensions": (lambda: packed({"a": entry([1] * 40, 0, 4)}, bytes(4)), "known dtype, a shape"),
+    "unknown dtype": (lambda: packed({"a": entry([1], 0, 4, "OBJ")}, bytes(4)), "known dtype, a shape"),
+    "another key": (lambda: packed({"a": {**entry([1], 0, 4), "code": "x"}}, bytes(4)), "and no more"),
+    "no object": (lambda: packed({"a": 7}, b""), "known dtype, a shape"),
+    "tensor twice": (
+        lambda: packed(b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},'
+                       b'"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', bytes(4)), "twice",
+    ),
+    "header a list": (lambda: packed(b"[]", b""), "no object"),
+    "header not JSON": (lambda: packed(b"{'a': 1}", b""), "sound JSON"),
+    "header nested": (lambda: packed(b"[" * 100_000, b""), "deeper"),
+    "metadata no strings": (lambda: packed({"__metadata__": {"a": 1}}, b""), "__metadata__"),
+    "metadata a list": (lambda: packed({"__metadata__": [1]}, b""), "__metadata__"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_a_header_that_lies(name: str, good: list[Files], tmp_path: Path) -> None:
+    make, words = HEADERS[name]
+    refused(tmp_path, signed(json.loads(good[1][0]), make()), words)
+
+
+def test_truth_values_that_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(packed({"a": entry([2], 0, 2, "BOOL")}, b"\1\2"))
+    with pytest.raises(FormatError, match="0 and 1"):
+        read_tensors(path)
+
+
+TEXTS = {
+    "empty": (b"", "sound JSON"),
+    "not JSON": (b"model: ae", "sound JSON"),
+    "not UTF-8": (b'{"a": "\xff"}', "sound JSON"),
+    "a list": (b"[]", "no object"),
+    "a number": (b"7", "no object"),
+    "key twice": (b'{"a": 1, "a": 2}', "twice"),
+    "inner key twice": (b'{"f": {"a": 1, "a": 1}}', "twice"),
+    "NaN": (b'{"a": NaN}', "NaN is no number"),
+    "Infinity": (b'{"a": [Infinity]}', "Infinity is no number"),
+    "-Infinity": (b'{"a": -Infinity}', "-Infinity is no number"),
+    "1e999": (b'{"a": 1e999}', "too large"),
+    "a million digits": (b'{"a": ' + b"9" * 10**6 + b"}", "too long"),
+    "lists 10^5 deep": (b'{"a": ' + b"[" * 10**5 + b"]" * 10**5 + b"}", "deeper"),
+    "objects 10^5 deep": (b'{"a":' * 10**5 + b"1" + b"}" * 10**5, "deeper"),
+    "never closed": (b'{"a": ' + b"[" * 10**5, "deeper"),
+    "many values": (b'{"a": [' + b"[]," * (MOST_VALUES // 2) + b"1]}", "values"),
+    "strings that never end": (b'{"' + b'\\"' * 10**6 + b"\\", "sound JSON"),
+    "too long": (b'{"a": "' + b"x" * LARGEST + b'"}', "at most"),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_json_that_is_not_sound(name: str, good: list[Files], tmp_path: Path) -> None:
+    text, words = TEXTS[name]
+    refused(tmp_path, (text, good[1][1]), words)
+
+
+def test_what_ends_in_a_string_is_no_structure(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text(json.dumps({"a": "[" * 1000 + '\\"{', "b": "\\"}))
+    assert read_json(tmp_path / "x.json") == {"a": "[" * 1000 + '\\"{', "b": "\\"}
+
+
+def with_fields(**changed: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda record: {**record, "fields": {**record["fields"], **changed}}
+
+
+def with_values(**changed: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda record: {**record, **changed}
+
+
+def without(key: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda record: {name: value for name, value in record.items() if name != key}
+
+
+RECORDS: dict[str, tuple[Callable[[dict[str, Any]], dict[str, Any]], str]] = {
+    "another format": (with_values(format=2), "format must be 1; got 2"),
+    "format true": (with_values(format=True), "format must be 1"),
+    "a model that is not there": (with_values(model="aee"), "one of pca, ae, vae; got 'aee'. Did you mean 'ae'"),
+    "a model with a path": (with_values(model="os.system"), "model must be one of"),
+    "a model that is a list": (with_values(model=["ae"]), "model must be one of"),
+    "a long model": (with_values(model="a" * 10**6), "model must be one of"),
+    "no fields": (without("fields"), "must hold fields"),
+    "no shape": (without("sample_shape"), "must hold sample_shape"),
+    "no history": (without("history"), "must hold history"),
+    "fields a list": (with_values(fields=[]), "fields must be"),
+    "history a number": (with_values(history=3), "history must be"),
+    "history of numbers": (with_values(history=[3]), "history must be"),
+    "pixels 1": (with_values(pixels=1), "pixels must be"),
+    "shape empty": (with_values(sample_shape=[]), "sample_shape must be"),
+    "shape of 4": (with_values(sample_shape=[1, 1, 1, 6]), "sample_shape must be"),
+    "shape negative": (with_values(sample_shape=[-6]), "sample_shape must be"),
+    "shape zero": (with_values(sample_shape=[0]), "sample_shape must be"),
+    "shape of floats": (with_values(sample_shape=[6.0]), "sample_shape must be"),
+    "shape another": (with_values(sample_shape=[7]), "belongs to another model"),
+    "shape vast": (with_values(sample_shape=[10**12]), "belongs to another model|can be built"),
+    "shape beyond": (with_values(sample_shape=[2**62, 2**62]), "belongs to another model|can be built"),
+    "latent_dim another": (with_values(latent_dim=3), "latent_dim must be 2"),
+    "latent_dim true": (with_values(latent_dim=True), "latent_dim must be"),
+    "latent_dim vast": (
+        lambda record: with_fields(latent_dim=10**13)({**record, "latent_dim": 10**13}), "another model|can be built"),
+    "names too few": (with_values(feature_names=["a"]), "feature_names must be"),
+    "names of numbers": (with_values(feature_names=[1] * 6), "feature_names must be"),
+    "a field unknown": (with_fields(hiden=[4]), "no field 'hiden'. Did you mean 'hidden'"),
+    "a method": (with_fields(fit="x"), "no field 'fit'"),
+    "a class": (with_fields(__class__="x"), "no field '__class__'"),
+    "hidden vast": (with_fields(hidden=[10**12]), "another model|can be built"),
+    "hidden overflows": (with_fields(hidden=[2**62, 2**62]), "another model|can be built"),
+    "hidden beyond int64": (with_fields(hidden=[10**19]), "another model|can be built"),
+    "hidden of 10^5 layers": (with_fields(hidden=[1] * 10**5), "at most 1000 entries"),
+    "hidden of 999 layers": (with_fields(hidden=[1] * 999), "another model"),
+    "hidden of lists": (with_fields(hidden=[[4]]), "hidden must be"),
+    "hidden a name": (with_fields(hidden="4"), "hidden must be"),
+    "out of bounds": (with_fields(learning_rate=-1), "learning_rate must be"),
+    "not a number": (with_fields(learning_rate="0.1"), "learning_rate must be"),
+    "a share": (with_fields(warmup=1.5), "warmup must be"),
+    "a whole number": (with_fields(batch_size=1.5), "batch_size must be"),
+    "true for a number": (with_fields(epochs=True), "epochs must be"),
+    "null": (with_fields(epochs=None), "epochs must be"),
+    "a path": (with_fields(network="../../etc/passwd"), "not a path"),
+    "an address": (with_fields(likelihood="http://localhost/x"), "not a path"),
+    "a windows path": (with_fields(corruption="C:\\x"), "not a path"),
+    "escapes": (with_fields(network="\x1b[2J"), "network must be"),
+    "a long name": (with_fields(network="x" * 10**6), "not a path"),
+    "code": (with_fields(likelihood="__import__('os').getcwd()"), "likelihood must be one of"),
+    "a likelihood's scale": (with_fields(likelihood="gaussian:-1"), "a scale > 0"),
+    "a corruption's name": (with_fields(corruption="gausian:1"), "corruption must be one of"),
+    "a corruption's amount": (with_fields(corruption="masking:2"), "p must be"),
+    "an activation": (with_fields(activation="eval"), "activation must be"),
+    "a device": (with_fields(device="cuda:0"), "device must be"),
+    "an object": (with_fields(network={"object": "Net()"}), "object of one's own"),
+    "a list for a name": (with_fields(network=["mlp", "mlp"]), "network must be"),
+    "an empty pair": (with_fields(network=[]), "network must be|pair"),
+    "another network": (with_fields(network="conv"), "network='conv' must have"),
+    "another likelihood": (with_fields(likelihood="bernoulli"), "tensors 'observed.log_scale'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_record_that_lies(name: str, good: list[Files], tmp_path: Path) -> None:
+    change, words = RECORDS[name]
+    text, tensors = good[1]
+    refused(tmp_path, signed(change(json.loads(text)), tensors), words)
+
+
+def changed_tensors(change: Callable[[dict[str, np.ndarray]], None], good: Files, folder: Path) -> bytes:
+    from safetensors.numpy import save
+
+    path = folder / "x.safetensors"
+    path.write_bytes(good[1])
+    arrays = read_tensors(path)
+    change(arrays)
+    return save(arrays)
+
+
+def rename(arrays: dict[str, np.ndarray]) -> None:
+    arrays["encoder.9.weight"] = arrays.pop("encoder.1.weight")
+
+
+TENSORS: dict[str, tuple[Callable[[dict[str, np.ndarray]], Any], str]] = {
+    "one more": (lambda a: a.update(x=np.zeros(1, np.float32)), "must not hold the tensors 'x'"),
+    "one fewer": (lambda a: a.pop("encoder.1.weight"), "lacks the tensors 'encoder.1.weight'"),
+    "renamed": (rename, "lacks the tensors 'encoder.1.weight'"),
+    "transposed": (lambda a: a.update({"encoder.1.weight": a["encoder.1.weight"].T.copy()}), r"float32 \(4, 6\)"),
+    "double": (lambda a: a.update({"encoder.1.weight": a["encoder.1.weight"].astype("f8")}), "must be float32"),
+    "nan": (lambda a: a["encoder.1.bias"].fill(np.nan), "must hold finite numbers"),
+    "infinity": (lambda a: a["encoder.1.bias"].fill(-np.inf), "must hold finite numbers"),
+}
+
+
+@pytest.mark.parametrize("name", TENSORS)
+def test_tensors_of_another_model(name: str, good: list[Files], tmp_path: Path) -> None:
+    change, words = TENSORS[name]
+    folder = tmp_path / "model"
+    folder.mkdir()
+    refused(folder, signed(json.loads(good[1][0]), changed_tensors(change, good[1], tmp_path)), words)
+
+
+def test_changes_after_saving_are_seen(good: list[Files], tmp_path: Path) -> None:
+    text, tensors = good[1]
+    put(tmp_path, (text.replace(b'"epochs": 2', b'"epochs": 3'), tensors))
+    with pytest.raises(FormatError, match="checksum"):
+        load_model(tmp_path)
+    put(tmp_path, (text, tensors[:-1] + bytes([tensors[-1] ^ 1])))
+    with pytest.raises(FormatError, match="checksum"):
+        load_model(tmp_path)
+
+
+def test_the_tensors_name_is_no_path(good: list[Files], tmp_path: Path) -> None:
+    record = json.loads(good[1][0])
+    for name in ("../../../../etc/passwd", "x" * 64, "", 7, None, ["a"]):
+        (tmp_path / "model.json").write_text(json.dumps({**record, "tensors": name}))
+        with pytest.raises(FormatError, match="name its tensors by a checksum"):
+            load_model(tmp_path)
+
+
+def test_what_is_no_file(good: list[Files], tmp_path: Path) -> None:
+    for make in (lambda p: p.mkdir(), os.mkfifo, lambda p: p.symlink_to("/dev/zero")):
+        path = tmp_path / "model.json"
+        make(path)
+        with pytest.raises(FormatError, match="must be a file; it is something else"):
+            load_model(tmp_path)
+        path.rmdir() if path.is_dir() else path.unlink()
+    with pytest.raises(FormatError, match="it is missing"):
+        load_model(tmp_path)
+    put(tmp_path, good[1])
+    next(tmp_path.glob("*.safetensors")).unlink()
+    with pytest.raises(FormatError, match="it is missing"):
+        load_model(tmp_path)
+
+
+def test_own_objects_are_given_again(tmp_path: Path) -> None:
+    pair = (torch.nn.Linear(4, 2), torch.nn.Linear(2, 4))
+    X = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+    model = AE(network=pair, latent_dim=2, epochs=1).fit(X)
+    model.save(tmp_path)
+    with pytest.raises(FormatError, match=re.escape("load(folder, network=...)")):
+        load_model(tmp_path)
+    np.testing.assert_array_equal(load_model(tmp_path, network=pair).transform(X), model.transform(X))
+    for wrong in ((torch.nn.Linear(4, 2), torch.nn.Linear(2, 4, bias=False)), (torch.nn.Linear(5, 2), pair[1])):
+        with pytest.raises((FormatError, ConfigError), match=r"network|tensors"):
+            load_model(tmp_path, network=wrong)
