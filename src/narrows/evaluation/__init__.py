@@ -5,9 +5,37 @@ likelihood.py      ELBO, importance-weighted bounds, bits per dimension
 reconstruction.py  squared error, PSNR, SSIM, beside PCA and the mean
 representation.py  KL per dimension, active units, aggregate posterior, mutual information, codebooks
 probes.py          neighbourhoods and labels read from the codes
+density.py         densities over codes, so that every model can be drawn from
+anomaly.py         scores, thresholds, AUROC, one class against the rest
 """
 
-from narrows.evaluation.likelihood import Estimate, bits_per_dimension, elbo, log_likelihood, mean_and_error, unit
+from narrows.evaluation.anomaly import (
+    SCORES,
+    Detection,
+    OneAgainstRest,
+    anomaly_scores,
+    detection,
+    one_against_rest,
+    predict_anomalies,
+    threshold,
+)
+from narrows.evaluation.density import (
+    DENSITIES,
+    CodeDensity,
+    FlowDensity,
+    KernelCodeDensity,
+    MixtureDensity,
+    fit_density,
+    sample,
+)
+from narrows.evaluation.likelihood import (
+    Estimate,
+    bits_per_dimension,
+    elbo,
+    log_likelihood,
+    mean_and_error,
+    unit,
+)
 from narrows.evaluation.probes import (
     FewLabels,
     few_label_accuracy,
@@ -37,31 +65,46 @@ from narrows.evaluation.representation import (
 )
 
 __all__ = [
+    "DENSITIES",
+    "SCORES",
     "ActiveUnits",
     "AgainstBaselines",
     "AggregatePosterior",
+    "CodeDensity",
+    "Detection",
     "Estimate",
     "FewLabels",
+    "FlowDensity",
     "Information",
+    "KernelCodeDensity",
+    "MixtureDensity",
+    "OneAgainstRest",
     "Perplexity",
     "Reconstruction",
     "active_units",
     "against_baselines",
     "aggregate_posterior",
+    "anomaly_scores",
     "bits_per_dimension",
     "compare",
+    "detection",
     "elbo",
     "few_label_accuracy",
+    "fit_density",
     "information",
     "kl_per_dimension",
     "knn_accuracy",
     "log_likelihood",
     "logistic_accuracy",
     "mean_and_error",
+    "one_against_rest",
     "perplexity",
+    "predict_anomalies",
     "reconstruction",
+    "sample",
     "squared_error",
     "ssim",
+    "threshold",
     "trustworthiness",
     "unit",
 ]

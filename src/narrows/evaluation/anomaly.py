@@ -1,0 +1,209 @@
+"""How well the unusual is told from the usual: scores, thresholds, AUROC, and the one-class-against-rest protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import clone
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from narrows.base import Autoencoder
+from narrows.errors import ConfigError, DataError, did_you_mean
+from narrows.evaluation.access import Array, checked, same_length
+from narrows.evaluation.density import fit_density
+from narrows.evaluation.likelihood import elbo
+from narrows.evaluation.reconstruction import squared_error
+
+__all__ = [
+    "SCORES",
+    "Detection",
+    "OneAgainstRest",
+    "anomaly_scores",
+    "detection",
+    "one_against_rest",
+    "predict_anomalies",
+    "threshold",
+]
+
+
+class Detection(NamedTuple):
+    """How well scores tell anomalies from normal samples."""
+
+    auroc: float
+    """Area under the ROC curve: the chance that a normal sample scores higher than an anomaly; 0.5 by luck."""
+    average_precision: float
+    """Area under the precision-recall curve, anomalies as the positive class; `prevalence` by luck."""
+    prevalence: float
+    """Share of anomalies."""
+
+
+class OneAgainstRest(NamedTuple):
+    """One model per class that counted as normal, all others as anomalies."""
+
+    classes: Array
+    """(C,), the class that was normal."""
+    auroc: Array
+    """(C,)"""
+    average_precision: Array
+    """(C,)"""
+    mean_auroc: float
+    by: str
+    """Which score."""
+
+
+def _latent(kind: str) -> Callable[[Autoencoder, Array, Array, int], Array]:
+    def score(model: Autoencoder, X: Array, X_train: Array, seed: int) -> Array:
+        return fit_density(model.transform(X_train), kind, seed).score_samples(model.transform(X))
+
+    return score
+
+
+SCORES: dict[str, Callable[[Autoencoder, Array, Array, int], Array]] = {
+    "score": lambda model, X, X_train, seed: model.score_samples(X).astype(np.float64),
+    "reconstruction": lambda model, X, X_train, seed: -squared_error(model, X),
+    "elbo": lambda model, X, X_train, seed: elbo(model, X, samples=10, seed=seed),
+    "latent:gaussian": _latent("gaussian"),
+    "latent:gmm": _latent("gmm"),
+    "latent:kde": _latent("kde"),
+}
+"""Every score by name; see `anomaly_scores`."""
+
+
+def anomaly_scores(
+    model: Autoencoder, X: ArrayLike, *, by: str = "score", X_train: ArrayLike | None = None, seed: int = 0
+) -> Array:
+    """Return how normal each sample is, higher is more normal: (N,).
+
+    Parameters
+    ----------
+    model
+        A fitted model.
+    X
+        (N, *shape).
+    by
+        "score": the model's own `score_samples`, in nats. "reconstruction": minus the squared error, on the model's
+        scale. "elbo": the bound with 10 draws, in nats; for models with a posterior. "latent:gaussian", "latent:gmm",
+        "latent:kde": log density of the code, in nats, under a density fitted to the codes of `X_train`.
+    X_train
+        Normal samples, those of training; for the latent scores only.
+    seed
+        Of draws and fits.
+
+    Raises
+    ------
+    ConfigError
+        `by` is unknown, or a latent score comes without `X_train`.
+    """
+    if by not in SCORES:
+        raise ConfigError(f"anomaly_scores: by must be one of {_csv(SCORES)}; got {by!r}.{did_you_mean(by, SCORES)}")
+    if X_train is None and by.startswith("latent"):
+        raise ConfigError(f"anomaly_scores: X_train must be given for by={by!r}; got None. Pass the training samples.")
+    return SCORES[by](model, checked(model, X), checked(model, X if X_train is None else X_train), seed)
+
+
+def detection(scores: ArrayLike, anomalous: ArrayLike) -> Detection:
+    """Return how well scores (N,), higher is more normal, tell anomalies (N,), 1 or True: AUROC and average precision.
+
+    By scikit-learn; ties count one half in AUROC, and average precision does not interpolate.
+
+    Raises
+    ------
+    DataError
+        There are only normal samples, or only anomalies.
+
+    Examples
+    --------
+    >>> detection([3.0, 2.0, 1.0], [0, 0, 1]).auroc
+    1.0
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    truth = same_length("detection", values, anomalous).astype(bool)
+    if truth.all() or not truth.any():
+        raise DataError(f"detection: anomalous must hold both kinds; got {int(truth.sum())} anomalies of {len(truth)}.")
+    return Detection(
+        float(roc_auc_score(truth, -values)), float(average_precision_score(truth, -values)), float(truth.mean())
+    )
+
+
+def threshold(scores: ArrayLike, contamination: float) -> float:
+    """Return the score below which a share `contamination` of these scores lies: what scores lower is an anomaly.
+
+    Parameters
+    ----------
+    scores
+        (N,), of training samples; higher is more normal.
+    contamination
+        Share of anomalies expected among them, in [0, 1); with 0 the lowest score is still normal.
+
+    Examples
+    --------
+    >>> threshold([1.0, 2.0, 3.0, 4.0], 0.25)
+    2.0
+    """
+    values = np.sort(np.asarray(scores, dtype=np.float64))
+    if not 0 <= contamination < 1 or not len(values):
+        raise ConfigError(
+            f"threshold: contamination must be in [0, 1), of at least 1 score; got {contamination!r} of {len(values)}."
+        )
+    return float(values[int(np.floor(contamination * len(values) + 1e-9))])
+
+
+def predict_anomalies(scores: ArrayLike, limit: float) -> Array:
+    """Return 1 for normal and -1 for anomalies, whose score is below `limit`: (N,), as scikit-learn's detectors do."""
+    return np.where(np.asarray(scores) < limit, -1, 1)
+
+
+def one_against_rest(
+    model: Autoencoder,
+    X: ArrayLike,
+    y: ArrayLike,
+    X_test: ArrayLike,
+    y_test: ArrayLike,
+    *,
+    by: str = "score",
+    classes: Sequence[object] | None = None,
+    seed: int = 0,
+) -> OneAgainstRest:
+    """Fit a copy of the model to one class at a time, and tell that class from all others among test samples.
+
+    The protocol of Ruff et al. (2018, sec. 4): training samples of the one class only, all test samples.
+
+    Parameters
+    ----------
+    model
+        An estimator, fitted or not; it is left as it is.
+    X, y
+        Training samples with classes (N,).
+    X_test, y_test
+        Test samples with classes.
+    by
+        Which score, see `anomaly_scores`.
+    classes
+        Which classes to take as normal; None for all.
+    seed
+        Of draws and fits of the score.
+
+    References
+    ----------
+    http://proceedings.mlr.press/v80/ruff18a.html
+    """
+    data, test = np.asarray(X), np.asarray(X_test)
+    labels, wanted = same_length("one_against_rest", data, y), same_length("one_against_rest", test, y_test)
+    chosen = np.unique(labels) if classes is None else np.asarray(classes)
+    found = []
+    for label in chosen:
+        normal = data[labels == label]
+        if not len(normal):
+            raise DataError(f"one_against_rest: classes must occur in y; got {label!r}, of which there is no sample.")
+        fitted = clone(model).fit(normal)
+        scores = anomaly_scores(fitted, test, by=by, X_train=normal, seed=seed)
+        found.append(detection(scores, wanted != label))
+    auroc = np.array([d.auroc for d in found])
+    return OneAgainstRest(chosen, auroc, np.array([d.average_precision for d in found]), float(auroc.mean()), by)
+
+
+def _csv(names: dict[str, Callable[[Autoencoder, Array, Array, int], Array]]) -> str:
+    return ", ".join(map(repr, names))
