@@ -1,4 +1,4 @@
-"""What a denoising autoencoder removes: noise on the input, in training only; the loss is taken against the clean input.
+"""What a denoising autoencoder removes: noise on the input, in training only; the loss is against the clean input.
 
 A corruption is written as a short string, `"gaussian:0.2"`, or as an object, `Gaussian(0.2)`; any callable
 `(x, rng) -> x` of one's own that draws from `rng` alone does as well.
@@ -31,7 +31,9 @@ class _Share:
 
     def __post_init__(self) -> None:
         if not 0 <= self.p < 1:
-            raise ConfigError(f"{type(self).__name__}: p must be >= 0 and < 1; got {self.p!r}. It is a share of values.")
+            raise ConfigError(
+                f"{type(self).__name__}: p must be >= 0 and < 1; got {self.p!r}. It is a share of values."
+            )
 
 
 @dataclass(frozen=True)
@@ -118,5 +120,7 @@ def corruption(spec: str | Corruption | None) -> Corruption | None:
     try:
         number = float(amount)
     except ValueError:
-        raise ConfigError(f"corruption {name!r} must carry its amount; got {spec!r}. Write {name + ':0.2'!r}.") from None
+        raise ConfigError(
+            f"corruption {name!r} must carry its amount; got {spec!r}. Write {name + ':0.2'!r}."
+        ) from None
     return CORRUPTIONS[name](number)

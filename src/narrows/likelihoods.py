@@ -90,7 +90,9 @@ class _Scaled(Likelihood):
     def __init__(self, scale: float | None = 1.0) -> None:
         super().__init__()
         if scale is not None and not (0 < scale < math.inf):
-            raise ConfigError(f"{type(self).__name__}: scale must be > 0 and finite, or None to learn it; got {scale!r}.")
+            raise ConfigError(
+                f"{type(self).__name__}: scale must be > 0 and finite, or None to learn it; got {scale!r}."
+            )
         log_scale = torch.tensor(math.log(1.0 if scale is None else scale))
         self.learned = scale is None
         self.log_scale = nn.Parameter(log_scale, requires_grad=self.learned)
@@ -192,10 +194,10 @@ class DiscretizedLogistic(Distribution):
         first = torch.where(value < GREY / 2, F.logsigmoid(upper), inside)
         return torch.where(value > 1 - GREY / 2, F.logsigmoid(-lower), first)
 
-    def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:  # noqa: B008
+    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = torch.Size()) -> Tensor:  # noqa: B008
         """Draw grey levels."""
         with torch.no_grad():
-            u = torch.rand(self._extended_shape(sample_shape), device=self.loc.device, dtype=self.loc.dtype)
+            u = torch.rand(self._extended_shape(torch.Size(sample_shape)), device=self.loc.device, dtype=self.loc.dtype)
             return (((self.loc + self.scale * torch.logit(u, eps=1e-7)).clamp(0, 1) / GREY).round()) * GREY
 
 
@@ -214,8 +216,9 @@ class DiscretizedLogisticLikelihood(_Scaled):
         super().check(low, high, grey, owner)
         if not grey:
             raise DataError(
-                f"{owner}: X must be 8-bit pixels (uint8, or multiples of 1/255) for likelihood='discretized_logistic'; "
-                f"got other values from {low:.6g} to {high:.6g}. Choose 'gaussian:learned' or 'continuous_bernoulli'."
+                f"{owner}: X must be 8-bit pixels (uint8, or multiples of 1/255) for likelihood="
+                f"'discretized_logistic'; got other values from {low:.6g} to {high:.6g}. "
+                "Choose 'gaussian:learned' or 'continuous_bernoulli'."
             )
 
 

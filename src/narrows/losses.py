@@ -54,7 +54,7 @@ class Loss:
     @property
     def total(self) -> Tensor:
         """(B,), the sum of the terms."""
-        return torch.stack(tuple(self.terms.values())).sum(0) if len(self.terms) > 1 else next(iter(self.terms.values()))
+        return torch.stack(tuple(self.terms.values())).sum(0)
 
 
 def sum_values(per_value: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -53,10 +54,10 @@ def _over_pixels(mean: Tensor) -> Tensor:
 
 
 def conv(layout: Layout) -> tuple[nn.Module, Decoder]:
-    """Return stages that halve the image (sizes round up), then a linear map; and its mirror of transposed convolutions.
+    """Return stages that halve the image (sizes round up), then a linear map; and their mirror.
 
-    A stage is a convolution of stride 2, or one of stride 1 and a pooling. The mirror's output padding is chosen for
-    each size, so that every shape comes back as it was.
+    A stage is a convolution of stride 2, or one of stride 1 and a pooling. The mirror has transposed convolutions,
+    whose output padding is chosen for each size, so that every shape comes back as it was.
 
     Raises
     ------
@@ -64,7 +65,9 @@ def conv(layout: Layout) -> tuple[nn.Module, Decoder]:
         The samples are a table's rows, or the kernel is even.
     """
     if len(layout.shape) == 1:
-        raise ConfigError(f"network='conv' must have sequences or images; got samples of shape {layout.shape}. Use 'mlp'.")
+        raise ConfigError(
+            f"network='conv' must have sequences or images; got samples of shape {layout.shape}. Use 'mlp'."
+        )
     if layout.kernel % 2 == 0:
         raise ConfigError(f"kernel must be odd, so that an image of any size comes back; got {layout.kernel}.")
     sequence = len(layout.shape) == 2
@@ -76,7 +79,7 @@ def conv(layout: Layout) -> tuple[nn.Module, Decoder]:
 
     sizes = [size]
     layers: list[nn.Module] = [Transpose()] if sequence else []
-    for n_in, n_out in zip(width, width[1:], strict=False):
+    for n_in, n_out in pairwise(width):
         layers.append(CONV[kind](n_in, n_out, layout.kernel, stride, pad))
         layers += [NORM[kind](n_out)] if layout.batch_norm else []
         layers += activation(layout.activation)
@@ -85,7 +88,11 @@ def conv(layout: Layout) -> tuple[nn.Module, Decoder]:
     flat = width[-1] * math.prod(sizes[-1])
     encoder = nn.Sequential(*layers, nn.Flatten(), nn.Linear(flat, layout.n_out))
 
-    layers = [nn.Linear(layout.latent_dim, flat), *activation(layout.activation), nn.Unflatten(1, (width[-1], *sizes[-1]))]
+    layers = [
+        nn.Linear(layout.latent_dim, flat),
+        *activation(layout.activation),
+        nn.Unflatten(1, (width[-1], *sizes[-1])),
+    ]
     for i in range(len(width) - 1, 0, -1):
         padding = tuple(1 - n % 2 for n in sizes[i - 1])  # even sizes lose nothing on the way down, odd ones round up
         layers.append(TRANSPOSED[kind](width[i], width[i - 1], layout.kernel, 2, pad, padding))  # type: ignore[arg-type]
@@ -94,7 +101,9 @@ def conv(layout: Layout) -> tuple[nn.Module, Decoder]:
             layers += activation(layout.activation)
     # Without a stage the map is linear alone: a convolution of width 1 is then the output, for its bias.
     output = layers.pop() if len(width) > 1 else CONV[kind](channels, channels, 1)
-    decoder = Decoder(layers, ToSequence(output) if sequence else output, layout, _over_steps if sequence else _over_pixels)
+    decoder = Decoder(
+        layers, ToSequence(output) if sequence else output, layout, _over_steps if sequence else _over_pixels
+    )
     for network in (encoder, decoder):
         initialise(network, layout.activation)
     return encoder, decoder

@@ -29,7 +29,7 @@ class TiedLinear(nn.Module):
 
 
 def mlp(layout: Layout) -> tuple[nn.Module, Decoder]:
-    """Return flatten -> hidden layers -> n_out, and its mirror; no hidden layer and a linear activation is PCA's map."""
+    """Return flatten -> hidden layers -> n_out, and its mirror; with no hidden layers the map is PCA's, linear."""
     sizes = (math.prod(layout.shape), *((400,) if layout.hidden is None else layout.hidden))
     layers: list[nn.Module] = [nn.Flatten()]
     affine: list[nn.Linear] = []

@@ -91,7 +91,9 @@ def lstm(layout: Layout) -> tuple[nn.Module, Decoder]:
         The samples are a table's rows.
     """
     if len(layout.shape) == 1:
-        raise ConfigError(f"network='lstm' must have sequences or images; got samples of shape {layout.shape}. Use 'mlp'.")
+        raise ConfigError(
+            f"network='lstm' must have sequences or images; got samples of shape {layout.shape}. Use 'mlp'."
+        )
     hidden = (100,) if layout.hidden is None else layout.hidden
     images = len(layout.shape) == 3
     steps, features = (layout.shape[1], layout.shape[0] * layout.shape[2]) if images else layout.shape

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Generator
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -168,7 +168,7 @@ def train(
                 sums = torch.stack((*loss.terms.values(), *loss.metrics.values())).sum(1)
                 objective = sums[:n_terms].sum() / len(batch.x)
                 opt.zero_grad(set_to_none=True)
-                objective.backward()  # type: ignore[no-untyped-call]
+                objective.backward()
                 _guard(objective, sums, names, parameters, settings, epoch, step)
                 opt.step()
                 step += 1
@@ -180,11 +180,12 @@ def train(
                     reported = now
                     speed = means.count / (now - epoch_started)
                     yield Report(
-                        epoch, settings.epochs, step, steps, means.read(n_terms), None, now - started, speed, rate, False
-                    )
+                        epoch, settings.epochs, step, steps, means.read(n_terms), None, now - started, speed, rate,
+                        end_of_epoch=False,
+                    )  # fmt: skip
                     module.train()  # the reader may have looked at reconstructions
             speed = means.count / (time.perf_counter() - epoch_started)
-            judged = average.module if average is not None else module
+            judged = module if average is None else cast(Module, average.module)
             held_out = None
             note, improved = "", False
             if validation is not None:
@@ -211,7 +212,7 @@ def train(
 
 
 def evaluate(module: Module, data: Rows, batch_size: int, seed: int = 0) -> dict[str, float]:
-    """Return the means per sample of the loss, its terms and metrics, without corruption and with the same noise each time."""
+    """Return the means per sample of the loss, its terms and metrics: no corruption, and the same noise each time."""
     noise = torch.Generator(data.device).manual_seed(_seed(seed, 3))
     means, n_terms = _Means(), 0
     training = module.training
@@ -248,9 +249,9 @@ def _guard(
             torch.nn.utils.clip_grads_with_norm_(parameters, settings.clip, norm)
         return
     raise DivergedError(
-        f"{what} must be finite; got nan or infinity at step {step + 1} (epoch {epoch}). The weights of the step before "
-        f"are kept. Likely cause: a learning rate too high (it is {settings.learning_rate:g}: try a tenth, or clip=1), "
-        "or values on too large a scale (standardise X)."
+        f"{what} must be finite; got nan or infinity at step {step + 1} (epoch {epoch}). The weights of the step "
+        f"before are kept. Likely cause: a learning rate too high (it is {settings.learning_rate:g}: try a tenth, or "
+        "clip=1), or values on too large a scale (standardise X)."
     )
 
 

@@ -29,7 +29,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 
 def factor(schedule: str, warmup: float, done: float) -> float:
-    """Return what the learning rate is multiplied by: it rises over the first `warmup` share, then follows the schedule.
+    """Return the factor of the learning rate: it rises over the first `warmup` share, then follows the schedule.
 
     `done` in [0, 1) is the share of steps taken.
     """
