@@ -7,6 +7,8 @@ representation.py  KL per dimension, active units, aggregate posterior, mutual i
 probes.py          neighbourhoods and labels read from the codes
 density.py         densities over codes, so that every model can be drawn from
 anomaly.py         scores, thresholds, AUROC, one class against the rest
+features.py        what generated samples are compared by: pixels, or a classifier
+generation.py      Fréchet distance, kernel distance, precision and recall, density and coverage
 """
 
 from narrows.evaluation.anomaly import (
@@ -27,6 +29,22 @@ from narrows.evaluation.density import (
     MixtureDensity,
     fit_density,
     sample,
+)
+from narrows.evaluation.features import (
+    PIXELS,
+    Features,
+    classifier_features,
+)
+from narrows.evaluation.generation import (
+    DensityCoverage,
+    KernelDistance,
+    PrecisionRecall,
+    density_coverage,
+    frechet_distance,
+    frechet_from_moments,
+    generation,
+    kernel_distance,
+    precision_recall,
 )
 from narrows.evaluation.likelihood import (
     Estimate,
@@ -66,32 +84,43 @@ from narrows.evaluation.representation import (
 
 __all__ = [
     "DENSITIES",
+    "PIXELS",
     "SCORES",
     "ActiveUnits",
     "AgainstBaselines",
     "AggregatePosterior",
     "CodeDensity",
+    "DensityCoverage",
     "Detection",
     "Estimate",
+    "Features",
     "FewLabels",
     "FlowDensity",
     "Information",
     "KernelCodeDensity",
+    "KernelDistance",
     "MixtureDensity",
     "OneAgainstRest",
     "Perplexity",
+    "PrecisionRecall",
     "Reconstruction",
     "active_units",
     "against_baselines",
     "aggregate_posterior",
     "anomaly_scores",
     "bits_per_dimension",
+    "classifier_features",
     "compare",
+    "density_coverage",
     "detection",
     "elbo",
     "few_label_accuracy",
     "fit_density",
+    "frechet_distance",
+    "frechet_from_moments",
+    "generation",
     "information",
+    "kernel_distance",
     "kl_per_dimension",
     "knn_accuracy",
     "log_likelihood",
@@ -99,6 +128,7 @@ __all__ = [
     "mean_and_error",
     "one_against_rest",
     "perplexity",
+    "precision_recall",
     "predict_anomalies",
     "reconstruction",
     "sample",
