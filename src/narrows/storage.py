@@ -139,8 +139,8 @@ def write_record(path: Path, record: Mapping[str, Any], tensors: Mapping[str, np
     signed = {**plain, "sha256": _checksum(plain)}
     new, old = tensor_path(path, signed), _current(path)
     was_there = new.exists()
-    write_bytes(new, data)
     try:
+        write_bytes(new, data)
         write_json(path, signed)
     except BaseException:
         if not was_there and _current(path) != new:

@@ -1,0 +1,33 @@
+"""Models saved by released versions load for ever, and say what they said."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import narrows
+from golden.write import data, models, outputs
+from narrows.storage import read_tensors
+
+FOLDERS = sorted(Path(__file__).parent.glob("format_*/*"))
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
+def test_saved_models(folder: Path) -> None:
+    like, kind = models()[folder.name]
+    model = narrows.load(folder)
+    assert type(model) is type(like)
+    stored = json.loads((folder / "model.json").read_text())["fields"]
+    held = model.get_params()
+    assert {name: list(held[name]) if isinstance(held[name], tuple) else held[name] for name in stored} == stored
+    assert model.sample_shape_ == data()[kind].shape[1:]
+    assert model.pixels_ == (kind == "images")
+    assert [epoch["epoch"] for epoch in model.history_] == ([1] if folder.name == "pca" else [1, 2])
+    expected = read_tensors(folder / "expected.safetensors")
+    for name, found in outputs(model, data()[kind]).items():
+        np.testing.assert_allclose(found, expected[name], rtol=2e-5, atol=2e-5, err_msg=name)
+
+
+def test_every_kind_is_there() -> None:
+    assert {folder.name for folder in FOLDERS} == models().keys()

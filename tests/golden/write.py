@@ -1,0 +1,51 @@
+"""Write one small saved model of every kind, and what it returns: once per released format, and never again.
+
+python tests/golden/write.py tests/golden/format_1
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from narrows import AE, PCA, VAE
+from narrows.base import Autoencoder
+from narrows.storage import write_tensors
+
+
+def data() -> dict[str, np.ndarray]:
+    """Return samples by their kind; made without a generator, whose numbers may change."""
+    n = np.arange(8 * 60)
+    values = np.sin(n * n % 97 + n / 7).reshape(8, 60)
+    return {
+        "table": values[:, :6].astype(np.float32),
+        "sequences": values[:, :15].reshape(8, 5, 3).astype(np.float32),
+        "images": ((values[:, :42] + 1) * 127).astype(np.uint8).reshape(8, 1, 7, 6),
+    }
+
+
+def models() -> dict[str, tuple[Autoencoder, str]]:
+    """Return estimators by name, and the kind of samples that they take."""
+    small: dict[str, Any] = {"latent_dim": 2, "hidden": (3,), "epochs": 2, "batch_size": 4}
+    return {
+        "pca": (PCA(latent_dim=2, whiten=True), "table"),
+        "ae_mlp": (AE(**small, tied=True, corruption="gaussian:0.1", adam_betas=(0.8, 0.9)), "table"),
+        "ae_conv": (AE(**small, batch_norm=True, likelihood="bernoulli"), "images"),
+        "ae_lstm": (AE(**small), "sequences"),
+        "vae_mlp": (VAE(**small, beta=0.5), "table"),
+        "vae_conv": (VAE(**small, likelihood="discretized_logistic"), "images"),
+    }
+
+
+def outputs(model: Autoencoder, X: np.ndarray) -> dict[str, np.ndarray]:
+    """Return what a fitted model says of samples."""
+    Z = model.transform(X)
+    return {"codes": Z, "decoded": model.inverse_transform(Z), "scores": model.score_samples(X)}
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    for name, (model, kind) in models().items():
+        model.fit(data()[kind]).save(folder / name)
+        write_tensors(folder / name / "expected.safetensors", outputs(model, data()[kind]))
