@@ -1,14 +1,16 @@
 """Measures of a fitted model; each names its unit, its variant and its source.
 
-access.py          a model's data and module, for all measures
-likelihood.py      ELBO, importance-weighted bounds, bits per dimension
-reconstruction.py  squared error, PSNR, SSIM, beside PCA and the mean
-representation.py  KL per dimension, active units, aggregate posterior, mutual information, codebooks
-probes.py          neighbourhoods and labels read from the codes
-density.py         densities over codes, so that every model can be drawn from
-anomaly.py         scores, thresholds, AUROC, one class against the rest
-features.py        what generated samples are compared by: pixels, or a classifier
-generation.py      Fréchet distance, kernel distance, precision and recall, density and coverage
+access.py           a model's data and module, for all measures
+likelihood.py       ELBO, importance-weighted bounds, bits per dimension
+reconstruction.py   squared error, PSNR, SSIM, beside PCA and the mean
+representation.py   KL per dimension, active units, aggregate posterior, mutual information, codebooks
+probes.py           neighbourhoods and labels read from the codes
+density.py          densities over codes, so that every model can be drawn from
+anomaly.py          scores, thresholds, AUROC, one class against the rest
+features.py         what generated samples are compared by: pixels, or a classifier
+generation.py       Fréchet distance, kernel distance, precision and recall, density and coverage
+disentanglement.py  MIG, DCI, SAP, FactorVAE score, modularity
+factors.py          images rendered from known factors
 """
 
 from narrows.evaluation.anomaly import (
@@ -29,6 +31,24 @@ from narrows.evaluation.density import (
     MixtureDensity,
     fit_density,
     sample,
+)
+from narrows.evaluation.disentanglement import (
+    DCI,
+    Disentanglement,
+    completeness,
+    dci,
+    disentanglement,
+    disentanglement_of_matrix,
+    factor_vae_score,
+    mig,
+    modularity,
+    modularity_of_matrix,
+    mutual_information_matrix,
+    sap,
+)
+from narrows.evaluation.factors import (
+    FactorGrid,
+    factor_grid,
 )
 from narrows.evaluation.features import (
     PIXELS,
@@ -83,6 +103,7 @@ from narrows.evaluation.representation import (
 )
 
 __all__ = [
+    "DCI",
     "DENSITIES",
     "PIXELS",
     "SCORES",
@@ -92,7 +113,9 @@ __all__ = [
     "CodeDensity",
     "DensityCoverage",
     "Detection",
+    "Disentanglement",
     "Estimate",
+    "FactorGrid",
     "Features",
     "FewLabels",
     "FlowDensity",
@@ -111,9 +134,15 @@ __all__ = [
     "bits_per_dimension",
     "classifier_features",
     "compare",
+    "completeness",
+    "dci",
     "density_coverage",
     "detection",
+    "disentanglement",
+    "disentanglement_of_matrix",
     "elbo",
+    "factor_grid",
+    "factor_vae_score",
     "few_label_accuracy",
     "fit_density",
     "frechet_distance",
@@ -126,12 +155,17 @@ __all__ = [
     "log_likelihood",
     "logistic_accuracy",
     "mean_and_error",
+    "mig",
+    "modularity",
+    "modularity_of_matrix",
+    "mutual_information_matrix",
     "one_against_rest",
     "perplexity",
     "precision_recall",
     "predict_anomalies",
     "reconstruction",
     "sample",
+    "sap",
     "squared_error",
     "ssim",
     "threshold",

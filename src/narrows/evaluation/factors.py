@@ -1,0 +1,109 @@
+"""Images rendered from known factors, every combination once, so that disentanglement can be measured offline."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from narrows.errors import ConfigError
+from narrows.evaluation.access import Array
+
+__all__ = ["FactorGrid", "factor_grid"]
+
+
+class FactorGrid(NamedTuple):
+    """White shapes on black: the product of shape x scale x rotation x horizontal x vertical position."""
+
+    images: Array
+    """(N, 1, S, S) uint8; row i belongs to factors[i], the last factor varies fastest."""
+    factors: Array
+    """(N, 5) whole numbers, from 0."""
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+    """Values of each factor; their product is N."""
+    categorical: tuple[int, ...]
+    """Which factors have no order: the shape."""
+
+
+NAMES = ("shape", "scale", "rotation", "x", "y")
+FINE = 4
+"""Points per pixel and direction that are looked at; their share within the shape is the pixel's grey level."""
+
+
+def _square(u: Array, v: Array) -> Array:
+    return np.maximum(np.abs(u), np.abs(v)) <= math.sqrt(0.5)
+
+
+def _ellipse(u: Array, v: Array) -> Array:
+    return u**2 + (v / 0.5) ** 2 <= 1
+
+
+def _heart(u: Array, v: Array) -> Array:
+    x, y = u * 1.25, 0.15 - v * 1.25
+    return (x**2 + y**2 - 1) ** 3 - x**2 * y**3 <= 0
+
+
+SHAPES = (_square, _ellipse, _heart)
+
+
+def factor_grid(
+    size: int = 32, *, scales: int = 4, rotations: int = 10, positions: int = 8, shapes: int = 3
+) -> FactorGrid:
+    """Return the rendered factor set, an exact grid in the manner of dSprites: by default 7,680 images of 32 x 32.
+
+    A square, an ellipse and a heart; the radius goes from 1/8 to 1/4 of the side, the rotation from 0 to less than 90
+    degrees, so that no two angles show the same square, and the centre over the middle part of the image, so that every
+    shape lies within it at every place. Edges are smooth: a pixel's grey level is the share of it that is covered.
+
+    Parameters
+    ----------
+    size
+        Side of the images in pixels, at least 8.
+    scales, rotations, positions, shapes
+        Values of each factor; `positions` in each direction, `shapes` at most 3.
+
+    Raises
+    ------
+    ConfigError
+        A number is out of bounds.
+
+    References
+    ----------
+    github.com/deepmind/dsprites-dataset (the idea; no image of it is used)
+
+    Examples
+    --------
+    >>> grid = factor_grid(16, scales=2, rotations=2, positions=3)
+    >>> grid.images.shape, grid.sizes
+    ((108, 1, 16, 16), (3, 2, 2, 3, 3))
+    """
+    for name, value, low in (
+        ("size", size, 8),
+        ("scales", scales, 1),
+        ("rotations", rotations, 1),
+        ("positions", positions, 1),
+        ("shapes", shapes, 1),
+    ):
+        if value < low or (name == "shapes" and value > len(SHAPES)):
+            upper = f" and <= {len(SHAPES)}" if name == "shapes" else ""
+            raise ConfigError(f"factor_grid: {name} must be >= {low}{upper}; got {value!r}.")
+    sizes = (shapes, scales, rotations, positions, positions)
+    images = np.empty((*sizes, size, size), np.uint8)
+    points = (np.arange(size * FINE) + 0.5) / (size * FINE)
+    radii = np.linspace(1 / 8, 1 / 4, scales) if scales > 1 else np.array([3 / 16])
+    reach = radii.max() * 1.15  # the heart's tip
+    centres = np.linspace(reach, 1 - reach, positions) if positions > 1 else np.array([0.5])
+    for s, within in enumerate(SHAPES[:shapes]):
+        for r, radius in enumerate(radii):
+            for a, angle in enumerate(np.arange(rotations) * (math.pi / 2 / rotations)):
+                cosine, sine = math.cos(angle) / radius, math.sin(angle) / radius
+                for i, x in enumerate(centres):
+                    for j, y in enumerate(centres):
+                        dx, dy = points[None, :] - x, points[:, None] - y
+                        covered = within(cosine * dx + sine * dy, cosine * dy - sine * dx)
+                        share = covered.reshape(size, FINE, size, FINE).mean((1, 3))
+                        images[s, r, a, i, j] = np.round(share * 255)
+    factors = np.stack(np.meshgrid(*map(np.arange, sizes), indexing="ij"), -1).reshape(-1, len(sizes))
+    return FactorGrid(images.reshape(-1, 1, size, size), factors, NAMES, sizes, (0,))
