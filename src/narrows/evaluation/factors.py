@@ -31,6 +31,14 @@ NAMES = ("shape", "scale", "rotation", "x", "y")
 FINE = 4
 """Points per pixel and direction that are looked at; their share within the shape is the pixel's grey level."""
 
+REACH = 1.15
+"""Of the farthest point of any shape, the heart's tip, in radii."""
+
+
+def _window(centre: float, radius: float, size: int) -> tuple[int, int]:
+    first, last = (centre - REACH * radius) * size, (centre + REACH * radius) * size
+    return max(0, math.floor(first)), min(size, math.ceil(last))
+
 
 def _square(u: Array, v: Array) -> Array:
     return np.maximum(np.abs(u), np.abs(v)) <= math.sqrt(0.5)
@@ -90,10 +98,10 @@ def factor_grid(
             upper = f" and <= {len(SHAPES)}" if name == "shapes" else ""
             raise ConfigError(f"factor_grid: {name} must be >= {low}{upper}; got {value!r}.")
     sizes = (shapes, scales, rotations, positions, positions)
-    images = np.empty((*sizes, size, size), np.uint8)
+    images = np.zeros((*sizes, size, size), np.uint8)
     points = (np.arange(size * FINE) + 0.5) / (size * FINE)
     radii = np.linspace(1 / 8, 1 / 4, scales) if scales > 1 else np.array([3 / 16])
-    reach = radii.max() * 1.15  # the heart's tip
+    reach = radii.max() * REACH
     centres = np.linspace(reach, 1 - reach, positions) if positions > 1 else np.array([0.5])
     for s, within in enumerate(SHAPES[:shapes]):
         for r, radius in enumerate(radii):
@@ -101,9 +109,12 @@ def factor_grid(
                 cosine, sine = math.cos(angle) / radius, math.sin(angle) / radius
                 for i, x in enumerate(centres):
                     for j, y in enumerate(centres):
-                        dx, dy = points[None, :] - x, points[:, None] - y
+                        # Only the pixels that the shape can reach are looked at.
+                        (left, right), (top, bottom) = _window(x, radius, size), _window(y, radius, size)
+                        dx = points[None, left * FINE : right * FINE] - x
+                        dy = points[top * FINE : bottom * FINE, None] - y
                         covered = within(cosine * dx + sine * dy, cosine * dy - sine * dx)
-                        share = covered.reshape(size, FINE, size, FINE).mean((1, 3))
-                        images[s, r, a, i, j] = np.round(share * 255)
+                        share = covered.reshape(bottom - top, FINE, right - left, FINE).mean((1, 3))
+                        images[s, r, a, i, j, top:bottom, left:right] = np.round(share * 255)
     factors = np.stack(np.meshgrid(*map(np.arange, sizes), indexing="ij"), -1).reshape(-1, len(sizes))
     return FactorGrid(images.reshape(-1, 1, size, size), factors, NAMES, sizes, (0,))
