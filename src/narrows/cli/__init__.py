@@ -1,0 +1,188 @@
+"""The command line.
+
+__init__.py   the commands and their flags, and what becomes of errors; imports nothing heavy, so that help is instant
+training.py   train: flags from the fields of the models, the TOML file
+progress.py   the bar on a terminal, plain lines elsewhere
+showing.py    runs, show, data, and the table at the end of training
+using.py      encode, reconstruct, sample, denoise
+output.py     consoles and numbers
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Group, Parameter
+
+from narrows import __version__
+from narrows.cli.output import error, out
+from narrows.errors import NarrowsError
+
+__all__ = ["main"]
+
+RunName = Annotated[str | None, Parameter(help="Its folder, or its name under runs/; the latest if left out.")]
+Data = Annotated[str | None, Parameter(help="Another data set, by name or path; the run's own if left out.")]
+DataOption = Annotated[
+    list[str] | None,
+    Parameter(
+        name=["--data-option"], help="Such as limit=500 or label=species; may be repeated.", negative=(), n_tokens=1
+    ),
+]
+Part = Annotated[
+    str | None,
+    Parameter(help="train, validation, test or all. Default: test; all for another file, in the file's order."),
+]
+
+TRAIN, LOOK, USE = Group("Train", sort_key=1), Group("Look", sort_key=2), Group("Use", sort_key=3)
+
+
+def runs(folder: Annotated[str, Parameter(help="Where runs lie.")] = "runs", /) -> None:
+    """List the runs."""
+    from narrows.cli import showing
+
+    showing.runs(folder)
+
+
+def show(run: RunName = None, /) -> None:
+    """Show a run: settings, results, pictures."""
+    from narrows.cli import showing
+
+    showing.show(run)
+
+
+def data(
+    name: Annotated[str | None, Parameter(help="A data set or file to look into; the list if left out.")] = None,
+    /,
+    *,
+    data_option: DataOption = None,
+) -> None:
+    """List the data sets, or look into one."""
+    from narrows.cli import showing
+
+    showing.data(name, data_option or [])
+
+
+def encode(
+    run: RunName = None,
+    /,
+    *,
+    out: Annotated[str | None, Parameter(help="A .npy or .csv file. Default: codes.npy in the run.")] = None,
+    data: Data = None,
+    data_option: DataOption = None,
+    part: Part = None,
+) -> None:
+    """Write the codes of samples to a file."""
+    from narrows.cli import using
+
+    using.encode(run, out, data, data_option or [], part)
+
+
+def reconstruct(
+    run: RunName = None,
+    /,
+    *,
+    out: Annotated[
+        str | None,
+        Parameter(help="A .png file for a picture, .npy for all numbers. Default: reconstructed.png in the run."),
+    ] = None,
+    index: Annotated[str | None, Parameter(help="Only these samples, such as 7 or 0,3,5.")] = None,
+    data: Data = None,
+    data_option: DataOption = None,
+    part: Part = None,
+) -> None:
+    """Rebuild samples from their codes."""
+    from narrows.cli import using
+
+    using.reconstruct(run, out, index, data, data_option or [], part)
+
+
+def sample(
+    run: RunName = None,
+    /,
+    *,
+    n: Annotated[int, Parameter(name=["--number", "-n"], help="How many.")] = 64,
+    seed: Annotated[int, Parameter(help="The same seed draws the same samples.")] = 0,
+    out: Annotated[str | None, Parameter(help="A .png or .npy file. Default: sampled.png in the run.")] = None,
+) -> None:
+    """Draw new samples from a probabilistic model."""
+    from narrows.cli import using
+
+    using.sample(run, n, seed, out)
+
+
+def denoise(
+    run: RunName = None,
+    /,
+    *,
+    corruption: Annotated[
+        str | None,
+        Parameter(
+            help="gaussian:STD, or dropout, masking, uniform or salt_pepper:SHARE. Default: that of the run's training, or "
+            "gaussian:0.3."
+        ),
+    ] = None,
+    index: Annotated[str | None, Parameter(help="Only these samples, such as 7 or 0,3,5.")] = None,
+    seed: Annotated[int, Parameter(help="The same seed gives the same noise.")] = 0,
+    out: Annotated[str | None, Parameter(help="A .png file. Default: denoised.png in the run.")] = None,
+    data: Data = None,
+    data_option: DataOption = None,
+    part: Part = None,
+) -> None:
+    """Corrupt samples, clean them, and compare."""
+    from narrows.cli import using
+
+    using.denoise(run, corruption, index, seed, out, data, data_option or [], part)
+
+
+def version() -> None:
+    """Print the version."""
+    out().print(f"narrows {__version__}")
+
+
+def application(tokens: Sequence[str]) -> App:
+    """Return the commands; what `train` takes is found out, from the models, only when it is asked for."""
+    app = App(
+        name="narrows",
+        help="Compact representations of images, sequences and tables: from PCA to the variational autoencoder.",
+        help_epilogue="Start with `narrows train vae`; then `narrows show`.",
+        version=__version__,
+        version_flags=["--version"],
+        help_format="plaintext",
+    )
+    app["--help"].group = app["--version"].group = Group("Options", sort_key=9)
+    if tokens and tokens[0] == "train":
+        from narrows.cli.training import application as train
+    else:
+        from narrows.cli.training import placeholder as train
+    training = train(tokens[1:])
+    training.group = TRAIN
+    app.command(training)
+    for command in (runs, show, data):
+        app.command(command, group=LOOK)
+    for command in (encode, reconstruct, sample, denoise):
+        app.command(command, group=USE)
+    app.command(version, group=LOOK)
+    return app
+
+
+def main(tokens: Sequence[str] | None = None) -> int:
+    """Run a command and return the exit code: 0, 1 for a file not written, 2 for a mistake, 130 for Ctrl-C."""
+    tokens = list(sys.argv[1:] if tokens is None else tokens)
+    try:
+        app = application(tokens)
+        command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False, verbose=False)
+        return command(*bound.args, **bound.kwargs) or 0
+    except CycloptsError as problem:
+        return error(str(problem), 2)
+    except NarrowsError as problem:
+        return error(str(problem), 2)
+    except BrokenPipeError:
+        # Whoever read our output has left, as `head` does: say nothing, also when Python flushes at its end.
+        sys.stdout = open("/dev/null", "w")  # noqa: SIM115
+        return 1
+    except OSError as problem:
+        return error(str(problem), 1)
+    except KeyboardInterrupt:
+        return error("interrupted", 130)

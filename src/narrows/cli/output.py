@@ -1,0 +1,61 @@
+"""Consoles, and how numbers are written."""
+
+from __future__ import annotations
+
+import math
+
+from rich.console import Console
+from rich.text import Text
+
+__all__ = ["count", "duration", "err", "error", "note", "number", "out"]
+
+
+def out() -> Console:
+    """Return the console for results; made anew, since standard output may have been redirected meanwhile."""
+    return Console(highlight=False, emoji=False)
+
+
+def err() -> Console:
+    """Return the console for what goes wrong."""
+    return Console(stderr=True, highlight=False, emoji=False)
+
+
+def error(message: str, code: int) -> int:
+    """Print an error as one line, in red where there is colour, and return the exit code."""
+    text = Text("error: ", style="bold red").append(" ".join(message.split()), style="red not bold")
+    err().print(text, soft_wrap=True)
+    return code
+
+
+def note(message: str) -> None:
+    """Print what the user should know to standard error."""
+    err().print(Text("note: ", style="bold yellow").append(message, style="default not bold"), soft_wrap=True)
+
+
+def number(value: float | None) -> str:
+    """Return a number with four digits that count, and thousands set apart."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    if abs(value) >= 1e7 or abs(value) < 1e-3:
+        return f"{value:.3e}"
+    digits = max(0, 3 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{digits}f}"
+
+
+def count(value: float) -> str:
+    """Return a whole number with its thousands set apart."""
+    return f"{value:,.0f}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time as one would say it: 0.8 s, 21 s, 3:05 min, 2:10 h."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"

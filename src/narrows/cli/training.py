@@ -1,0 +1,335 @@
+"""`narrows train MODEL`: its flags are the fields of the model; a TOML file may hold any of them."""
+
+from __future__ import annotations
+
+import inspect
+import signal
+import tomllib
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import current_thread, main_thread
+from types import FrameType, NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Group, Parameter
+
+from narrows.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from narrows.base import Autoencoder
+    from narrows.datasets import Dataset
+    from narrows.params import Param
+
+__all__ = ["Plan", "application", "options_of", "placeholder", "plan", "value_of"]
+
+HELP = "Train a model into a new run folder."
+
+
+@dataclass(frozen=True)
+class _Flag:
+    name: str
+    default: Any
+    help: str
+
+
+FLAGS = (
+    _Flag("data", "mnist-5k", "A data set by name (see `narrows data`) or a file or folder."),
+    _Flag("data_option", None, "Such as limit=500 or label=species; may be repeated."),
+    _Flag("validation", None, "Share of the training samples held out to choose the best epoch; 0 for none."),
+    _Flag("out", "runs", "Where the new run folder is made."),
+    _Flag("name", None, "Name of the run folder, in place of MODEL-DATA-NUMBER."),
+    _Flag("config", None, "A TOML file with any of these flags; flags on the command line win."),
+)
+VALIDATION = 0.1
+"""Share held out where nothing else is said and the model is trained in epochs."""
+
+
+@dataclass
+class Plan:
+    """What a training command asks for, defaults filled in; validation None: as the data set has it, or 0.1."""
+
+    model: str
+    fields: dict[str, Any]
+    data: str = "mnist-5k"
+    data_option: Mapping[str, Any] | None = None
+    validation: float | None = None
+    out: str = "runs"
+    name: str | None = None
+
+
+def placeholder(tokens: Sequence[str]) -> App:
+    """Return the command as the list of commands shows it, without the models behind it."""
+    return App(name="train", help=HELP)
+
+
+def application(tokens: Sequence[str]) -> App:
+    """Return the command with one subcommand per model."""
+    from narrows.models import MODELS
+
+    if tokens and not tokens[0].startswith("-") and tokens[0] not in MODELS:
+        known = ", ".join(MODELS)
+        raise ConfigError(f"train: MODEL must be one of {known}; got {tokens[0]!r}.{did_you_mean(tokens[0], MODELS)}")
+    app = App(name="train", help=HELP, help_epilogue="`narrows train MODEL --help` lists the flags of a model.")
+    app["--help"].group = Group("Options", sort_key=9)
+    group = Group("Models", sort_key=1)
+    for name, cls in MODELS.items():
+        app.command(_command(name, cls), name=name, group=group, help=(cls.__doc__ or "").split("\n")[0])
+    return app
+
+
+def _command(model: str, cls: type[Autoencoder]) -> Callable[..., int]:
+    """Return a function whose signature has a keyword per field; only flags that were given reach it."""
+    from narrows.params import fields
+
+    def command(**given: Any) -> int:
+        return _train(plan(model, given))
+
+    groups = _groups(model, cls)
+    parameters = []
+    run = Group("Data and run", sort_key=1)
+    for flag in FLAGS:
+        kind: Any = list[str] if flag.name == "data_option" else str
+        if flag.name == "validation" and not _in_epochs(cls):
+            continue
+        default = str(VALIDATION) if flag.name == "validation" else flag.default
+        about = Parameter(help=flag.help, group=run, negative=(), n_tokens=1, show_default=default is not None)
+        parameters.append((flag.name, Annotated[kind, about], default))
+    for field in fields(cls):
+        parameters.append((field.name, _annotated(field, groups[field.name]), _shown(field)))  # noqa: PERF401
+    signature = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, annotation, default in parameters
+    ]
+    command.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
+    command.__annotations__ = {name: annotation for name, annotation, _ in parameters}
+    command.__doc__ = (cls.__doc__ or "").split("\n")[0]
+    return command
+
+
+def _annotated(field: Param, group: Group) -> Any:
+    about = field.help
+    if field.choices:
+        about = f"{about.rstrip('.')}: {', '.join(field.choices)}."
+    if field.annotation is bool:
+        return Annotated[bool, Parameter(help=about, group=group)]
+    # Flags arrive as text and become values by the field's own type: one conversion, one validator, one message.
+    return Annotated[str, Parameter(help=about, group=group, n_tokens=1, allow_leading_hyphen=True)]
+
+
+def _shown(field: Param) -> Any:
+    """Return the default as one would write it on the command line."""
+    if field.annotation is bool:
+        return field.default
+    if isinstance(field.default, tuple):
+        return ",".join(f"{v:g}" for v in field.default)
+    return "none" if field.default is None else str(field.default)
+
+
+def _in_epochs(cls: type[Autoencoder]) -> bool:
+    from narrows.params import fields
+
+    # A model without epochs leaves validation data nothing to choose.
+    return any(field.name == "epochs" for field in fields(cls))
+
+
+def _groups(model: str, cls: type[Autoencoder]) -> dict[str, Group]:
+    """Return the heading of every field: its model, the network, likelihood and noise, or training."""
+    from narrows.networks import Layout
+    from narrows.params import fields
+    from narrows.training import Settings
+
+    own = Group(f"{cls.__name__}", sort_key=2)
+    network, noise = Group("Network", sort_key=3), Group("Likelihood and noise", sort_key=4)
+    training = Group("Training", sort_key=5)
+    by_name = dict.fromkeys(("network", *Layout.__dataclass_fields__), network)
+    by_name |= dict.fromkeys((*Settings.__dataclass_fields__, "device"), training)
+    by_name |= {"likelihood": noise, "corruption": noise, "latent_dim": own}
+    return {field.name: by_name.get(field.name, own) for field in fields(cls)}
+
+
+def value_of(field: Param, text: str) -> Any:
+    """Return the value that a flag's text stands for; text that fits no type is left for the validator to refuse."""
+    union = typing.get_origin(field.annotation) in (typing.Union, UnionType)
+    kinds = typing.get_args(field.annotation) if union else (field.annotation,)
+    if NoneType in kinds and text.strip().lower() == "none":
+        return None
+    for kind in kinds:
+        try:
+            if kind in (int, float):
+                return kind(text)
+            if typing.get_origin(kind) is tuple and typing.get_args(kind)[0] in (int, float):
+                inner = typing.get_args(kind)[0]
+                return tuple(inner(part) for part in text.strip("()[] ").split(",") if part.strip())
+        except ValueError:
+            continue
+    return text
+
+
+def options_of(pairs: Sequence[str]) -> dict[str, Any]:
+    """Return data options from texts such as `limit=500`: whole numbers, numbers, true, false, none, or text."""
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"--data-option must be written key=value; got {pair!r}. For example limit=500.")
+        options[key.strip().replace("-", "_")] = _plain(text.strip())
+    return options
+
+
+def _plain(text: str) -> Any:
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def plan(model: str, given: Mapping[str, Any]) -> Plan:
+    """Join the flags that were given with the TOML file and the defaults.
+
+    Raises
+    ------
+    ConfigError
+        A key of the file is unknown, or a value is not what it must be.
+    """
+    from narrows.models import MODELS
+    from narrows.params import fields, validate
+
+    cls = MODELS[model]
+    by_name = {field.name: field for field in fields(cls)}
+    given = dict(given)
+    config = given.pop("config", None)
+    values = {} if config is None else _read(config, model, by_name)
+    options = {**values.pop("data_option", {}), **options_of(given.pop("data_option", None) or [])}
+    for name, value in given.items():
+        values[name] = value_of(by_name[name], value) if name in by_name and isinstance(value, str) else value
+    asked = {name: value for name, value in values.items() if name in by_name}
+    validate(cls(**asked))
+    rest = {name: value for name, value in values.items() if name not in by_name}
+    if "validation" in rest:
+        rest["validation"] = _share(rest["validation"])
+    elif not _in_epochs(cls):
+        rest["validation"] = 0.0
+    return Plan(model, asked, data_option=options, **rest)
+
+
+def _share(value: Any) -> float:
+    try:
+        share = float(value)
+    except (TypeError, ValueError):
+        share = -1.0
+    if not 0 <= share < 1:
+        raise ConfigError(f"train: validation must be a share >= 0 and < 1; got {value!r}. 0 is for none.")
+    return share
+
+
+def _read(path: str, model: str, by_name: Mapping[str, Param]) -> dict[str, Any]:
+    """Read the TOML file: keys are the flags, with _ or -; data options are a table."""
+    try:
+        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"train: config must be an existing file; got {path!r}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"train: config must be a TOML file; {path!r} is none: {problem}.") from None
+    known = ["model", *(flag.name for flag in FLAGS if flag.name != "config"), *by_name]
+    values: dict[str, Any] = {}
+    for key, value in content.items():
+        name = key.replace("-", "_")
+        name = "data_option" if name == "data_options" else name
+        if name not in known:
+            raise ConfigError(
+                f"{path}: keys must be flags of `narrows train {model}`; got {key!r}.{did_you_mean(name, known)}"
+            )
+        values[name] = tuple(value) if isinstance(value, list) else value
+    if values.pop("model", model) != model:
+        raise ConfigError(f"{path}: model must be {model!r}, as on the command line; got {content['model']!r}.")
+    if not isinstance(values.get("data_option", {}), dict):
+        raise ConfigError(f"{path}: data_options must be a table; got {values['data_option']!r}. Write [data_options].")
+    for name in ("data", "out", "name"):
+        if not isinstance(values.get(name, ""), str):
+            raise ConfigError(f"{path}: {name} must be a string; got {values[name]!r}.")
+    return values
+
+
+def _train(asked: Plan) -> int:
+    from narrows.cli import showing
+    from narrows.cli.output import out
+    from narrows.cli.progress import follow
+    from narrows.models import MODELS
+    from narrows.runs import Run, next_folder, record
+
+    estimator = MODELS[asked.model](**asked.fields)
+    dataset, options = _data(asked)
+    folder = next_folder(asked.out, asked.model, asked.data) if asked.name is None else Path(asked.out) / asked.name
+    out().print(_opening(asked, dataset), soft_wrap=True, style="bold")
+    try:
+        with _terminations():
+            follow(record(estimator, dataset, folder, options=options))
+    except (KeyboardInterrupt, SystemExit) as stop:
+        return _interrupted(folder, 130 if isinstance(stop, KeyboardInterrupt) else 143)
+    except BaseException:
+        if folder.exists() and not any(folder.iterdir()):
+            folder.rmdir()
+        raise
+    showing.results(Run(folder))
+    return 0
+
+
+def _data(asked: Plan) -> tuple[Dataset, dict[str, Any]]:
+    """Load the data, hold out validation samples, and return the options that give the same again."""
+    from narrows.datasets import load_dataset
+
+    options = dict(asked.data_option or {})
+    dataset = load_dataset(asked.data, **options)
+    share = asked.validation
+    if share is None:
+        share = 0.0 if dataset.validation is not None or len(dataset.train) * VALIDATION < 1 else VALIDATION
+    if share:
+        how = {name: options[name] for name in ("seed", "shuffle") if name in options}
+        dataset = dataset.with_validation(share, **how)
+        options["validation"] = share
+    return dataset, options
+
+
+def _opening(asked: Plan, dataset: Dataset) -> str:
+    parts = [("training", dataset.train), ("validation", dataset.validation), ("test", dataset.test)]
+    sizes = ", ".join(f"{len(rows):,} {name}" for name, rows in parts if rows is not None)
+    shape = "x".join(map(str, dataset.sample_shape))
+    return f"{asked.model} on {asked.data}: {sizes} samples of {shape}"
+
+
+def _interrupted(folder: Path, code: int) -> int:
+    from narrows.cli.output import err
+    from narrows.runs import Run
+
+    run = Run(folder)
+    if (run.model_folder / "model.json").exists():
+        message = f"interrupted in epoch {run.record['epoch']}; its model is saved. Look at it: narrows show {folder}"
+    else:
+        message = f"interrupted before anything was learned: {folder}"
+    err().print(message, soft_wrap=True, style="yellow")
+    return code
+
+
+@contextmanager
+def _terminations() -> Iterator[None]:
+    """Treat the signal that ends a process politely (kill, a batch system, a shutdown) like Ctrl-C, while in here."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    if current_thread() is not main_thread():  # elsewhere there are no signals
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
