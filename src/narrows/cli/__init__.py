@@ -119,8 +119,8 @@ def denoise(
     corruption: Annotated[
         str | None,
         Parameter(
-            help="gaussian:STD, or dropout, masking, uniform or salt_pepper:SHARE. Default: that of the run's training, or "
-            "gaussian:0.3."
+            help="gaussian:STD, or dropout, masking, uniform or salt_pepper:SHARE. Default: that of the run's "
+            "training, or gaussian:0.3."
         ),
     ] = None,
     index: Annotated[str | None, Parameter(help="Only these samples, such as 7 or 0,3,5.")] = None,
