@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Generator
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -16,9 +17,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from narrows.errors import DivergedError
 from narrows.losses import Batch
 from narrows.modules import Module
+from narrows.training.checkpoints import Checkpoints
 from narrows.training.precision import autocast
 from narrows.training.rows import Rows
 from narrows.training.schedules import factor, optimizer
+from narrows.training.state import Best, Means, State
 
 __all__ = ["Report", "Settings", "evaluate", "train"]
 
@@ -77,37 +80,12 @@ class Report:
         return {name: value for name, value in asdict(self).items() if name != "end_of_epoch"}
 
 
-@dataclass
-class _Means:
-    """Running sums of per-sample values; they stay tensors until they are read."""
-
-    names: tuple[str, ...] = ()
-    sums: Tensor | None = None
-    count: int = 0
-
-    def add(self, names: tuple[str, ...], sums: Tensor, count: int) -> None:
-        self.names = names
-        self.sums = sums if self.sums is None else self.sums + sums
-        self.count += count
-
-    def read(self, n_terms: int) -> dict[str, float]:
-        if self.sums is None:
-            return {}
-        means = (self.sums / self.count).tolist()
-        return {"loss": math.fsum(means[:n_terms]), **dict(zip(self.names, means, strict=True))}
-
-
-@dataclass
-class _Best:
-    """The weights of the epoch with the lowest validation loss."""
-
-    loss: float = math.inf
-    epoch: int = 0
-    weights: dict[str, Tensor] = field(default_factory=dict)
-
-
 def train(
-    module: Module, data: Rows, settings: Settings, validation: Rows | None = None
+    module: Module,
+    data: Rows,
+    settings: Settings,
+    validation: Rows | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Generator[Report, None, None]:
     """Train a module in place, and yield a report per epoch and per interval. Stop reading, and training stops.
 
@@ -123,11 +101,15 @@ def train(
         Samples; validation data choose the best weights and stop training early, and nothing else does.
     settings
         Epochs, optimiser, schedule and seed.
+    checkpoints
+        Where the state is left from time to time, and gone on from: opened.
 
     Raises
     ------
     DivergedError
         A loss or gradient was not finite. The step was not taken: the weights are the last good ones.
+    KeyboardInterrupt, SystemExit
+        A signal came, and the checkpoint is written.
     """
     n = len(data)
     size = min(settings.batch_size or n, n)
@@ -147,20 +129,23 @@ def train(
     average = None
     if settings.averaging is not None:
         average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging), use_buffers=True)
-    best = _Best()
-    step, rate, started = 0, settings.learning_rate, time.perf_counter()
+    at = State(module, opt, average, noise)
+    if checkpoints is not None:
+        checkpoints.restore(at)
+    started, rate = time.perf_counter() - at.seconds, _rate(settings, at.step, steps)
     module.train()
     try:
-        for epoch in range(1, settings.epochs + 1):
-            order = torch.randperm(n, generator=torch.Generator().manual_seed(_seed(settings.seed, 2, epoch)))
+        while at.epoch <= settings.epochs:
+            order = torch.randperm(n, generator=torch.Generator().manual_seed(_seed(settings.seed, 2, at.epoch)))
             order = order.to(data.device)
-            means, n_terms = _Means(), 0
             epoch_started = reported = time.perf_counter()
-            for start in range(0, n, size):
-                rate = settings.learning_rate * factor(settings.schedule, settings.warmup, (step + 1) / (steps + 1))
+            done_before = at.means.count  # not zero after a checkpoint within the epoch
+            while at.row < n:
+                rate = _rate(settings, at.step + 1, steps)
                 for group in opt.param_groups:
                     group["lr"] = rate
-                batch = Batch(data.take(order[start : start + size]), progress=step / max(1, steps - 1), rng=noise)
+                index = order[at.row : at.row + size]
+                batch = Batch(data.take(index), progress=at.step / max(1, steps - 1), rng=noise)
                 with products:
                     loss = module.loss(batch)
                 n_terms = len(loss.terms)
@@ -169,62 +154,89 @@ def train(
                 objective = sums[:n_terms].sum() / len(batch.x)
                 opt.zero_grad(set_to_none=True)
                 objective.backward()
-                _guard(objective, sums, names, parameters, settings, epoch, step)
+                _guard(objective, sums, names, parameters, settings, at.epoch, at.step)
                 opt.step()
-                step += 1
-                means.add(names, sums.detach(), len(batch.x))
                 if average is not None:
                     average.update_parameters(module)
+                at.means.add(names, n_terms, sums.detach(), len(batch.x))
+                at.step += 1
+                at.row += size
                 now = time.perf_counter()
-                if now - reported > INTERVAL and start + size < n:
+                at.seconds = now - started
+                if checkpoints is not None:
+                    checkpoints.reached(at)
+                if now - reported > INTERVAL and at.row < n:
                     reported = now
-                    speed = means.count / (now - epoch_started)
+                    speed = (at.means.count - done_before) / (now - epoch_started)
                     yield Report(
-                        epoch, settings.epochs, step, steps, means.read(n_terms), None, now - started, speed, rate,
+                        at.epoch, settings.epochs, at.step, steps, at.means.read(), None, at.seconds, speed, rate,
                         end_of_epoch=False,
                     )  # fmt: skip
                     module.train()  # the reader may have looked at reconstructions
-            speed = means.count / (time.perf_counter() - epoch_started)
+            speed = (at.means.count - done_before) / max(time.perf_counter() - epoch_started, 1e-9)
             judged = module if average is None else cast(Module, average.module)
             held_out = None
             note, improved = "", False
             if validation is not None:
-                held_out = evaluate(judged, validation, size, settings.seed)
-                improved = held_out["loss"] < best.loss
+                pause = None if checkpoints is None else partial(checkpoints.reached, at)
+                held_out = evaluate(judged, validation, size, settings.seed, pause)
+                improved = held_out["loss"] < at.best.loss
                 if improved:
-                    best = _Best(held_out["loss"], epoch, _copy(judged))
-                elif settings.patience is not None and epoch - best.epoch >= settings.patience:
-                    note = f"stopped early: no better validation loss in {settings.patience} epochs since {best.epoch}"
-            elapsed = time.perf_counter() - started
-            yield Report(
-                epoch, settings.epochs, step, steps, means.read(n_terms), held_out, elapsed, speed, rate, True,
+                    at.best = Best(held_out["loss"], at.epoch, _copy(judged))
+                elif settings.patience is not None and at.epoch - at.best.epoch >= settings.patience:
+                    waited = f"{settings.patience} epochs since {at.best.epoch}"
+                    note = f"stopped early: no better validation loss in {waited}"
+            at.seconds = time.perf_counter() - started
+            report = Report(
+                at.epoch, settings.epochs, at.step, steps, at.means.read(), held_out, at.seconds, speed, rate, True,
                 improved, note,
             )  # fmt: skip
-            if note:
-                return
+            # The state moves on before the reader sees the report: it is whole whenever the reader leaves.
+            at.history.append(report.record())
+            at.epoch, at.row, at.means = (settings.epochs if note else at.epoch) + 1, 0, Means()
+            yield report
             module.train()
+            if checkpoints is not None:
+                checkpoints.reached(at, epoch_ended=True)
+        if checkpoints is not None:
+            checkpoints.save(at)
+    except GeneratorExit:  # the reader leaves
+        if checkpoints is not None:
+            checkpoints.save(at)
+        raise
     finally:
-        if best.weights:
-            module.load_state_dict(best.weights)
-        elif average is not None and step > 0:
+        if at.best.weights:
+            module.load_state_dict(at.best.weights)
+        elif average is not None and at.step > 0:
             module.load_state_dict(average.module.state_dict())
         module.eval()
 
 
-def evaluate(module: Module, data: Rows, batch_size: int, seed: int = 0) -> dict[str, float]:
-    """Return the means per sample of the loss, its terms and metrics: no corruption, and the same noise each time."""
+def evaluate(
+    module: Module, data: Rows, batch_size: int, seed: int = 0, pause: Callable[[], None] | None = None
+) -> dict[str, float]:
+    """Return the means per sample of the loss, its terms and metrics: no corruption, and the same noise each time.
+
+    `pause` is called before every batch, and may raise.
+    """
     noise = torch.Generator(data.device).manual_seed(_seed(seed, 3))
-    means, n_terms = _Means(), 0
+    means = Means()
     training = module.training
     module.eval()
     with torch.no_grad():
         for x in data.chunks(batch_size):
+            if pause is not None:
+                pause()
             loss = module.loss(Batch(x, rng=noise))
-            n_terms = len(loss.terms)
             sums = torch.stack((*loss.terms.values(), *loss.metrics.values())).sum(1)
-            means.add((*loss.terms, *loss.metrics), sums.double(), len(x))
+            means.add((*loss.terms, *loss.metrics), len(loss.terms), sums.double(), len(x))
     module.train(training)
-    return means.read(n_terms)
+    return means.read()
+
+
+def _rate(settings: Settings, step: int, steps: int) -> float:
+    """Return the learning rate of a step, from 1."""
+    return settings.learning_rate * factor(settings.schedule, settings.warmup, step / (steps + 1))
 
 
 def _guard(

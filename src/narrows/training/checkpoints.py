@@ -1,0 +1,246 @@
+"""Checkpoints: training that is killed at any moment goes on from the last one, bit for bit.
+
+A checkpoint is a record and its tensors, written as one (see `narrows.storage`), named by its step. The last two good
+ones are kept. Nothing in them is executed: JSON and safetensors, checked by their checksums.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from narrows.errors import FormatError, TrainingError
+from narrows.storage import read_record, read_tensors, tensor_path, write_record
+from narrows.training.lock import locked
+from narrows.training.state import State
+
+__all__ = ["Checkpoints", "fingerprint"]
+
+FORMAT = 1
+"""Version of a checkpoint's layout."""
+KEPT = 2
+SHARE = 0.02
+"""Of the time that saving may take: slow disks are written to less often."""
+HARMLESS = ("versions", "threads", "device")
+"""What may differ between the halves of a training: the result is then as good, but not the same to the last bit."""
+
+
+class Checkpoints:
+    """Where training leaves its state from time to time, and goes on from.
+
+    Parameters
+    ----------
+    folder
+        Of the checkpoints; what is there is gone on from.
+    seconds
+        Between two checkpoints.
+    epochs
+        Between two checkpoints, instead of seconds.
+    force
+        Go on though data, fields or batch size have changed since.
+    """
+
+    def __init__(
+        self, folder: str | Path, *, seconds: float = 60.0, epochs: int | None = None, force: bool = False
+    ) -> None:
+        self.folder = Path(folder)
+        self.seconds, self.epochs, self.force = seconds, epochs, force
+        self.history: list[dict[str, Any]] = []
+        """Of the epochs that had ended at the checkpoint gone on from."""
+        self.step = 0
+        """The step gone on from; 0 for a new training."""
+        self._identity: dict[str, Any] = {}
+        self._found: tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]] | None = None
+        self._good: list[Path] = []
+        self._due = 0.0
+        self._signal = 0
+
+    @contextmanager
+    def opened(self, identity: Mapping[str, Any]) -> Iterator[None]:
+        """Hold the folder for this process, find the last good checkpoint, and heed SIGINT and SIGTERM, while in here.
+
+        Parameters
+        ----------
+        identity
+            What the training is of: model, fields, data, versions.
+
+        Raises
+        ------
+        TrainingError
+            Another process holds the folder, or the checkpoint there is of another training.
+        FormatError
+            There are checkpoints, and none of them is sound.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with locked(self.folder / "lock"), self._heeding_signals():
+            self._identity = json.loads(json.dumps(identity))
+            self._found = self._newest()
+            if self._found is not None:
+                record = self._found[0]
+                self.history, self.step = record["state"]["history"], record["state"]["step"]
+            self._due = time.monotonic() + self.seconds
+            yield
+
+    def restore(self, state: State) -> None:
+        """Bring the state to where the last good checkpoint was, if there is one."""
+        if self._found is None:
+            return
+        record, arrays = self._found
+        self._found = None
+        try:
+            state.restore(record["state"], arrays)
+        except (RuntimeError, KeyError, ValueError, TypeError) as error:
+            raise FormatError(
+                f"{self.folder}: must hold checkpoints of this model; the last one does not fit: {error}. Train anew."
+            ) from error
+
+    def reached(self, state: State, *, epoch_ended: bool = False) -> None:
+        """Save the state if it is time to; stop, once it is saved, if a signal asked for that.
+
+        Raises
+        ------
+        KeyboardInterrupt, SystemExit
+            For SIGINT and SIGTERM.
+        """
+        if self.epochs is None:
+            due = time.monotonic() >= self._due
+        else:
+            due = epoch_ended and (state.epoch - 1) % self.epochs == 0
+        if due or self._signal:
+            self.save(state)
+        if self._signal:
+            self._stop()
+
+    def stopping(self) -> bool:
+        """Tell whether a signal asked to stop."""
+        return self._signal != 0
+
+    def _stop(self) -> None:
+        number, self._signal = self._signal, 0
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        raise SystemExit(128 + number)
+
+    def save(self, state: State) -> None:
+        """Write the state, and remove all but the last two good ones; a state that is not finite is not written."""
+        if not state.finite():
+            return
+        started = time.monotonic()
+        path = self.folder / f"step-{state.step:012d}.json"
+        write_record(path, {"format": FORMAT, "identity": self._identity, "state": state.record()}, state.tensors())
+        self._good = [*(good for good in self._good if good != path), path][-KEPT:]
+        kept = tuple(good.stem for good in self._good)
+        for left in self.folder.glob("*step-*"):
+            if not left.name.startswith(kept):  # also what a dead process left unfinished: the lock is ours
+                left.unlink()
+        now = time.monotonic()
+        self._due = now + max(self.seconds, (now - started) / SHARE)
+
+    def _newest(self) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]] | None:
+        """Return the last sound checkpoint; None where there is none at all."""
+        problems = []
+        paths = sorted(self.folder.glob("step-*.json"))
+        for number, path in reversed(list(enumerate(paths))):
+            try:
+                record = read_record(path)
+                match record:
+                    case {"format": 1, "identity": dict(before), "state": {"history": list(), "step": int()}}:
+                        self._compare(before)
+                    case _:
+                        raise FormatError(f"{path}: must be a checkpoint of format {FORMAT}. Update narrows.")
+                arrays = read_tensors(tensor_path(path, record), sha256=record["tensors"])
+            except FormatError as error:
+                problems.append(str(error))
+                continue
+            for problem in problems:
+                warnings.warn(f"{problem} Going on from the checkpoint before, {path.name}.", stacklevel=2)
+            self._good = paths[: number + 1]
+            return record, arrays
+        if problems:
+            raise FormatError(
+                f"{self.folder}: must hold a sound checkpoint; none of {len(problems)} is. {problems[0]} "
+                "Train into a new folder to start again."
+            )
+        return None
+
+    def _compare(self, before: dict[str, Any]) -> None:
+        """Refuse to go on with something else; warn where the difference is harmless."""
+        changed = sorted(
+            f"{part}.{name}" if name else part
+            for part in before.keys() | self._identity.keys()
+            for name in _differences(before.get(part), self._identity.get(part))
+        )
+        harmless = [name for name in changed if name.split(".")[0] in HARMLESS]
+        if serious := [name for name in changed if name not in harmless]:
+            told = self._told(before, serious)
+            if not self.force:
+                raise TrainingError(
+                    f"{self.folder}: training must go on with what it began with; {told}. Restore that, train into a "
+                    "new folder, or force it."
+                )
+            warnings.warn(f"Going on though it changed: {told}.", stacklevel=2)
+        if harmless:
+            warnings.warn(f"Last digits may differ from one go: {self._told(before, harmless)}.", stacklevel=2)
+
+    def _told(self, before: Mapping[str, Any], names: list[str]) -> str:
+        return "; ".join(f"{name} was {_at(before, name)!r} and is {_at(self._identity, name)!r}" for name in names)
+
+    @contextmanager
+    def _heeding_signals(self) -> Iterator[None]:
+        """Note SIGINT and SIGTERM, so that the step at work is ended and saved; a second one acts at once."""
+        if threading.current_thread() is not threading.main_thread():  # elsewhere there are no signals
+            yield
+            return
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.getsignal(number) for number in numbers}
+
+        def note(number: int, frame: FrameType | None) -> None:
+            self._signal = number
+            for each in numbers:
+                signal.signal(each, before[each])
+
+        for number in numbers:
+            signal.signal(number, note)
+        try:
+            yield
+        finally:
+            for number in numbers:
+                if signal.getsignal(number) is note:
+                    signal.signal(number, before[number])
+            if self._signal:  # it came too late for the loop
+                signal.raise_signal(self._signal)
+
+
+def fingerprint(X: np.ndarray[Any, Any]) -> dict[str, Any]:
+    """Return what tells data from other data: shape, type, and a checksum of their bytes.
+
+    Of data beyond 256 MB, rows at equal distances are read.
+    """
+    step = max(1, X.nbytes // 2**28)
+    digest = hashlib.sha256()
+    for start in range(0, len(X), 4096 * step):
+        digest.update(np.ascontiguousarray(X[start : start + 4096 * step : step]).data.cast("B"))
+    return {"shape": list(X.shape), "dtype": str(X.dtype), "sha256": digest.hexdigest()}
+
+
+def _differences(a: Any, b: Any) -> list[str]:
+    """Return the keys at which two objects differ; [""] where they are not objects and differ."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return [key for key in a.keys() | b.keys() if a.get(key) != b.get(key)]
+    return [] if a == b else [""]
+
+
+def _at(identity: Mapping[str, Any], name: str) -> Any:
+    part, _, key = name.partition(".")
+    return (identity.get(part) or {}).get(key) if key else identity.get(part)
