@@ -148,7 +148,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Return X as an array of a dtype the model computes in, or uint8; refuse what it cannot be."""
         name = type(self).__name__
         try:
-            if np.ndim(X) in (3, 4):
+            if np.asarray(X).ndim in (3, 4):
                 X = check_array(X, dtype="numeric", allow_nd=True, ensure_2d=False, input_name="X", estimator=self)
                 if reset:
                     self.sample_shape_ = tuple(X.shape[1:])
@@ -375,6 +375,11 @@ class NeuralAutoencoder(Autoencoder):
     def _seed(self) -> int:
         return self.seed
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]  # what networks compute in
+        return tags
+
     def layout(self, shape: tuple[int, ...]) -> Layout:
         """Return what the networks are built from."""
         return Layout(
@@ -448,15 +453,17 @@ def _moments(X: Array) -> tuple[Array, float, float, float, bool]:
     scale = 255.0 if X.dtype == np.uint8 else 1.0
     total, squares = np.zeros(X.shape[1:]), 0.0
     low, high, grey = math.inf, -math.inf, True
+    shift = float(np.mean(X[0], dtype=np.float64)) / scale  # near the mean: squares about it lose no digits
     for start in range(0, len(X), 8192):
         chunk = np.asarray(X[start : start + 8192])
         low, high = min(low, float(chunk.min()) / scale), max(high, float(chunk.max()) / scale)
         total += chunk.sum(0, dtype=np.float64) / scale
         flat = chunk.reshape(-1).astype(np.float64)
-        squares += float(flat @ flat) / scale**2
+        apart = flat / scale - shift
+        squares += float(apart @ apart)
         grey = grey and (scale != 1.0 or bool(np.all(np.abs(flat * 255 - np.round(flat * 255)) < 1e-3)))
     mean = total / len(X)
-    variance = squares / X.size - float(mean.mean()) ** 2
+    variance = squares / X.size - (float(mean.mean()) - shift) ** 2
     return mean, math.sqrt(max(variance, 0.0)), low, high, grey
 
 
