@@ -1,0 +1,68 @@
+"""scikit-learn's own checks of an estimator, and its tools."""
+
+import os
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from narrows import AE, MODELS, PCA, VAE
+
+SMALL = {"latent_dim": 1, "hidden": (8,), "epochs": 2}
+ESTIMATORS = [PCA(latent_dim=1), PCA(), AE(**SMALL), VAE(**SMALL)]
+ARRAY_API = "check_array_api_input"  # asks for an environment variable that scipy reads at its import
+CHECKS = [
+    pytest.param(estimator, check, id=f"{type(estimator).__name__}-{estimator.latent_dim}-{check.func.__name__}")
+    for estimator in ESTIMATORS
+    for estimator, check in estimator_checks_generator(estimator)
+    if check.func.__name__ != ARRAY_API or "SCIPY_ARRAY_API" in os.environ
+]
+
+
+@pytest.mark.parametrize(("estimator", "check"), CHECKS)
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+def test_there_are_many_checks():
+    assert len(CHECKS) > 40 * len(ESTIMATORS)
+
+
+@pytest.fixture(params=list(MODELS))
+def estimator(request):
+    return PCA(latent_dim=2) if request.param == "pca" else MODELS[request.param](latent_dim=2, hidden=(8,), epochs=5)
+
+
+def test_in_a_pipeline(estimator, table):
+    y = (table[:, 0] > np.median(table[:, 0])).astype(int)
+    pipeline = make_pipeline(StandardScaler(), estimator, LogisticRegression()).fit(table, y)
+    assert pipeline.predict(table).shape == (48,)
+    assert pipeline.score(table, y) > 0.6
+    assert pipeline[:-1].inverse_transform(pipeline[:-1].transform(table)).shape == table.shape
+
+
+def test_in_a_grid_search(estimator, table):
+    search = GridSearchCV(estimator, {"latent_dim": [1, 2]}, cv=2, error_score="raise").fit(table)
+    assert search.best_params_["latent_dim"] in (1, 2)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    scores = [
+        type(estimator)(**{**estimator.get_params(), "latent_dim": k}).fit(table[24:]).score(table[:24]) for k in (1, 2)
+    ]
+    np.testing.assert_allclose(search.cv_results_["split0_test_score"], scores, rtol=1e-5)
+
+
+def test_names_of_features(estimator, table):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(table, columns=list("abcdef"))
+    estimator.set_output(transform="pandas").fit(frame)
+    codes = estimator.transform(frame)
+    name = type(estimator).__name__.lower()
+    assert list(codes.columns) == [f"{name}0", f"{name}1"] == list(estimator.get_feature_names_out())
+    assert codes.index.equals(frame.index)
+    assert list(estimator.feature_names_in_) == list("abcdef")
+    with pytest.raises(ValueError, match="feature names"):
+        estimator.transform(frame[list("fedcba")])
