@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -23,7 +25,7 @@ from narrows.modules import Module
 from narrows.networks import ACTIVATIONS, NETWORKS, Decoder, Layout
 from narrows.params import fields, model, param, validate
 from narrows.storage import write_record
-from narrows.training import Report, Rows, Settings, train
+from narrows.training import Checkpoints, Report, Rows, Settings, fingerprint, train
 from narrows.training.precision import PRECISIONS
 from narrows.training.schedules import OPTIMIZERS, SCHEDULES
 
@@ -77,10 +79,19 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Return the module for samples of a shape, not yet fitted."""
 
     @abstractmethod
-    def optimise(self, X: Array, validation: Array | None) -> Generator[Report, None, None]:
+    def optimise(
+        self, X: Array, validation: Array | None, checkpoints: Checkpoints | None = None
+    ) -> Generator[Report, None, None]:
         """Fit `module_` to X, and report."""
 
-    def fit(self, X: ArrayLike, y: Any = None, *, validation: ArrayLike | float | None = None) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        validation: ArrayLike | float | None = None,
+        resume: str | Path | Checkpoints | None = None,
+    ) -> Self:
         """Fit to X.
 
         Parameters
@@ -91,6 +102,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             Ignored; it is there for scikit-learn's pipelines.
         validation
             Samples that choose the best weights and end training early, or the share of X to hold out for that.
+        resume
+            A folder of checkpoints: training goes on from the last good one, bit for bit as if it had never stopped,
+            and leaves new ones. Where there is none it begins. A model that is fitted in one step always begins.
 
         Raises
         ------
@@ -100,13 +114,20 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             X is empty, not numeric, not finite, or does not fit the model.
         DivergedError
             Training left the finite numbers; the estimator holds the last good weights.
+        TrainingError
+            The checkpoints are of another training, or another process is at it.
         """
-        for _ in self.fit_iter(X, y, validation=validation):
+        for _ in self.fit_iter(X, y, validation=validation, resume=resume):
             pass
         return self
 
     def fit_iter(
-        self, X: ArrayLike, y: Any = None, *, validation: ArrayLike | float | None = None
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        validation: ArrayLike | float | None = None,
+        resume: str | Path | Checkpoints | None = None,
     ) -> Generator[Report, None, None]:
         """Fit to X step by step: a generator of reports. Leave it, and training stops; what was learned is kept."""
         validate(self)
@@ -118,17 +139,22 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             data, held_out = self._split(data, validation)
         elif validation is not None:
             held_out = self._checked(validation, reset=False)
-        return self._fit(data, held_out)
+        checkpoints = Checkpoints(resume) if isinstance(resume, str | Path) else resume
+        return self._fit(data, held_out, checkpoints)
 
-    def _fit(self, X: Array, validation: Array | None) -> Generator[Report, None, None]:
+    def _fit(
+        self, X: Array, validation: Array | None, checkpoints: Checkpoints | None
+    ) -> Generator[Report, None, None]:
         self.history_ = []
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self._seed)
             self.module_ = self.build(self.sample_shape_)
-        for report in self.optimise(X, validation):
-            if report.end_of_epoch:
-                self.history_.append(report.record())
-            yield report
+        # Closed by name: what the last save has to say must reach whoever leaves.
+        with contextlib.closing(self.optimise(X, validation, checkpoints)) as reports:
+            for report in reports:
+                if report.end_of_epoch:
+                    self.history_.append(report.record())
+                yield report
 
     @property
     def _seed(self) -> int:
@@ -298,7 +324,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         plain = value is None or isinstance(value, bool | int | float | str | np.generic)
         if plain or (isinstance(value, tuple | list) and all(isinstance(v, int | float) for v in value)):
             return value
-        return {"object": repr(value)}
+        return {"object": re.sub(" at 0x[0-9a-f]+", "", repr(value))}
 
     def restore(self, record: dict[str, Any], read: Callable[[dict[str, tuple[Any, ...]]], dict[str, Array]]) -> Self:
         """Take over a saved state; `narrows.load` calls it.
@@ -411,7 +437,9 @@ class NeuralAutoencoder(Autoencoder):
         corruption(self.corruption)
         return super().restore(record, read)
 
-    def optimise(self, X: Array, validation: Array | None) -> Generator[Report, None, None]:
+    def optimise(
+        self, X: Array, validation: Array | None, checkpoints: Checkpoints | None = None
+    ) -> Generator[Report, None, None]:
         """Train `module_` by `narrows.training.train`."""
         if self.patience is not None and validation is None:
             raise ConfigError(
@@ -424,10 +452,26 @@ class NeuralAutoencoder(Autoencoder):
         self._start(X, module)
         settings = Settings(**{name: getattr(self, name) for name in Settings.__dataclass_fields__})
         held_out = None if validation is None else Rows(validation, module.device, module.dtype)
-        try:
-            yield from train(module, rows, settings, held_out)
-        finally:
-            self.module_ = module.cpu()
+        with contextlib.ExitStack() as opened:
+            opened.callback(module.cpu)
+            if checkpoints is not None:
+                opened.enter_context(checkpoints.opened(self._identity(X, validation, module)))
+                self.history_.extend(checkpoints.history)
+            yield from train(module, rows, settings, held_out, checkpoints)
+
+    def _identity(self, X: Array, validation: Array | None, module: Module) -> dict[str, Any]:
+        """Return what must be the same for training to go on, and what should be."""
+        from narrows import __version__
+
+        return {
+            "model": type(self).__name__,
+            "fields": {f.name: self._described(f.name) for f in fields(self) if f.name != "device"},
+            "data": fingerprint(X),
+            "validation": None if validation is None else fingerprint(validation),
+            "versions": {"narrows": __version__, "torch": torch.__version__, "numpy": np.__version__},
+            "device": str(module.device),
+            "threads": torch.get_num_threads(),
+        }
 
     def _start(self, X: Array, module: Module) -> None:
         """Check the data against the likelihood; start its scale and the output's bias where the data are."""

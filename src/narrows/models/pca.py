@@ -17,7 +17,7 @@ from narrows.errors import ConfigError, DataError
 from narrows.losses import Batch, Loss, sum_values
 from narrows.modules import Module
 from narrows.params import model, param
-from narrows.training import Report
+from narrows.training import Checkpoints, Report
 
 __all__ = ["PCA", "PCAModule"]
 
@@ -121,7 +121,9 @@ class PCA(Autoencoder):
         """Return the module, all zero."""
         return PCAModule(shape, self.latent_dim_, self.whiten)
 
-    def optimise(self, X: Array, validation: Array | None) -> Generator[Report, None, None]:
+    def optimise(
+        self, X: Array, validation: Array | None, checkpoints: Checkpoints | None = None
+    ) -> Generator[Report, None, None]:
         """Decompose the data, and report once."""
         started = time.perf_counter()
         module = self.module_

@@ -1,0 +1,22 @@
+"""Trainings killed at random moments end bit for bit as if nothing had happened."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parent.parent / "safety" / "kills.py"
+
+
+@pytest.mark.parametrize(("seed", "kills"), [(0, 8), pytest.param(1, 100, marks=pytest.mark.campaign)])
+def test_killed_trainings(seed: int, kills: int) -> None:
+    command = [sys.executable, SCRIPT, str(seed), str(kills)]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    print(done.stdout)
+    found = json.loads(done.stdout)
+    assert found["kills"] >= kills
+    assert found["different"] == []

@@ -1,0 +1,157 @@
+"""Trainings that are killed at random moments and gone on with, against the same ones left alone.
+
+    python kills.py SEED KILLS
+
+Prints what was found as JSON. Every training is a fork of this process, in one thread: a kill then costs milliseconds,
+and not the seconds that imports take.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from narrows import AE, VAE
+from narrows.base import NeuralAutoencoder
+from narrows.storage import read_record, read_tensors, tensor_path
+from narrows.training import Checkpoints, checkpoints
+
+TIMES = ("seconds", "samples_per_second")
+"""What a history holds of the clock; nothing else may differ."""
+
+
+def data(kind: str) -> np.ndarray:
+    """Return samples of a kind, the same each time."""
+    rng = np.random.default_rng(0)
+    if kind == "conv":
+        return rng.integers(0, 256, (90, 1, 7, 6), dtype=np.uint8)
+    shape = (240, 5, 3) if kind == "lstm" else (400, 6)
+    return rng.normal(size=shape).astype(np.float32)
+
+
+def estimator(kind: str, precision: str) -> NeuralAutoencoder:
+    """Return a small estimator that uses much of what there is to restore."""
+    small: dict[str, Any] = {"latent_dim": 2, "hidden": (4,), "batch_size": 16, "precision": precision}
+    made: dict[str, Callable[[], NeuralAutoencoder]] = {
+        "ae": lambda: AE(**small, epochs=8, corruption="gaussian:0.2", averaging=0.9),
+        "vae": lambda: VAE(**small, epochs=8, optimizer="sgd", momentum=0.9, learning_rate=1e-4, kl_warmup=0.5),
+        "conv": lambda: AE(**small, epochs=6, batch_norm=True, patience=3, clip=1.0),
+        "lstm": lambda: AE(**small, epochs=5, optimizer="adamw", weight_decay=0.1),
+    }
+    return made[kind]()
+
+
+KINDS = [(kind, precision) for kind in ("ae", "vae", "conv", "lstm") for precision in ("fp32", "bf16")]
+
+
+def train(kind: str, precision: str, folder: Path) -> None:
+    """Train, from where the last checkpoint was; lines of metrics.jsonl as a run writes them."""
+    model = estimator(kind, precision)
+    saved = Checkpoints(folder / "checkpoints", seconds=0.01)
+    metrics = folder / "metrics.jsonl"
+    begun = False
+    for report in model.fit_iter(data(kind), validation=0.2, resume=saved):
+        if not begun:
+            metrics.write_text("".join(line(record) for record in saved.history))
+            begun = True
+        if report.end_of_epoch:
+            with metrics.open("a") as file:
+                file.write(line(report.record()))
+    model.save(folder / "model")
+    (folder / "done").touch()
+
+
+def line(record: dict[str, Any]) -> str:
+    """Return an epoch as a line without its times."""
+    return json.dumps({name: value for name, value in record.items() if name not in TIMES}) + "\n"
+
+
+def forked(work: Callable[[], None]) -> int:
+    """Do something in a process of its own, and return its number."""
+    number = os.fork()
+    if number:
+        return number
+    try:
+        work()
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def whole(folder: Path) -> tuple[dict[str, bytes], str]:
+    """Return the last checkpoint's tensors (weights, moments, averages, random states) and the model's, and metrics."""
+    last = sorted((folder / "checkpoints").glob("step-*.json"))[-1]
+    found = {}
+    for path in (last, folder / "model" / "model.json"):
+        arrays = read_tensors(tensor_path(path, read_record(path)))
+        found.update({f"{path.name}/{name}": array.tobytes() for name, array in arrays.items()})
+    return found, (folder / "metrics.jsonl").read_text()
+
+
+def killed_and_resumed(kind: str, precision: str, folder: Path, rng: random.Random, longest: float) -> int:
+    """Train with kills until it is done, and return how many there were."""
+    kills = 0
+    while not (folder / "done").exists():
+        number = forked(lambda: train(kind, precision, folder))
+        time.sleep(rng.uniform(0, longest))
+        os.kill(number, signal.SIGKILL)  # not reaped yet: the number is still its own
+        _, status = os.waitpid(number, 0)
+        if os.WIFSIGNALED(status):
+            kills += 1
+        elif os.WEXITSTATUS(status):
+            raise RuntimeError(f"{kind} {precision}: training failed after {kills} kills")
+    return kills
+
+
+def main(seed: int, kills: int) -> dict[str, Any]:
+    """Return how many trainings there were, how many kills, and which did not end the same."""
+    checkpoints.SHARE = 1.0  # saving may take all the time there is: kills then often come in the midst of it
+    warnings.simplefilter("error")
+    torch.set_num_threads(1)
+    rng = random.Random(seed)
+    wrong: list[str] = []
+    done = trainings = most = 0
+    with tempfile.TemporaryDirectory() as name:
+        train("vae", "bf16", Path(tempfile.mkdtemp(dir=name)))  # everything that is imported at first use is imported
+        references: dict[tuple[str, str], tuple[dict[str, bytes], str, float]] = {}
+        for number in range(10**6):
+            kind, precision = KINDS[number % len(KINDS)]
+            if (kind, precision) not in references:
+                folder = Path(name) / f"{kind}-{precision}"
+                folder.mkdir()
+                started = time.perf_counter()
+                _, status = os.waitpid(forked(lambda k=kind, p=precision, f=folder: train(k, p, f)), 0)  # type: ignore[misc]
+                assert status == 0
+                references[kind, precision] = (*whole(folder), time.perf_counter() - started)
+            tensors, metrics, seconds = references[kind, precision]
+            folder = Path(name) / str(number)
+            folder.mkdir()
+            count = killed_and_resumed(kind, precision, folder, rng, seconds * 0.7)
+            found, lines = whole(folder)
+            names = [name for name in tensors.keys() | found.keys() if tensors.get(name) != found.get(name)]
+            if names or lines != metrics:
+                wrong.append(
+                    f"{number} {kind} {precision} after {count} kills: {sorted(names)[:5]}, {lines == metrics}"
+                )
+            done, trainings, most = done + count, trainings + 1, max(most, count)
+            if done >= kills:
+                break
+    return {"kills": done, "trainings": trainings, "most_kills_of_one": most, "different": wrong}
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(int(sys.argv[1]), int(sys.argv[2])), indent=1))
