@@ -11,6 +11,9 @@ features.py         what generated samples are compared by: pixels, or a classif
 generation.py       Fréchet distance, kernel distance, precision and recall, density and coverage
 disentanglement.py  MIG, DCI, SAP, FactorVAE score, modularity
 factors.py          images rendered from known factors
+diagnosis.py        what went wrong, in plain sentences
+case.py             what those rules look at
+rules.py            the rules of diagnosis
 """
 
 from narrows.evaluation.anomaly import (
@@ -31,6 +34,10 @@ from narrows.evaluation.density import (
     MixtureDensity,
     fit_density,
     sample,
+)
+from narrows.evaluation.diagnosis import (
+    Finding,
+    diagnose,
 )
 from narrows.evaluation.disentanglement import (
     DCI,
@@ -118,6 +125,7 @@ __all__ = [
     "FactorGrid",
     "Features",
     "FewLabels",
+    "Finding",
     "FlowDensity",
     "Information",
     "KernelCodeDensity",
@@ -138,6 +146,7 @@ __all__ = [
     "dci",
     "density_coverage",
     "detection",
+    "diagnose",
     "disentanglement",
     "disentanglement_of_matrix",
     "elbo",

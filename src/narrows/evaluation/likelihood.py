@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
-from torch.distributions import Distribution, Normal
+from torch.distributions import Distribution, Normal, constraints
 
 from narrows.base import Autoencoder
 from narrows.errors import ConfigError
@@ -145,7 +145,7 @@ def unit(model: Autoencoder, X: ArrayLike, *, dequantise: bool = False) -> str:
             return "nats, log probability of grey levels, from a density with uniform dequantisation to 256 levels"
         return "nats, log density at the grey levels k/255, not dequantised: compare only with the same likelihood"
     two_valued = bool(np.isin(data, (0, 1)).all() or (data.dtype == np.uint8 and np.isin(data, (0, 255)).all()))
-    if _support_is(model, torch.distributions.constraints.boolean) and not two_valued:
+    if _is_bernoulli(model) and not two_valued:
         return (
             "nats, cross-entropy of grey values, as is customary; not a probability: binarise X to compare likelihoods"
         )
@@ -247,16 +247,35 @@ def _uniform(seed: int, row: int, shape: tuple[int, ...]) -> Array:
     return np.random.Generator(np.random.Philox(key=[seed, 2**63 + row])).random(shape)
 
 
+def support(distribution: Distribution) -> constraints.Constraint:
+    """Return where a distribution's values lie.
+
+    Raises
+    ------
+    ConfigError
+        The distribution does not say.
+    """
+    found = distribution.support
+    if found is None:
+        name = type(distribution).__name__
+        raise ConfigError(f"{name}: support must be a constraint of torch.distributions; got None. Add it.")
+    return found
+
+
+def discrete(distribution: Distribution) -> bool:
+    """Return whether log_prob is of a probability rather than of a density."""
+    return bool(support(distribution).is_discrete)
+
+
 def _is_density(model: Autoencoder) -> bool:
-    return model.module_.exact_score or not _support(model).is_discrete
+    return model.module_.exact_score or not discrete(_likelihood(model))
 
 
-def _support_is(model: Autoencoder, constraint: torch.distributions.constraints.Constraint) -> bool:
-    return not model.module_.exact_score and _support(model) is constraint
+def _is_bernoulli(model: Autoencoder) -> bool:
+    return not model.module_.exact_score and support(_likelihood(model)) is constraints.boolean
 
 
-def _support(model: Autoencoder) -> torch.distributions.constraints.Constraint:
+def _likelihood(model: Autoencoder) -> Distribution:
     module = variational(model, "unit")
     with evaluating(module):
-        z = torch.zeros(1, model.latent_dim_, dtype=module.dtype, device=module.device)
-        return module.likelihood(z).support  # type: ignore[return-value]
+        return module.likelihood(torch.zeros(1, model.latent_dim_, dtype=module.dtype, device=module.device))
