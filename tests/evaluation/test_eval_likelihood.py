@@ -8,6 +8,7 @@ import pytest
 import scipy.stats
 import torch
 from sklearn.decomposition import PCA as SklearnPCA
+from sklearn.decomposition import FactorAnalysis
 from sklearn.exceptions import NotFittedError
 from torch.distributions import Laplace
 
@@ -167,3 +168,13 @@ def test_errors(linear_gaussian):
         narrows.elbo(plain, X)
     with pytest.raises(NotFittedError):
         narrows.elbo(narrows.VAE(), X)
+
+
+def test_linear_vae_is_below_factor_analysis_with_a_noise_per_value():
+    rng = np.random.default_rng(0)
+    noise = np.array([0.2, 0.4, 0.6, 0.8, 1.0])
+    X = (rng.normal(size=(1000, 2)) @ rng.normal(size=(2, 5)) + noise * rng.normal(size=(1000, 5))).astype(np.float32)
+    vae = narrows.VAE(latent_dim=2, hidden=(), epochs=40, batch_size=50, learning_rate=1e-2).fit(X)
+    found = narrows.log_likelihood(vae, X).mean()
+    isotropic, own = SklearnPCA(2).fit(X).score(X), FactorAnalysis(2).fit(X).score(X)
+    assert isotropic - 0.1 < found < isotropic + 0.01 < own

@@ -11,6 +11,7 @@ features.py         what generated samples are compared by: pixels, or a classif
 generation.py       Fréchet distance, kernel distance, precision and recall, density and coverage
 disentanglement.py  MIG, DCI, SAP, FactorVAE score, modularity
 factors.py          images rendered from known factors
+comparison.py       several models in one table, with the spread over seeds
 diagnosis.py        what went wrong, in plain sentences
 case.py             what those rules look at
 rules.py            the rules of diagnosis
@@ -25,6 +26,12 @@ from narrows.evaluation.anomaly import (
     one_against_rest,
     predict_anomalies,
     threshold,
+)
+from narrows.evaluation.comparison import (
+    Cell,
+    Comparison,
+    Row,
+    compare_models,
 )
 from narrows.evaluation.density import (
     DENSITIES,
@@ -117,7 +124,9 @@ __all__ = [
     "ActiveUnits",
     "AgainstBaselines",
     "AggregatePosterior",
+    "Cell",
     "CodeDensity",
+    "Comparison",
     "DensityCoverage",
     "Detection",
     "Disentanglement",
@@ -135,6 +144,7 @@ __all__ = [
     "Perplexity",
     "PrecisionRecall",
     "Reconstruction",
+    "Row",
     "active_units",
     "against_baselines",
     "aggregate_posterior",
@@ -142,6 +152,7 @@ __all__ = [
     "bits_per_dimension",
     "classifier_features",
     "compare",
+    "compare_models",
     "completeness",
     "dci",
     "density_coverage",
