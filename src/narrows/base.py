@@ -161,7 +161,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return 0
 
     def _split(self, X: Array, share: float) -> tuple[Array, Array]:
-        n = round(share * len(X))
+        n = round(share * len(X)) if 0 < share < 1 else 0
         if not 0 < n < len(X):
             raise DataError(
                 f"{type(self).__name__}: validation must be a share that leaves samples on both sides; got {share!r} of "
