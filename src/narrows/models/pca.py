@@ -129,6 +129,11 @@ class PCA(Autoencoder):
         module = self.module_
         assert isinstance(module, PCAModule)
         n, d, k = len(X), self.n_features_in_, self.latent_dim_
+        if X.dtype == np.float64 and max(X.max(), -X.min()) > LARGEST:
+            raise DataError(
+                f"PCA: X must lie within +-{LARGEST:g}, so that its squares are finite; got values from {X.min():.3g} to "
+                f"{X.max():.3g}. Scale X."
+            )
         mean = _mean(X).reshape(-1) if self.center else np.zeros(d)
         solver = self.solver
         if solver == "auto":
@@ -188,6 +193,8 @@ class PCA(Autoencoder):
         return getattr(module, name).detach().numpy()
 
 
+LARGEST = 1e150
+"""Values beyond have no finite square in double precision."""
 ROWS = 4096
 """Rows that are held in double precision at once."""
 
