@@ -13,6 +13,7 @@ disentanglement.py  MIG, DCI, SAP, FactorVAE score, modularity
 factors.py          images rendered from known factors
 comparison.py       several models in one table, with the spread over seeds
 diagnosis.py        what went wrong, in plain sentences
+watching.py         what the course of training tells while it runs
 case.py             what those rules look at
 rules.py            the rules of diagnosis
 """
@@ -115,6 +116,9 @@ from narrows.evaluation.representation import (
     kl_per_dimension,
     perplexity,
 )
+from narrows.evaluation.watching import (
+    diagnose_history,
+)
 
 __all__ = [
     "DCI",
@@ -158,6 +162,7 @@ __all__ = [
     "density_coverage",
     "detection",
     "diagnose",
+    "diagnose_history",
     "disentanglement",
     "disentanglement_of_matrix",
     "elbo",

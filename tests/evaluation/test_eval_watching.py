@@ -1,0 +1,56 @@
+"""What the course of training tells while it runs."""
+
+import numpy as np
+import pytest
+
+import narrows
+from narrows.evaluation import diagnose_history
+
+SMALL = {"hidden": (64,), "batch_size": 16}
+
+
+def watched(model, X, **options):
+    """Return the rules that fire while the model is trained, with the epoch at which each fires first."""
+    records, fired = [], {}
+    for report in model.fit_iter(X, **options):
+        if report.end_of_epoch:
+            records.append(report.record())
+            for finding in diagnose_history(records):
+                fired.setdefault(finding.rule, report.epoch)
+    assert [record["train"] for record in records] == [record["train"] for record in model.history_]
+    return fired
+
+
+def test_learning_rate_too_high_is_told_early(digits):
+    fired = watched(narrows.AE(latent_dim=5, learning_rate=1.0, epochs=20, **SMALL), digits[0])
+    assert fired["learning rate too high"] <= 10
+
+
+def test_collapse_is_told_early(digits):
+    fired = watched(narrows.VAE(latent_dim=5, beta=100, epochs=20, **SMALL), digits[0])
+    assert list(fired) == ["posterior collapse"]
+    assert fired["posterior collapse"] <= 15
+
+
+def test_overfitting_is_told_and_names_the_epoch(digits):
+    train, _, test, _ = digits
+    model = narrows.AE(latent_dim=20, hidden=(256,), epochs=150, schedule="constant", batch_size=16)
+    assert list(watched(model, train[:60], validation=test)) == ["overfitting"]
+    (finding,) = diagnose_history(model.history_)
+    losses = [record["validation"]["loss"] for record in model.history_]
+    assert finding.evidence["best"] == np.argmin(losses) + 1
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        narrows.PCA(latent_dim=10),
+        narrows.AE(latent_dim=10, epochs=25, **SMALL),
+        narrows.VAE(latent_dim=6, epochs=25, **SMALL),
+        narrows.VAE(latent_dim=6, epochs=25, kl_warmup=0.5, **SMALL),
+        narrows.VAE(latent_dim=6, epochs=25, likelihood="bernoulli", **SMALL),
+    ],
+    ids=["PCA", "AE", "VAE", "warm-up", "Bernoulli"],
+)
+def test_sound_runs_are_silent(model, digits):
+    assert watched(model, digits[0], validation=digits[2]) == {}
