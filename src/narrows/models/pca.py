@@ -131,8 +131,8 @@ class PCA(Autoencoder):
         n, d, k = len(X), self.n_features_in_, self.latent_dim_
         if X.dtype == np.float64 and max(X.max(), -X.min()) > LARGEST:
             raise DataError(
-                f"PCA: X must lie within +-{LARGEST:g}, so that its squares are finite; got values from {X.min():.3g} to "
-                f"{X.max():.3g}. Scale X."
+                f"PCA: X must lie within +-{LARGEST:g}, so that its squares are finite; got values from "
+                f"{X.min():.3g} to {X.max():.3g}. Scale X."
             )
         mean = _mean(X).reshape(-1) if self.center else np.zeros(d)
         solver = self.solver
