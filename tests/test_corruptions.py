@@ -1,0 +1,146 @@
+"""What denoising removes: its statistics, its source of noise, and that it stays in training."""
+
+import numpy as np
+import pytest
+import torch
+
+from narrows import AE, VAE
+from narrows.corruptions import CORRUPTIONS, Dropout, Gaussian, Masking, SaltPepper, Uniform, corruption
+from narrows.errors import ConfigError
+from narrows.losses import Batch
+
+N = 200_000
+HALF = torch.full((N, 1), 0.5)
+
+
+def rng(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def close(value, expected, deviation):
+    """Compare a mean over N draws with what is expected, to five standard errors."""
+    assert abs(float(value) - expected) < 5 * deviation / N**0.5
+
+
+def test_gaussian():
+    noise = Gaussian(0.2)(HALF, rng()) - HALF
+    close(noise.mean(), 0, 0.2)
+    assert noise.std().item() == pytest.approx(0.2, rel=0.01)
+    assert (noise / 0.2).pow(4).mean().item() == pytest.approx(3, rel=0.05)
+
+
+def test_dropout():
+    out = Dropout(0.3)(HALF, rng())
+    close((out == 0).float().mean(), 0.3, 0.46)
+    close(out.mean(), 0.5, 0.33)
+    torch.testing.assert_close(out.unique(), torch.tensor([0, 0.5 / 0.7]))
+
+
+def test_masking():
+    out = Masking(0.25)(HALF, rng())
+    close((out == 0).float().mean(), 0.25, 0.44)
+    assert out.unique().tolist() == [0, 0.5]
+
+
+def test_uniform():
+    out = Uniform(0.4)(HALF, rng())
+    close((out != 0.5).float().mean(), 0.4, 0.5)
+    hit = out[out != 0.5]
+    close((hit == 1).float().mean(), 0.5, 0.8)
+    inside = hit[hit < 1]
+    assert (inside.min() - 0.5).abs() < 1e-3
+    assert inside.mean().item() == pytest.approx(0.75, abs=5e-3)
+    assert out.max() <= 1
+
+
+def test_salt_pepper():
+    out = SaltPepper(0.2)(HALF, rng())
+    close((out == 0).float().mean(), 0.1, 0.3)
+    close((out == 1).float().mean(), 0.1, 0.3)
+    assert out.unique().tolist() == [0, 0.5, 1]
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_seeded_and_in_place_of_nothing(name):
+    x = torch.rand(20, 3, 4, generator=rng(5))
+    before, state = x.clone(), torch.get_rng_state()
+    make = corruption(f"{name}:0.3")
+    one = make(x, rng(1))
+    assert torch.equal(x, before)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(one, make(x, rng(1)))
+    assert not torch.equal(one, make(x, rng(2)))
+    assert not torch.equal(one, x)
+    assert torch.equal(corruption(f"{name}:0")(x, rng()), x)
+    assert one.shape == x.shape
+    assert one.dtype == x.dtype
+
+
+def test_strings_and_objects():
+    assert corruption("gaussian:0.2") == Gaussian(0.2)
+    assert corruption("salt_pepper:0.1") == SaltPepper(0.1)
+    assert corruption(None) is None
+    mine = Masking(0.5)
+    assert corruption(mine) is mine
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("gausian:0.2", r"corruption must be one of .*got 'gausian:0.2'. Did you mean 'gaussian'\?"),
+        ("gaussian", "must carry its amount; got 'gaussian'. Write 'gaussian:0.2'"),
+        ("gaussian:much", "must carry its amount"),
+        ("gaussian:-1", "Gaussian: std must be >= 0 and finite; got -1.0"),
+        ("gaussian:nan", "std must be >= 0 and finite"),
+        ("gaussian:inf", "std must be >= 0 and finite"),
+        *((f"{name}:{p}", "p must be >= 0 and < 1") for name in ("dropout", "masking") for p in ("1", "-0.1", "nan")),
+        ("uniform:1.5", "Uniform: p must be"),
+        ("salt_pepper:2", "SaltPepper: p must be"),
+    ],
+)
+def test_errors(spec, message, table):
+    with pytest.raises(ConfigError, match=message):
+        corruption(spec)
+    with pytest.raises(ConfigError, match=message):
+        AE(latent_dim=2, corruption=spec).fit(table)
+
+
+@pytest.mark.parametrize("model", [AE, VAE])
+def test_in_training_only_and_against_the_clean_input(model, table):
+    estimator = model(latent_dim=2, hidden=(4,), likelihood="gaussian", corruption="masking:0.5", epochs=1).fit(table)
+    module, x, seen = estimator.module_, torch.from_numpy(table), []
+    module.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))
+    module.train()
+    training = module.loss(Batch(x, rng=rng(3)))
+    assert 0.35 < (seen[-1] == 0).float().mean() < 0.65
+    kept = seen[-1] != 0
+    assert torch.equal(seen[-1][kept], x[kept])
+    module.eval()
+    module.loss(Batch(x, rng=rng(3)))
+    assert torch.equal(seen[-1], x)
+    estimator.transform(table)
+    assert torch.equal(seen[-1], x)
+    if model is AE:
+        output = module.decoder(module.encoder(Masking(0.5)(x, rng(3))))
+        clean = ((output - x) ** 2 / 2 + 0.5 * np.log(2 * np.pi)).sum(1)
+        torch.testing.assert_close(training.terms["reconstruction"], clean)
+
+
+def test_denoising_denoises():
+    generator = np.random.default_rng(0)
+    X = (generator.normal(size=(400, 1)) @ np.ones((1, 16)) / 2).astype(np.float32)
+    noisy = X + generator.normal(0, 0.5, X.shape).astype(np.float32)
+    ae = AE(latent_dim=4, hidden=(), corruption="gaussian:0.5", epochs=40, learning_rate=1e-2).fit(X)
+    assert ((ae.reconstruct(noisy) - X) ** 2).mean() < 0.3 * ((noisy - X) ** 2).mean()
+
+
+def test_a_callable_of_ones_own(table):
+    seen = []
+
+    def zero(x, rng):
+        seen.append(rng)
+        return torch.zeros_like(x)
+
+    AE(latent_dim=2, corruption=zero, epochs=1).fit(table)
+    assert all(isinstance(generator, torch.Generator) for generator in seen)
+    assert seen

@@ -1,0 +1,196 @@
+"""Networks over every shape, their options, and one's own modules."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from narrows import AE, VAE
+from narrows.errors import ConfigError
+from narrows.networks import ACTIVATIONS, NETWORKS, Layout, network_for, networks
+
+SHAPES = [
+    (1, 28, 20), (3, 218, 178), (1, 112, 92), (1, 1, 7), (1, 13, 1), (3, 5, 3), (1, 1, 1),
+    (5, 3), (1, 4), (7, 1), (13,), (1,),
+]  # fmt: skip
+NARROW = {"mlp": (8,), "conv": (3, 4), "lstm": (6,)}
+
+
+def pair(name, shape, **options):
+    torch.manual_seed(0)
+    return networks(
+        name, Layout(**{"shape": shape, "latent_dim": 3, "n_out": 3, "hidden": NARROW.get(name), **options})
+    )
+
+
+def weights(module, kind):
+    return [layer for layer in module.modules() if type(layer) is kind]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_any_shape_comes_back(name, shape):
+    if len(shape) == 1 and name != "mlp":
+        with pytest.raises(ConfigError, match=f"network='{name}' must have sequences or images"):
+            pair(name, shape)
+        return
+    encoder, decoder = pair(name, shape, n_out=6, activation="tanh")
+    x = torch.rand(2, *shape)
+    assert encoder(x).shape == (2, 6)
+    assert decoder(torch.randn(2, 3)).shape == x.shape
+    assert not torch.equal(encoder(x)[0], encoder(x)[1])
+
+
+@pytest.mark.parametrize("downsample", ["stride", "max", "average"])
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("shape", [(1, 7, 5), (3, 8, 8), (7, 2)])
+def test_variants_of_conv(shape, downsample, batch_norm):
+    encoder, decoder = pair("conv", shape, downsample=downsample, batch_norm=batch_norm, kernel=5)
+    x = torch.rand(4, *shape)
+    assert decoder(encoder(x)).shape == x.shape
+    kinds = {type(layer).__name__ for layer in encoder.modules()}
+    assert any(kind.startswith("Norm") for kind in kinds) is batch_norm
+    assert any(kind.startswith(("MaxPool", "AvgPool")) for kind in kinds) is (downsample != "stride")
+
+
+@pytest.mark.parametrize("hidden", [(), (4,), (2, 3, 4, 5)])
+@pytest.mark.parametrize(("name", "shape"), [("mlp", (6,)), ("conv", (1, 6, 5)), ("conv", (6, 2)), ("lstm", (6, 2))])
+def test_any_depth(name, shape, hidden):
+    encoder, decoder = pair(name, shape, hidden=hidden)
+    assert decoder(encoder(torch.rand(2, *shape))).shape == (2, *shape)
+
+
+def test_an_even_kernel_is_refused():
+    with pytest.raises(ConfigError, match="kernel must be odd"):
+        pair("conv", (1, 8, 8), kernel=4)
+
+
+def test_auto_goes_by_the_shape():
+    assert [network_for(shape) for shape in ((4,), (4, 2), (1, 4, 4))] == ["mlp", "lstm", "conv"]
+
+
+def test_a_step_of_a_sequence_is_not_a_feature():
+    """A convolution runs along the steps: a step far from the start moves no number of the first stage's start."""
+    encoder, _ = pair("conv", (16, 2))
+    x = torch.rand(1, 16, 2)
+    far = x.clone()
+    far[0, -1] += 1
+    first = encoder[:2]
+    assert first(x).shape == (1, 3, 8)
+    assert torch.equal(first(x)[..., :6], first(far)[..., :6])
+    assert not torch.equal(first(x), first(far))
+
+
+def test_the_sizes_of_the_published_lstm():
+    encoder, decoder = pair("lstm", (20, 5), hidden=(100,), latent_dim=30, n_out=30)
+    assert [(m.input_size, m.hidden_size) for m in weights(encoder, nn.LSTM)] == [(5, 100), (100, 30)]
+    assert [(m.input_size, m.hidden_size) for m in weights(decoder, nn.LSTM)] == [(30, 100)]
+    assert (decoder.output.in_features, decoder.output.out_features) == (100, 5)
+    assert not weights(encoder, nn.Linear)
+    z = torch.randn(2, 30)
+    repeated = decoder.body[0](z)
+    assert repeated.shape == (2, 20, 30)
+    assert torch.equal(repeated[:, 7], z)
+
+
+def test_an_images_rows_are_steps():
+    encoder, decoder = pair("lstm", (3, 4, 5))
+    x = torch.arange(60.0).reshape(1, 3, 4, 5)
+    steps = encoder[0](x)
+    assert steps.shape == (1, 4, 15)
+    assert torch.equal(steps[0, 2], x[0, :, 2].flatten())
+    decoder.output.weight.data.zero_()
+    decoder.output.bias.data = torch.arange(15.0)
+    assert torch.equal(decoder(torch.zeros(1, 3))[0, 1, 2], torch.arange(5.0, 10.0))
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_activation_acts(name):
+    encoder, _ = pair("mlp", (4,), activation=name)
+    x = torch.randn(16, 4)
+    bent = (encoder(x) + encoder(-x) - 2 * encoder(torch.zeros_like(x))).abs().max()
+    assert (bent > 1e-4) is not (name == "linear") or bent.item() == pytest.approx(0, abs=1e-5)
+    assert (bent < 1e-5) == (name == "linear")
+
+
+def test_selu_keeps_mean_and_variance():
+    """Eight layers of selu with its initialisation: activities stay near mean 0 and variance 1."""
+    encoder, _ = pair("mlp", (256,), hidden=(256,) * 8, activation="selu", n_out=256)
+    x = torch.randn(512, 256, generator=torch.Generator().manual_seed(0))
+    linear = weights(encoder, nn.Linear)
+    for layer in linear:
+        assert layer.weight.std().item() == pytest.approx(1 / 16, rel=0.02)
+        assert not layer.bias.any()
+    activity = encoder[:-1](x)
+    assert activity.mean().abs() < 0.1
+    assert activity.var().item() == pytest.approx(1, abs=0.25)
+
+
+def test_tied_weights_are_one(tmp_path, table):
+    from narrows import load
+
+    ae = AE(latent_dim=2, hidden=(4,), tied=True, epochs=3).fit(table)
+    encoder, decoder = ae.module_.encoder, ae.module_.decoder
+    x = torch.from_numpy(table)
+    h = torch.relu(encoder[3](torch.relu(encoder[1](encoder[0](x)))) @ encoder[3].weight + decoder.body[0].bias)
+    np.testing.assert_allclose(ae.reconstruct(table), (h @ encoder[1].weight + decoder.output.bias).detach(), atol=1e-5)
+    assert sum(p.numel() for p in ae.module_.parameters() if p.requires_grad) == 6 * 4 + 4 + 4 * 2 + 2 + 4 + 6
+    back = load(ae.save(tmp_path))
+    np.testing.assert_array_equal(back.reconstruct(table), ae.reconstruct(table))
+    back.module_.encoder[1].weight.data.zero_()
+    assert not np.array_equal(back.reconstruct(table), ae.reconstruct(table))
+
+
+@pytest.mark.parametrize("name", ["conv", "lstm"])
+def test_tied_weights_are_of_mlp_alone(name):
+    with pytest.raises(ConfigError, match=f"tied must go with network='mlp'; got network='{name}'"):
+        AE(network=name, tied=True, latent_dim=2, epochs=1).fit(np.random.default_rng(0).random((8, 5, 3)))
+
+
+def test_batch_norm_takes_a_last_batch_of_one():
+    X = np.random.default_rng(0).random((9, 1, 4, 4), np.float32)
+    ae = AE(latent_dim=2, hidden=(3, 4), batch_norm=True, batch_size=4, epochs=2).fit(X)
+    assert np.isfinite(ae.reconstruct(X)).all()
+
+
+def own(n_in=6, n_out=2, back=2):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(n_in, 5), nn.Tanh(), nn.Linear(5, n_out)), nn.Linear(back, n_in)
+
+
+def test_own_modules_are_used_and_left_alone(table):
+    network = own()
+    before = copy.deepcopy(network)
+    ae = AE(latent_dim=2, network=network, epochs=20, learning_rate=1e-2).fit(table)
+    for mine, old, fitted in zip(network, before, (ae.module_.encoder, ae.module_.decoder), strict=True):
+        for a, b, c in zip(mine.parameters(), old.parameters(), fitted.parameters(), strict=True):
+            assert torch.equal(a, b)
+            assert not torch.equal(a, c)
+    assert ae.history_[-1]["train"]["loss"] < ae.history_[0]["train"]["loss"]
+    expected = ae.module_.encoder(torch.from_numpy(table)).detach()
+    np.testing.assert_allclose(ae.transform(table), expected, atol=1e-6)
+
+
+def test_own_modules_in_a_vae_return_mean_and_log_variance(table):
+    vae = VAE(latent_dim=2, network=own(n_out=4), epochs=2).fit(table)
+    expected = vae.module_.encoder(torch.from_numpy(table)).detach()[:, :2]
+    np.testing.assert_allclose(vae.transform(table), expected, atol=1e-6)
+    with pytest.raises(ConfigError, match=r"encoder must return \(B, 4\).*got shape \(B, 2\).*log-variance"):
+        VAE(latent_dim=2, network=own()).fit(table)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (own(n_out=3), r"encoder must return \(B, 2\) for \(B, 6\); got shape \(B, 3\)"),
+        (own(n_in=7), r"encoder must take \(B, 6\)"),
+        (own(back=3), r"decoder must take \(B, 2\)"),
+        ((own()[0], nn.Linear(2, 5)), r"decoder must return \(B, 6\)"),
+        ((own()[0],), "pair"),
+    ],
+)
+def test_own_modules_of_wrong_shapes(network, message, table):
+    with pytest.raises(ConfigError, match=message):
+        AE(latent_dim=2, network=network).fit(table)
