@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -34,7 +33,7 @@ class Batch:
     """(B,), labels, for models that use them."""
     progress: float = 1.0
     """Share of training that is done, in [0, 1]; evaluation has 1."""
-    rng: torch.Generator = field(default_factory=partial(torch.Generator().manual_seed, 0))
+    rng: torch.Generator = field(default_factory=lambda: torch.Generator().manual_seed(0))
     """The only source of noise."""
 
     def __post_init__(self) -> None:

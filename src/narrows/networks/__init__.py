@@ -42,6 +42,11 @@ def networks(network: str | tuple[nn.Module, ...], layout: Layout) -> tuple[nn.M
     ConfigError
         The network does not take such samples, or one's own modules return another shape.
     """
+    if layout.tied and (network_for(layout.shape) if network == "auto" else network) != "mlp":
+        raise ConfigError(
+            f"tied must go with network='mlp'; got network={network!r} for samples of shape {layout.shape}. "
+            "Set network='mlp', or leave tied out."
+        )
     if isinstance(network, str):
         return NETWORKS[network_for(layout.shape) if network == "auto" else network](layout)
     if len(network) != 2:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from narrows.errors import ConfigError
@@ -14,8 +15,31 @@ __all__ = ["conv"]
 
 CONV = (nn.Conv1d, nn.Conv2d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d)
-NORM = (nn.BatchNorm1d, nn.BatchNorm2d)
 POOL = {"max": (nn.MaxPool1d, nn.MaxPool2d), "average": (nn.AvgPool1d, nn.AvgPool2d)}
+
+
+class _LoneValue(nn.Module):
+    """Batch normalisation that takes a value alone in its batch by the running mean and variance."""
+
+    training: bool
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the input, normalised."""
+        if self.training and input.numel() == input.shape[1]:
+            mean, variance, weight, bias = self.running_mean, self.running_var, self.weight, self.bias
+            return F.batch_norm(input, mean, variance, weight, bias, eps=self.eps)  # type: ignore[arg-type]
+        return super().forward(input)
+
+
+class Norm1d(_LoneValue, nn.BatchNorm1d):
+    """Over the steps of sequences."""
+
+
+class Norm2d(_LoneValue, nn.BatchNorm2d):
+    """Over the pixels of images."""
+
+
+NORM = (Norm1d, Norm2d)
 
 
 class Transpose(nn.Module):
