@@ -116,6 +116,16 @@ def test_pca_is_exact():
     np.testing.assert_allclose(narrows.log_likelihood(model, X, samples=3), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(2, 9, 7), (5, 3)], ids=["images", "sequences"])
+def test_any_sample_shape(shape):
+    X = np.random.default_rng(0).normal(size=(12, *shape)).astype(np.float32)
+    model = narrows.VAE(latent_dim=2, hidden=(4,), epochs=1).fit(X)
+    one, many = (narrows.log_likelihood(model, X, samples=k) for k in (1, 50))
+    assert one.shape == (12,)
+    assert many.mean() > one.mean()
+    np.testing.assert_array_equal(narrows.elbo(model, X), one)
+
+
 def test_dequantised_density_is_a_probability_of_grey_levels():
     """A uniform density over [0, 1] is 1/256 for every level: 8 bits; a point density is far from one."""
     rng = np.random.default_rng(0)

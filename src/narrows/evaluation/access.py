@@ -21,8 +21,8 @@ __all__ = ["BUDGET", "Array", "checked", "evaluating", "mapped", "same_length", 
 
 Array = NDArray[Any]
 
-BUDGET = 2**22
-"""Numbers of samples that pass through a module at once."""
+BUDGET = 2**20
+"""Values of samples that pass through a module at once; layers of a convolution hold some 30 times as many."""
 
 
 def checked(model: Autoencoder, X: ArrayLike) -> Array:
