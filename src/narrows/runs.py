@@ -5,6 +5,7 @@
     samples/        epoch_0001.png, ...: the same samples and their reconstructions as training went on
     *.png           reconstructions, samples, curves, latent: the model as it was saved
     model/          JSON + safetensors
+    checkpoints/    while it is not finished: what training goes on from
 
 A run can be copied anywhere: nothing in it points outside it, and what is inside is found by its place.
 """
@@ -19,8 +20,10 @@ import json
 import os
 import platform
 import re
+import shutil
 import sys
 import time
+import warnings
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,20 +34,21 @@ import torch
 
 from narrows import __version__, figures
 from narrows.base import Array, Autoencoder
-from narrows.errors import ConfigError, FormatError, NarrowsError
+from narrows.errors import ConfigError, FormatError, NarrowsError, TrainingError
 from narrows.losses import kl, negative_log_likelihood
 from narrows.models import PCA
-from narrows.models.saved import load_model
+from narrows.models.saved import described_model, load_model
 from narrows.params import fields
-from narrows.storage import read_json, write_bytes, write_json
-from narrows.training import Report, Rows
+from narrows.storage import read_json, write_bytes, write_json, write_text
+from narrows.training import Checkpoints, Report, Rows
+from narrows.training.lock import locked
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from narrows.datasets import Dataset
 
-__all__ = ["PICTURES", "Run", "load", "next_folder", "record", "summarise"]
+__all__ = ["PICTURES", "Run", "load", "next_folder", "record", "resume", "summarise"]
 
 FORMAT = 1
 """Version of the folder's layout."""
@@ -120,6 +124,12 @@ class Run:
             raise ConfigError(
                 f"Run: folder must be new or empty; got {str(folder)!r}, which holds {what}. Choose another name."
             )
+        try:
+            (folder / "checkpoints").mkdir()  # of two processes at this point, one makes it
+        except FileExistsError:
+            raise ConfigError(
+                f"Run: folder must be new or empty; got {str(folder)!r}. Another run just began in it."
+            ) from None
         write_json(folder / "run.json", {"format": FORMAT, "status": "running", "pid": os.getpid(), **record})
         return cls(folder)
 
@@ -165,6 +175,11 @@ class Run:
         """Where the model is, or will be."""
         return self.folder / "model"
 
+    @property
+    def checkpoints_folder(self) -> Path:
+        """What training goes on from; it is there until the run is finished."""
+        return self.folder / "checkpoints"
+
     def load(self, **objects: Any) -> Autoencoder:
         """Return the fitted estimator."""
         return load(self.folder, **objects)
@@ -176,11 +191,12 @@ class Run:
 
     def add(self, report: Report) -> None:
         """Append an epoch to metrics.jsonl."""
-        line = json.dumps(report.record())
-        if "NaN" in line or "Infinity" in line:  # not JSON: such values become null
-            line = json.dumps(json.loads(line, parse_constant=lambda _: None))
         with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+            file.write(_line(report.record()))
+
+    def rewind(self, history: Iterable[Mapping[str, Any]]) -> None:
+        """Bring metrics.jsonl back to the epochs that a checkpoint knows of: those after it come again."""
+        write_text(self.folder / "metrics.jsonl", "".join(map(_line, history)))
 
     def draw(self, name: str, picture: Image.Image) -> Path:
         """Write a picture, `name` relative to the folder."""
@@ -217,6 +233,13 @@ class Run:
             for path in self.pictures
         )
         return f"<div><b>{html.escape(self.name)}</b><table>{table}</table><div>{pictures}</div></div>"
+
+
+def _line(epoch: Mapping[str, Any]) -> str:
+    line = json.dumps(epoch)
+    if "NaN" in line or "Infinity" in line:  # not JSON: such values become null
+        line = json.dumps(json.loads(line, parse_constant=lambda _: None))
+    return line + "\n"
 
 
 def next_folder(root: str | Path, model: str, data: str) -> Path:
@@ -274,19 +297,98 @@ def record(
     >>> [report.epoch for report in reports]
     [1]
     """
-    reports = estimator.fit_iter(dataset.train, validation=dataset.validation)
+    checkpoints = Checkpoints(Path(folder) / "checkpoints")
+    reports = estimator.fit_iter(dataset.train, validation=dataset.validation, resume=checkpoints)
     run = Run.create(folder, _description(estimator, dataset, options, command))
+    with locked(run.checkpoints_folder / "run.lock"):
+        yield from _followed(run, estimator, dataset, reports, checkpoints)
+    return run
+
+
+def resume(folder: str | Path, *, force: bool = False, **objects: Any) -> Generator[Report, None, Run]:
+    """Go on with an interrupted run from its last good checkpoint: a generator of reports that returns the run.
+
+    The result is that of a run that was never interrupted, bit for bit; only times differ.
+
+    Parameters
+    ----------
+    folder
+        Of the run.
+    force
+        Go on though the data have changed since.
+    objects
+        Fields that were one's own objects (a network, a likelihood), which no file holds.
+
+    Raises
+    ------
+    TrainingError
+        The run is finished, another process is at it, or its data have changed.
+    FormatError
+        The folder does not hold a run, or none of its checkpoints is sound.
+    """
+    run = Run(folder)
+    if not run.checkpoints_folder.is_dir():
+        raise TrainingError(
+            f"{folder}: must have checkpoints to go on from; it is {run.status} and has none. Train anew."
+        )
+    with locked(run.checkpoints_folder / "run.lock"):
+        run = Run(folder)  # what another process wrote before it let go
+        estimator = described_model(run.folder / "run.json", run.record, objects)
+        dataset = _recorded(run, force)
+        checkpoints = Checkpoints(run.checkpoints_folder, force=force)
+        reports = estimator.fit_iter(dataset.train, validation=dataset.validation, resume=checkpoints)
+        yield from _followed(run, estimator, dataset, reports, checkpoints, again=True)
+    return run
+
+
+def _recorded(run: Run, force: bool) -> Dataset:
+    """Return the data that a run was trained on."""
+    from narrows.datasets import load_dataset
+
+    match run.record.get("data"):
+        case {"name": str(name), "options": dict(options), "sha256": str(sha256)}:
+            dataset = load_dataset(name, **options)
+        case _:
+            raise FormatError(f"{run.folder / 'run.json'}: must say what data it was trained on; it does not.")
+    if dataset.sha256 != sha256:
+        told = f"sha256 was {sha256[:12]}... and is {dataset.sha256[:12]}..."
+        if not force:
+            raise TrainingError(
+                f"{name}: must be the data that the run began with; {told}. Bring those back, or force it."
+            )
+        warnings.warn(f"Going on though {name} changed: {told}.", stacklevel=2)
+    return dataset
+
+
+def _followed(
+    run: Run,
+    estimator: Autoencoder,
+    dataset: Dataset,
+    reports: Generator[Report, None, None],
+    checkpoints: Checkpoints,
+    *,
+    again: bool = False,
+) -> Generator[Report, None, None]:
+    """Pass on the reports, and write down what they say and how it ends."""
     shown = _fixed(dataset)
-    started = time.perf_counter()
-    learned, epoch, status = False, 0, "failed"
+    started = time.perf_counter() - float(run.record.get("seconds") or 0.0)
+    learned, epoch, status = again, run.record.get("epoch", 0), "failed"
+    begun = not again
     try:
-        for report in reports:
-            learned, epoch = True, report.epoch
-            if report.end_of_epoch:
-                run.add(report)
-                if _is_shown(report.epoch, report.epochs) or report.note:
-                    run.draw(f"samples/epoch_{report.epoch:04d}.png", _compared(estimator, shown))
-            yield report
+        with contextlib.closing(reports):  # from then on the estimator holds the best weights seen
+            for report in reports:
+                if not begun:
+                    _begin_again(run, checkpoints)
+                begun = learned = True
+                epoch = report.epoch
+                if report.end_of_epoch:
+                    run.add(report)
+                    if _is_shown(report.epoch, report.epochs) or report.note:
+                        run.draw(f"samples/epoch_{report.epoch:04d}.png", _compared(estimator, shown))
+                yield report
+        if not begun:  # only what comes after training was missing
+            _begin_again(run, checkpoints)
+            begun = True
         status = "finished"
     except (KeyboardInterrupt, GeneratorExit, SystemExit):
         status = "interrupted"
@@ -294,16 +396,17 @@ def record(
     except NarrowsError as error:
         if not learned:  # nothing began: a folder for every mistyped field would be clutter
             (run.folder / "run.json").unlink()
+            shutil.rmtree(run.checkpoints_folder)
             run.folder.rmdir()
-        else:
+        elif begun:
             run.update(error=f"{type(error).__name__}: {error}")
         raise
     except Exception as error:
-        run.update(error=f"{type(error).__name__}: {error}")
+        if begun:
+            run.update(error=f"{type(error).__name__}: {error}")
         raise
     finally:
-        reports.close()  # from here on the estimator holds the best weights seen
-        if run.folder.exists():
+        if run.folder.exists() and begun:
             seconds = time.perf_counter() - started
             # The status first: whoever interrupts the rest finds a true record all the same.
             run.update(status=status if status != "finished" else "running", ended=_now(), seconds=seconds, epoch=epoch)
@@ -313,7 +416,17 @@ def record(
             if status == "finished":
                 run.update(summary=summarise(estimator, dataset))
                 run.update(status="finished")
-    return run
+                shutil.rmtree(run.checkpoints_folder)
+
+
+def _begin_again(run: Run, checkpoints: Checkpoints) -> None:
+    """Write down that a run goes on, and from which step."""
+    if not checkpoints.step:
+        warnings.warn(f"{run.folder}: had no checkpoint yet; training begins anew.", stacklevel=2)
+    run.rewind(checkpoints.history)
+    run.record.pop("error", None)
+    resumed = [*run.record.get("resumed", []), {"at": _now(), "step": checkpoints.step}]
+    run.update(status="running", pid=os.getpid(), resumed=resumed)
 
 
 def summarise(estimator: Autoencoder, dataset: Dataset) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 SCRIPT = Path(__file__).parent.parent / "safety" / "kills.py"
 
 
-@pytest.mark.parametrize(("seed", "kills"), [(0, 8), pytest.param(1, 100, marks=pytest.mark.campaign)])
+@pytest.mark.parametrize(("seed", "kills"), [(0, 4), pytest.param(1, 100, marks=pytest.mark.campaign)])
 def test_killed_trainings(seed: int, kills: int) -> None:
     command = [sys.executable, SCRIPT, str(seed), str(kills)]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})

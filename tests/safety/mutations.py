@@ -55,10 +55,11 @@ def good_models(folder: Path) -> list[Files]:
     small: dict[str, Any] = {"latent_dim": 2, "hidden": (4,), "epochs": 2}
     fitted = (
         PCA(latent_dim=2).fit(table),
-        AE(**small, tied=True, corruption="gaussian:0.1").fit(table),
+        AE(**small, corruption="gaussian:0.1").fit(table),
         AE(**small, batch_norm=True).fit(images),
         AE(**small).fit(sequences),
         VAE(**small).fit(table),
+        AE(**small, tied=True).fit(table),
         VAE(**small, likelihood="discretized_logistic").fit(images),
     )
     found = []

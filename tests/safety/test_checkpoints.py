@@ -398,7 +398,7 @@ SLOW = pytest.mark.campaign
 
 
 @pytest.mark.parametrize(("number", "moment"), [
-    (signal.SIGTERM, "training"), pytest.param(signal.SIGINT, "training", marks=SLOW),
+    pytest.param(signal.SIGTERM, "training", marks=SLOW), pytest.param(signal.SIGINT, "training", marks=SLOW),
     pytest.param(signal.SIGTERM, "evaluation", marks=SLOW), pytest.param(signal.SIGINT, "evaluation", marks=SLOW),
     pytest.param(signal.SIGTERM, "reader", marks=SLOW), pytest.param(signal.SIGINT, "reader", marks=SLOW),
 ])  # fmt: skip

@@ -1,7 +1,7 @@
 """The command line.
 
 __init__.py   the commands and their flags, and what becomes of errors; imports nothing heavy, so that help is instant
-training.py   train: flags from the fields of the models, the TOML file
+training.py   train: flags from the fields of the models, the TOML file; resume
 progress.py   the bar on a terminal, plain lines elsewhere
 showing.py    runs, show, data, and the table at the end of training
 using.py      encode, reconstruct, sample, denoise
@@ -36,6 +36,18 @@ Part = Annotated[
 ]
 
 TRAIN, LOOK, USE = Group("Train", sort_key=1), Group("Look", sort_key=2), Group("Use", sort_key=3)
+
+
+def resume(
+    run: RunName = None,
+    /,
+    *,
+    force: Annotated[bool, Parameter(help="Go on though the data have changed since.", negative=())] = False,
+) -> int | None:
+    """Go on with a run that was interrupted, as if it had not been."""
+    from narrows.cli.training import go_on
+
+    return go_on(run, force)
 
 
 def runs(folder: Annotated[str, Parameter(help="Where runs lie.")] = "runs", /) -> None:
@@ -159,6 +171,7 @@ def application(tokens: Sequence[str]) -> App:
     training = train(tokens[1:])
     training.group = TRAIN
     app.command(training)
+    app.command(resume, group=TRAIN)
     for command in (runs, show, data):
         app.command(command, group=LOOK)
     for command in (encode, reconstruct, sample, denoise):

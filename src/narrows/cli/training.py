@@ -282,6 +282,24 @@ def _train(asked: Plan) -> int:
     return 0
 
 
+def go_on(name: str | None, force: bool) -> int:
+    """Go on with an interrupted run."""
+    from narrows.cli import showing
+    from narrows.cli.output import out
+    from narrows.cli.progress import follow
+    from narrows.runs import Run, resume
+
+    folder = showing.find(name).folder
+    out().print(f"going on with {folder}", soft_wrap=True, style="bold")
+    try:
+        with _terminations():
+            follow(resume(folder, force=force))
+    except (KeyboardInterrupt, SystemExit) as stop:
+        return _interrupted(folder, 130 if isinstance(stop, KeyboardInterrupt) else 143)
+    showing.results(Run(folder))
+    return 0
+
+
 def _data(asked: Plan) -> tuple[Dataset, dict[str, Any]]:
     """Load the data, hold out validation samples, and return the options that give the same again."""
     from narrows.datasets import load_dataset
@@ -311,7 +329,8 @@ def _interrupted(folder: Path, code: int) -> int:
 
     run = Run(folder)
     if (run.model_folder / "model.json").exists():
-        message = f"interrupted in epoch {run.record['epoch']}; its model is saved. Look at it: narrows show {folder}"
+        message = f"interrupted in epoch {run.record['epoch']}; its model is saved. Look at it: narrows show {folder}. "
+        message += f"Go on: narrows resume {folder}"
     else:
         message = f"interrupted before anything was learned: {folder}"
     err().print(message, soft_wrap=True, style="yellow")

@@ -18,7 +18,7 @@ from narrows.models import MODELS
 from narrows.params import fields, validate
 from narrows.storage import read_record, read_tensors, tensor_path
 
-__all__ = ["load_model"]
+__all__ = ["described_model", "load_model"]
 
 LONGEST = 100
 """Characters that a field may have: it names something, and is never a path, an address or code."""
@@ -56,16 +56,7 @@ def load_model(folder: str | Path, **objects: Any) -> Autoencoder:
 
 def _restored(path: Path, record: dict[str, Any], objects: dict[str, Any]) -> Autoencoder:
     _check(path, record)
-    cls = MODELS[record["model"]]
-    known = {field.name for field in fields(cls)}
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in record["fields"].items()}
-    for name in [*values, *objects]:
-        if name not in known:
-            raise FormatError(f"{path}: {cls.__name__} has no field {_short(name)}.{did_you_mean(name, known)}")
-    for name, value in values.items():
-        _check_field(path, name, value, given=name in objects)
-    estimator = cls(**{**values, **objects})
-    validate(estimator)
+    estimator = described_model(path, record, objects)
     own = estimator.get_params(deep=False)["latent_dim"]
     if own not in (None, record["latent_dim"]):
         raise FormatError(f"{path}: latent_dim must be {own}, as in fields; got {record['latent_dim']}.")
@@ -77,6 +68,42 @@ def _restored(path: Path, record: dict[str, Any], objects: dict[str, Any]) -> Au
     except (RuntimeError, ValueError, TypeError, ArithmeticError, MemoryError) as error:
         # What torch says of sizes whose product overflows, and the like.
         raise FormatError(f"{path}: must describe a module that can be built; {_short(error)}.") from error
+
+
+def described_model(path: Path, record: dict[str, Any], objects: dict[str, Any]) -> Autoencoder:
+    """Return the estimator, not fitted, that the "model" and "fields" of a record describe.
+
+    Parameters
+    ----------
+    path
+        Of the record, for messages.
+    record
+        Of a model or a run.
+    objects
+        Fields that were one's own objects, which no file holds.
+
+    Raises
+    ------
+    FormatError, ConfigError
+        It describes none.
+    """
+    name, described = record.get("model"), record.get("fields")
+    if not isinstance(name, str) or name not in MODELS:
+        hint = did_you_mean(str(name)[:LONGEST], MODELS)
+        raise FormatError(f"{path}: model must be one of {', '.join(MODELS)}; got {_short(name)}.{hint}")
+    if not isinstance(described, dict):
+        raise FormatError(f"{path}: fields must be an object; got {_short(described)}. The file was changed.")
+    cls = MODELS[name]
+    known = {field.name for field in fields(cls)}
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in described.items()}
+    for key in [*values, *objects]:
+        if key not in known:
+            raise FormatError(f"{path}: {cls.__name__} has no field {_short(key)}.{did_you_mean(key, known)}")
+    for key, value in values.items():
+        _check_field(path, key, value, given=key in objects)
+    estimator = cls(**{**values, **objects})
+    validate(estimator)
+    return estimator
 
 
 def _finite_tensors(path: Path, sha256: str, expected: dict[str, tuple[Any, ...]]) -> dict[str, Array]:
@@ -94,10 +121,6 @@ def _check(path: Path, record: dict[str, Any]) -> None:
         raise FormatError(f"{path}: must hold {', '.join(sorted(missing))}; it does not. Is it a narrows model?")
     if _not_whole(record["format"]) or record["format"] != FORMAT:
         raise FormatError(f"{path}: format must be {FORMAT}; got {_short(record['format'])}. Update narrows.")
-    name = record["model"]
-    if not isinstance(name, str) or name not in MODELS:
-        hint = did_you_mean(str(name)[:LONGEST], MODELS)
-        raise FormatError(f"{path}: model must be one of {', '.join(MODELS)}; got {_short(name)}.{hint}")
 
     def must(condition: bool, key: str, constraint: str) -> None:
         if not condition:
@@ -110,7 +133,6 @@ def _check(path: Path, record: dict[str, Any]) -> None:
     )  # fmt: skip
     must(not _not_whole(record["latent_dim"]) and record["latent_dim"] >= 1, "latent_dim", "a whole number >= 1")
     must(isinstance(record["pixels"], bool), "pixels", "true or false")
-    must(isinstance(record["fields"], dict), "fields", "an object")
     must(isinstance(history, list) and all(isinstance(one, dict) for one in history), "history", "a list of objects")
     if names is not None:
         must(

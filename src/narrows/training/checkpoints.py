@@ -44,7 +44,7 @@ class Checkpoints:
     folder
         Of the checkpoints; what is there is gone on from.
     seconds
-        Between two checkpoints.
+        Between two checkpoints, at least: where writing them is slow, they are rarer.
     epochs
         Between two checkpoints, instead of seconds.
     force
@@ -52,7 +52,7 @@ class Checkpoints:
     """
 
     def __init__(
-        self, folder: str | Path, *, seconds: float = 60.0, epochs: int | None = None, force: bool = False
+        self, folder: str | Path, *, seconds: float = 10.0, epochs: int | None = None, force: bool = False
     ) -> None:
         self.folder = Path(folder)
         self.seconds, self.epochs, self.force = seconds, epochs, force

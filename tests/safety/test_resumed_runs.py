@@ -1,0 +1,213 @@
+"""Runs that are interrupted, failed or killed go on, and end as if they never stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from narrows import PCA, VAE, load_dataset
+from narrows.cli import main
+from narrows.datasets import Dataset
+from narrows.errors import ConfigError, FormatError, TrainingError
+from narrows.runs import Run, record, resume
+from narrows.storage import write_json
+from narrows.training import loop
+
+OPTIONS = {"validation": 0.2}
+TIMES = ("seconds", "samples_per_second")
+pytestmark = pytest.mark.filterwarnings("ignore:.*had no checkpoint yet")
+
+
+@pytest.fixture(scope="module")
+def data() -> Dataset:
+    return load_dataset("cloud", **OPTIONS)
+
+
+def estimator(**changed: Any) -> VAE:
+    return VAE(**{"latent_dim": 2, "hidden": (4,), "epochs": 4, "batch_size": 100, **changed})
+
+
+@pytest.fixture(scope="module")
+def whole(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run that was left alone."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    list(record(estimator(), data, folder, options=OPTIONS))
+    return Run(folder)
+
+
+def assert_same(run: Run, whole: Run) -> None:
+    """Assert that a finished run is like another in all but times."""
+    assert run.status == whole.status == "finished"
+    timeless = [[{k: v for k, v in epoch.items() if k not in TIMES} for epoch in r.history] for r in (run, whole)]
+    assert timeless[0] == timeless[1]
+    weights = [r.load().module_.state_dict() for r in (run, whole)]
+    assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[1])
+    assert run.summary == whole.summary
+    assert {p.name for p in run.folder.iterdir()} == {p.name for p in whole.folder.iterdir()}
+    assert [p.read_bytes() for p in run.samples] == [p.read_bytes() for p in whole.samples]
+    assert not run.checkpoints_folder.exists()
+
+
+@pytest.mark.parametrize("stop", [7, *(pytest.param(n, marks=pytest.mark.campaign) for n in (1, 12, 15))])
+def test_left_and_gone_on_with(
+    stop: int, data: Dataset, whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "INTERVAL", -1.0)  # a report after every step
+    folder = tmp_path / "run"
+    reports = record(estimator(), data, folder, options=OPTIONS)
+    for _ in range(stop):
+        next(reports)
+    reports.close()
+    run = Run(folder)
+    assert run.status == "interrupted"
+    assert run.checkpoints_folder.exists()
+    list(resume(folder))
+    run = Run(folder)
+    assert [entry["step"] for entry in run.record["resumed"]] == [stop]
+    assert_same(run, whole)
+    with pytest.raises(TrainingError, match="must have checkpoints to go on from; it is finished"):
+        next(resume(folder))
+
+
+@pytest.mark.campaign
+def test_left_again_and_again(data: Dataset, whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "INTERVAL", -1.0)
+    folder = tmp_path / "run"
+    reports = record(estimator(), data, folder, options=OPTIONS)
+    while True:
+        for _ in range(3):
+            if next(reports, None) is None:
+                break
+        else:
+            reports.close()
+            reports = resume(folder)
+            continue
+        break
+    assert len(Run(folder).record["resumed"]) == 5
+    assert_same(Run(folder), whole)
+
+
+def test_stopped_while_judging(data: Dataset, whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "run"
+
+    def interrupted(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("narrows.runs.summarise", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            list(record(estimator(), data, folder, options=OPTIONS))
+    assert Run(folder).summary is None
+    assert list(resume(folder)) == []
+    assert_same(Run(folder), whole)
+
+
+def test_what_comes_after_the_checkpoint_is_not_counted_twice(data: Dataset, whole: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    reports = record(estimator(), data, folder, options=OPTIONS)
+    next(reports)
+    reports.close()
+    with (folder / "metrics.jsonl").open("a") as file:  # a kill after this line, and before the next checkpoint
+        file.write(json.dumps({"epoch": 2}) + "\n" + '{"epoch": 3, "tr')
+    list(resume(folder))
+    assert_same(Run(folder), whole)
+
+
+def test_changed_data_are_refused(data: Dataset, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    reports = record(estimator(), data, folder, options=OPTIONS)
+    next(reports)
+    reports.close()
+    before = Run(folder).record
+    write_json(folder / "run.json", {**before, "data": {**before["data"], "options": {"validation": 0.4}}})
+    with pytest.raises(TrainingError, match="cloud: must be the data that the run began with; sha256 was"):
+        next(resume(folder))
+    assert Run(folder).status == "interrupted"
+    reports = resume(folder, force=True)
+    with pytest.warns(UserWarning, match="changed"):
+        next(reports)
+    reports.close()
+    assert Run(folder).record["resumed"][0]["step"] == 4
+
+
+def test_changed_fields_are_refused(data: Dataset, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    reports = record(estimator(), data, folder, options=OPTIONS)
+    next(reports)
+    reports.close()
+    before = Run(folder).record
+    for fields, error, words in (
+        ({"beta": 2.0}, TrainingError, "fields.beta was 1.0 and is 2.0"),
+        ({"beta": -1}, ConfigError, "beta must be"),
+        ({"network": "../x"}, FormatError, "not a path"),
+        ({"betta": 2}, FormatError, "no field 'betta'"),
+    ):
+        write_json(folder / "run.json", {**before, "fields": {**before["fields"], **fields}})
+        with pytest.raises(error, match=words):
+            next(resume(folder))
+    for change in ({"model": "os.system"}, {"fields": []}, {"data": "cloud"}, {"data": {"name": "cloud"}}):
+        write_json(folder / "run.json", {**before, **change})
+        with pytest.raises(FormatError):
+            next(resume(folder))
+    assert Run(folder).status == "interrupted"
+
+
+def test_two_processes_and_one_run(data: Dataset, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    first = record(estimator(), data, folder, options=OPTIONS)
+    next(first)
+    with pytest.raises(TrainingError, match=f"one process at a time; process {os.getpid()} on"):
+        next(resume(folder))
+    with pytest.raises(ConfigError, match="which holds another run"):
+        next(record(estimator(), data, folder))
+    list(first)
+    assert Run(folder).status == "finished"
+
+
+def test_a_mistake_leaves_no_folder(data: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="patience"):
+        list(record(VAE(patience=3), load_dataset("cloud"), tmp_path / "run"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_of_one_step(data: Dataset, tmp_path: Path) -> None:
+    list(record(PCA(latent_dim=1), data, tmp_path / "run"))
+    assert Run(tmp_path / "run").status == "finished"
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_the_command_line(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    flags = ["--data", "cloud", "--latent-dim", "1", "--epochs", "300", "--name", "x"]
+    code = "import sys; from narrows.cli import main; sys.exit(main(sys.argv[1:]))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "train", "vae", *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert process.stdout is not None
+    while not process.stdout.readline().startswith("epoch"):
+        assert process.poll() is None
+    started = time.perf_counter()
+    process.send_signal(number)
+    _, told = process.communicate(timeout=20)
+    assert time.perf_counter() - started < 5
+    assert process.returncode == {2: 130, 15: 143, 9: -9}[number]
+    run = Run("runs/x")
+    assert run.status == "interrupted"
+    if number != signal.SIGKILL:
+        assert "narrows resume runs/x" in told
+        assert run.load().score_samples(load_dataset("cloud").test).shape == (125,)
+        assert list(run.checkpoints_folder.glob("step-*.json"))
+    assert main(["resume", "x"]) == 0
+    run = Run("runs/x")
+    assert (run.status, len(run.history)) == ("finished", 300)
+    assert main(["resume", "x"]) == 2  # there is nothing left to do
