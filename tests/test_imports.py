@@ -10,7 +10,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "narrows"
 ORDER = [
     "errors", "params", "storage", "corruptions", "losses", "likelihoods", "networks", "modules", "training", "base",
-    "models", "datasets", "evaluation", "figures", "runs", "cli",
+    "models", "datasets", "evaluation", "figures", "report", "runs", "cli",
 ]  # fmt: skip  # a part imports only what stands before it
 
 

@@ -49,7 +49,8 @@ class Cell(NamedTuple):
     """Over seeds, with n - 1; 0 for one seed and for models without chance."""
 
     def __str__(self) -> str:
-        return f"{self.mean:.4g}" if self.deviation == 0 else f"{self.mean:.4g} ± {self.deviation:.2g}"
+        mean = f"{self.mean:,.0f}" if abs(self.mean) >= 1e4 else f"{self.mean:.4g}"
+        return mean if self.deviation == 0 else f"{mean} ± {self.deviation:.2g}"
 
 
 class Row(NamedTuple):

@@ -232,13 +232,13 @@ def ignores_code(case: Case) -> Finding | None:
     if case.variance_of_data <= 0:
         return None
     share = case.variance_of_output / case.variance_of_data
-    if share >= 0.01:
+    if share >= 5e-4:
         return None
     return Finding(
         "output ignores the code",
         f"The output varies by {share:.2%} of what the samples vary: it is nearly the same for any code.",
         {"share": share},
-        "Lower weight penalties and learning_rate; check that X is scaled and varies.",
+        "Train for more epochs; if it stays so, lower weight_decay and beta.",
     )
 
 

@@ -1,0 +1,91 @@
+"""The report is one file that holds the table, the pictures and the advice, and asks the network for nothing."""
+
+import base64
+import io
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import narrows
+from narrows.evaluation import compare_models
+from narrows.report import write_report
+
+
+class Page(HTMLParser):
+    """Collects what the page holds."""
+
+    def __init__(self):
+        super().__init__()
+        self.images, self.links, self.rows, self.text, self.bold = [], [], [], [], []
+        self.open = []
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        if tag == "img":
+            self.images.append(given)
+        self.links += [v for k, v in given.items() if k in ("src", "href") and not v.startswith("data:")]
+        if tag == "tr":
+            self.rows.append([])
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+        if "td" in self.open or "th" in self.open:
+            self.rows[-1].append(data)
+        if "b" in self.open:
+            self.bold.append(data)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    from sklearn.datasets import load_digits
+
+    content = load_digits()
+    X, y = (content.images[:300, None] * 15.9).astype(np.uint8), content.target[:300]
+    options = {"latent_dim": 4, "network": "mlp", "hidden": (16,), "epochs": 2}
+    models = {"AE <one>": narrows.AE(**options), "VAE": narrows.VAE(**options)}
+    compared = compare_models(models, X[:200], X[200:], y=y[:200], y_test=y[200:], seeds=2, samples=5)
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    write_report(path, compared, X[:200], X[200:], title="Digits & more", about="From scikit-learn.", y_test=y[200:])
+    page = Page()
+    page.feed(path.read_text(encoding="utf-8"))
+    return compared, page, path.read_text(encoding="utf-8")
+
+
+def test_page_holds_table_and_pictures(written):
+    compared, page, _ = written
+    assert page.open == []
+    assert page.rows[0] == ["measure", "AE <one>", "VAE", "PCA"]
+    assert len(page.rows) == 1 + len(compared.measures)
+    assert page.rows[1][1:] == [str(row.cells[compared.measures[0]]) for row in compared.rows]
+    best = compared.best("squared error per sample")
+    assert best == "PCA"
+    assert page.rows[1][3] in page.bold
+    assert len(page.images) == 1 + 3 + 3 + 2  # PCA has no course of training
+    for image in page.images:
+        assert image["alt"]
+        picture = Image.open(io.BytesIO(base64.b64decode(image["src"].removeprefix("data:image/png;base64,"))))
+        assert min(picture.size) > 50
+
+
+def test_page_gives_advice_and_escapes_names(written):
+    _, page, text = written
+    assert "Digits & more" in page.text
+    assert "AE <one>" not in text
+    assert page.text.count("Advice") == 3
+    assert sum("Train for more epochs" in part for part in page.bold) == 2
+    assert page.text.count("Nothing found.") == 1
+
+
+def test_page_asks_the_network_for_nothing(written):
+    _, page, text = written
+    assert page.links == []
+    assert "default-src 'none'" in text.replace("&#x27;", "'")
+    assert "<script" not in text
+    assert "url(" not in text
