@@ -75,7 +75,7 @@ def test_files_hold_the_table(compared, tmp_path):
 def test_fitted_models_are_measured_without_training(digits):
     train, _, test, _ = digits
     model = narrows.PCA(latent_dim=3).fit(train)
-    found = compare_models({"mine": model}, train, test, seeds=0)
+    found = compare_models({"mine": model}, train, test)
     assert [row.name for row in found.rows] == ["mine"]
     assert found.models["mine"] == [model]
     assert "seconds" not in found.measures

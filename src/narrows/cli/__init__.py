@@ -5,6 +5,7 @@ training.py   train: flags from the fields of the models, the TOML file; resume
 progress.py   the bar on a terminal, plain lines elsewhere
 showing.py    runs, show, data, and the table at the end of training
 using.py      encode, reconstruct, sample, denoise
+judging.py    evaluate, diagnose, compare
 output.py     consoles and numbers
 """
 
@@ -35,7 +36,10 @@ Part = Annotated[
     Parameter(help="train, validation, test or all. Default: test; all for another file, in the file's order."),
 ]
 
+Samples = Annotated[int, Parameter(help="Draws for the bound on the likelihood.")]
+
 TRAIN, LOOK, USE = Group("Train", sort_key=1), Group("Look", sort_key=2), Group("Use", sort_key=3)
+JUDGE = Group("Judge", sort_key=4)
 
 
 def resume(
@@ -148,6 +152,40 @@ def denoise(
     using.denoise(run, corruption, index, seed, out, data, data_option or [], part)
 
 
+def evaluate(
+    run: RunName = None,
+    /,
+    *,
+    samples: Samples = 100,
+    out: Annotated[str | None, Parameter(help="A .json file. Default: evaluation.json in the run.")] = None,
+) -> None:
+    """Measure a run on test samples, beside PCA."""
+    from narrows.cli import judging
+
+    judging.evaluate(run, samples, out)
+
+
+def diagnose(run: RunName = None, /) -> None:
+    """Say what went wrong in a run, and what to try."""
+    from narrows.cli import judging
+
+    judging.diagnosed(run)
+
+
+def compare(
+    *names: Annotated[str, Parameter(help="Runs, and models such as ae or vae.")],
+    data: Annotated[str | None, Parameter(help="By name or path; that of the first run or mnist-5k if left out.")] = None,
+    data_option: DataOption = None,
+    seeds: Annotated[int, Parameter(help="How often to train each model.")] = 3,
+    samples: Samples = 100,
+    out: Annotated[str, Parameter(help="Folder for the report and the tables.")] = "comparison",
+) -> None:
+    """Compare runs and models in one table and a report; PCA is always there."""
+    from narrows.cli import judging
+
+    judging.compare(names, data, data_option or [], seeds, samples, out)
+
+
 def version() -> None:
     """Print the version."""
     out().print(f"narrows {__version__}")
@@ -176,6 +214,8 @@ def application(tokens: Sequence[str]) -> App:
         app.command(command, group=LOOK)
     for command in (encode, reconstruct, sample, denoise):
         app.command(command, group=USE)
+    for command in (evaluate, diagnose, compare):
+        app.command(command, group=JUDGE)
     app.command(version, group=LOOK)
     return app
 

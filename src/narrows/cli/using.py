@@ -22,7 +22,7 @@ from narrows.errors import ConfigError, did_you_mean
 from narrows.runs import Run
 from narrows.storage import write_bytes
 
-__all__ = ["denoise", "encode", "reconstruct", "sample"]
+__all__ = ["denoise", "encode", "own_data", "reconstruct", "sample"]
 
 PARTS = ("train", "validation", "test", "all")
 
@@ -134,7 +134,7 @@ def _samples(run: Run, data: str | None, pairs: Sequence[str], part: str | None)
         raise ConfigError(f"--part must be one of {', '.join(PARTS)}; got {part!r}.{did_you_mean(part, PARTS)}")
     options = options_of(pairs)
     if data is None:
-        dataset = _own(run, options)
+        dataset = own_data(run, options)
     elif data in DATASETS:
         dataset = load_dataset(data, **options)
     else:
@@ -143,7 +143,8 @@ def _samples(run: Run, data: str | None, pairs: Sequence[str], part: str | None)
     return _part(dataset, part)
 
 
-def _own(run: Run, options: dict[str, Any]) -> Dataset:
+def own_data(run: Run, options: dict[str, Any]) -> Dataset:
+    """Return the data that a run was trained on, with other options where there are some; say so where they changed."""
     recorded = run.record["data"]
     dataset = load_dataset(recorded["name"], **{**recorded["options"], **options})
     if not options and dataset.sha256 != recorded["sha256"]:

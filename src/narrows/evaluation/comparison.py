@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
 from narrows.base import Autoencoder
 from narrows.errors import ConfigError, DataError
@@ -130,14 +132,14 @@ def compare_models(
     Parameters
     ----------
     models
-        Estimators by the name of their row; they are left as they are. Those that are fitted already and have no seed,
-        or where `seeds` is 0, are measured as they are.
+        Estimators by the name of their row. Those that are fitted are measured as they are; of the others copies are
+        trained, and they are left as they are.
     X, X_test
         Training and test samples.
     y, y_test
         Their labels, where there are any.
     seeds
-        How often to train each model, with seeds 0, 1, ...; 0 to measure fitted models without training.
+        How often to train each model, with seeds 0, 1, ...
     samples
         Draws for the bound on the likelihood.
     told
@@ -146,12 +148,12 @@ def compare_models(
     Raises
     ------
     ConfigError
-        No model; fewer than 0 seeds.
+        No model; fewer than 1 seed.
     DataError
         Labels for one part only.
     """
-    if not models or seeds < 0:
-        raise ConfigError(f"compare_models: models must be at least one, seeds >= 0; got {len(models)} and {seeds!r}.")
+    if not models or seeds < 1:
+        raise ConfigError(f"compare_models: models must be at least one, seeds >= 1; got {len(models)} and {seeds!r}.")
     if (y is None) != (y_test is None):
         raise DataError("compare_models: y and y_test must be given together; got one of them. Pass both, or none.")
     train, test = np.asarray(X), np.asarray(X_test)
@@ -175,7 +177,7 @@ def compare_models(
 def _trained(
     name: str, model: Autoencoder, X: Any, seeds: int, told: Callable[[str, int], None]
 ) -> list[tuple[Autoencoder, float | None]]:
-    if seeds == 0:
+    if _is_fitted(model):
         return [(model, None)]
     chance = "seed" in model.get_params()
     runs: list[tuple[Autoencoder, float | None]] = []
@@ -188,6 +190,14 @@ def _trained(
         copy.fit(X)
         runs.append((copy, time.perf_counter() - started))
     return runs
+
+
+def _is_fitted(model: Autoencoder) -> bool:
+    try:
+        check_is_fitted(model)
+    except NotFittedError:
+        return False
+    return True
 
 
 def _measured(

@@ -1,0 +1,167 @@
+"""Commands that judge: evaluate, diagnose, compare."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from narrows.base import Array, Autoencoder
+from narrows.cli.output import err, number, out
+from narrows.cli.showing import find
+from narrows.cli.training import options_of
+from narrows.cli.using import own_data
+from narrows.datasets import Dataset, load_dataset
+from narrows.errors import ConfigError, did_you_mean
+from narrows.evaluation import Comparison, active_units, bits_per_dimension, compare_models, diagnose, information, unit
+from narrows.evaluation.comparison import LOWER
+from narrows.models import MODELS
+from narrows.params import fields
+from narrows.report import write_report
+from narrows.runs import Run
+from narrows.storage import write_json
+
+__all__ = ["compare", "diagnosed", "evaluate"]
+
+
+def evaluate(name: str | None, samples: int, out_: str | None) -> None:
+    """Measure the model of a run on test samples, beside PCA with as many numbers."""
+    run = find(name)
+    dataset, model = own_data(run, {}), run.load()
+    part, X, y = _held_out(dataset)
+    found = compare_models(
+        {run.name: model},
+        dataset.train,
+        X,
+        y=dataset.train_labels if y is not None else None,
+        y_test=y,
+        samples=samples,
+    )
+    out().print(f"{run.name} on {len(X):,} {part} samples", style="bold")
+    out().print(_table(found))
+    record = {"part": part, "samples": len(X), **found.record()}
+    if model.module_.probabilistic:
+        record["code"] = _code(model, X, samples)
+    path = run.folder / "evaluation.json" if out_ is None else Path(out_)
+    write_json(path, record)
+    out().print(str(path), soft_wrap=True)
+
+
+def _code(model: Autoencoder, X: Array, samples: int) -> dict[str, Any]:
+    """Print and return what is measured of models with a posterior alone."""
+    units, known, bits = active_units(model, X), information(model, X), bits_per_dimension(model, X, samples=samples)
+    table = Table("code", "", box=None, pad_edge=False, show_header=False)
+    table.add_row("active units", f"{units.number} of {model.latent_dim_}")
+    table.add_row("KL from the prior", f"{number(known.kl)} nats")
+    table.add_row("  mutual information", f"{number(known.mutual_information)} nats, at most {number(known.ceiling)}")
+    table.add_row("  aggregate from prior", f"{number(known.marginal_kl)} nats")
+    table.add_row(
+        "bits per dimension", f"{number(bits.mean)} ± {number(bits.standard_error)} standard error (K = {samples})"
+    )
+    out().print(table)
+    out().print(Text(f"likelihood: {unit(model, X)}", style="dim"), soft_wrap=True)
+    return {
+        "active_units": units.number,
+        "information": known._asdict(),
+        "bits_per_dimension": bits._asdict(),
+        "importance_samples": samples,
+    }
+
+
+def diagnosed(name: str | None) -> None:
+    """Say what went wrong in a run, and what to try."""
+    run = find(name)
+    dataset = own_data(run, {})
+    part, X, _ = _held_out(dataset)
+    findings = diagnose(run.load(), dataset.train, None if part == "training" else X)
+    if not findings:
+        out().print(f"{run.name}: nothing found.", soft_wrap=True)
+    for finding in findings:
+        out().print(Text(f"{finding.rule}: ", style="bold").append(finding.sentence, style="not bold"), soft_wrap=True)
+        out().print(f"  Try: {finding.remedy}", soft_wrap=True)
+
+
+def compare(names: Sequence[str], data: str | None, pairs: Sequence[str], seeds: int, samples: int, out_: str) -> None:
+    """Measure runs and models on the same data; what is not trained yet is trained, once per seed."""
+    if not names:
+        raise ConfigError(f"compare: give runs or models ({', '.join(MODELS)}), at least one; got none.")
+    runs = {name: _run(name) for name in names}
+    options = options_of(pairs)
+    first = next((run for run in runs.values() if run is not None), None)
+    if data is None and first is not None:
+        dataset = own_data(first, options)
+    else:
+        dataset = load_dataset(data or "mnist-5k", **options)
+    models = {name: MODELS[name]() if run is None else run.load() for name, run in runs.items()}
+    _same_size(models, runs)
+    part, X, y = _held_out(dataset)
+    labels = {"y": dataset.train_labels, "y_test": y} if y is not None and dataset.train_labels is not None else {}
+
+    def told(name: str, seed: int) -> None:
+        err().print(f"training {name}, seed {seed}", soft_wrap=True)
+
+    found = compare_models(models, dataset.train, X, **labels, seeds=seeds, samples=samples, told=told)
+    out().print(f"{dataset.name}: {len(dataset.train):,} training and {len(X):,} {part} samples", style="bold")
+    out().print(_table(found))
+    folder = Path(out_)
+    folder.mkdir(parents=True, exist_ok=True)
+    found.to_json(folder / "comparison.json")
+    found.to_csv(folder / "comparison.csv")
+    about = f"{dataset.source}. {dataset.licence}.".replace("..", ".")
+    write_report(
+        folder / "report.html", found, dataset.train, X,
+        title=f"Comparison on {dataset.name}", about=about, y_test=y, label_names=dataset.label_names,
+    )  # fmt: skip
+    out().print(str(folder / "report.html"), soft_wrap=True)
+
+
+def _run(name: str) -> Run | None:
+    """Return the run of a name, or None where it is that of a model."""
+    if name in MODELS:
+        return None
+    try:
+        return find(name)
+    except ConfigError as problem:
+        hint = did_you_mean(name, MODELS)
+        known = ", ".join(MODELS)
+        raise ConfigError(f"compare: must be given runs or models ({known}); got {name!r}.{hint}") from problem
+
+
+def _same_size(models: dict[str, Autoencoder], runs: dict[str, Run | None]) -> None:
+    """Give models that are still to be trained as many numbers as the first run's code has, or their common default."""
+    sizes = [model.latent_dim_ for name, model in models.items() if runs[name] is not None]
+    default = next(field.default for field in fields(MODELS["ae"]) if field.name == "latent_dim")
+    for name, model in models.items():
+        if runs[name] is None:
+            model.set_params(latent_dim=sizes[0] if sizes else default)
+
+
+def _held_out(dataset: Dataset) -> tuple[str, Array, Array | None]:
+    """Return the part that models are judged by, by name, with its labels."""
+    if dataset.test is not None:
+        return "test", dataset.test, dataset.test_labels
+    if dataset.validation is not None:
+        return "validation", dataset.validation, dataset.validation_labels
+    return "training", dataset.train, dataset.train_labels
+
+
+def _table(found: Comparison) -> Table:
+    """Return the table, one measure a row; the best is bold where it leads by more than the spread."""
+    table = Table("", *(row.name for row in found.rows), box=None, pad_edge=False, header_style="dim")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for measure in found.measures:
+        best = found.best(measure)
+        cells = []
+        for row in found.rows:
+            cell = row.cells.get(measure)
+            text = "–" if cell is None else number(cell.mean)
+            if cell is not None and cell.deviation and math.isfinite(cell.deviation):
+                text += f" ± {cell.deviation:.2g}"
+            cells.append(Text(text, style="bold" if row.name == best else ""))
+        table.add_row(f"{measure} {'↓' if measure in LOWER else '↑'}", *cells)
+    return table

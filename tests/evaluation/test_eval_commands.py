@@ -1,0 +1,65 @@
+"""evaluate, diagnose and compare, as one types them."""
+
+import json
+
+import pytest
+
+from narrows.cli import main
+
+SMALL = ["--data", "digits", "--data-option", "limit=300"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("judged")
+
+
+@pytest.fixture
+def typed(folder, monkeypatch, capsys):
+    """Return a function that runs a command in a folder that holds one run, and returns what it printed."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("COLUMNS", "200")
+    if not (folder / "runs").exists():
+        train = ["train", "vae", *SMALL, "--latent-dim", "3", "--hidden", "16", "--epochs", "2", "--name", "first"]
+        assert main(train) == 0
+        capsys.readouterr()
+
+    def run(*tokens, code=0):
+        assert main(list(tokens)) == code
+        captured = capsys.readouterr()
+        return captured.out if code == 0 else captured.err
+
+    return run
+
+
+def test_evaluate_prints_and_writes(typed, folder):
+    text = typed("evaluate", "first", "--samples", "3")
+    assert "PCA" in text
+    assert "kNN accuracy" in text
+    assert "active units" in text
+    record = json.loads((folder / "runs" / "first" / "evaluation.json").read_text())
+    assert [row["model"] for row in record["rows"]] == ["first", "PCA"]
+    assert record["code"]["importance_samples"] == 3
+
+
+def test_diagnose_gives_a_reason_and_a_remedy(typed):
+    text = typed("diagnose")
+    assert "Try: " in text
+    assert "PCA" in text
+
+
+def test_compare_trains_what_is_not_trained(typed, folder):
+    text = typed("compare", "first", "pca", "--out", "both")
+    header, first, *_ = text.splitlines()[1:]
+    assert header.split() == ["first", "pca"]
+    assert first.startswith("squared error per sample ↓")
+    assert (folder / "both" / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    rows = json.loads((folder / "both" / "comparison.json").read_text())["rows"]
+    assert [(row["model"], row["seeds"]) for row in rows] == [("first", 1), ("pca", 1)]
+    assert rows[1]["measures"]["parameters"]["mean"] == 3 * 64 + 64 + 3 + 3 + 1  # as many numbers as the run's code
+    assert (folder / "both" / "comparison.csv").read_text().startswith("model,seeds,")
+
+
+def test_mistakes_are_told(typed):
+    assert "got none" in typed("compare", code=2)
+    assert "Did you mean 'vae'?" in typed("compare", "vea", code=2)
