@@ -273,7 +273,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             with torch.inference_mode():
                 start = 0
                 for x in Rows(X, module.device, module.dtype).chunks(size):
-                    result = function(x).cpu().numpy()
+                    found = function(x)
+                    # The sum is the quick check: it is finite where all are, but for sums beyond float32.
+                    if not found.sum().isfinite() and not found.isfinite().all():
+                        raise DataError(
+                            f"{type(self).__name__}: what comes out must be finite; got nan or infinity for values from "
+                            f"{X.min():.3g} to {X.max():.3g}. Scale them as in fit."
+                        )
+                    result = found.cpu().numpy()
                     if out is None:
                         if len(result) == len(X):
                             return result

@@ -1,4 +1,4 @@
-"""Models saved by released versions load for ever, and say what they said."""
+"""Models saved by released versions load for ever and say what they said; training takes the steps that it took."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import narrows
-from golden.write import data, models, outputs
+from golden.write import data, losses, models, outputs, trained
 from narrows.storage import read_tensors
 
 FOLDERS = sorted(Path(__file__).parent.glob("format_*/*"))
@@ -31,3 +31,9 @@ def test_saved_models(folder: Path) -> None:
 
 def test_every_kind_is_there() -> None:
     assert {folder.name for folder in FOLDERS} == models().keys()
+
+
+@pytest.mark.parametrize("name", trained())
+def test_the_first_twenty_steps(name: str) -> None:
+    expected = json.loads((Path(__file__).parent / "losses.json").read_text())
+    np.testing.assert_allclose(losses(name), expected[name], rtol=1e-4)

@@ -11,7 +11,7 @@ import numpy as np
 
 from narrows import AE, PCA, VAE
 from narrows.base import Autoencoder
-from narrows.storage import write_tensors
+from narrows.storage import write_json, write_tensors
 
 
 def data() -> dict[str, np.ndarray]:
@@ -44,7 +44,24 @@ def outputs(model: Autoencoder, X: np.ndarray) -> dict[str, np.ndarray]:
     return {"codes": Z, "decoded": model.inverse_transform(Z), "scores": model.score_samples(X)}
 
 
-if __name__ == "__main__":
+def losses(name: str) -> list[float]:
+    """Return the loss of each of the first 20 steps, of a model whose every field of training is given."""
+    model, kind = models()[name]
+    model.set_params(
+        epochs=20, batch_size=None, optimizer="adam", learning_rate=1e-2, schedule="cosine", warmup=0.1, seed=7,
+        precision="fp32", data_bias=True, corruption=None, device="cpu",
+    )  # fmt: skip
+    return [report.train["loss"] for report in model.fit_iter(data()[kind]) if report.end_of_epoch]
+
+
+def trained() -> list[str]:
+    """Return the names of the models that are trained in steps."""
+    return [name for name, (model, _) in models().items() if "epochs" in model.get_params()]
+
+
+if __name__ == "__main__" and sys.argv[1].endswith(".json"):
+    write_json(Path(sys.argv[1]), {name: losses(name) for name in trained()})
+elif __name__ == "__main__":
     folder = Path(sys.argv[1])
     for name, (model, kind) in models().items():
         model.fit(data()[kind]).save(folder / name)

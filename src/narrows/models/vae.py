@@ -32,7 +32,8 @@ class VAEModule(LatentVariableModule):
 
     def posterior(self, x: Tensor) -> Distribution:
         mean, log_variance = self.encoder(x).to(self.dtype).chunk(2, dim=1)
-        return Normal(mean, (log_variance / 2).exp(), validate_args=False)
+        # Deviations from e^-30 to e^30: far beyond what learns, and their squares stay within float32.
+        return Normal(mean, (log_variance.clamp(-60, 60) / 2).exp(), validate_args=False)
 
     def prior(self) -> Distribution:
         return Normal(self.origin, torch.ones_like(self.origin), validate_args=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -27,6 +28,8 @@ __all__ = ["Report", "Settings", "evaluate", "train"]
 
 INTERVAL = 0.2
 """Seconds between two reports within an epoch."""
+EARLY, SPIKE = 20, 30.0
+"""Of a loss that grows by this factor within the first steps one is told: the learning rate is too high."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,7 @@ def train(
                 objective = sums[:n_terms].sum() / len(batch.x)
                 opt.zero_grad(set_to_none=True)
                 objective.backward()
-                _guard(objective, sums, names, parameters, settings, at.epoch, at.step)
+                _guard(objective, sums, names, parameters, settings, at, batch.x[0].numel())
                 opt.step()
                 if average is not None:
                     average.update_parameters(module)
@@ -245,24 +248,37 @@ def _guard(
     names: tuple[str, ...],
     parameters: list[nn.Parameter],
     settings: Settings,
-    epoch: int,
-    step: int,
+    at: State,
+    values: int,
 ) -> None:
-    """Stop before a step that would put numbers that are not finite into the weights; clip the gradient."""
+    """Stop before a step that would put numbers that are not finite into the weights; clip the gradient.
+
+    `values` is how many numbers a sample has.
+    """
     gradients = [p.grad for p in parameters if p.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)
-    if not math.isfinite(objective.item()):
+    loss = objective.item()
+    if not math.isfinite(loss):
         bad = [name for name, value in zip(names, sums.tolist(), strict=True) if not math.isfinite(value)]
-        what = f"the term {' and '.join(map(repr, bad))}"
+        what = f"the term {' and '.join(map(repr, bad))} must be finite; got nan or infinity"
     elif not math.isfinite(norm.item()):
-        what = "the gradient"
+        what = "the gradient must be finite; got nan or infinity"
     else:
+        if at.first_loss is None:
+            at.first_loss = loss
+        # Against a sample's values too: the loss may begin near 0.
+        if at.step < EARLY and not at.spiked and loss > SPIKE * (abs(at.first_loss) + values):
+            at.spiked = True
+            warnings.warn(
+                f"The loss rose from {at.first_loss:.3g} to {loss:.3g} by step {at.step + 1}: the learning rate is "
+                f"probably too high (it is {settings.learning_rate:g}: try a tenth, or clip=1).", stacklevel=2,
+            )  # fmt: skip
         if settings.clip is not None:
             torch.nn.utils.clip_grads_with_norm_(parameters, settings.clip, norm)
         return
     raise DivergedError(
-        f"{what} must be finite; got nan or infinity at step {step + 1} (epoch {epoch}). The weights of the step "
-        f"before are kept. Likely cause: a learning rate too high (it is {settings.learning_rate:g}: try a tenth, or "
+        f"{what} at step {at.step + 1} (epoch {at.epoch}). The weights of the step before "
+        f"are kept. Likely cause: a learning rate too high (it is {settings.learning_rate:g}: try a tenth, or "
         "clip=1), or values on too large a scale (standardise X)."
     )
 

@@ -63,6 +63,10 @@ class State:
     """Steps taken in all."""
     seconds: float = 0.0
     """Time taken in all."""
+    first_loss: float | None = None
+    """Of the first step: what a spike is measured by."""
+    spiked: bool = False
+    """Whether one was told of; once is enough."""
     means: Means = field(default_factory=Means)
     best: Best = field(default_factory=Best)
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -79,6 +83,8 @@ class State:
             "row": self.row,
             "step": self.step,
             "seconds": self.seconds,
+            "first_loss": self.first_loss,
+            "spiked": self.spiked,
             "means": {"names": self.means.names, "n_terms": self.means.n_terms, "count": self.means.count},
             "best": {"loss": self.best.loss, "epoch": self.best.epoch},
             "history": self.history,
@@ -123,6 +129,7 @@ class State:
         device = self.noise.device
         self.epoch, self.row, self.step = record["epoch"], record["row"], record["step"]
         self.seconds, self.history = record["seconds"], list(record["history"])
+        self.first_loss, self.spiked = record["first_loss"], record["spiked"]
         means, best = record["means"], record["best"]
         sums = groups.get("means", {}).get("sums")
         self.means = Means(
