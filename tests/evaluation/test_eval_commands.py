@@ -37,6 +37,7 @@ def test_evaluate_prints_and_writes(typed, folder):
     assert "PCA" in text
     assert "kNN accuracy" in text
     assert "active units" in text
+    assert "PSNR [dB] ↑" in text
     record = json.loads((folder / "runs" / "first" / "evaluation.json").read_text())
     assert [row["model"] for row in record["rows"]] == ["first", "PCA"]
     assert record["code"]["importance_samples"] == 3

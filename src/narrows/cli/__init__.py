@@ -174,7 +174,7 @@ def diagnose(run: RunName = None, /) -> None:
 
 def compare(
     *names: Annotated[str, Parameter(help="Runs, and models such as ae or vae.")],
-    data: Annotated[str | None, Parameter(help="By name or path; that of the first run or mnist-5k if left out.")] = None,
+    data: Annotated[str | None, Parameter(help="By name or path; the first run's, or mnist-5k, if left out.")] = None,
     data_option: DataOption = None,
     seeds: Annotated[int, Parameter(help="How often to train each model.")] = 3,
     samples: Samples = 100,

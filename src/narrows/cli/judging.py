@@ -151,7 +151,7 @@ def _held_out(dataset: Dataset) -> tuple[str, Array, Array | None]:
 
 def _table(found: Comparison) -> Table:
     """Return the table, one measure a row; the best is bold where it leads by more than the spread."""
-    table = Table("", *(row.name for row in found.rows), box=None, pad_edge=False, header_style="dim")
+    table = Table("", *(Text(row.name) for row in found.rows), box=None, pad_edge=False, header_style="dim")
     for column in table.columns[1:]:
         column.justify = "right"
     for measure in found.measures:
@@ -163,5 +163,5 @@ def _table(found: Comparison) -> Table:
             if cell is not None and cell.deviation and math.isfinite(cell.deviation):
                 text += f" ± {cell.deviation:.2g}"
             cells.append(Text(text, style="bold" if row.name == best else ""))
-        table.add_row(f"{measure} {'↓' if measure in LOWER else '↑'}", *cells)
+        table.add_row(Text(f"{measure} {'↓' if measure in LOWER else '↑'}"), *cells)  # Text: brackets are no markup
     return table
