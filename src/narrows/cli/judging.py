@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -151,7 +152,7 @@ def _held_out(dataset: Dataset) -> tuple[str, Array, Array | None]:
 
 def _table(found: Comparison) -> Table:
     """Return the table, one measure a row; the best is bold where it leads by more than the spread."""
-    table = Table("", *(Text(row.name) for row in found.rows), box=None, pad_edge=False, header_style="dim")
+    table = Table("", *(escape(row.name) for row in found.rows), box=None, pad_edge=False, header_style="dim")
     for column in table.columns[1:]:
         column.justify = "right"
     for measure in found.measures:
