@@ -22,6 +22,8 @@ ABOUT = {
     "curves.png": "loss by epoch",
     "latent.png": "map of the codes",
 }
+ROUNDING = 1e-12
+"""An error that is less than so much of the mean sample's is one of rounding, and counts as none."""
 STATUS = {"finished": "green", "running": "cyan", "interrupted": "yellow", "failed": "red"}
 
 
@@ -65,7 +67,7 @@ def runs(folder: str) -> None:
     console = out()
     found = _all(Path(folder))
     if not found:
-        console.print(f"No runs in {folder}/. Train one: narrows train vae", soft_wrap=True)
+        console.print(f"No runs in {folder}/. Train one: narrows train vae", soft_wrap=True, markup=False)
         return
     table = _table()
     wide = console.width >= 72
@@ -81,7 +83,7 @@ def runs(folder: str) -> None:
     for run in found:
         summary = run.summary or {}
         errors = summary.get("squared_error", {})
-        cells: list[Any] = [run.name, Text(run.status, STATUS.get(run.status, ""))]
+        cells: list[Any] = [Text(run.name), Text(run.status, STATUS.get(run.status, ""))]
         error = number(errors.get("model"))
         if wide:
             started = str(run.record.get("started", ""))[:16].replace("T", " ")
@@ -159,15 +161,19 @@ def _errors(run: Run, summary: dict[str, Any]) -> Table:
     table.add_column("vs PCA", justify="right")
     k, pca_k = summary["latent_dim"], summary["pca_latent_dim"]
     table.add_row(
-        f"{run.record['model']}, {k} numbers", Text(number(errors["model"]), "bold"), _against(errors, "model")
+        f"{run.record['model']}, {_numbers(k)}", Text(number(errors["model"]), "bold"), _against(errors, "model")
     )
     if "pca" in errors:
-        label = f"PCA, {pca_k} numbers" + (" (as many as the data allow)" if pca_k < k else "")
+        label = f"PCA, {_numbers(pca_k)}" + (" (as many as the data allow)" if pca_k < k else "")
         if summary["pca_samples"] < (run.record["data"]["splits"].get("train") or 0):
             label += f", fitted to {count(summary['pca_samples'])} samples"
-        table.add_row(label, number(errors["pca"]), "")
+        table.add_row(label, number(errors["pca"] if errors["pca"] > ROUNDING * errors["mean"] else 0.0), "")
         table.add_row("the mean sample", number(errors["mean"]), _against(errors, "mean"))
     return table
+
+
+def _numbers(k: int) -> str:
+    return f"{k} number{'s' if k > 1 else ''}"
 
 
 def _print_nats(console: Console, summary: dict[str, Any]) -> None:
@@ -184,8 +190,8 @@ def _print_nats(console: Console, summary: dict[str, Any]) -> None:
 
 
 def _against(errors: dict[str, float], name: str) -> Text:
-    """Return by how many percent an error lies below or above PCA's."""
-    if not errors.get("pca") or name not in errors:
+    """Return by how many percent an error lies below or above PCA's, where that is more than rounding."""
+    if name not in errors or errors.get("pca", 0) <= ROUNDING * errors.get("mean", 0):
         return Text("–", "dim")
     change = errors[name] / errors["pca"] - 1
     if abs(change) < 5e-4:
@@ -257,7 +263,7 @@ def _sizes(splits: Any) -> str:
 
 
 def _shape(shape: Sequence[int]) -> str:
-    return "x".join(map(str, shape)) if len(shape) > 1 else f"{shape[0]} numbers"
+    return "x".join(map(str, shape)) if len(shape) > 1 else _numbers(shape[0])
 
 
 def _table() -> Table:

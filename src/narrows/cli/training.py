@@ -265,10 +265,12 @@ def _train(asked: Plan) -> int:
     from narrows.models import MODELS
     from narrows.runs import Run, next_folder, record
 
+    if asked.name is not None and (asked.name in ("", ".", "..") or Path(asked.name).name != asked.name):
+        raise ConfigError(f"--name must be the name of a folder; got {asked.name!r}. Where it lies is for --out.")
     estimator = MODELS[asked.model](**asked.fields)
     dataset, options = _data(asked)
     folder = next_folder(asked.out, asked.model, asked.data) if asked.name is None else Path(asked.out) / asked.name
-    out().print(_opening(asked, dataset), soft_wrap=True, style="bold")
+    out().print(_opening(asked, dataset), soft_wrap=True, markup=False, style="bold")
     try:
         with _terminations():
             follow(record(estimator, dataset, folder, options=options))
@@ -290,7 +292,7 @@ def go_on(name: str | None, force: bool) -> int:
     from narrows.runs import Run, resume
 
     folder = showing.find(name).folder
-    out().print(f"going on with {folder}", soft_wrap=True, style="bold")
+    out().print(f"going on with {folder}", soft_wrap=True, markup=False, style="bold")
     try:
         with _terminations():
             follow(resume(folder, force=force))
@@ -333,7 +335,7 @@ def _interrupted(folder: Path, code: int) -> int:
         message += f"Go on: narrows resume {folder}"
     else:
         message = f"interrupted before anything was learned: {folder}"
-    err().print(message, soft_wrap=True, style="yellow")
+    err().print(message, soft_wrap=True, markup=False, style="yellow")
     return code
 
 

@@ -54,7 +54,7 @@ def encode(name: str | None, out_: str | None, data: str | None, pairs: Sequence
         writer.writerow(columns)
         writer.writerows(rows)
         write_bytes(path, buffer.getvalue().encode())
-    _say(f"{len(Z):,} codes of {Z.shape[1]} numbers ({chosen.part} samples)", path)
+    _say(f"{len(Z):,} codes of {Z.shape[1]} number{'s' if Z.shape[1] > 1 else ''} ({chosen.part} samples)", path)
 
 
 def reconstruct(
@@ -225,4 +225,4 @@ def _write_picture(path: Path, picture: Any) -> None:
 def _say(what: str, path: Path) -> None:
     if what:
         out().print(what)
-    out().print(str(path), soft_wrap=True)
+    out().print(str(path), soft_wrap=True, markup=False)

@@ -1,0 +1,466 @@
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from narrows import MODELS, load, load_dataset
+from narrows.cli import main
+from narrows.cli.output import duration, number
+from narrows.cli.progress import line, printed
+from narrows.cli.training import options_of, plan, value_of
+from narrows.errors import ConfigError
+from narrows.params import fields
+from narrows.runs import Run
+from narrows.training import Report
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch):
+    for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with one finished VAE and one PCA on the drawn cloud; tests only read it."""
+    folder, before = tmp_path_factory.mktemp("place"), os.getcwd()
+    os.chdir(folder)
+    try:
+        flags = ["--data", "cloud", "--data-option", "samples=100", "--latent-dim", "1"]
+        assert main(["train", "pca", *flags]) == 0
+        assert main(["train", "vae", *flags, "--hidden", "8,4", "--epochs", "3"]) == 0
+    finally:
+        os.chdir(before)
+    return folder
+
+
+@pytest.fixture
+def made(place, monkeypatch):
+    monkeypatch.chdir(place)
+    return place
+
+
+def fails(tokens, capsys):
+    """Run a command that must fail by a mistake of the user, and return its one line."""
+    assert main(tokens) == 2
+    found = capsys.readouterr()
+    assert found.err.startswith("error: ")
+    assert found.err.count("\n") == 1
+    return found.err
+
+
+def width(path):
+    with Image.open(path) as picture:
+        return picture.width
+
+
+def test_help_needs_nothing_heavy():
+    code = (
+        "import sys; from narrows.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'numpy', 'sklearn', 'scipy', 'matplotlib', 'PIL', 'pandas'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    for tokens in (["--help"], [], ["--version"], ["version"], ["encode", "--help"], ["nonsense"]):
+        done = subprocess.run([sys.executable, "-c", code, *tokens], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+def test_help_lists_commands_models_and_fields(capsys):
+    main(["--help"])
+    shown = capsys.readouterr().out
+    for command in ("train", "runs", "show", "data", "encode", "reconstruct", "sample", "denoise", "version"):
+        assert re.search(rf"│ {command}\b", shown)
+    main(["train", "--help"])
+    shown = capsys.readouterr().out
+    assert all(re.search(rf"│ {model}\b", shown) for model in MODELS)
+    main(["train", "vae", "--help"])
+    shown = capsys.readouterr().out
+    for field in fields(MODELS["vae"]):
+        assert f"--{field.name.replace('_', '-')}" in shown
+    for heading in ("Data and run", "VAE", "Network", "Likelihood and noise", "Training"):
+        assert f"─ {heading} ─" in shown
+
+
+def test_version_is_printed(capsys):
+    from narrows import __version__
+
+    assert main(["version"]) == 0
+    assert capsys.readouterr().out == f"narrows {__version__}\n"
+
+
+def test_training_ends_with_a_table_and_paths_that_exist(here, capsys):
+    assert main(["train", "vae", "--data", "cloud", "--data-option", "samples=100", "--epochs", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert "vae on cloud: 90 training, 10 validation, 25 test samples" in shown
+    assert len(re.findall(r"^epoch \d/2  loss .*validation .*samples/s", shown, re.M)) == 2
+    run = Run(here / "runs" / "vae-cloud-1")
+    errors = run.summary["squared_error"]
+    assert re.search(rf"vae, 20 numbers +{re.escape(number(errors['model']))} ", shown)
+    assert errors["pca"] < 1e-12
+    assert re.search(r"PCA, 2 numbers \(as many as the data allow\) +0\s", shown)  # a plane has no more than two
+    assert re.search(rf"ELBO +{re.escape(number(run.summary['elbo']))} +nats per sample", shown)
+    paths = re.findall(r"^runs\S+\.png", shown, re.M)
+    assert len(paths) == 4
+    assert all(width(path) > 100 for path in paths)
+    assert "\x1b" not in shown
+
+
+def test_every_train_flag_reaches_its_field_and_the_record(here):
+    flags = "--hidden 6,3 --epochs 2 --adam-betas 0.8,0.9 --batch-size none --activation tanh --beta 0.5 --no-data-bias"
+    assert main(["train", "vae", "--data", "arc", *flags.split(), "--out", "there", "--name", "mine"]) == 0
+    found = Run("there/mine").record["fields"]
+    wanted = {"hidden": [6, 3], "adam_betas": [0.8, 0.9], "batch_size": None, "activation": "tanh", "beta": 0.5}
+    assert {name: found[name] for name in wanted} == wanted
+    assert found["data_bias"] is False
+    assert load("there/mine").hidden == (6, 3)
+
+
+def test_flags_win_over_the_file_and_the_file_over_defaults(here):
+    (here / "c.toml").write_text(
+        'model = "ae"\ndata = "cloud"\nepochs = 9\nlatent-dim = 1\nhidden = [8, 4]\nvalidation = 0.3\n'
+        "[data_options]\nsamples = 50\nseed = 4\n"
+    )
+    asked = plan("ae", {"config": "c.toml", "epochs": "2", "data_option": ["samples=60"]})
+    assert asked.fields == {"epochs": 2, "latent_dim": 1, "hidden": (8, 4)}
+    assert (asked.data, asked.validation, asked.data_option) == ("cloud", 0.3, {"samples": 60, "seed": 4})
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("latent_dmi = 2", "got 'latent_dmi'. Did you mean 'latent_dim'?"),
+        ("epochs = 'many'", "AE: epochs must be a whole number >= 1; got 'many'"),
+        ("epochs = ", "must be a TOML file"),
+        ("model = 'vae'", "model must be 'ae', as on the command line; got 'vae'"),
+        ("data_options = 3", "data_options must be a table"),
+        ("data = 3", "data must be a string; got 3"),
+        ("validation = 1.5", "validation must be a share >= 0 and < 1; got 1.5"),
+    ],
+)
+def test_mistakes_in_the_file_are_named(content, told, here, capsys):
+    (here / "c.toml").write_text(content)
+    assert told in fails(["train", "ae", "--config", "c.toml"], capsys)
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("trian", 'Did you mean "train"?'),
+        ("train vea", "MODEL must be one of pca, ae, vae; got 'vea'. Did you mean 'vae'?"),
+        ("train vae --epoch 3", "Unknown option: --epoch. Did you mean --epochs?"),
+        ("train vae --epochs abc", "VAE: epochs must be a whole number >= 1; got 'abc'."),
+        ("train vae --epochs", "--epochs requires an argument"),
+        ("train vae --network cnov", "got 'cnov'. Did you mean 'conv'?"),
+        ("train ae --data mnist5k", "Did you mean 'mnist-5k'?"),
+        ("train ae --data cloud --data-option sample=5", "got 'sample'. Did you mean 'samples'?"),
+        ("train ae --data cloud --data-option samples", "--data-option must be written key=value; got 'samples'."),
+        ("train ae --data cloud --likelihood gausian", "Did you mean 'gaussian'?"),
+        ("train pca --data cloud --latent-dim 3", "latent_dim must be at most min(n_samples, n_features) = 2"),
+        ("train pca --validation 0.1", "Unknown option: --validation"),
+        ("train pca --data cloud --name a/b", "--name must be the name of a folder; got 'a/b'."),
+        ("train pca --data cloud --name ..", "--name must be the name of a folder; got '..'."),
+        ("train ae --config none.toml", "config must be an existing file; got 'none.toml'."),
+        ("show", "RUN must be a run folder, or its name under runs/; got none. Train one first: narrows train vae."),
+        ("data lwf", "Did you mean 'lfw'?"),
+    ],
+)
+def test_mistakes_get_one_line_that_helps_and_leave_nothing(command, told, here, capsys):
+    assert told in fails(command.split(), capsys)
+    assert not list(here.glob("runs/*"))
+
+
+def test_a_run_of_that_name_is_not_overwritten(made, capsys):
+    before = (made / "runs/vae-cloud-1/run.json").read_bytes()
+    told = fails(["train", "vae", "--data", "cloud", "--epochs", "1", "--name", "vae-cloud-1"], capsys)
+    assert "holds another run. Choose another name." in told
+    assert (made / "runs/vae-cloud-1/run.json").read_bytes() == before
+
+
+def test_runs_and_show(made, capsys):
+    assert main(["runs"]) == 0
+    shown = capsys.readouterr().out
+    names = re.findall(r"^ (\S+-cloud-1) +finished", shown, re.M)
+    assert sorted(names) == ["pca-cloud-1", "vae-cloud-1"]
+    for name in ("vae-cloud-1", "runs/vae-cloud-1"):
+        assert main(["show", name]) == 0
+        shown = capsys.readouterr().out
+        assert "vae: latent_dim=1, hidden=8,4, epochs=3" in shown
+        assert "90 training, 10 validation, 25 test of 2 numbers" in shown
+    assert "Did you mean 'vae-cloud-1'?" in fails(["show", "vae-clod-1"], capsys)
+    assert "must be a run folder, with run.json" in fails(["show", "runs"], capsys)
+
+
+def test_no_runs_yet(here, capsys):
+    assert main(["runs"]) == 0
+    assert "No runs in runs/. Train one: narrows train vae" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_tables_fit_the_terminal(columns, made, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for command in (["runs"], ["data"], ["data", "cloud"]):
+        assert main(command) == 0
+        assert max(map(len, capsys.readouterr().out.splitlines())) <= columns
+
+
+def test_data_sets_are_listed(capsys):
+    from narrows.datasets import DATASETS
+
+    assert main(["data"]) == 0
+    shown = capsys.readouterr().out
+    assert all(re.search(rf"^ {re.escape(name)}\s", shown, re.M) for name in DATASETS)
+
+
+def test_encode_writes_what_transform_returns(made, tmp_path, capsys):
+    data = load_dataset("cloud", samples=100, validation=0.1)
+    estimator = load("runs/vae-cloud-1")
+    assert main(["encode", "vae-cloud-1", "--out", f"{tmp_path}/z.npy"]) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "z.npy"), estimator.transform(data.test))
+    assert "25 codes of 1 number (test samples)" in capsys.readouterr().out
+    assert main(["encode", "vae-cloud-1", "--out", f"{tmp_path}/z.csv", "--part", "all"]) == 0
+    rows = list(csv.reader((tmp_path / "z.csv").read_text().splitlines()))
+    assert rows[0] == ["code_1"]
+    everything = estimator.transform(np.concatenate([data.train, data.validation, data.test]))
+    np.testing.assert_array_equal(np.array(rows[1:], np.float32), everything)
+
+
+def test_other_files_are_encoded_in_their_own_order_with_their_labels(made, tmp_path):
+    X = np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32)
+    names = [("low", "high")[int(x[0] > 0)] for x in X]
+    lines = ["a,b,kind", *(f"{a:.9g},{b:.9g},{name}" for (a, b), name in zip(X, names, strict=True))]
+    (tmp_path / "x.csv").write_text("\n".join(lines) + "\n")
+    out = tmp_path / "z.csv"
+    flags = ["--data", f"{tmp_path}/x.csv", "--data-option", "label=kind", "--out", str(out)]
+    assert main(["encode", "pca-cloud-1", *flags]) == 0
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert [row["label"] for row in rows] == names
+    codes = np.array([float(row["code_1"]) for row in rows])
+    np.testing.assert_allclose(codes, load("runs/pca-cloud-1").transform(X)[:, 0], rtol=1e-5, atol=1e-6)
+
+
+def test_reconstruct_tells_the_error_and_writes_numbers_or_a_picture(made, tmp_path, capsys):
+    data = load_dataset("cloud", samples=100, validation=0.1)
+    rebuilt = load("runs/vae-cloud-1").reconstruct(data.test)
+    assert main(["reconstruct", "vae-cloud-1", "--out", f"{tmp_path}/r.npy"]) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "r.npy"), rebuilt)
+    error = float(((data.test - rebuilt) ** 2).sum(1).mean())
+    assert f"squared error {number(error)} per sample, 25 test samples" in capsys.readouterr().out
+    assert main(["reconstruct", "vae-cloud-1", "--index", "0,3", "--out", f"{tmp_path}/r.npy"]) == 0
+    np.testing.assert_allclose(np.load(tmp_path / "r.npy"), rebuilt[[0, 3]], atol=1e-6)
+    assert main(["reconstruct", "vae-cloud-1", "--out", f"{tmp_path}/new/r.png"]) == 0
+    assert width(tmp_path / "new/r.png") > 300
+
+
+def test_samples_are_those_of_the_seed(made, tmp_path):
+    for name, seed in (("a", "5"), ("b", "5"), ("c", "6")):
+        assert main(["sample", "vae-cloud-1", "-n", "7", "--seed", seed, "--out", f"{tmp_path}/{name}.npy"]) == 0
+    a, b, c = (np.load(tmp_path / f"{name}.npy") for name in "abc")
+    np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(a, load("runs/vae-cloud-1").sample(7, seed=5))
+    assert not np.allclose(a, c)
+
+
+def test_denoise_compares_noisy_and_cleaned(made, tmp_path, capsys):
+    assert main(["denoise", "pca-cloud-1", "--corruption", "gaussian:0.5", "--out", f"{tmp_path}/d.png"]) == 0
+    shown = capsys.readouterr().out
+    found = {name: float(value) for name, value in re.findall(r"^ (noisy|cleaned) +([\d.]+)", shown, re.M)}
+    assert found["noisy"] == pytest.approx(2 * 0.25, rel=0.5)  # two values of variance 0.25
+    assert found["cleaned"] < found["noisy"]
+    assert width(tmp_path / "d.png") > 300
+    assert main(["denoise", "pca-cloud-1", "--index", "7", "--out", f"{tmp_path}/e.png"]) == 0
+    assert "1 test sample, gaussian:0.3" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("sample pca-cloud-1", "PCA: sample must have a prior over codes"),
+        ("sample vae-cloud-1 -n 0", "n must be a whole number >= 1; got 0"),
+        ("sample vae-cloud-1 --seed=-1", "seed must be a whole number >= 0; got -1"),
+        ("sample vae-cloud-1 --out x.jpg", "--out must end in .png or .npy; got 'x.jpg'"),
+        ("encode vae-cloud-1 --part tset", "got 'tset'. Did you mean 'test'?"),
+        ("encode pca-cloud-1 --part validation", "--part must be one of train, test, all for 'cloud'"),
+        (
+            "reconstruct vae-cloud-1 --index 99",
+            "--index must be whole numbers from 0 to 24, such as 7 or 0,3,5; got '99'",
+        ),
+        ("denoise vae-cloud-1 --corruption gausian:1", "Did you mean 'gaussian'?"),
+        ("encode vae-cloud-1 --data arc", "X must have samples of shape"),
+    ],
+)
+def test_mistakes_with_runs_are_named(command, told, made, capsys):
+    message = fails(command.split(), capsys)
+    if "--data arc" not in command:
+        assert told in message
+    else:
+        assert "VAE: " in message
+
+
+def test_data_that_have_changed_since_are_told(here, capsys):
+    np.save("x.npy", np.random.default_rng(0).normal(size=(50, 3)))
+    assert main(["train", "pca", "--data", "x.npy", "--latent-dim", "2"]) == 0
+    assert main(["encode"]) == 0
+    assert capsys.readouterr().err == ""
+    np.save("x.npy", np.random.default_rng(1).normal(size=(50, 3)))
+    assert main(["encode"]) == 0
+    assert "note: x.npy is not what the run was trained on" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_written_is_an_error_of_its_own(made, capsys):
+    assert main(["encode", "vae-cloud-1", "--out", "/proc/nowhere/z.npy"]) == 1
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def _started(folder, *flags):
+    """Start a long training in a process of its own, and wait until it has learned something."""
+    command = [sys.executable, "-c", "import sys; from narrows.cli import main; sys.exit(main())"]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [*command, "train", "ae", "--data", "cloud", "--epochs", "100000", *flags],
+        cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    metrics = folder / "runs/ae-cloud-1/metrics.jsonl"
+    for _ in range(600):
+        if (metrics.exists() and metrics.stat().st_size) or process.poll() is not None:
+            return process
+        time.sleep(0.05)
+    process.kill()
+    raise AssertionError("training did not start")
+
+
+@pytest.mark.parametrize(("signal_", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_saves_the_model_and_says_how_to_look_at_it(signal_, code, here):
+    process = _started(here)
+    process.send_signal(signal_)
+    shown, told = process.communicate(timeout=60)
+    assert process.returncode == code, told
+    assert "Traceback" not in told
+    assert re.fullmatch(
+        r"interrupted in epoch \d+; its model is saved. Look at it: narrows show runs/ae-cloud-1.*\n", told
+    )
+    run = Run(here / "runs/ae-cloud-1")
+    assert run.status == "interrupted"
+    assert run.load().reconstruct(load_dataset("cloud").test).shape == (125, 2)
+    assert "epoch" in shown  # plain lines where there is no terminal
+
+
+def test_on_a_terminal_there_is_a_live_bar(here):
+    pty = pytest.importorskip("pty")
+    import fcntl
+    import struct
+    import termios
+
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
+    env = {k: v for k, v in os.environ.items() if k != "COLUMNS"} | {"TERM": "xterm", "NO_COLOR": "1"}
+    command = "import sys; from narrows.cli import main; sys.exit(main())"
+    process = subprocess.Popen(
+        [sys.executable, "-c", command, "train", "ae", "--data", "cloud", "--epochs", "4"],
+        cwd=here, env=env, stdout=slave, stderr=slave,
+    )  # fmt: skip
+    os.close(slave)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(master, 4096)
+        except OSError:  # the other end was closed
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(master)
+    text = shown.decode()
+    assert process.wait() == 0, text
+    assert "4/4" in text
+    assert "\x1b[?25h" in text  # the cursor is given back
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", text)  # no colour where none is wanted
+    lines = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", part) for part in re.split(r"[\r\n]+", text)]
+    long = [part for part in lines if len(part) > 40 and "runs/" not in part and "ae on cloud" not in part]
+    assert not long
+
+
+def test_lines_are_thinned_for_many_epochs():
+    assert [e for e in range(1, 13) if printed(e, 12)] == list(range(1, 13))
+    assert [e for e in range(1, 1002) if printed(e, 1001)] == [1, 2, 5, *range(100, 1001, 100), 1001]
+
+
+def test_a_line_says_all_terms():
+    terms = {"loss": 104.25, "reconstruction": 80.0, "kl": 24.25}
+    report = Report(3, 50, 90, 1500, terms, {"loss": 106.5}, 3.21, 12345.6, 1e-3, True)
+    assert line(report) == (
+        "epoch  3/50  loss 104.2  validation 106.5  reconstruction 80.00  kl 24.25  12,346 samples/s  3.2 s"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (12.3456, "12.35"), (1234.56, "1,235"), (0.012345, "0.01235"), (-3.5, "-3.500"), (1e9, "1.000e+09"),
+     (None, "–"), (float("nan"), "–")],
+)  # fmt: skip
+def test_numbers_have_four_digits(value, text):
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.84, "0.8 s"), (21.4, "21 s"), (59.6, "1:00 min"), (185, "3:05 min"), (7800, "2:10 h")]
+)
+def test_times_read_as_one_says_them(seconds, text):
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("hidden", "512,256", (512, 256)), ("hidden", "(32, 16)", (32, 16)), ("hidden", "none", None),
+        ("hidden", "", ()), ("learning_rate", "3e-4", 3e-4), ("epochs", "7", 7), ("epochs", "7.5", "7.5"),
+        ("clip", "None", None),
+        ("network", "conv", "conv"), ("likelihood", "gaussian:0.5", "gaussian:0.5"), ("batch_size", "none", None),
+        ("adam_betas", "0.5,0.9", (0.5, 0.9)),
+    ],
+)  # fmt: skip
+def test_texts_become_values_by_the_type_of_the_field(name, text, value):
+    field = next(f for f in fields(MODELS["vae"]) if f.name == name)
+    assert value_of(field, text) == value
+
+
+def test_data_options_are_read_by_what_they_look_like():
+    texts = ["limit=5", "share=0.5", "crop=false", "label=none", "shape=28x28", "name=a=b", "min-faces=3"]
+    assert options_of(texts) == {
+        "limit": 5, "share": 0.5, "crop": False, "label": None, "shape": "28x28", "name": "a=b", "min_faces": 3,
+    }  # fmt: skip
+    with pytest.raises(ConfigError, match="key=value"):
+        options_of(["=3"])
+
+
+def test_names_with_brackets_are_printed_as_they_are(here, capsys):
+    assert main(["train", "pca", "--data", "cloud", "--latent-dim", "1", "--name", "[red]x"]) == 0
+    assert "runs/[red]x/latent.png" in capsys.readouterr().out
+    assert main(["encode", "[red]x"]) == 0
+    assert capsys.readouterr().out.endswith("runs/[red]x/codes.npy\n")
+    assert main(["runs"]) == 0
+    assert "[red]x" in capsys.readouterr().out
+    assert main(["runs", "[dim]none"]) == 0
+    assert "No runs in [dim]none/" in capsys.readouterr().out
+
+
+def test_run_json_is_plain_json(made):
+    content = json.loads((made / "runs/vae-cloud-1/run.json").read_text(), parse_constant=pytest.fail)
+    assert content["command"]
