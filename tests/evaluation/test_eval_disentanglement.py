@@ -45,7 +45,7 @@ def test_zero_code(factors):
     Z = np.zeros((3000, 10))
     for measure in (mig, sap, factor_vae_score, modularity):
         assert measure(Z, factors) <= 0.2, measure
-    assert max(dci(Z[:500], factors[:500])[:3]) <= 0.2
+    assert max(dci(Z[:100], factors[:100])[:3]) <= 0.2
 
 
 def test_duplicated_code(factors):
@@ -53,7 +53,7 @@ def test_duplicated_code(factors):
     assert mig(Z, factors) <= 0.1
     assert sap(Z, factors) <= 0.1
     assert modularity(Z, factors) >= 0.9
-    found = dci(Z[:600], factors[:600])
+    found = dci(Z[:400], factors[:400])
     assert found.disentanglement >= 0.9
     assert found.completeness == pytest.approx(1 - math.log(2) / math.log(10), abs=0.1)
 
@@ -61,7 +61,7 @@ def test_duplicated_code(factors):
 def test_mixed_code(factors):
     rows = np.random.default_rng(0).integers(10, size=(20_000, 10))
     assert modularity(mixed(rows), rows) <= 0.2
-    found = dci(mixed(factors[:600]), factors[:600])
+    found = dci(mixed(factors[:400]), factors[:400])
     assert found.disentanglement <= 0.2
     assert found.completeness <= 0.2
 

@@ -2,6 +2,8 @@
 
 import base64
 import io
+import shutil
+import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
@@ -89,3 +91,28 @@ def test_page_asks_the_network_for_nothing(written):
     assert "default-src 'none'" in text.replace("&#x27;", "'")
     assert "<script" not in text
     assert "url(" not in text
+
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no browser is installed")
+def test_a_browser_shows_the_table_and_the_pictures(written, tmp_path):
+    compared, _, text = written
+    path, shot = tmp_path / "report.html", tmp_path / "shot.png"
+    path.write_text(text, encoding="utf-8")
+    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    done = subprocess.run(
+        [*command, "--dump-dom", path.as_uri()], capture_output=True, text=True, timeout=60, check=True
+    )
+    page = Page()
+    page.feed(done.stdout)
+    assert len(page.rows) == 1 + len(compared.measures)
+    assert len(page.images) == 9
+    size = "--window-size=1000,3000"
+    subprocess.run([*command, size, f"--screenshot={shot}", path.as_uri()], capture_output=True, timeout=60, check=True)
+    pixels = np.asarray(Image.open(shot).convert("RGB"))
+    assert len(pixels) == 3000
+    inked = (pixels < 128).any(2)
+    assert inked[:600].mean() > 0.01  # the table
+    assert inked[600:].mean() > 0.03  # the pictures
