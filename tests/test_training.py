@@ -243,6 +243,7 @@ def test_a_gradient_that_is_not_finite_stops():
     assert torch.equal(module.weight, before)
 
 
+@pytest.mark.filterwarnings("ignore:The loss rose")
 def test_a_rate_far_too_high_leaves_a_model_that_works():
     ae = AE(latent_dim=2, hidden=(), optimizer="sgd", learning_rate=1e4, schedule="constant", warmup=0.0, epochs=20)
     with pytest.raises(DivergedError, match="learning rate too high"):
