@@ -23,7 +23,8 @@ from narrows.storage import (
 def arrays() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     made: dict[str, np.ndarray] = {
-        kind: rng.integers(0, 2, (2, 3)).astype(kind) for kind in ("f8", "f4", "f2", "i8", "i4", "i2", "i1", "u1", "?")
+        kind: rng.integers(0, 2, (2, 3)).astype(kind)
+        for kind in ("f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "?")
     }
     return {**made, "nothing": np.zeros((0, 3)), "one": np.array(1.5), "turned": rng.normal(size=(3, 2)).T}
 
