@@ -8,7 +8,7 @@ import pytest
 
 import narrows
 from narrows.errors import ConfigError, DataError
-from narrows.evaluation import Cell, Comparison, Row, compare_models, knn_accuracy, reconstruction
+from narrows.evaluation import Cell, Comparison, Row, compare_models, knn_accuracy, measure_reconstruction
 
 
 def table(**cells):
@@ -43,7 +43,7 @@ def test_rows_are_measured_over_seeds(compared, digits):
     assert [(row.name, row.seeds) for row in compared.rows] == [("AE", 2), ("VAE", 2), ("PCA", 1)]
     first, second = compared.models["AE"]
     assert (first.seed, second.seed) == (0, 1)
-    errors = [reconstruction(model, test).per_sample for model in (first, second)]
+    errors = [measure_reconstruction(model, test).per_sample for model in (first, second)]
     cell = compared.rows[0].cells["squared error per sample"]
     assert cell.mean == pytest.approx(sum(errors) / 2)
     assert cell.deviation == pytest.approx(abs(errors[0] - errors[1]) / math.sqrt(2))

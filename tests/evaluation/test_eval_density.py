@@ -1,5 +1,7 @@
 """Densities over codes, against densities that are known."""
 
+import sys
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -71,3 +73,9 @@ def test_errors(digits):
         fit_density(two_clouds(10), "flow")
     with pytest.raises(DataError, match="must be finite"):
         fit_density(np.full((5, 2), np.nan), "kde")
+
+
+def test_a_flow_without_zuko_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "zuko", None)
+    with pytest.raises(ConfigError, match=r'zuko must be installed for "flow"; it is not. Run: pip install'):
+        fit_density(two_clouds(60), "flow")

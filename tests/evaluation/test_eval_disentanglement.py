@@ -9,10 +9,10 @@ from narrows.errors import ConfigError, DataError
 from narrows.evaluation import (
     completeness,
     dci,
-    disentanglement,
     disentanglement_of_matrix,
     factor_grid,
     factor_vae_score,
+    measure_disentanglement,
     mig,
     modularity,
     modularity_of_matrix,
@@ -132,13 +132,13 @@ def test_factors_are_what_the_images_show(grid):
 
 
 def test_code_made_of_the_grids_factors_is_disentangled(grid):
-    found = disentanglement(grid.factors.astype(float), grid.factors, categorical=grid.categorical)
+    found = measure_disentanglement(grid.factors.astype(float), grid.factors, categorical=grid.categorical)
     assert found.mig == pytest.approx(1)
     assert found.factor_vae == 1
     assert found.modularity == pytest.approx(1)
     assert found.dci.disentanglement == pytest.approx(1)
     rotated = grid.factors @ np.linalg.qr(np.random.default_rng(0).normal(size=(5, 5)))[0]
-    other = disentanglement(rotated, grid.factors, categorical=grid.categorical)
+    other = measure_disentanglement(rotated, grid.factors, categorical=grid.categorical)
     assert other.mig < 0.3
     assert other.dci.disentanglement < 0.7
 

@@ -12,8 +12,8 @@ from narrows.evaluation import (
     density_coverage,
     frechet_distance,
     frechet_from_moments,
-    generation,
     kernel_distance,
+    measure_generation,
     precision_recall,
 )
 from narrows.storage import write_tensors
@@ -87,13 +87,13 @@ def test_one_mode_is_precise_but_does_not_recall():
 
 def test_names_carry_features_and_number(digits, tmp_path):
     train, y, test, _ = digits
-    found = generation(train, test, features=PIXELS)
+    found = measure_generation(train, test, features=PIXELS)
     assert "frechet distance (pixels, n=200)" in found
     data = Dataset("digits", train, train_labels=y)
     features = classifier_features(data, folder=tmp_path)
     assert features.name == f"classifier:{data.sha256[:12]}"
-    near = generation(train, test, features=features)
-    noise = generation(train, np.random.default_rng(0).random(test.shape), features=features)
+    near = measure_generation(train, test, features=features)
+    noise = measure_generation(train, np.random.default_rng(0).random(test.shape), features=features)
     name = f"frechet distance ({features.name}, n=200)"
     assert near[name] < 0.2 * noise[name]
     assert all(features.name in key for key in near)

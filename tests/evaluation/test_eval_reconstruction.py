@@ -1,14 +1,15 @@
 """Measures of reconstruction against their formulas."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio
 
 import narrows
-from narrows.errors import DataError
-from narrows.evaluation import against_baselines, compare, reconstruction, squared_error, ssim
+from narrows.errors import ConfigError, DataError
+from narrows.evaluation import against_baselines, compare, measure_reconstruction, squared_error, ssim
 
 
 def test_measures_follow_their_formulas():
@@ -48,7 +49,7 @@ def test_what_does_not_apply_is_none():
 def test_pixels_are_compared_in_unit_range():
     X = np.random.default_rng(0).integers(0, 256, size=(40, 1, 12, 12), dtype=np.uint8)
     model = narrows.PCA(latent_dim=3).fit(X)
-    found = reconstruction(model, X)
+    found = measure_reconstruction(model, X)
     errors = ((X / 255 - model.reconstruct(X)) ** 2).sum((1, 2, 3))
     np.testing.assert_allclose(squared_error(model, X), errors)
     assert math.isclose(found.per_sample, errors.mean())
@@ -69,3 +70,13 @@ def test_pca_is_its_own_baseline(digits):
 def test_shapes_must_agree():
     with pytest.raises(DataError, match=r"reconstruction: X_hat must have the shape of X"):
         compare(np.zeros((2, 3)), np.zeros((2, 4)))
+
+
+def test_what_is_not_installed_is_left_out_or_named(monkeypatch):
+    X = np.random.default_rng(0).random((2, 1, 12, 12))
+    monkeypatch.setitem(sys.modules, "skimage.metrics", None)
+    with pytest.raises(ConfigError, match=r"scikit-image must be installed; it is not. Run: pip install"):
+        compare(X, X, with_ssim=True)
+    assert compare(X, X, with_ssim=False).ssim is None
+    monkeypatch.setattr("narrows.evaluation.reconstruction.find_spec", lambda name: None)
+    assert compare(X, X).ssim is None

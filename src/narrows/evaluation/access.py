@@ -50,7 +50,7 @@ def variational(model: Autoencoder, measure: str) -> LatentVariableModule:
         name = type(model).__name__
         raise ConfigError(
             f"{measure}: model must have a posterior, a prior and a likelihood; got {name}, which has none. "
-            "Use VAE, or compare by narrows.evaluation.reconstruction."
+            "Use VAE, or compare by narrows.evaluation.measure_reconstruction."
         )
     return cast(LatentVariableModule, model.module_)
 

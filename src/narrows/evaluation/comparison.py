@@ -23,7 +23,7 @@ from narrows.errors import ConfigError, DataError
 from narrows.evaluation.access import checked, same_length, subset
 from narrows.evaluation.likelihood import log_likelihood, unit
 from narrows.evaluation.probes import knn_accuracy, logistic_accuracy, trustworthiness
-from narrows.evaluation.reconstruction import reconstruction
+from narrows.evaluation.reconstruction import measure_reconstruction
 from narrows.models import PCA
 from narrows.storage import write_json, write_text
 
@@ -205,7 +205,7 @@ def _measured(
 ) -> dict[str, float]:
     test = checked(model, X_test)
     few = test[subset(len(test), LIMIT, 0)]
-    whole, images = reconstruction(model, test, with_ssim=False), reconstruction(model, few)
+    whole, images = measure_reconstruction(model, test, with_ssim=False), measure_reconstruction(model, few)
     found = {
         "squared error per sample": whole.per_sample,
         "squared error per value": whole.per_value,

@@ -24,9 +24,9 @@ __all__ = [
     "Disentanglement",
     "completeness",
     "dci",
-    "disentanglement",
     "disentanglement_of_matrix",
     "factor_vae_score",
+    "measure_disentanglement",
     "mig",
     "modularity",
     "modularity_of_matrix",
@@ -252,7 +252,7 @@ def factor_vae_score(
     return float(counts[1][np.arange(len(learned)), learned].sum() / votes)
 
 
-def disentanglement(
+def measure_disentanglement(
     Z: ArrayLike, factors: ArrayLike, *, categorical: Sequence[int] = (), seed: int = 0
 ) -> Disentanglement:
     """Return every measure of the same codes (N, latent_dim) and factors (N, F); see each of them."""

@@ -21,8 +21,8 @@ __all__ = [
     "density_coverage",
     "frechet_distance",
     "frechet_from_moments",
-    "generation",
     "kernel_distance",
+    "measure_generation",
     "precision_recall",
 ]
 
@@ -172,7 +172,7 @@ def _reach(features: Array, neighbours: int) -> Array:
     return NearestNeighbors(n_neighbors=neighbours).fit(features).kneighbors()[0][:, -1]
 
 
-def generation(
+def measure_generation(
     real: Array, generated: Array, *, features: Features = PIXELS, limit: int | None = 10_000, seed: int = 0
 ) -> dict[str, float]:
     """Return all measures of generated samples by name; every name carries the features and the number of samples.
@@ -208,7 +208,7 @@ def _pair(real: ArrayLike, generated: ArrayLike, measure: str, neighbours: int =
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
         raise DataError(
             f"{measure}: real and generated must be features (N, d) and (M, d), two rows at least; got {a.shape} and "
-            f"{b.shape}. Flatten samples, or use narrows.evaluation.generation."
+            f"{b.shape}. Flatten samples, or use measure_generation."
         )
     if not 1 <= neighbours < min(len(a), len(b)):
         raise ConfigError(f"{measure}: neighbours must be in [1, {min(len(a), len(b)) - 1}]; got {neighbours!r}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ __all__ = [
     "Reconstruction",
     "against_baselines",
     "compare",
-    "reconstruction",
+    "measure_reconstruction",
     "squared_error",
     "ssim",
 ]
@@ -39,7 +40,7 @@ class Reconstruction(NamedTuple):
     data_range: float
     """What PSNR and SSIM count as the peak: 1 for pixels, else greatest minus least value of X."""
     ssim: float | None
-    """Structural similarity (Wang et al. 2004), at most 1, higher is better; None unless images of 11 x 11 or more."""
+    """Structural similarity (Wang et al. 2004) in [-1, 1], higher is better; None unless wanted and 11 x 11 or more."""
     rounded_accuracy: float | None
     """Share of values that are right once both are rounded to 0 or 1; None unless X lies in [0, 1]."""
 
@@ -96,7 +97,9 @@ def ssim(X: Array, X_hat: Array, data_range: float) -> Array:
     return np.array([structural_similarity(a, b, data_range=data_range, channel_axis=0, **options) for a, b in pairs])
 
 
-def compare(X: Array, X_hat: Array, *, data_range: float | None = None, with_ssim: bool = True) -> Reconstruction:
+def compare(
+    X: Array, X_hat: Array, *, data_range: float | None = None, with_ssim: bool | None = None
+) -> Reconstruction:
     """Return all measures of reconstruction for samples and what came back, on one scale: (N, *shape) twice.
 
     Parameters
@@ -106,7 +109,7 @@ def compare(X: Array, X_hat: Array, *, data_range: float | None = None, with_ssi
     data_range
         Peak for PSNR and SSIM; None for the range of X.
     with_ssim
-        Whether to compute SSIM for images, about a millisecond each; it needs scikit-image.
+        Whether to compute SSIM for images, about a millisecond each; None where scikit-image is installed.
 
     Raises
     ------
@@ -127,18 +130,19 @@ def compare(X: Array, X_hat: Array, *, data_range: float | None = None, with_ssi
     with np.errstate(divide="ignore"):
         psnr = float(np.mean(10 * np.log10(peak**2 / per_value))) if peak > 0 else math.nan
     in_bounds = X.min() >= 0 and X.max() <= 1
-    big_enough = X.ndim == 4 and min(X.shape[2:]) >= 11 and peak > 0 and with_ssim
+    wanted = find_spec("skimage") is not None if with_ssim is None else with_ssim
+    big_enough = X.ndim == 4 and min(X.shape[2:]) >= 11 and peak > 0
     return Reconstruction(
         per_sample=float(per_sample.mean()),
         per_value=float(per_value.mean()),
         psnr=round(psnr, 10),
         data_range=peak,
-        ssim=float(ssim(X, X_hat, peak).mean()) if big_enough else None,
+        ssim=float(ssim(X, X_hat, peak).mean()) if big_enough and wanted else None,
         rounded_accuracy=float(((X >= 0.5) == (X_hat >= 0.5)).mean()) if in_bounds else None,
     )
 
 
-def reconstruction(model: Autoencoder, X: ArrayLike, *, with_ssim: bool = True) -> Reconstruction:
+def measure_reconstruction(model: Autoencoder, X: ArrayLike, *, with_ssim: bool | None = None) -> Reconstruction:
     """Return all measures of a model's reconstruction of X (N, *shape), without noise.
 
     Parameters
@@ -156,7 +160,7 @@ def reconstruction(model: Autoencoder, X: ArrayLike, *, with_ssim: bool = True) 
 
 
 def against_baselines(
-    model: Autoencoder, X: ArrayLike, X_train: ArrayLike, *, with_ssim: bool = True
+    model: Autoencoder, X: ArrayLike, X_train: ArrayLike, *, with_ssim: bool | None = None
 ) -> AgainstBaselines:
     """Return a model's reconstruction of X beside that of PCA with as many numbers, and of the mean.
 
