@@ -260,7 +260,7 @@ def too_few_samples(case: Case) -> Finding | None:
 def off_range(case: Case) -> Finding | None:
     """Return whether samples drawn from the model leave the data's range."""
     share = case.off_range
-    if share is None or share <= 0.05:
+    if share is None or share <= 0.1:
         return None
     return Finding(
         "samples off range",
