@@ -327,10 +327,8 @@ def resume(folder: str | Path, *, force: bool = False, **objects: Any) -> Genera
         The folder does not hold a run, or none of its checkpoints is sound.
     """
     run = Run(folder)
-    if not run.checkpoints_folder.is_dir():
-        raise TrainingError(
-            f"{folder}: must have checkpoints to go on from; it is {run.status} and has none. Train anew."
-        )
+    if run.status == "finished" or not run.checkpoints_folder.is_dir():
+        raise TrainingError(f"{folder}: must have been interrupted to be gone on with; it is {run.status}. Train anew.")
     with locked(run.checkpoints_folder / "run.lock"):
         run = Run(folder)  # what another process wrote before it let go
         estimator = described_model(run.folder / "run.json", run.record, objects)

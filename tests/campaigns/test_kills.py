@@ -11,9 +11,11 @@ import pytest
 SCRIPT = Path(__file__).parent.parent / "safety" / "kills.py"
 
 
-@pytest.mark.parametrize(("seed", "kills"), [(0, 4), pytest.param(1, 100, marks=pytest.mark.campaign)])
-def test_killed_trainings(seed: int, kills: int) -> None:
-    command = [sys.executable, SCRIPT, str(seed), str(kills)]
+@pytest.mark.parametrize(("kills", "kind"), [
+    (4, []), pytest.param(100, [], marks=pytest.mark.campaign), pytest.param(50, ["run"], marks=pytest.mark.campaign),
+])  # fmt: skip
+def test_killed_trainings(kills: int, kind: list[str]) -> None:
+    command = [sys.executable, SCRIPT, "1", str(kills), *kind]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
     print(done.stdout)

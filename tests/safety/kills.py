@@ -1,6 +1,7 @@
 """Trainings that are killed at random moments and gone on with, against the same ones left alone.
 
-    python kills.py SEED KILLS
+    python kills.py SEED KILLS        of trainings
+    python kills.py SEED KILLS run    of runs
 
 Prints what was found as JSON. Every training is a fork of this process, in one thread: a kill then costs milliseconds,
 and not the seconds that imports take.
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -24,8 +26,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from narrows import AE, VAE
+from narrows import AE, VAE, load_dataset
 from narrows.base import NeuralAutoencoder
+from narrows.runs import Run, record, resume
 from narrows.storage import read_record, read_tensors, tensor_path
 from narrows.training import Checkpoints, checkpoints
 
@@ -55,17 +58,35 @@ def estimator(kind: str, precision: str) -> NeuralAutoencoder:
 
 
 KINDS = [(kind, precision) for kind in ("ae", "vae", "conv", "lstm") for precision in ("fp32", "bf16")]
+RUN = ("run", "fp32")
+
+
+def train_run(folder: Path) -> None:
+    """Train as the command line does, into a run folder with its pictures and its summary."""
+    run = folder / "run"
+    if (run / "run.json").exists():
+        if Run(run).status != "finished":
+            list(resume(run))
+    else:
+        shutil.rmtree(run, ignore_errors=True)  # killed before there was a run
+        options = {"validation": 0.2}
+        model = VAE(latent_dim=2, hidden=(4,), epochs=40, batch_size=50)
+        list(record(model, load_dataset("cloud", **options), run, options=options))
+    (folder / "done").touch()
 
 
 def train(kind: str, precision: str, folder: Path) -> None:
     """Train, from where the last checkpoint was; lines of metrics.jsonl as a run writes them."""
+    if (kind, precision) == RUN:
+        train_run(folder)
+        return
     model = estimator(kind, precision)
-    saved = Checkpoints(folder / "checkpoints", seconds=0.01)
+    saved = Checkpoints(folder / "checkpoints")
     metrics = folder / "metrics.jsonl"
     begun = False
     for report in model.fit_iter(data(kind), validation=0.2, resume=saved):
         if not begun:
-            metrics.write_text("".join(line(record) for record in saved.history))
+            metrics.write_text("".join(line(epoch) for epoch in saved.history))
             begun = True
         if report.end_of_epoch:
             with metrics.open("a") as file:
@@ -94,6 +115,11 @@ def forked(work: Callable[[], None]) -> int:
 
 def whole(folder: Path) -> tuple[dict[str, bytes], str]:
     """Return the last checkpoint's tensors (weights, moments, averages, random states) and the model's, and metrics."""
+    if (folder / "run").exists():
+        run = Run(folder / "run")
+        weights = {name: t.numpy().tobytes() for name, t in run.load().module_.state_dict().items()}
+        assert not run.checkpoints_folder.exists() or run.status == "finished"
+        return weights, "".join(line(epoch) for epoch in run.history) + json.dumps(run.summary)
     last = sorted((folder / "checkpoints").glob("step-*.json"))[-1]
     found = {}
     for path in (last, folder / "model" / "model.json"):
@@ -117,19 +143,24 @@ def killed_and_resumed(kind: str, precision: str, folder: Path, rng: random.Rand
     return kills
 
 
-def main(seed: int, kills: int) -> dict[str, Any]:
+def main(seed: int, kills: int, kinds: list[tuple[str, str]]) -> dict[str, Any]:
     """Return how many trainings there were, how many kills, and which did not end the same."""
+    Checkpoints.__init__.__kwdefaults__["seconds"] = 0.01  # type: ignore[index]
     checkpoints.SHARE = 1.0  # saving may take all the time there is: kills then often come in the midst of it
     warnings.simplefilter("error")
+    warnings.filterwarnings("ignore", ".*had no checkpoint yet")
     torch.set_num_threads(1)
     rng = random.Random(seed)
     wrong: list[str] = []
     done = trainings = most = 0
     with tempfile.TemporaryDirectory() as name:
-        train("vae", "bf16", Path(tempfile.mkdtemp(dir=name)))  # everything that is imported at first use is imported
+        for kind, precision in {kinds[0], kinds[-1]}:
+            train(
+                kind, precision, Path(tempfile.mkdtemp(dir=name))
+            )  # everything that is imported at first use is imported
         references: dict[tuple[str, str], tuple[dict[str, bytes], str, float]] = {}
         for number in range(10**6):
-            kind, precision = KINDS[number % len(KINDS)]
+            kind, precision = kinds[number % len(kinds)]
             if (kind, precision) not in references:
                 folder = Path(name) / f"{kind}-{precision}"
                 folder.mkdir()
@@ -154,4 +185,4 @@ def main(seed: int, kills: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(int(sys.argv[1]), int(sys.argv[2])), indent=1))
+    print(json.dumps(main(int(sys.argv[1]), int(sys.argv[2]), [RUN] if sys.argv[3:] else KINDS), indent=1))

@@ -72,7 +72,7 @@ def test_left_and_gone_on_with(
     run = Run(folder)
     assert [entry["step"] for entry in run.record["resumed"]] == [stop]
     assert_same(run, whole)
-    with pytest.raises(TrainingError, match="must have checkpoints to go on from; it is finished"):
+    with pytest.raises(TrainingError, match="must have been interrupted to be gone on with; it is finished"):
         next(resume(folder))
 
 
