@@ -59,6 +59,7 @@ print(*{event for event in seen if event not in ("socket.gethostname",)})
 """
 
 
+@pytest.mark.campaign
 def test_importing_opens_no_connection() -> None:
     done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

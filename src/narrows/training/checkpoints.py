@@ -86,7 +86,7 @@ class Checkpoints:
         with locked(self.folder / "lock"), self._heeding_signals():
             self._identity = json.loads(json.dumps(identity))
             self._found = self._newest()
-            state = {"history": [], "step": 0} if self._found is None else self._found[0]["state"]
+            state: dict[str, Any] = {"history": [], "step": 0} if self._found is None else self._found[0]["state"]
             self.history, self.step = state["history"], state["step"]
             self._due = time.monotonic() + self.seconds
             yield
