@@ -79,7 +79,8 @@ def runs(folder: str) -> None:
     if wide:
         table.add_column("vs PCA", justify="right")
         table.add_column("ELBO", justify="right")
-        table.add_column("started")
+    if dated := console.width >= 96:
+        table.add_column("started", no_wrap=True)
     for run in found:
         summary = run.summary or {}
         errors = summary.get("squared_error", {})
@@ -88,12 +89,20 @@ def runs(folder: str) -> None:
         if wide:
             started = str(run.record.get("started", ""))[:16].replace("T", " ")
             epochs = str(run.record.get("epoch", len(run.history)))
-            cells += [epochs, error, _against(errors, "model"), number(summary.get("elbo")), started]
+            cells += [
+                epochs,
+                error,
+                _against(errors, "model"),
+                number(summary.get("elbo")),
+                *([started] if dated else []),
+            ]
         else:
             cells.append(error)
         table.add_row(*cells)
     console.print(table)
-    console.print("[dim]error: squared, per test sample; ELBO: nats; times in UTC[/]" if wide else "")
+    console.print(
+        f"[dim]error: squared, per test sample; ELBO: nats{'; times in UTC' if dated else ''}[/]" if wide else ""
+    )
 
 
 def show(name: str | None) -> None:

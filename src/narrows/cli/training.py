@@ -270,7 +270,8 @@ def _train(asked: Plan) -> int:
     estimator = MODELS[asked.model](**asked.fields)
     dataset, options = _data(asked)
     folder = next_folder(asked.out, asked.model, asked.data) if asked.name is None else Path(asked.out) / asked.name
-    out().print(_opening(asked, dataset), soft_wrap=True, markup=False, style="bold")
+    console = out()
+    console.print(_opening(asked, dataset), soft_wrap=not console.is_terminal, markup=False, style="bold")
     try:
         with _terminations():
             follow(record(estimator, dataset, folder, options=options))
