@@ -23,6 +23,7 @@ import numpy as np
 from narrows.errors import FormatError
 
 __all__ = [
+    "plain",
     "read_json",
     "read_record",
     "read_tensors",
@@ -102,16 +103,17 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write a JSON file atomically; numbers that are not finite become null, which every reader knows."""
-    write_text(path, json.dumps(_plain(value), indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a value as JSON holds it: lists for tuples, Python's numbers for numpy's, None for what is not finite."""
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, np.generic):
-        return _plain(value.item())
+        return plain(value.item())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
@@ -135,8 +137,8 @@ def write_record(path: Path, record: Mapping[str, Any], tensors: Mapping[str, np
     The tensors lie beside it, under a name made from their checksum. The record names them, and has a checksum itself.
     """
     data = _packed(tensors)
-    plain = {**_plain(record), "tensors": hashlib.sha256(data).hexdigest()}
-    signed = {**plain, "sha256": _checksum(plain)}
+    named = {**plain(record), "tensors": hashlib.sha256(data).hexdigest()}
+    signed = {**named, "sha256": _checksum(named)}
     new, old = tensor_path(path, signed), _current(path)
     was_there = new.exists()
     try:

@@ -286,6 +286,12 @@ def test_another_version_is_told(begun: Path, tmp_path: Path, monkeypatch: pytes
         AE(**SMALL).fit(X, resume=tmp_path / "x")
 
 
+def test_fields_of_numpys_types(tmp_path: Path) -> None:
+    for _ in range(2):
+        AE(**{**SMALL, "latent_dim": np.int64(2), "adam_betas": (np.float64(0.9), 0.99)}).fit(X, resume=tmp_path)
+    assert steps(tmp_path)[-1] == 12
+
+
 def test_fingerprints() -> None:
     assert fingerprint(X) == fingerprint(X.copy(order="F"))
     assert fingerprint(X)["sha256"] != fingerprint(X[::-1])["sha256"]

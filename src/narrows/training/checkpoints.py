@@ -7,7 +7,6 @@ ones are kept. Nothing in them is executed: JSON and safetensors, checked by the
 from __future__ import annotations
 
 import hashlib
-import json
 import signal
 import threading
 import time
@@ -21,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from narrows.errors import FormatError, TrainingError
-from narrows.storage import read_record, read_tensors, tensor_path, write_record
+from narrows.storage import plain, read_record, read_tensors, tensor_path, write_record
 from narrows.training.lock import locked
 from narrows.training.state import State
 
@@ -84,7 +83,7 @@ class Checkpoints:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self.folder / "lock"), self._heeding_signals():
-            self._identity = json.loads(json.dumps(identity))
+            self._identity = plain(identity)
             self._found = self._newest()
             state: dict[str, Any] = {"history": [], "step": 0} if self._found is None else self._found[0]["state"]
             self.history, self.step = state["history"], state["step"]
