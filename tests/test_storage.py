@@ -54,6 +54,11 @@ def test_json_comes_back(tmp_path: Path) -> None:
     assert "ü" in (tmp_path / "x.json").read_text(encoding="utf-8")
 
 
+def test_characters_beyond_16_bits(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('{"a": "\\ud83d\\ude00"}')
+    assert read_json(tmp_path / "x.json") == {"a": "\U0001f600"}
+
+
 def test_json_of_numpy_and_of_what_is_not_finite(tmp_path: Path) -> None:
     write_json(tmp_path / "x.json", {"a": np.float32(0.5), "b": (np.int64(3), np.nan), "c": float("inf")})
     assert json.loads((tmp_path / "x.json").read_text()) == {"a": 0.5, "b": [3, None], "c": None}

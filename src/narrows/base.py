@@ -277,8 +277,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                     # The sum is the quick check: it is finite where all are, but for sums beyond float32.
                     if not found.sum().isfinite() and not found.isfinite().all():
                         raise DataError(
-                            f"{type(self).__name__}: what comes out must be finite; got nan or infinity for values from "
-                            f"{X.min():.3g} to {X.max():.3g}. Scale them as in fit."
+                            f"{type(self).__name__}: what comes out must be finite; got nan or infinity for values "
+                            f"from {X.min():.3g} to {X.max():.3g}. Scale them as in fit."
                         )
                     result = found.cpu().numpy()
                     if out is None:

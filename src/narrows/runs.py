@@ -39,8 +39,8 @@ from narrows.losses import kl, negative_log_likelihood
 from narrows.models import PCA
 from narrows.models.saved import described_model, load_model
 from narrows.params import fields
-from narrows.storage import read_json, write_bytes, write_json, write_text
-from narrows.training import Checkpoints, Report, Rows
+from narrows.storage import check_form, parse_json, read_json, write_bytes, write_json, write_text
+from narrows.training import EPOCH, Checkpoints, Report, Rows
 from narrows.training.lock import locked
 
 if TYPE_CHECKING:
@@ -52,6 +52,30 @@ __all__ = ["PICTURES", "Run", "load", "next_folder", "record", "resume", "summar
 
 FORMAT = 1
 """Version of the folder's layout."""
+NUMBER = float | int | None
+RECORD = {
+    "status": str,
+    "pid?": int,
+    "model": str,
+    "fields": dict,
+    "seed?": int | None,
+    "data": {
+        "name": str, "options": dict, "sha256": str, "source": str, "licence": str,
+        "splits": {"train?": int | None, "validation?": int | None, "test?": int | None}, "sample_shape": [int],
+    },
+    "command?": [str],
+    "started": str,
+    "versions?": {str: str},
+    "epoch?": int,
+    "seconds?": NUMBER,
+    "error?": str,
+    "resumed?": [{"at": str, "step": int}],
+    "summary?": ({
+        "part": str, "samples": int, "squared_error": {str: NUMBER}, "latent_dim": int, "pca_latent_dim": int,
+        "pca_samples": int, "elbo": NUMBER, "kl": NUMBER, "parameters": int,
+    }, type(None)),
+}  # fmt: skip
+"""The form of run.json."""
 PICTURES = ("reconstructions.png", "samples.png", "curves.png", "latent.png")
 """Of the finished model, in the order in which one looks at them."""
 GENERATED = 64
@@ -103,6 +127,7 @@ class Run:
         if found != FORMAT:
             path = self.folder / "run.json"
             raise FormatError(f"{path}: format must be {FORMAT}; got {found!r}. Update narrows.")
+        check_form(self.record, RECORD, self.folder / "run.json", "run")
 
     @classmethod
     def create(cls, folder: str | Path, record: Mapping[str, Any]) -> Self:
@@ -148,11 +173,13 @@ class Run:
     def history(self) -> list[dict[str, Any]]:
         """One record per epoch that ended."""
         path = self.folder / "metrics.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        lines = path.read_bytes().splitlines() if path.exists() else []
         found = []
         for line in lines:
-            with contextlib.suppress(ValueError):  # the last line may have been cut by a crash
-                found.append(json.loads(line))
+            with contextlib.suppress(FormatError):  # the last line may have been cut by a crash
+                epoch = parse_json(line, path)
+                check_form(epoch, EPOCH, path, "a line")
+                found.append(epoch)
         return found
 
     @property

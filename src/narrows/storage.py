@@ -14,6 +14,7 @@ import math
 import os
 import re
 import time
+import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -23,6 +24,8 @@ import numpy as np
 from narrows.errors import FormatError
 
 __all__ = [
+    "check_form",
+    "parse_json",
     "plain",
     "read_json",
     "read_record",
@@ -206,7 +209,7 @@ def read_json(path: Path) -> dict[str, Any]:
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
         raise FormatError(f"{path}: must have at most {LARGEST} bytes of JSON; it has more. Was it written by narrows?")
-    return _parsed(data, path)
+    return parse_json(data, path)
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -222,8 +225,12 @@ def _opened(path: Path) -> BinaryIO:
 # The closing quote is optional, so that a string that never ends is passed over once, and not at each of its quotes.
 _MARKS = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|[][{}]', re.DOTALL)
 
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
-def _parsed(data: bytes, path: Path) -> dict[str, Any]:
+
+def parse_json(data: bytes, path: Path) -> dict[str, Any]:
+    """Return the object that JSON from anywhere holds; `path` is for messages. See `read_json`."""
+
     def refuse(why: str) -> NoReturn:
         raise FormatError(f"{path}: must be sound JSON; {why}. The file was changed, cut, or made by something else.")
 
@@ -253,11 +260,63 @@ def _parsed(data: bytes, path: Path) -> dict[str, Any]:
             text, object_pairs_hook=unique, parse_float=finite, parse_int=whole,
             parse_constant=lambda name: refuse(f"{name} is no number of JSON"),
         )  # fmt: skip
+        if _HALF.search(text):
+            json.dumps(value, ensure_ascii=False).encode()  # halves of a pair of surrogates are no text
     except FormatError:
         raise
     except ValueError as error:
         refuse(str(error))
     return value if isinstance(value, dict) else refuse(f"it holds no object but {type(value).__name__}")
+
+
+def check_form(value: Any, form: Any, path: Path, where: str = "the record") -> None:
+    """Refuse a value of JSON that has another form.
+
+    Parameters
+    ----------
+    value
+        What was read.
+    form
+        A type or a union of types; `[form]` for a list; `{key: form}` for an object, where a key that ends in "?" may
+        be missing and other keys may be there; `{str: form}` for an object of any keys; a tuple of forms for either.
+    path, where
+        For the message.
+
+    Raises
+    ------
+    FormatError
+        Names the place.
+    """
+    match form:
+        case tuple():
+            problems = []
+            for either in form:
+                try:
+                    return check_form(value, either, path, where)
+                except FormatError as error:
+                    problems.append(error)
+            raise problems[0]
+        case list():
+            check_form(value, list, path, where)
+            for index, item in enumerate(value):
+                check_form(item, form[0], path, f"{where}[{index}]")
+        case dict():
+            check_form(value, dict, path, where)
+            inner = dict.fromkeys(value, form[str]) if str in form else form
+            for key, kind in inner.items():
+                name = key if str in form else key.removesuffix("?")
+                if name in value:
+                    check_form(value[name], kind, path, f"{where}.{name[:40]}")
+                elif key == name:
+                    raise FormatError(f"{path}: {where} must have {key!r}; it has not. The file was changed.")
+        case _:
+            kinds = typing.get_args(form) or (form,)
+            if type(value) not in kinds:
+                wanted = " or ".join("null" if kind is type(None) else kind.__name__ for kind in kinds)
+                raise FormatError(
+                    f"{path}: {where} must be {wanted}; got {type(value).__name__}. The file was changed."
+                )
+    return None
 
 
 def read_tensors(
@@ -282,7 +341,7 @@ def read_tensors(
     with _opened(path) as file:
         size = os.fstat(file.fileno()).st_size
         header = _header(file, size, path)
-        spans = _spans(_parsed(header, path), size - 8 - len(header), path)
+        spans = _spans(parse_json(header, path), size - 8 - len(header), path)
         if expected is not None:
             _compare({name: (dtype, shape) for name, dtype, shape in spans}, expected, path)
         digest = hashlib.sha256(len(header).to_bytes(8, "little") + header)

@@ -16,7 +16,8 @@ from narrows.base import FORMAT, Array, Autoencoder
 from narrows.errors import ConfigError, FormatError, did_you_mean
 from narrows.models import MODELS
 from narrows.params import fields, validate
-from narrows.storage import read_record, read_tensors, tensor_path
+from narrows.storage import check_form, read_record, read_tensors, tensor_path
+from narrows.training import EPOCH
 
 __all__ = ["described_model", "load_model"]
 
@@ -133,7 +134,7 @@ def _check(path: Path, record: dict[str, Any]) -> None:
     )  # fmt: skip
     must(not _not_whole(record["latent_dim"]) and record["latent_dim"] >= 1, "latent_dim", "a whole number >= 1")
     must(isinstance(record["pixels"], bool), "pixels", "true or false")
-    must(isinstance(history, list) and all(isinstance(one, dict) for one in history), "history", "a list of objects")
+    check_form(history, [EPOCH], path, "history")
     if names is not None:
         must(
             isinstance(names, list) and [len(names)] == shape and all(isinstance(n, str) for n in names),

@@ -1,7 +1,7 @@
 """The one training loop and what it is made of."""
 
 from narrows.training.checkpoints import Checkpoints, fingerprint
-from narrows.training.loop import Report, Settings, train
+from narrows.training.loop import EPOCH, Report, Settings, train
 from narrows.training.rows import Rows
 
-__all__ = ["Checkpoints", "Report", "Rows", "Settings", "fingerprint", "train"]
+__all__ = ["EPOCH", "Checkpoints", "Report", "Rows", "Settings", "fingerprint", "train"]

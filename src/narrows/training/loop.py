@@ -52,6 +52,19 @@ class Settings:
     seed: int = 0
 
 
+NUMBERS = {str: float | int | None}
+EPOCH = {
+    "epoch": int,
+    "epochs": int,
+    "step": int,
+    "train": NUMBERS,
+    "validation": (NUMBERS, type(None)),
+    "seconds": float | int,
+    "learning_rate": float | int,
+}
+"""The form of `Report.record()` in files (see `narrows.storage.check_form`)."""
+
+
 @dataclass(frozen=True)
 class Report:
     """Where training stands: after every epoch, and within long ones several times a second."""
