@@ -55,7 +55,7 @@ FORMAT = 1
 NUMBER = float | int | None
 RECORD = {
     "status": str,
-    "pid?": int,
+    "pid?": int | str | None,
     "model": str,
     "fields": dict,
     "seed?": int | None,

@@ -156,6 +156,7 @@ def test_changed_fields_are_refused(data: Dataset, tmp_path: Path) -> None:
         write_json(folder / "run.json", {**before, **change})
         with pytest.raises(FormatError):
             next(resume(folder))
+    write_json(folder / "run.json", before)
     assert Run(folder).status == "interrupted"
 
 

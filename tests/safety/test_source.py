@@ -1,8 +1,6 @@
 """The package's source: nothing in it executes what it reads."""
 
 import ast
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,19 +45,3 @@ def test_nothing_is_executed(path: Path) -> None:
 ])  # fmt: skip
 def test_the_walk_sees(line: str) -> None:
     assert list(offences(ast.parse(line)))
-
-
-IMPORTS = """
-import sys
-seen = []
-sys.addaudithook(lambda event, arguments: seen.append(event) if event.startswith(("socket.", "urllib.")) else None)
-import narrows, narrows.cli, narrows.runs, narrows.evaluation, narrows.datasets, narrows.training
-narrows.AE, narrows.VAE, narrows.PCA, narrows.load, narrows.load_dataset
-print(*{event for event in seen if event not in ("socket.gethostname",)})
-"""
-
-
-@pytest.mark.campaign
-def test_importing_opens_no_connection() -> None:
-    done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == ""
