@@ -7,7 +7,7 @@ import copy
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -40,7 +40,7 @@ CHUNK = 2**22
 """Numbers that pass through a module at once outside training: 16 MB in float32."""
 
 
-class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
+class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
     """An estimator of codes: numbers from which a sample can be rebuilt.
 
     `X` is a table (N, D), sequences (N, T, D) or images (N, C, H, W). uint8 counts as pixels and is scaled by 1/255;
@@ -72,7 +72,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def code_size(self, shape: tuple[int, ...]) -> int:
         """Return how many numbers the code has for data of a shape (N, *shape)."""
-        return int(self.latent_dim)  # type: ignore[attr-defined]
+        return int(self.latent_dim)
 
     @abstractmethod
     def build(self, shape: tuple[int, ...]) -> Module:
@@ -164,8 +164,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         n = round(share * len(X)) if 0 < share < 1 else 0
         if not 0 < n < len(X):
             raise DataError(
-                f"{type(self).__name__}: validation must be a share that leaves samples on both sides; got {share!r} of "
-                f"{len(X)} samples. Give a larger share or more samples."
+                f"{type(self).__name__}: validation must be a share that leaves samples on both sides; got {share!r} "
+                f"of {len(X)} samples. Give a larger share or more samples."
             )
         order = np.random.default_rng(self._seed).permutation(len(X))
         return X[np.sort(order[n:])], X[np.sort(order[:n])]
@@ -187,7 +187,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             raise DataError(f"{name}: {error}") from error
         if tuple(X.shape[1:]) != self.sample_shape_:
             raise DataError(
-                f"{name}: X must have samples of shape {self.sample_shape_}, as in fit; got {tuple(X.shape[1:])}. Reshape it."
+                f"{name}: X must have samples of shape {self.sample_shape_}, as in fit; got "
+                f"{tuple(X.shape[1:])}. Reshape it."
             )
         if math.prod(X.shape) == 0:
             raise DataError(f"{name}: X must hold at least one number per sample; got shape {tuple(X.shape)}.")
@@ -203,28 +204,57 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return narrow
 
     def transform(self, X: ArrayLike, k: int | None = None) -> Array:
-        """Return the codes, without noise: (N, *shape) -> (N, latent_dim), or their first `k` numbers."""
+        """Return the codes, without noise: (N, *shape) -> (N, latent_dim), or their first `k` numbers.
+
+        Raises
+        ------
+        ConfigError
+            `k` is out of bounds, or the model's codes are not ordered (PCA's are; those of others with
+            `ordered=True`).
+        """
         check_is_fitted(self)
-        Z = self._mapped(self.module_.encode, self._checked(X, reset=False))
-        if k is not None and not 1 <= k <= Z.shape[1]:
-            raise ConfigError(f"{type(self).__name__}: k must be between 1 and latent_dim = {Z.shape[1]}; got {k!r}.")
-        return Z[:, :k]
+        if k is not None:
+            self._check_cut(k)
+        return self._mapped(self.module_.encode, self._checked(X, reset=False))[:, :k]
 
     def inverse_transform(self, Z: ArrayLike) -> Array:
-        """Return what codes stand for, the mean over x: (N, latent_dim) -> (N, *shape)."""
+        """Return what codes stand for, the mean over x: (N, latent_dim) -> (N, *shape).
+
+        Ordered codes may be short: (N, k) with k <= latent_dim.
+        """
         check_is_fitted(self)
         codes = check_array(Z, dtype=[np.float64, np.float32], input_name="Z", estimator=self)
-        if codes.shape[1] != self._n_features_out:
-            raise DataError(
-                f"{type(self).__name__}: Z must have latent_dim = {self._n_features_out} columns; got {codes.shape[1]}."
-            )
-        return self._mapped(self.module_.decode, codes)
+        k, size = codes.shape[1], self.latent_dim_
+        if k > size or (k < size and not self.module_.ordered):
+            raise DataError(f"{type(self).__name__}: Z must have latent_dim = {size} columns; got {k}.")
+        return self._mapped(self.module_.decode, np.pad(codes, ((0, 0), (0, size - k))))
 
-    def reconstruct(self, X: ArrayLike) -> Array:
-        """Return X as its codes tell it: the shape of X, on the model's scale (pixels in [0, 1])."""
+    def reconstruct(self, X: ArrayLike, k: int | Sequence[int] | None = None) -> Array:
+        """Return X as its codes tell it: the shape of X, on the model's scale (pixels in [0, 1]).
+
+        With `k`, as the first k numbers of ordered codes tell it; with several, (len(k), N, *shape).
+        """
         check_is_fitted(self)
         module = self.module_
-        return self._mapped(lambda x: module.decode(module.encode(x)), self._checked(X, reset=False))
+        data = self._checked(X, reset=False)
+        if k is None:
+            return self._mapped(lambda x: module.decode(module.encode(x)), data)
+        cuts = [k] if isinstance(k, int) else list(k)
+        for cut in cuts:
+            self._check_cut(cut)
+        codes = self._mapped(module.encode, data)
+        several = np.stack([self.inverse_transform(codes[:, :cut]) for cut in cuts])
+        return several[0] if isinstance(k, int) else several
+
+    def _check_cut(self, k: int) -> None:
+        if not self.module_.ordered:
+            raise ConfigError(
+                f"{type(self).__name__}: k must go with ordered codes; got k={k!r}. Fit with ordered=True, or use PCA."
+            )
+        if not 1 <= k <= self.latent_dim_:
+            raise ConfigError(
+                f"{type(self).__name__}: k must be between 1 and latent_dim = {self.latent_dim_}; got {k!r}."
+            )
 
     def score_samples(self, X: ArrayLike) -> Array:
         """Return how normal each sample is, higher is more normal, without noise: (N,), in nats."""
@@ -380,6 +410,7 @@ class NeuralAutoencoder(Autoencoder):
     downsample: str = param("stride", "How a stage of conv halves an image.", choices=("stride", "max", "average"))
     batch_norm: bool = param(False, "Batch normalisation in conv.")
     likelihood: str | Likelihood = param("gaussian", "Distribution of a value, given the code.")
+    ordered: bool = param(False, "Order the code by nested dropout, so that its first k numbers are a code.")
     data_bias: bool = param(True, "Start the output's bias at the data's mean.")
     corruption: str | Corruption | None = param(None, "Noise on the input in training, such as gaussian:0.2.")
 
@@ -442,7 +473,9 @@ class NeuralAutoencoder(Autoencoder):
     def restore(self, record: dict[str, Any], read: Callable[[dict[str, tuple[Any, ...]]], dict[str, Array]]) -> Self:
         """Take over a saved state; the one field that `build` does not look at is checked first."""
         corruption(self.corruption)
-        return super().restore(record, read)
+        super().restore(record, read)
+        self.module_.ordered = self.ordered
+        return self
 
     def optimise(
         self, X: Array, validation: Array | None, checkpoints: Checkpoints | None = None
@@ -450,11 +483,12 @@ class NeuralAutoencoder(Autoencoder):
         """Train `module_` by `narrows.training.train`."""
         if self.patience is not None and validation is None:
             raise ConfigError(
-                f"{type(self).__name__}: patience must come with validation data; got patience={self.patience} and none. "
-                "Call fit(X, validation=0.1)."
+                f"{type(self).__name__}: patience must come with validation data; got patience={self.patience} and "
+                "none. Call fit(X, validation=0.1)."
             )
         module = self.module_.to(_device(self.device))
         module.corruption = corruption(self.corruption)
+        module.ordered = self.ordered
         rows = Rows(X, module.device, module.dtype)
         self._start(X, module)
         settings = Settings(**{name: getattr(self, name) for name in Settings.__dataclass_fields__})
@@ -495,7 +529,9 @@ class NeuralAutoencoder(Autoencoder):
             "linear": found.link,
             "sigmoid": lambda m: torch.logit(m, eps=1e-3),
         }
-        if self.output_activation in links and (found.bounded or self.output_activation == "linear" or 0 <= low <= high <= 1):
+        if self.output_activation in links and (
+            found.bounded or self.output_activation == "linear" or 0 <= low <= high <= 1
+        ):
             decoder.start_at(torch.from_numpy(mean).to(module.device, module.dtype), links[self.output_activation])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import ClassVar
 
@@ -25,6 +26,8 @@ class Module(nn.Module):
     """Whether `score` is log p(x) itself, in closed form."""
     corruption: Corruption | None = None
     """What is done to the input in training; see `corrupted`."""
+    ordered: bool = False
+    """Whether the first k numbers of a code are a code by themselves, the others counting as 0."""
 
     @abstractmethod
     def encode(self, x: Tensor) -> Tensor:
@@ -52,6 +55,18 @@ class Module(nn.Module):
         if self.corruption is None or not self.training:
             return batch.x
         return self.corruption(batch.x, batch.rng)
+
+    def kept(self, batch: Batch, latent_dim: int) -> Tensor | None:
+        """Return which numbers of the codes remain in training, (B, latent_dim) of 1 and 0; None where all do.
+
+        Nested dropout (Rippel et al. 2014, sec. 3): the first k remain, k drawn for every sample. k is drawn
+        log-uniformly, so that every doubling of the code's length is trained alike.
+        """
+        if not self.ordered or not self.training:
+            return None
+        u = torch.rand(len(batch.x), 1, generator=batch.rng, device=batch.x.device)
+        k = torch.exp(u * math.log(latent_dim + 1)).floor()
+        return (torch.arange(latent_dim, device=batch.x.device) < k).to(batch.x.dtype)
 
     @property
     def dtype(self) -> torch.dtype:

@@ -78,7 +78,7 @@ def param(
     return dataclasses.field(default=default, metadata={**metadata, "choices": choices})
 
 
-@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(param,))
+@dataclass_transform(kw_only_default=True, eq_default=False)  # a field made by `param` counts as given a default
 def model(cls: type[T]) -> type[T]:
     """Turn a class whose fields are made by `param` into an estimator with a keyword-only constructor."""
     return dataclasses.dataclass(kw_only=True, eq=False, repr=False)(cls)

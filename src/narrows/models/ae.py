@@ -40,6 +40,8 @@ class AEModule(Module):
         if penalise_slope:
             x = x.detach().requires_grad_()
         z = self.encoder(x)
+        kept = self.kept(batch, z.shape[1])
+        z = z if kept is None else z * kept
         terms = {"reconstruction": negative_log_likelihood(self.observed(self.decoder(z)), batch.x, batch.mask)}
         if self.sparsity == "kl":
             terms["sparsity"] = self.weight * sparsity_kl(z.float(), self.target)

@@ -25,6 +25,8 @@ __all__ = ["PCA", "PCAModule"]
 class PCAModule(Module):
     """The mean, the principal axes and their variances, in double precision."""
 
+    ordered = True
+
     exact_score = True
 
     def __init__(self, shape: tuple[int, ...], k: int, whiten: bool) -> None:
@@ -237,6 +239,8 @@ def _gram(X: Array, mean: Array, k: int) -> tuple[Array, Array, float]:
     values, vectors = values[::-1], vectors[:, ::-1]
     # Where the data do not reach k dimensions, QR completes the axes to an orthonormal set.
     axes, triangle = scipy.linalg.qr((vectors.T @ centred).T, mode="economic")
-    return values, np.ascontiguousarray((axes * np.sign(np.diag(triangle) + (np.diag(triangle) == 0))).T), float(
-        np.trace(product)
+    return (
+        values,
+        np.ascontiguousarray((axes * np.sign(np.diag(triangle) + (np.diag(triangle) == 0))).T),
+        float(np.trace(product)),
     )

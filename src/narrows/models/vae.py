@@ -21,6 +21,8 @@ __all__ = ["VAE", "VAEModule"]
 class VAEModule(LatentVariableModule):
     """q(z | x) = N(mean, diag(variance)) from the encoder, p(z) = N(0, I), p(x | z) from the decoder."""
 
+    origin: Tensor
+
     def __init__(
         self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood, *,
         latent_dim: int, beta: float, kl_warmup: float, free_bits: float,
@@ -43,14 +45,22 @@ class VAEModule(LatentVariableModule):
 
     def loss(self, batch: Batch) -> Loss:
         posterior = self.posterior(self.corrupted(batch))
-        noise = torch.randn(posterior.mean.shape, generator=batch.rng, device=batch.x.device, dtype=posterior.mean.dtype)
+        noise = torch.randn(
+            posterior.mean.shape, generator=batch.rng, device=batch.x.device, dtype=posterior.mean.dtype
+        )
         z = posterior.mean + posterior.stddev * noise
+        kept = self.kept(batch, z.shape[1])
+        z = z if kept is None else z * kept
         reconstruction = negative_log_likelihood(self.likelihood(z), batch.x, batch.mask)
         divergence = kl(posterior, self.prior())
+        if kept is not None:  # numbers that are left out cost nothing: the bound of the shorter code
+            divergence = divergence * kept
         nats = divergence.sum(1)
         weight = self.beta * min(1.0, batch.progress / self.kl_warmup if self.kl_warmup else 1.0)
         penalty = free_bits(divergence, self.free_bits) if self.free_bits and self.training else nats
-        return Loss({"reconstruction": reconstruction, "kl": weight * penalty}, {"elbo": -(reconstruction + nats).detach()})
+        return Loss(
+            {"reconstruction": reconstruction, "kl": weight * penalty}, {"elbo": -(reconstruction + nats).detach()}
+        )
 
 
 @model
