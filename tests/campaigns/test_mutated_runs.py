@@ -32,7 +32,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
     return found
 
 
-@pytest.mark.parametrize(("seed", "count"), [(0, 12), pytest.param(1, 1000, marks=pytest.mark.campaign)])
+@pytest.mark.parametrize(("seed", "count"), [(0, 6), pytest.param(1, 400, marks=pytest.mark.campaign)])
 @pytest.mark.filterwarnings("ignore")
 def test_spoiled_runs(
     seed: int, count: int, good: dict[bool, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

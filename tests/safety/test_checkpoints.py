@@ -425,6 +425,7 @@ def test_a_signal_ends_the_process(
     assert len(steps(tmp_path / "x")) == 1  # the only checkpoint is the one that the signal asked for
 
 
+@SLOW
 def test_two_trainings_in_one_folder(child: Callable[..., Any], tmp_path: Path) -> None:
     process = child()
     started = time.perf_counter()

@@ -109,6 +109,7 @@ def test_stopped_while_judging(data: Dataset, whole: Run, tmp_path: Path, monkey
     assert_same(Run(folder), whole)
 
 
+@pytest.mark.campaign
 def test_what_comes_after_the_checkpoint_is_not_counted_twice(data: Dataset, whole: Run, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     reports = record(estimator(), data, folder, options=OPTIONS)
