@@ -57,7 +57,12 @@ def assert_same(run: Run, whole: Run) -> None:
 
 @pytest.mark.parametrize("stop", [7, *(pytest.param(n, marks=pytest.mark.campaign) for n in (1, 12, 15))])
 def test_left_and_gone_on_with(
-    stop: int, data: Dataset, whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stop: int,
+    data: Dataset,
+    whole: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(loop, "INTERVAL", -1.0)  # a report after every step
     folder = tmp_path / "run"
@@ -72,6 +77,8 @@ def test_left_and_gone_on_with(
     run = Run(folder)
     assert [entry["step"] for entry in run.record["resumed"]] == [stop]
     assert_same(run, whole)
+    assert main(["show", str(folder)]) == 0
+    assert f"from step {stop}" in capsys.readouterr().out
     with pytest.raises(TrainingError, match="must have been interrupted to be gone on with; it is finished"):
         next(resume(folder))
 

@@ -121,6 +121,8 @@ def show(name: str | None) -> None:
     table.add_row("data", f"{data_['name']}  ({_sizes(data_['splits'])} of {_shape(data_['sample_shape'])})")
     table.add_row("source", str(data_.get("source") or "–"))
     table.add_row("fields", _fields(record))
+    if resumed := record.get("resumed"):
+        table.add_row("gone on with", ", ".join(f"from step {each['step']:,}" for each in resumed))
     versions = record.get("versions", {})
     table.add_row("versions", ", ".join(f"{name} {version}" for name, version in versions.items()))
     console.print(table)

@@ -120,10 +120,6 @@ class Checkpoints:
         if self._signal:
             self._stop()
 
-    def stopping(self) -> bool:
-        """Tell whether a signal asked to stop."""
-        return self._signal != 0
-
     def _stop(self) -> None:
         number, self._signal = self._signal, 0
         if number == signal.SIGINT:
