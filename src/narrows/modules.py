@@ -16,6 +16,9 @@ from narrows.losses import Batch, Loss, kl, negative_log_likelihood
 
 __all__ = ["LatentVariableModule", "Module"]
 
+WHOLE = 0.2
+"""Share of the samples whose ordered code stays whole in training: without it the longest code suffers most."""
+
 
 class Module(nn.Module):
     """Encodes, decodes, and says what to minimise."""
@@ -59,14 +62,16 @@ class Module(nn.Module):
     def kept(self, batch: Batch, latent_dim: int) -> Tensor | None:
         """Return which numbers of the codes remain in training, (B, latent_dim) of 1 and 0; None where all do.
 
-        Nested dropout (Rippel et al. 2014, sec. 3): the first k remain, k drawn for every sample. k is drawn
-        log-uniformly, so that every doubling of the code's length is trained alike.
+        Nested dropout (Rippel et al. 2014, sec. 3): the first k remain, k drawn for every sample. A share of the
+        samples keep all, since the whole code is what is used most; for the others k is drawn log-uniformly, so that
+        every doubling of the code's length is trained alike.
         """
         if not self.ordered or not self.training:
             return None
-        u = torch.rand(len(batch.x), 1, generator=batch.rng, device=batch.x.device)
-        k = torch.exp(u * math.log(latent_dim + 1)).floor()
-        return (torch.arange(latent_dim, device=batch.x.device) < k).to(batch.x.dtype)
+        u = torch.rand(2, len(batch.x), 1, generator=batch.rng, device=batch.x.device)
+        k = torch.exp(u[0] * math.log(latent_dim + 1)).floor()
+        kept = (torch.arange(latent_dim, device=batch.x.device) < k) | (u[1] < WHOLE)
+        return kept.to(batch.x.dtype)
 
     @property
     def dtype(self) -> torch.dtype:
