@@ -27,57 +27,42 @@ _IDX_FILES = (
 )
 _DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # of the package dataset-fashion-mnist
 _UNPACKED = (47_040_016, 60_008, 7_840_016, 10_008)
-# The hashes are those of the unpacked files, whose md5 sums are the published ones.
-_MNIST = [
-    Remote(
-        name,
-        (
-            f"https://ossci-datasets.s3.amazonaws.com/mnist/{name}",
-            f"https://storage.googleapis.com/cvdf-datasets/mnist/{name}",
-        ),
-        size,
-        sha256,
-        unpacked=True,
-        unpacked_size=unpacked,
-    )
-    for name, size, unpacked, sha256 in zip(
-        _IDX_FILES,
-        (9_912_422, 28_881, 1_648_877, 4_542),
-        _UNPACKED,
-        (
-            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-        ),
-        strict=True,
-    )
-]
-_FASHION = [
-    Remote(
-        name,
-        (
-            f"http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/{name}",
-            f"https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/{name}",
-        ),
-        size,
-        sha256,
-        unpacked=True,
-        unpacked_size=unpacked,
-    )
-    for name, size, unpacked, sha256 in zip(
-        _IDX_FILES,
-        (26_421_880, 29_515, 4_422_102, 5_148),
-        _UNPACKED,
-        (
-            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-        ),
-        strict=True,
-    )
-]
+
+
+def _idx_files(folders: tuple[str, ...], sizes: tuple[int, ...], sha256: tuple[str, ...]) -> list[Remote]:
+    """Return the four files of a set in MNIST's layout; the hashes are of the unpacked ones, whose md5 are published."""
+    return [
+        Remote(name, tuple(folder + name for folder in folders), size, digest, unpacked=True, unpacked_size=unpacked)
+        for name, size, unpacked, digest in zip(_IDX_FILES, sizes, _UNPACKED, sha256, strict=True)
+    ]
+
+
+_MNIST = _idx_files(
+    (
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    ),
+    (9_912_422, 28_881, 1_648_877, 4_542),
+    (
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    ),
+)
+_FASHION = _idx_files(
+    (
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+    ),
+    (26_421_880, 29_515, 4_422_102, 5_148),
+    (
+        "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+    ),
+)
 _FASHION_NAMES = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 _BINARIZED = [
     Remote(
