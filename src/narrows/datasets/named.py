@@ -30,7 +30,7 @@ _UNPACKED = (47_040_016, 60_008, 7_840_016, 10_008)
 
 
 def _idx_files(folders: tuple[str, ...], sizes: tuple[int, ...], sha256: tuple[str, ...]) -> list[Remote]:
-    """Return the four files of a set in MNIST's layout; the hashes are of the unpacked ones, whose md5 are published."""
+    """Return the four files of a set in MNIST's layout; the hashes are of what they hold."""
     return [
         Remote(name, tuple(folder + name for folder in folders), size, digest, unpacked=True, unpacked_size=unpacked)
         for name, size, unpacked, digest in zip(_IDX_FILES, sizes, _UNPACKED, sha256, strict=True)
