@@ -138,7 +138,7 @@ def found(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 def spoil(path: Path, rng: random.Random, how: str) -> None:
     data = bytearray(path.read_bytes())
-    at = rng.randrange(len(data))
+    at = rng.randrange(len(data) - 2)  # the newline at the end could be cut, and nothing would be lost
     if how == "cut":
         del data[at:]
     else:
