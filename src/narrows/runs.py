@@ -41,7 +41,7 @@ from narrows.models.saved import described_model, load_model
 from narrows.params import fields
 from narrows.storage import check_form, parse_json, read_json, write_bytes, write_json, write_text
 from narrows.training import EPOCH, Checkpoints, Report, Rows
-from narrows.training.lock import locked
+from narrows.training.lock import holder, locked
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -84,6 +84,9 @@ MAPPED = 10_000
 """At most so many codes are drawn in latent.png."""
 WIDE = 4096
 """Samples with more numbers than this are compared with PCA of so many samples: its cost grows with the cube."""
+
+SIGNED = 1.0
+"""Seconds within which a run that begins has its record."""
 
 
 def load(folder: str | Path, **objects: Any) -> Autoencoder:
@@ -144,19 +147,21 @@ class Run:
             filled = any(folder.iterdir())
         except (FileExistsError, NotADirectoryError):
             filled = True
+        try:
+            if not filled:
+                (folder / "checkpoints").mkdir()  # of two processes at this point, one makes it
+        except FileExistsError:
+            filled = True
         if filled:
-            what = "another run" if (folder / "run.json").exists() else "something else"
             raise ConfigError(
-                f"Run: folder must be new or empty; got {str(folder)!r}, which holds {what}. Choose another name."
+                f"Run: folder must be new or empty; got {str(folder)!r}, which {_held(folder)}. Choose another name."
             )
         try:
-            (folder / "checkpoints").mkdir()  # of two processes at this point, one makes it
-        except FileExistsError:
-            raise ConfigError(
-                f"Run: folder must be new or empty; got {str(folder)!r}. Another run just began in it."
-            ) from None
-        write_json(folder / "run.json", {"format": FORMAT, "status": "running", "pid": os.getpid(), **record})
-        return cls(folder)
+            write_json(folder / "run.json", {"format": FORMAT, "status": "running", "pid": os.getpid(), **record})
+            return cls(folder)
+        except BaseException:  # an interrupt too: half a run would be in the way of the next
+            _remove(folder)
+            raise
 
     @property
     def name(self) -> str:
@@ -260,6 +265,31 @@ class Run:
             for path in self.pictures
         )
         return f"<div><b>{html.escape(self.name)}</b><table>{table}</table><div>{pictures}</div></div>"
+
+
+def _held(folder: Path) -> str:
+    """Return what is in a folder that is not empty, and who is at it."""
+    lock, record = folder / "checkpoints" / "run.lock", folder / "run.json"
+    until = time.monotonic() + SIGNED
+    while lock.parent.is_dir() and not record.exists() and time.monotonic() < until:
+        time.sleep(0.02)  # a run is just beginning there
+    if not record.exists():
+        return "holds something else"
+    if name := holder(lock):
+        return f"holds another run; {name} is at it"
+    with contextlib.suppress(NarrowsError):  # a record that cannot be read names nobody
+        run = Run(folder)
+        if run.status == "running":  # it has not taken the lock yet
+            return f"holds another run; process {run.record['pid']} is at it"
+    return "holds another run"
+
+
+def _remove(folder: Path) -> None:
+    """Remove a run in which nothing began; what else is in its folder stays."""
+    (folder / "run.json").unlink(missing_ok=True)
+    shutil.rmtree(folder / "checkpoints")
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _line(epoch: Mapping[str, Any]) -> str:
@@ -398,7 +428,7 @@ def _followed(
     shown = _fixed(dataset)
     started = time.perf_counter() - float(run.record.get("seconds") or 0.0)
     learned, epoch, status = again, run.record.get("epoch", 0), "failed"
-    begun = not again
+    begun, unwritten = not again, False
     try:
         with contextlib.closing(reports):  # from then on the estimator holds the best weights seen
             for report in reports:
@@ -420,28 +450,43 @@ def _followed(
         raise
     except NarrowsError as error:
         if not learned:  # nothing began: a folder for every mistyped field would be clutter
-            (run.folder / "run.json").unlink()
-            shutil.rmtree(run.checkpoints_folder)
-            run.folder.rmdir()
+            _remove(run.folder)
         elif begun:
-            run.update(error=f"{type(error).__name__}: {error}")
+            _fail(run, error)
         raise
     except Exception as error:
         if begun:
-            run.update(error=f"{type(error).__name__}: {error}")
+            _fail(run, error)
+        unwritten = isinstance(error, OSError)
         raise
     finally:
         if run.folder.exists() and begun:
             seconds = time.perf_counter() - started
-            # The status first: whoever interrupts the rest finds a true record all the same.
-            run.update(status=status if status != "finished" else "running", ended=_now(), seconds=seconds, epoch=epoch)
-            if learned:
-                estimator.save(run.model_folder)
-                _draw_all(run, estimator, dataset, shown)
-            if status == "finished":
-                run.update(summary=summarise(estimator, dataset))
-                run.update(status="finished")
-                shutil.rmtree(run.checkpoints_folder)
+            try:
+                # The status first: whoever interrupts the rest finds a true record all the same.
+                told = status if status != "finished" else "running"
+                run.update(status=told, ended=_now(), seconds=seconds, epoch=epoch)
+                if learned:
+                    estimator.save(run.model_folder)
+                    _draw_all(run, estimator, dataset, shown)
+                if status == "finished":
+                    run.update(summary=summarise(estimator, dataset))
+                    run.update(status="finished")
+                    shutil.rmtree(run.checkpoints_folder)
+            except (KeyboardInterrupt, SystemExit):
+                if Run(run.folder).record["status"] == "running":
+                    run.update(status="interrupted")
+                raise
+            except Exception as error:
+                _fail(run, error)
+                if not (unwritten and isinstance(error, OSError)):  # the same disk: the first error says it
+                    raise
+
+
+def _fail(run: Run, error: Exception) -> None:
+    """Write down why a run failed; a disk that is full does not take that either, and the error itself goes on."""
+    with contextlib.suppress(OSError):
+        run.update(status="failed", error=f"{type(error).__name__}: {error}")
 
 
 def _begin_again(run: Run, checkpoints: Checkpoints) -> None:

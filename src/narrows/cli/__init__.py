@@ -11,8 +11,12 @@ output.py     consoles and numbers
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import current_thread, main_thread
+from types import FrameType
 from typing import Annotated
 
 from cyclopts import App, CycloptsError, Group, Parameter
@@ -40,6 +44,8 @@ Samples = Annotated[int, Parameter(help="Draws for the bound on the likelihood."
 
 TRAIN, LOOK, USE = Group("Train", sort_key=1), Group("Look", sort_key=2), Group("Use", sort_key=3)
 JUDGE = Group("Judge", sort_key=4)
+TERMINATED = 128 + signal.SIGTERM
+"""The exit code of a process that was told to end."""
 
 
 def resume(
@@ -221,12 +227,16 @@ def application(tokens: Sequence[str]) -> App:
 
 
 def main(tokens: Sequence[str] | None = None) -> int:
-    """Run a command and return the exit code: 0, 1 for a file not written, 2 for a mistake, 130 for Ctrl-C."""
+    """Run a command and return the exit code.
+
+    0, 1 for a file not written, 2 for a mistake, 130 for Ctrl-C, 143 for SIGTERM.
+    """
     tokens = list(sys.argv[1:] if tokens is None else tokens)
     try:
-        app = application(tokens)
-        command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False, verbose=False)
-        return command(*bound.args, **bound.kwargs) or 0
+        with _terminations():
+            app = application(tokens)
+            command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False, verbose=False)
+            return command(*bound.args, **bound.kwargs) or 0
     except CycloptsError as problem:
         return error(str(problem), 2)
     except NarrowsError as problem:
@@ -239,3 +249,24 @@ def main(tokens: Sequence[str] | None = None) -> int:
         return error(str(problem), 1)
     except KeyboardInterrupt:
         return error("interrupted", 130)
+    except SystemExit as stop:
+        if stop.code != TERMINATED:
+            raise
+        return error("terminated", TERMINATED)
+
+
+@contextmanager
+def _terminations() -> Iterator[None]:
+    """Treat the signal that ends a process politely (kill, a batch system, a shutdown) like Ctrl-C, while in here."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    if current_thread() is not main_thread():  # elsewhere there are no signals
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

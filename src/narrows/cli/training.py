@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
-import signal
 import tomllib
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import current_thread, main_thread
-from types import FrameType, NoneType, UnionType
+from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Group, Parameter
 
-from narrows.errors import ConfigError, did_you_mean
+from narrows.errors import ConfigError, NarrowsError, did_you_mean
 
 if TYPE_CHECKING:
     from narrows.base import Autoencoder
     from narrows.datasets import Dataset
     from narrows.params import Param
+    from narrows.runs import Run
+    from narrows.training import Report
 
 __all__ = ["Plan", "application", "options_of", "placeholder", "plan", "value_of"]
 
@@ -45,6 +45,9 @@ FLAGS = (
 )
 VALIDATION = 0.1
 """Share held out where nothing else is said and the model is trained in epochs."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What disks say that take no more."""
 
 
 @dataclass
@@ -259,11 +262,9 @@ def _read(path: str, model: str, by_name: Mapping[str, Param]) -> dict[str, Any]
 
 
 def _train(asked: Plan) -> int:
-    from narrows.cli import showing
     from narrows.cli.output import out
-    from narrows.cli.progress import follow
     from narrows.models import MODELS
-    from narrows.runs import Run, next_folder, record
+    from narrows.runs import next_folder, record
 
     if asked.name is not None and (asked.name in ("", ".", "..") or Path(asked.name).name != asked.name):
         raise ConfigError(f"--name must be the name of a folder; got {asked.name!r}. Where it lies is for --out.")
@@ -271,35 +272,45 @@ def _train(asked: Plan) -> int:
     dataset, options = _data(asked)
     folder = next_folder(asked.out, asked.model, asked.data) if asked.name is None else Path(asked.out) / asked.name
     console = out()
-    console.print(_opening(asked, dataset), soft_wrap=not console.is_terminal, markup=False, style="bold")
     try:
-        with _terminations():
-            follow(record(estimator, dataset, folder, options=options))
-    except (KeyboardInterrupt, SystemExit) as stop:
-        return _interrupted(folder, 130 if isinstance(stop, KeyboardInterrupt) else 143)
-    except BaseException:
-        if folder.exists() and not any(folder.iterdir()):
+        console.print(_opening(asked, dataset), soft_wrap=not console.is_terminal, markup=False, style="bold")
+        return _followed(folder, record(estimator, dataset, folder, options=options))
+    finally:
+        if folder.exists() and not any(folder.iterdir()):  # it was made, and nothing began
             folder.rmdir()
-        raise
-    showing.results(Run(folder))
-    return 0
 
 
 def go_on(name: str | None, force: bool) -> int:
     """Go on with an interrupted run."""
     from narrows.cli import showing
     from narrows.cli.output import out
-    from narrows.cli.progress import follow
-    from narrows.runs import Run, resume
+    from narrows.runs import resume
 
     folder = showing.find(name).folder
     out().print(f"going on with {folder}", soft_wrap=True, markup=False, style="bold")
+    return _followed(folder, resume(folder, force=force))
+
+
+def _followed(folder: Path, reports: Generator[Report, None, Run]) -> int:
+    """Follow a training to its end, and say how to go on where it did not get there."""
+    from narrows.cli import showing
+    from narrows.cli.output import error
+    from narrows.cli.progress import follow
+
     try:
-        with _terminations():
-            follow(resume(folder, force=force))
+        run = follow(reports)
     except (KeyboardInterrupt, SystemExit) as stop:
+        if not (folder / "run.json").exists():
+            raise
         return _interrupted(folder, 130 if isinstance(stop, KeyboardInterrupt) else 143)
-    showing.results(Run(folder))
+    except (NarrowsError, BrokenPipeError):
+        raise
+    except OSError as problem:
+        if not (folder / "checkpoints").is_dir():
+            raise
+        first = "Make room" if problem.errno in FULL else "Mend that"
+        return error(f"{problem}. The last checkpoint is intact. {first}, then go on: narrows resume {folder}", 1)
+    showing.results(run)
     return 0
 
 
@@ -331,27 +342,12 @@ def _interrupted(folder: Path, code: int) -> int:
     from narrows.runs import Run
 
     run = Run(folder)
-    if (run.model_folder / "model.json").exists():
+    if run.status == "finished":
+        message = f"interrupted when all was done. Look at it: narrows show {folder}"
+    elif (run.model_folder / "model.json").exists():
         message = f"interrupted in epoch {run.record['epoch']}; its model is saved. Look at it: narrows show {folder}. "
         message += f"Go on: narrows resume {folder}"
     else:
-        message = f"interrupted before anything was learned: {folder}"
+        message = f"interrupted before there was a model to save. Go on: narrows resume {folder}"
     err().print(message, soft_wrap=True, markup=False, style="yellow")
     return code
-
-
-@contextmanager
-def _terminations() -> Iterator[None]:
-    """Treat the signal that ends a process politely (kill, a batch system, a shutdown) like Ctrl-C, while in here."""
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    if current_thread() is not main_thread():  # elsewhere there are no signals
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

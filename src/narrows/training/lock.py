@@ -13,10 +13,12 @@ from pathlib import Path
 
 from narrows.errors import TrainingError
 
-__all__ = ["locked"]
+__all__ = ["holder", "locked"]
 
 UNKNOWN = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 """What file systems without locks say."""
+TRIES, PAUSE = 5, 0.05
+"""How often a lock is tried for, and seconds between: who only asks for the holder has it for a moment."""
 
 
 @contextmanager
@@ -30,19 +32,42 @@ def locked(path: Path) -> Iterator[None]:
     """
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        try:
-            _take(file)
-        except BlockingIOError:
-            holder = os.read(file, 200).decode(errors="replace").strip() or "another process"
-            raise TrainingError(
-                f"{path.parent}: must be trained into by one process at a time; {holder} is at it. Wait for it to end, "
-                "or choose another folder."
-            ) from None
+        for left in reversed(range(TRIES)):
+            try:
+                _take(file)
+                break
+            except BlockingIOError:
+                if left:
+                    time.sleep(PAUSE)
+                    continue
+                raise TrainingError(
+                    f"{path.parent}: must be trained into by one process at a time; {_signature(file)} is at it. Wait "
+                    "for it to end, or choose another folder."
+                ) from None
         os.ftruncate(file, 0)
         os.write(file, f"process {os.getpid()} on {platform.node()}, since {time.ctime()}".encode())
         yield
     finally:
         os.close(file)
+
+
+def holder(path: Path) -> str | None:
+    """Return what a lock's holder is called; None where nobody holds it."""
+    try:
+        file = os.open(path, os.O_RDWR)
+    except OSError:  # not there, or not ours to ask about
+        return None
+    try:
+        _take(file)
+    except BlockingIOError:
+        return _signature(file)
+    finally:
+        os.close(file)
+    return None
+
+
+def _signature(file: int) -> str:
+    return os.read(file, 200).decode(errors="replace").strip() or "another process"
 
 
 if sys.platform == "win32":
