@@ -41,7 +41,7 @@ MOMENTS = {
     "loading": "narrows.datasets.load_dataset",
     "checking": "narrows.base:Autoencoder._checked",
     "beginning": "narrows.runs.write_json",
-    "building": "narrows.base:Autoencoder._identity",
+    "building": "narrows.base:NeuralAutoencoder._start",
     "evaluation": "narrows.training.loop.evaluate",
     "checkpoint": "narrows.training.checkpoints.write_record",
     "model": "narrows.base:Autoencoder.save",

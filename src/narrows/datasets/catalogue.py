@@ -220,6 +220,7 @@ def _finish(
         licence=parts.licence,
         splits=splits,
         skipped=parts.skipped,
+        files=None if parts.files is None else parts.files.first(limit),
     )
     return data.with_validation(validation, seed=seed, shuffle=shuffle) if validation else data
 

@@ -17,9 +17,44 @@ from numpy.typing import NDArray
 
 from narrows.errors import ConfigError, DataError
 
-__all__ = ["Array", "Dataset", "Parts", "check_share", "split_rows"]
+__all__ = ["Array", "Dataset", "Files", "Parts", "check_share", "split_rows"]
 
 Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Files:
+    """The files that rows were read from, one a row, and those that turned out to be malformed.
+
+    Rows are divided by the names of all of them, so that a file that is malformed changes neither the order nor the
+    part of any other.
+    """
+
+    names: tuple[str, ...]
+    """Their names, in the order of the rows."""
+    strata: Array | None
+    """One integer class a file, or None."""
+    read: Array
+    """Row r was read from file read[r]; ascending."""
+
+    def divided(self, share: float, *, seed: int, order: str) -> tuple[Array, Array, Files]:
+        """Return the rows kept, those held out, and the files of those kept; see `split_rows`."""
+        place = np.full(len(self.names), -1)
+        place[self.read] = np.arange(len(self.read))
+        kept, held = split_rows(len(self.names), share, seed=seed, strata=self.strata, names=self.names, order=order)
+        return place[kept][place[kept] >= 0], place[held][place[held] >= 0], self.picked(kept)
+
+    def first(self, rows: int | None) -> Files:
+        """Return the files up to that of the last of so many rows; None: all."""
+        return self if rows is None or rows >= len(self.read) else self.picked(np.arange(self.read[rows - 1] + 1))
+
+    def picked(self, files: Array) -> Files:
+        """Return these of the files, by number."""
+        return Files(
+            tuple(self.names[i] for i in files),
+            None if self.strata is None else self.strata[files],
+            np.flatnonzero(np.isin(files, self.read)),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +95,8 @@ class Dataset:
     """How the parts were made: numbers of rows, seed, and one sentence for each part. Fit for JSON."""
     skipped: tuple[str, ...] = ()
     """One "name: reason" for every malformed file that was left out."""
+    files: Files | None = None
+    """For folders and archives of images: what the training rows were read from."""
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
@@ -105,13 +142,18 @@ class Dataset:
                 f"got {share!r}. Leave validation out."
             )
         order = _order_of(self.train) if shuffle else "last"
-        kept, held = split_rows(len(self.train), share, seed=seed, strata=self.train_labels, order=order)
+        if self.files is None:
+            kept, held = split_rows(len(self.train), share, seed=seed, strata=self.train_labels, order=order)
+            files = None
+        else:
+            kept, held, files = self.files.divided(share, seed=seed, order=order)
         if not len(held) or not len(kept):
             raise ConfigError(
                 f"Dataset: validation must leave at least one row on both sides of {len(self.train)}; got {share!r}. "
                 "Choose another share or add samples."
             )
-        how = f"validation: {share:g} of the training rows, " + _how(self.train, self.train_labels, seed, shuffle)
+        how = f"validation: {share:g} of the training rows, "
+        how += _how(self.train, self.train_labels, seed, shuffle, named=files is not None)
         counts = {"train": len(kept), "validation": len(held)}
         return replace(
             self,
@@ -120,6 +162,7 @@ class Dataset:
             train_labels=None if self.train_labels is None else self.train_labels[kept],
             validation_labels=None if self.train_labels is None else self.train_labels[held],
             splits={**self.splits, **counts, "how": f"{self.splits.get('how', 'as given')}; {how}"},
+            files=files,
         )
 
     def __repr__(self) -> str:
@@ -144,27 +187,21 @@ class Parts:
     how: str = "as published"
     shape: str | None = None  # the form to give where the caller asks for none
     skipped: tuple[str, ...] = ()
-    # For folders of images the rows are divided by file name before a file is opened, so that a file that turns out to
-    # be malformed changes neither the order nor the part of any other: names and classes of all, and which were read.
-    names: Sequence[str] | None = None
-    strata: Array | None = None
-    read: Array | None = None
+    files: Files | None = None  # of the training rows, where each is a file of its own
 
     def divided(self, share: float, *, seed: int, shuffle: bool) -> Parts:
         """Return these parts with a share of the rows moved from `train` to `test`."""
-        total = len(self.train) if self.names is None else len(self.names)
-        strata = self.train_labels if self.strata is None else self.strata
-        order = _order_of(self.train) if shuffle else "last"
-        kept, held = split_rows(total, share, seed=seed, strata=strata, names=self.names, order=order)
-        if self.read is not None:
-            place = np.full(total, -1)
-            place[self.read] = np.arange(len(self.read))
-            kept, held = (place[rows][place[rows] >= 0] for rows in (kept, held))
+        order, strata = _order_of(self.train) if shuffle else "last", self.train_labels
+        if self.files is None:
+            kept, held = split_rows(len(self.train), share, seed=seed, strata=strata, order=order)
+            files = None
+        else:
+            kept, held, files = self.files.divided(share, seed=seed, order=order)
         if not len(kept):
             raise DataError(
                 f"load_dataset: test must leave at least one training row of {len(self.train)}; got {share!r}."
             )
-        how = f"test: {share:g} of all rows, {_how(self.train, strata, seed, shuffle, self.names)}"
+        how = f"test: {share:g} of all rows, {_how(self.train, strata, seed, shuffle, named=files is not None)}"
         labels = self.train_labels
         return replace(
             self,
@@ -173,9 +210,7 @@ class Parts:
             train_labels=None if labels is None else labels[kept],
             test_labels=labels[held] if labels is not None and len(held) else None,
             how=how if len(held) else "no test part: all rows are training rows",
-            names=None,
-            strata=None,
-            read=None,
+            files=files,
         )
 
 
@@ -255,11 +290,9 @@ def _rows(array: Array, rows: Array) -> Array:
     return array[rows]
 
 
-def _how(
-    array: Array, strata: Array | None, seed: int, shuffle: bool = True, names: Sequence[str] | None = None
-) -> str:
+def _how(array: Array, strata: Array | None, seed: int, shuffle: bool, *, named: bool) -> str:
     if not shuffle or isinstance(array, np.memmap):
         return "the last ones, in file order"
-    by = "by a seeded hash of the file names" if names is not None else "drawn at random"
+    by = "by a seeded hash of the file names" if named else "drawn at random"
     same = ", classes in proportion" if strata is not None and strata.dtype.kind in "iub" else ""
     return f"{by}{same}, seed {seed}"

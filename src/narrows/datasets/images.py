@@ -7,14 +7,14 @@ import os
 import stat
 import warnings
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from narrows.datasets.dataset import Array, Parts
-from narrows.datasets.reading import reading, zip_members
+from narrows.datasets.dataset import Array, Files, Parts
+from narrows.datasets.reading import check_expansion, reading, zip_members
 from narrows.errors import ConfigError, DataError, did_you_mean
 
 __all__ = ["decode", "decode_all", "image_size", "read_image_zip", "read_images"]
@@ -22,6 +22,7 @@ __all__ = ["decode", "decode_all", "image_size", "read_image_zip", "read_images"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm")
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # no EPS: Pillow hands that to another program
 _MAX_PIXELS = 2**25
+_STRIP_PIXELS = 2**18
 _PARTS = {"train": "train", "test": "test", "val": "validation", "valid": "validation", "validation": "validation"}
 _MODES = ("auto", "grey", "rgb")
 
@@ -70,7 +71,7 @@ def decode(
     Raises
     ------
     DataError
-        If the image is malformed, of another format, or larger than 2**25 pixels.
+        If the image is malformed, of another format, larger than 2**25 pixels, or a decompression bomb.
     """
     try:
         with warnings.catch_warnings():
@@ -80,7 +81,12 @@ def decode(
                     raise DataError(f"{opened.width}x{opened.height} are more than {_MAX_PIXELS} pixels")
                 if opened.width < 1 or opened.height < 1:
                     raise DataError("the image has no pixels")
-                image = _eight_bit(ImageOps.exif_transpose(opened))
+                bands = len(opened.getbands()) * (
+                    2 if opened.mode.startswith("I;16") else 4 if opened.mode in "IF" else 1
+                )
+                check_expansion("the image", len(content), opened.width * opened.height * bands)
+                ImageOps.exif_transpose(opened, in_place=True)  # no copy: one picture may take 128 MiB
+                image = _eight_bit(opened)
             if mode != "auto":
                 image = image.convert("L" if mode == "grey" else "RGB")
             if crop is not None:
@@ -181,8 +187,9 @@ def _from_names(
         source=str(path),
         skipped=skipped,
     )
+    files = Files(tuple(names), codes, numbers)
     if not published:
-        result.names, result.strata, result.read = names, codes, numbers
+        result.files = files
         return result
     part_of = np.array([str(parts[i]) for i in numbers])
     for part in ("test", "validation", "train"):  # train last: it replaces the array that the others are picked from
@@ -192,6 +199,7 @@ def _from_names(
             setattr(result, f"{part}_labels", None if labels is None else labels[rows])
         elif part == "train":
             raise DataError(f"load_dataset: {str(path)!r} must hold a sound training image; got none.")
+    result.files = files.picked(np.flatnonzero([part == "train" for part in parts]))
     result.how = "by folder"
     return result
 
@@ -204,30 +212,61 @@ def _read_plain(path: Path) -> bytes:
 
 def _eight_bit(image: Image.Image) -> Image.Image:
     """Bring any of Pillow's modes to L or RGB."""
-    if image.mode in ("L", "RGB"):
-        if "transparency" not in image.info:
-            return image
-    elif image.mode == "1":
+    if image.mode in ("L", "RGB") and "transparency" not in image.info:
+        image.load()
+        return image
+    if image.mode == "1":
         return image.convert("L")
-    elif image.mode.startswith("I"):  # 16 bits, in whatever byte order
-        values = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
-        return Image.fromarray(((values + 128) // 257).astype(np.uint8))
-    elif image.mode == "F":
-        numbers = np.asarray(image, dtype=np.float64)
-        if not np.isfinite(numbers).all() or numbers.min() < 0 or numbers.max() > 255:
-            raise DataError("floating-point pixels outside 0..255")
-        scale = 255 if numbers.max() <= 1 else 1
-        return Image.fromarray(np.round(numbers * scale).astype(np.uint8))
-    elif image.mode == "P" and "transparency" not in image.info:
-        image = image.convert("RGB")
-        red, green, blue = image.split()
-        return red if red.tobytes() == green.tobytes() == blue.tobytes() else image
-    elif image.mode not in ("LA", "La", "PA", "P", "RGBA", "RGBa"):
-        return image.convert("RGB")  # CMYK, YCbCr, LAB, HSV, RGBX
-    grey = image.mode in ("L", "LA", "La")
-    clear = image.convert("RGBA")
-    flat = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
-    return flat.convert("L" if grey else "RGB")
+    if image.mode.startswith("I"):
+        return _in_strips(image, "L", _from_sixteen)
+    if image.mode == "F":
+        highest = max(_highest(np.asarray(strip)) for _, strip in _strips(image))
+        scale = 255 if highest <= 1 else 1
+        return _in_strips(image, "L", lambda strip: np.round(np.asarray(strip) * np.float64(scale)).astype(np.uint8))
+    if image.mode == "P" and "transparency" not in image.info:
+        return _in_strips(image, "L" if _is_grey(image) else "RGB", lambda strip: np.asarray(strip.convert("RGB")))
+    if image.mode in ("L", "RGB", "LA", "La", "PA", "P", "RGBA", "RGBa"):
+        return _in_strips(image, "L" if image.mode in ("L", "LA", "La") else "RGB", _on_white)
+    return image.convert("RGB")  # CMYK, YCbCr, LAB, HSV, RGBX
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Yield the image strip by strip with the number of the first row: whole copies of a large one take too much."""
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+def _in_strips(image: Image.Image, mode: str, convert: Callable[[Image.Image], Array]) -> Image.Image:
+    result = Image.new(mode, image.size)
+    for top, strip in _strips(image):
+        result.paste(Image.fromarray(convert(strip)), (0, top))
+    return result
+
+
+def _from_sixteen(strip: Image.Image) -> Array:
+    values = np.clip(np.asarray(strip).astype(np.int64), 0, 65535)  # in whatever byte order
+    return ((values + 128) // 257).astype(np.uint8)
+
+
+def _highest(numbers: Array) -> float:
+    if not np.isfinite(numbers).all() or numbers.min() < 0 or numbers.max() > 255:
+        raise DataError("floating-point pixels outside 0..255")
+    return float(numbers.max())
+
+
+def _is_grey(image: Image.Image) -> bool:
+    """Whether all colours that a palette image uses are grey."""
+    colours = np.unique(np.concatenate([np.unique(np.asarray(strip)) for _, strip in _strips(image)]))
+    row = image.crop((0, 0, len(colours), 1))  # as wide as there are colours, with the same palette
+    row.putdata(colours.tolist())
+    shown = np.asarray(row.convert("RGB"))
+    return bool((shown == shown[..., :1]).all())
+
+
+def _on_white(strip: Image.Image) -> Array:
+    clear = strip.convert("RGBA")
+    return np.asarray(Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB"))
 
 
 def _centre(image: Image.Image, side: int) -> Image.Image:
