@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from narrows import figures
+from narrows.figures import charts
 
 
 def pixels(picture):
@@ -76,9 +77,9 @@ def test_a_gallery_is_square_where_images_are():
 
 def test_a_term_that_is_the_loss_again_gets_no_panel():
     twin = history(5, loss=lambda i: 9 / i, reconstruction=lambda i: 9 / i, elbo=lambda i: -9 / i)
-    assert figures._drawn(twin) == ["loss"]
+    assert charts._drawn(twin) == ["loss"]
     other = history(5, loss=lambda i: 9 / i, reconstruction=lambda i: 7 / i, kl=lambda i: 2 / i, elbo=lambda i: -9 / i)
-    assert figures._drawn(other) == ["loss", "reconstruction", "kl"]
+    assert charts._drawn(other) == ["loss", "reconstruction", "kl"]
 
 
 @pytest.mark.parametrize("n", [1, 2, 100])
@@ -103,7 +104,7 @@ def test_maps_of_codes(k, labels):
 def test_the_plane_of_many_numbers_is_that_of_most_variance():
     rng = np.random.default_rng(0)
     Z = rng.normal(size=(500, 4)) * [0.1, 5, 0.1, 2] + 7
-    flat, names = figures._plane(Z)
+    flat, names = charts._plane(Z)
     assert np.abs(np.corrcoef(flat[:, 0], Z[:, 1])[0, 1]) > 0.999
     assert np.abs(np.corrcoef(flat[:, 1], Z[:, 3])[0, 1]) > 0.999
     share = flat[:, 0].var() / Z.var(0).sum()

@@ -1,0 +1,162 @@
+"""Curves of training, and maps of codes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from narrows.figures.style import (
+    ACCENT,
+    CLASSES,
+    DPI,
+    FAINT,
+    INK,
+    RULE,
+    SECOND,
+    Array,
+    legend_of,
+    page_of,
+    rendered,
+    styled,
+)
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+def curves(history: Sequence[Mapping[str, Any]]) -> Image.Image:
+    """Return the course of training: the loss and each of its terms by epoch, on training and validation data.
+
+    Parameters
+    ----------
+    history
+        An estimator's `history_`, or the lines of a run's `metrics.jsonl`: at least one.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    names = _drawn(history)
+    columns = min(len(names), 3)
+    rows = math.ceil(len(names) / columns)
+    size = (5.0 if columns == 1 else 4.0 * columns, 3.0 * rows + 0.2)
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    epochs = [record["epoch"] for record in history]
+    marker = "o" if len(epochs) <= 30 else ""
+    for i, (axes, name) in enumerate(zip(grid.flat, names, strict=False)):
+        styled(axes)
+        values = [record["train"].get(name, math.nan) for record in history]
+        axes.plot(epochs, values, f"{marker}-", ms=2.5, lw=1.4, color=SECOND, label="training")
+        held_out = [(record.get("validation") or {}).get(name, math.nan) for record in history]
+        if not np.isnan(np.array(held_out, float)).all():
+            axes.plot(epochs, held_out, f"{marker}-", ms=2.5, lw=1.4, color=ACCENT, label="validation")
+        shown = np.array([v for v in [*values, *held_out] if v is not None and math.isfinite(v)])
+        if len(shown) and shown.min() > 0 and shown.max() > 30 * shown.min():
+            axes.set_yscale("log")
+        axes.set_title(name.replace("_", " "), fontsize=10, color=INK, loc="left")
+        axes.set_xlabel("epoch", fontsize=8, color=FAINT)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        if i == 0:
+            legend_of(axes)
+    for axes in grid.flat[len(names) :]:
+        axes.set_visible(False)
+    return rendered(figure)
+
+
+def _drawn(history: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the names worth a panel: the loss first, and no term that is the loss again, or its negative."""
+    names = ["loss"]
+    for name in history[-1]["train"]:
+        twin = all(
+            math.isclose(abs(r["train"].get(name) or 0), abs(r["train"]["loss"] or 0), rel_tol=1e-4) for r in history
+        )
+        if name not in names and not twin:
+            names.append(name)
+    return names[:6]
+
+
+def latent_map(
+    Z: Array, labels: Array | None = None, label_names: Sequence[str] | None = None, *, seed: int = 0
+) -> Image.Image:
+    """Return the codes as points, coloured by label; as a histogram where a code is one number.
+
+    Parameters
+    ----------
+    Z
+        Codes, (N, latent_dim); of more than two numbers the two principal components are shown.
+    labels
+        (N,), whole numbers (classes) or other numbers, or None.
+    label_names
+        Name of class i at position i.
+    seed
+        Of the order in which points are drawn, so that no class lies on top.
+    """
+    Z = np.asarray(Z, np.float64)
+    figure, axes = page_of(6.2, 4.8)
+    groups = _groups(labels, label_names)
+    if Z.shape[1] == 1:
+        edges = np.histogram_bin_edges(Z[:, 0], bins=min(60, max(10, len(Z) // 15))).tolist()
+        for name, rows, colour in groups or [("", np.ones(len(Z), bool), SECOND)]:
+            axes.hist(Z[rows, 0], edges, histtype="stepfilled", color=colour, alpha=0.25)
+            axes.hist(Z[rows, 0], edges, histtype="step", color=colour, lw=1.2, label=name)
+        axes.set_xlabel("code")
+        axes.set_ylabel("samples")
+    else:
+        flat, names = _plane(Z)
+        order = np.random.default_rng(seed).permutation(len(flat))
+        size = float(np.clip(14000 / max(1, len(flat)), 4, 26))
+        style: dict[str, Any] = {"s": size, "linewidths": 0, "alpha": 0.85 if len(flat) < 4000 else 0.6}
+        if groups:
+            colours = np.empty(len(flat), dtype="U7")
+            for name, rows, colour in groups:
+                colours[rows] = colour
+                axes.scatter([], [], color=colour, s=26, label=name)
+            axes.scatter(flat[order, 0], flat[order, 1], c=colours[order].tolist(), **style)
+        elif labels is not None and np.asarray(labels).dtype.kind == "f":
+            points = axes.scatter(flat[order, 0], flat[order, 1], c=np.asarray(labels)[order], cmap="viridis", **style)
+            bar = figure.colorbar(points, ax=axes, pad=0.02)
+            bar.set_label("label", fontsize=8, color=FAINT)
+            bar.ax.tick_params(labelsize=8, labelcolor=FAINT, color=RULE)
+            bar.outline.set_visible(False)
+        else:
+            axes.scatter(*flat[order].T, color=SECOND, **style)
+        axes.set_xlabel(names[0])
+        axes.set_ylabel(names[1])
+    if groups and any(name for name, _, _ in groups):
+        axes.legend(
+            loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9, labelcolor=INK,
+            handletextpad=0.4, borderaxespad=0.2,
+        )  # fmt: skip
+    return rendered(figure)
+
+
+def _groups(labels: Array | None, names: Sequence[str] | None) -> list[tuple[str, Array, str]]:
+    """Return (name, rows, colour) of every class, where there are few enough to tell colours apart."""
+    if labels is None or np.asarray(labels).dtype.kind == "f":
+        return []
+    labels = np.asarray(labels)
+    classes = np.unique(labels)
+    if not 1 < len(classes) <= len(CLASSES):
+        return []
+    return [
+        (names[int(c)] if names is not None and 0 <= c < len(names) else str(c), labels == c, CLASSES[i])
+        for i, c in enumerate(classes)
+    ]
+
+
+def _plane(Z: Array) -> tuple[Array, tuple[str, str]]:
+    """Return the two columns, or the two principal components and their share of the variance."""
+    if Z.shape[1] == 2:
+        return Z, ("code 1", "code 2")
+    centred = Z - Z.mean(0)
+    _, s, v = np.linalg.svd(centred, full_matrices=False)
+    share = s**2 / max(float((s**2).sum()), 1e-300)
+    flat = np.zeros((len(Z), 2))
+    found = centred @ v[:2].T
+    flat[:, : found.shape[1]] = found
+    first, second = share[0], share[1] if len(share) > 1 else 0.0
+    note = f"of {Z.shape[1]} numbers"
+    return flat, (f"component 1 {note} ({first:.0%} of the variance)", f"component 2 ({second:.0%})")

@@ -1,0 +1,114 @@
+"""What all pictures share: colours, axes, and a matplotlib figure as a Pillow image."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from PIL import Image, ImageFont
+
+Array = NDArray[Any]
+
+INK, FAINT, RULE = "#1c1f24", "#6b7280", "#d7dade"
+"""Text and originals; secondary text; axes."""
+ACCENT, SECOND = "#c8452d", "#2f6db5"
+"""What the model made; what it is held against."""
+CLASSES = (
+    "#2f6db5", "#e08a1e", "#3a9a56", "#c8452d", "#8460b8", "#8a5a44", "#d874b1", "#7a7f87", "#b3a92b", "#2aa9b8",
+    "#14365e", "#8f5200", "#12572a", "#7a1d0d", "#452c70", "#47291c", "#8c2f68", "#33373d", "#615b07", "#0c5c66",
+)  # fmt: skip
+DPI = 150
+
+
+def page_of(width: float, height: float) -> tuple[Figure, Axes]:
+    """Return a figure of a size in inches, and its one pair of axes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    return figure, styled(figure.subplots())
+
+
+def panels_of(n: int) -> tuple[Figure, list[Axes]]:
+    """Return a figure of n small panels that share their axes, at most 12."""
+    from matplotlib.figure import Figure
+
+    n = min(n, 12)
+    columns = min(n, 4 if n > 6 else 3)
+    rows = math.ceil(n / columns)
+    figure = Figure(figsize=(2.5 * columns, 1.6 * rows + 0.4), dpi=DPI, layout="constrained")
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for axes in grid.flat[n:]:
+        axes.set_visible(False)
+    return figure, [styled(axes) for axes in grid.flat[:n]]
+
+
+def finish_panels(figure: Figure, panels: Sequence[Axes], what: str, versions: int) -> None:
+    """Label the common axis of panels, and name their versions in one legend."""
+    figure.supxlabel(what, fontsize=8, color=FAINT)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside upper left", ncols=versions, frameon=False, fontsize=9, labelcolor=INK,
+        handlelength=1.4,
+    )  # fmt: skip
+
+
+def version_colours(n: int) -> tuple[str, ...]:
+    """Return the colours of n versions of the same samples; the original is grey."""
+    return (ACCENT,) if n == 1 else ("#9aa1ab", ACCENT, SECOND, CLASSES[2], CLASSES[4])
+
+
+def styled(axes: Axes) -> Axes:
+    """Return axes without the box around them, in the colours of all pictures."""
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(RULE)
+    axes.tick_params(labelsize=8, labelcolor=FAINT, color=RULE, which="both")
+    axes.xaxis.label.set(fontsize=9, color=FAINT)
+    axes.yaxis.label.set(fontsize=9, color=FAINT)
+    return axes
+
+
+def legend_of(axes: Axes) -> None:
+    """Draw a legend where there is more than one thing to name."""
+    if len(axes.get_legend_handles_labels()[0]) > 1:
+        axes.legend(frameon=False, fontsize=9, labelcolor=INK, loc="best", handlelength=1.2, handletextpad=0.5)
+
+
+def rendered(figure: Figure) -> Image.Image:
+    """Return a matplotlib figure as a picture."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def stacked(*pictures: Image.Image) -> Image.Image:
+    """Return pictures under each other."""
+    from PIL import Image
+
+    page = Image.new("RGB", (max(p.width for p in pictures), sum(p.height for p in pictures)), "white")
+    top = 0
+    for picture in pictures:
+        page.paste(picture, (0, top))
+        top += picture.height
+    return page
+
+
+@cache
+def font_of(size: int) -> ImageFont.FreeTypeFont:
+    """Return the font that matplotlib brings, so that all pictures share one."""
+    from matplotlib import get_data_path
+    from PIL import ImageFont
+
+    return ImageFont.truetype(f"{get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
