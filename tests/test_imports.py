@@ -9,8 +9,9 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "narrows"
 ORDER = [
-    "errors", "params", "storage", "corruptions", "losses", "likelihoods", "networks", "modules", "training", "base",
-    "models", "datasets", "evaluation", "figures", "report", "runs", "cli",
+    "errors", "params", "storage", "corruptions", "losses", "likelihoods", "networks", "modules", "training",
+    "densities", "base", "models", "datasets", "evaluation", "figures", "report", "runs", "steps", "recipes",
+    "cli",
 ]  # fmt: skip  # a part imports only what stands before it
 
 

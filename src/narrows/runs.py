@@ -6,6 +6,7 @@
     *.png           reconstructions, samples, curves, latent: the model as it was saved
     model/          JSON + safetensors
     checkpoints/    while it is not finished: what training goes on from
+    logs/           for TensorBoard, where that was asked for
 
 A run can be copied anywhere: nothing in it points outside it, and what is inside is found by its place.
 """
@@ -70,6 +71,7 @@ RECORD = {
     "seconds?": NUMBER,
     "error?": str,
     "resumed?": [{"at": str, "step": int}],
+    "logged?": {"to": str, "folder": str, "scalars": [str], "images": [str], "epoch": int},
     "summary?": ({
         "part": str, "samples": int, "squared_error": {str: NUMBER}, "latent_dim": int, "pca_latent_dim": int,
         "pca_samples": int, "elbo": NUMBER, "kl": NUMBER, "parameters": int,
@@ -202,6 +204,15 @@ class Run:
         """The pictures made on the way, by epoch."""
         return sorted((self.folder / "samples").glob("epoch_*.png"))
 
+    def sample_of(self, epoch: int) -> Path:
+        """Where the picture of an epoch is, if it gets one."""
+        return self.folder / "samples" / f"epoch_{epoch:04d}.png"
+
+    @property
+    def logs_folder(self) -> Path:
+        """What `narrows.tracking` writes, where it is asked to."""
+        return self.folder / "logs"
+
     @property
     def model_folder(self) -> Path:
         """Where the model is, or will be."""
@@ -230,10 +241,10 @@ class Run:
         """Bring metrics.jsonl back to the epochs that a checkpoint knows of: those after it come again."""
         write_text(self.folder / "metrics.jsonl", "".join(map(_line, history)))
 
-    def draw(self, name: str, picture: Image.Image) -> Path:
-        """Write a picture, `name` relative to the folder."""
-        path = self.folder / name
-        path.parent.mkdir(exist_ok=True)
+    def draw(self, name: str, picture: Image.Image, out: Path | None = None) -> Path:
+        """Write a picture, `name` relative to the folder, or to `out` where that is given."""
+        path = self.folder / name if out is None else out
+        path.parent.mkdir(parents=out is not None, exist_ok=True)
         buffer = io.BytesIO()
         picture.save(buffer, "PNG", optimize=True)
         write_bytes(path, buffer.getvalue())
@@ -439,7 +450,7 @@ def _followed(
                 if report.end_of_epoch:
                     run.add(report)
                     if _is_shown(report.epoch, report.epochs) or report.note:
-                        run.draw(f"samples/epoch_{report.epoch:04d}.png", _compared(estimator, shown))
+                        run.draw(f"samples/{run.sample_of(epoch).name}", _compared(estimator, shown))
                 yield report
         if not begun:  # only what comes after training was missing
             _begin_again(run, checkpoints)
@@ -516,7 +527,7 @@ def summarise(estimator: Autoencoder, dataset: Dataset) -> dict[str, Any]:
         "model", "pca" and "mean"; `pca_latent_dim`, `pca_samples`: what PCA was fitted with; `elbo`, `kl`: nats per
         sample, for probabilistic models, else None: the bound itself, whatever beta was; `parameters`.
     """
-    part, X, _ = _judged(dataset)
+    part, X, _ = dataset.judged
     k = min(estimator.latent_dim_, *dataset.train.shape[:1], estimator.n_features_in_)
     rows = dataset.train if estimator.n_features_in_ <= WIDE else dataset.train[:WIDE]
     k = min(k, len(rows))
@@ -626,18 +637,9 @@ def _is_shown(epoch: int, epochs: int) -> bool:
     return epoch == epochs or epoch in {m * 10**p for p in range(9) for m in (1, 2, 5)}
 
 
-def _judged(dataset: Dataset) -> tuple[str, Array, Array | None]:
-    """Return the part that pictures and summary are made of, by name, with its labels."""
-    if dataset.test is not None:
-        return "test", dataset.test, dataset.test_labels
-    if dataset.validation is not None:
-        return "validation", dataset.validation, dataset.validation_labels
-    return "training", dataset.train, dataset.train_labels
-
-
 def _fixed(dataset: Dataset) -> Array:
     """Return the samples that all pictures show: the first ones, class by class where there are few classes."""
-    _, X, labels = _judged(dataset)
+    _, X, labels = dataset.judged
     n = min(figures.room(dataset.sample_shape), len(X))
     if labels is None or labels.dtype.kind == "f" or n > 10:
         return np.asarray(X[:n])
@@ -664,6 +666,6 @@ def _draw_all(run: Run, estimator: Autoencoder, dataset: Dataset, shown: Array) 
         run.draw("samples.png", figures.gallery(estimator.sample(GENERATED, seed=0)))
     if history := run.history:
         run.draw("curves.png", figures.curves(history))
-    _, X, labels = _judged(dataset)
+    _, X, labels = dataset.judged
     Z = estimator.transform(X[:MAPPED])
     run.draw("latent.png", figures.latent_map(Z, None if labels is None else labels[:MAPPED], dataset.label_names))

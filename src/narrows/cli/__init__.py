@@ -4,7 +4,8 @@ __init__.py   the commands and their flags, and what becomes of errors; imports 
 training.py   train: flags from the fields of the models, the TOML file; resume
 progress.py   the bar on a terminal, plain lines elsewhere
 showing.py    runs, show, data, and the table at the end of training
-using.py      encode, reconstruct, sample, denoise
+using.py      encode, reconstruct, sample
+stepping.py   the steps that recipes share: a command each, its flags from the step's fields
 judging.py    evaluate, diagnose, compare
 output.py     consoles and numbers
 """
@@ -23,6 +24,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 
 from narrows import __version__
 from narrows.cli.output import error, out
+from narrows.cli.training import placeholder
 from narrows.errors import NarrowsError
 
 __all__ = ["main"]
@@ -41,6 +43,11 @@ Part = Annotated[
 ]
 
 Samples = Annotated[int, Parameter(help="Draws for the bound on the likelihood.")]
+
+STEPS: dict[str, str] = {
+    "denoise": "Corrupt samples, clean them, and compare.",
+}
+"""Command -> what it does, as its class says in its first line: so that help need not import the steps."""
 
 TRAIN, LOOK, USE = Group("Train", sort_key=1), Group("Look", sort_key=2), Group("Use", sort_key=3)
 JUDGE = Group("Judge", sort_key=4)
@@ -126,36 +133,19 @@ def sample(
     *,
     n: Annotated[int, Parameter(name=["--number", "-n"], help="How many.")] = 64,
     seed: Annotated[int, Parameter(help="The same seed draws the same samples.")] = 0,
+    sampler: Annotated[
+        str,
+        Parameter(
+            help="Where codes come from: prior, the model's own; gmm, gaussian, kde or flow, fitted to the codes of "
+            "training samples, for any model."
+        ),
+    ] = "prior",
     out: Annotated[str | None, Parameter(help="A .png or .npy file. Default: sampled.png in the run.")] = None,
 ) -> None:
-    """Draw new samples from a probabilistic model."""
+    """Draw new samples from a model."""
     from narrows.cli import using
 
-    using.sample(run, n, seed, out)
-
-
-def denoise(
-    run: RunName = None,
-    /,
-    *,
-    corruption: Annotated[
-        str | None,
-        Parameter(
-            help="gaussian:STD, or dropout, masking, uniform or salt_pepper:SHARE. Default: that of the run's "
-            "training, or gaussian:0.3."
-        ),
-    ] = None,
-    index: Annotated[str | None, Parameter(help="Only these samples, such as 7 or 0,3,5.")] = None,
-    seed: Annotated[int, Parameter(help="The same seed gives the same noise.")] = 0,
-    out: Annotated[str | None, Parameter(help="A .png file. Default: denoised.png in the run.")] = None,
-    data: Data = None,
-    data_option: DataOption = None,
-    part: Part = None,
-) -> None:
-    """Corrupt samples, clean them, and compare."""
-    from narrows.cli import using
-
-    using.denoise(run, corruption, index, seed, out, data, data_option or [], part)
+    using.sample(run, n, seed, sampler, out)
 
 
 def evaluate(
@@ -210,16 +200,26 @@ def application(tokens: Sequence[str]) -> App:
     app["--help"].group = app["--version"].group = Group("Options", sort_key=9)
     if tokens and tokens[0] == "train":
         from narrows.cli.training import application as train
+
+        training = train(tokens[1:])
     else:
-        from narrows.cli.training import placeholder as train
-    training = train(tokens[1:])
+        training = placeholder("train")
     training.group = TRAIN
     app.command(training)
     app.command(resume, group=TRAIN)
     for command in (runs, show, data):
         app.command(command, group=LOOK)
-    for command in (encode, reconstruct, sample, denoise):
+    for command in (encode, reconstruct, sample):
         app.command(command, group=USE)
+    for name, about in STEPS.items():
+        if tokens and tokens[0] == name:
+            from narrows.cli.stepping import application as step
+
+            command = step(name, about)
+        else:
+            command = placeholder(name, about)
+        command.group = USE
+        app.command(command)
     for command in (evaluate, diagnose, compare):
         app.command(command, group=JUDGE)
     app.command(version, group=LOOK)

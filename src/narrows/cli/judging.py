@@ -16,7 +16,7 @@ from narrows.cli.output import err, number, out
 from narrows.cli.showing import find
 from narrows.cli.training import options_of
 from narrows.cli.using import own_data
-from narrows.datasets import Dataset, load_dataset
+from narrows.datasets import load_dataset
 from narrows.errors import ConfigError, did_you_mean
 from narrows.evaluation import Comparison, active_units, bits_per_dimension, compare_models, diagnose, information, unit
 from narrows.evaluation.comparison import LOWER
@@ -33,7 +33,7 @@ def evaluate(name: str | None, samples: int, out_: str | None) -> None:
     """Measure the model of a run on test samples, beside PCA with as many numbers."""
     run = find(name)
     dataset, model = own_data(run, {}), run.load()
-    part, X, y = _held_out(dataset)
+    part, X, y = dataset.judged
     found = compare_models(
         {run.name: model},
         dataset.train,
@@ -77,7 +77,7 @@ def diagnosed(name: str | None) -> None:
     """Say what went wrong in a run, and what to try."""
     run = find(name)
     dataset = own_data(run, {})
-    part, X, _ = _held_out(dataset)
+    part, X, _ = dataset.judged
     findings = diagnose(run.load(), dataset.train, None if part == "training" else X)
     if not findings:
         out().print(f"{run.name}: nothing found.", soft_wrap=True)
@@ -99,7 +99,7 @@ def compare(names: Sequence[str], data: str | None, pairs: Sequence[str], seeds:
         dataset = load_dataset(data or "mnist-5k", **options)
     models = {name: MODELS[name]() if run is None else run.load() for name, run in runs.items()}
     _same_size(models, runs)
-    part, X, y = _held_out(dataset)
+    part, X, y = dataset.judged
     labels = {"y": dataset.train_labels, "y_test": y} if y is not None and dataset.train_labels is not None else {}
 
     def told(name: str, seed: int) -> None:
@@ -139,15 +139,6 @@ def _same_size(models: dict[str, Autoencoder], runs: dict[str, Run | None]) -> N
     for name, model in models.items():
         if runs[name] is None:
             model.set_params(latent_dim=sizes[0] if sizes else default)
-
-
-def _held_out(dataset: Dataset) -> tuple[str, Array, Array | None]:
-    """Return the part that models are judged by, by name, with its labels."""
-    if dataset.test is not None:
-        return "test", dataset.test, dataset.test_labels
-    if dataset.validation is not None:
-        return "validation", dataset.validation, dataset.validation_labels
-    return "training", dataset.train, dataset.train_labels
 
 
 def _table(found: Comparison) -> Table:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+from rich import box
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
-__all__ = ["count", "duration", "err", "error", "note", "number", "out"]
+__all__ = ["count", "duration", "err", "error", "note", "number", "out", "plain_table"]
 
 
 def out() -> Console:
@@ -59,3 +61,8 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60}:{whole % 60:02d} min"
     return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
+
+
+def plain_table() -> Table:
+    """Return an empty table in the style of all: a line under the heading and nothing else."""
+    return Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False, padding=(0, 1))

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from narrows.cli.output import count, duration, number, out
+from narrows.cli.output import count, duration, number, out, plain_table
 from narrows.errors import ConfigError, FormatError, did_you_mean
 from narrows.runs import Run
 
@@ -69,7 +69,7 @@ def runs(folder: str) -> None:
     if not found:
         console.print(f"No runs in {folder}/. Train one: narrows train vae", soft_wrap=True, markup=False)
         return
-    table = _table()
+    table = plain_table()
     wide = console.width >= 72
     table.add_column("run", overflow="fold", min_width=12)
     table.add_column("status")
@@ -166,7 +166,7 @@ def results(run: Run) -> None:
 
 def _errors(run: Run, summary: dict[str, Any]) -> Table:
     errors = summary["squared_error"]
-    table = _table()
+    table = plain_table()
     table.add_column(f"{summary['samples']:,} {summary['part']} samples", overflow="fold")
     table.add_column("squared error", justify="right")
     table.add_column("vs PCA", justify="right")
@@ -219,7 +219,7 @@ def data(name: str | None, pairs: Sequence[str]) -> None:
     if name is not None:
         _print_dataset(console, name, pairs)
         return
-    table = _table()
+    table = plain_table()
     wide = console.width >= 72
     table.add_column("name", no_wrap=True)
     table.add_column("samples" if wide else "what it is", overflow="fold", max_width=22 if wide else None)
@@ -275,9 +275,3 @@ def _sizes(splits: Any) -> str:
 
 def _shape(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape)) if len(shape) > 1 else _numbers(shape[0])
-
-
-def _table() -> Table:
-    from rich import box
-
-    return Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False, padding=(0, 1))

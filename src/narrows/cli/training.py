@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from narrows.runs import Run
     from narrows.training import Report
 
-__all__ = ["Plan", "application", "options_of", "placeholder", "plan", "value_of"]
+__all__ = ["Plan", "application", "flag_of", "options_of", "placeholder", "plan", "shown_default", "value_of"]
 
 HELP = "Train a model into a new run folder."
 
@@ -63,9 +63,9 @@ class Plan:
     name: str | None = None
 
 
-def placeholder(tokens: Sequence[str]) -> App:
-    """Return the command as the list of commands shows it, without the models behind it."""
-    return App(name="train", help=HELP)
+def placeholder(name: str, about: str = HELP) -> App:
+    """Return a command as the list of commands shows it, without what lies behind it."""
+    return App(name=name, help=about)
 
 
 def application(tokens: Sequence[str]) -> App:
@@ -101,7 +101,7 @@ def _command(model: str, cls: type[Autoencoder]) -> Callable[..., int]:
         about = Parameter(help=flag.help, group=run, negative=(), n_tokens=1, show_default=default is not None)
         parameters.append((flag.name, Annotated[kind, about], default))
     for field in fields(cls):
-        parameters.append((field.name, _annotated(field, groups[field.name]), _shown(field)))  # noqa: PERF401
+        parameters.append((field.name, flag_of(field, groups[field.name]), shown_default(field)))  # noqa: PERF401
     signature = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
         for name, annotation, default in parameters
@@ -112,7 +112,8 @@ def _command(model: str, cls: type[Autoencoder]) -> Callable[..., int]:
     return command
 
 
-def _annotated(field: Param, group: Group) -> Any:
+def flag_of(field: Param, group: Group) -> Any:
+    """Return the annotation of a field's flag."""
     about = field.help
     if field.choices:
         about = f"{about.rstrip('.')}: {', '.join(field.choices)}."
@@ -122,7 +123,7 @@ def _annotated(field: Param, group: Group) -> Any:
     return Annotated[str, Parameter(help=about, group=group, n_tokens=1, allow_leading_hyphen=True)]
 
 
-def _shown(field: Param) -> Any:
+def shown_default(field: Param) -> Any:
     """Return the default as one would write it on the command line."""
     if field.annotation is bool:
         return field.default

@@ -1,4 +1,4 @@
-"""Commands that use the model of a run: encode, reconstruct, sample, denoise."""
+"""Commands that use the model of a run: encode, reconstruct, sample."""
 
 from __future__ import annotations
 
@@ -9,20 +9,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from narrows import figures
 from narrows.base import Array
 from narrows.cli.output import note, number, out
 from narrows.cli.showing import find
 from narrows.cli.training import options_of
-from narrows.corruptions import corruption as corruption_of
 from narrows.datasets import DATASETS, Dataset, load_dataset
 from narrows.errors import ConfigError, did_you_mean
 from narrows.runs import Run
 from narrows.storage import write_bytes
 
-__all__ = ["denoise", "encode", "own_data", "reconstruct", "sample"]
+__all__ = ["chosen_data", "encode", "own_data", "reconstruct", "sample"]
 
 PARTS = ("train", "validation", "test", "all")
 
@@ -75,72 +73,38 @@ def reconstruct(
     _say("", path)
 
 
-def sample(name: str | None, n: int, seed: int, out_: str | None) -> None:
+def sample(name: str | None, n: int, seed: int, sampler: str, out_: str | None) -> None:
     """Draw new samples."""
     run = find(name)
     path = _target(run, out_, "sampled.png", (".png", ".npy"))
     if seed < 0:
         raise ConfigError(f"sample: seed must be a whole number >= 0; got {seed}.")
-    X = run.load().sample(n, seed=seed)
+    estimator = run.load()
+    # Models saved without codes learn how they are spread from the run's own data.
+    given = own_data(run, {}).train if sampler != "prior" and estimator.codes_ is None else None
+    X = estimator.sample(n, seed, sampler, X=given)
     if path.suffix == ".npy":
         _write_array(path, X)
     else:
         _write_picture(path, figures.gallery(X))
-    _say(f"{n:,} samples, seed {seed}", path)
-
-
-def denoise(
-    name: str | None, spec: str | None, index: str | None, seed: int, out_: str | None,
-    data: str | None, pairs: Sequence[str], part: str | None,
-) -> None:  # fmt: skip
-    """Corrupt samples, clean them, and say how far each lies from the clean ones."""
-    run = find(name)
-    path = _target(run, out_, "denoised.png", (".png",))
-    trained = run.record["fields"].get("corruption")
-    spec = spec or (trained if isinstance(trained, str) else None) or "gaussian:0.3"
-    corrupt = corruption_of(spec)
-    assert corrupt is not None
-    if seed < 0:
-        raise ConfigError(f"denoise: seed must be a whole number >= 0; got {seed}.")
-    chosen = _samples(run, data, pairs, part)
-    X = _unit(_rows(chosen.X, index))
-    estimator = run.load()
-    noisy = corrupt(torch.from_numpy(X), torch.Generator().manual_seed(seed)).numpy()
-    cleaned, rebuilt = estimator.reconstruct(noisy), estimator.reconstruct(X)
-    n = _shown(X, index)
-    rows = {"clean": X[:n], "noisy": noisy[:n], "cleaned": cleaned[:n]}
-    if index is not None:
-        rows = {"clean": X[:n], "reconstruction": rebuilt[:n], "noisy": noisy[:n], "cleaned": cleaned[:n]}
-    _write_picture(path, figures.compare(rows))
-    _print_cleaning(spec, X, noisy, cleaned, rebuilt, chosen.part)
-    _say("", path)
-
-
-def _print_cleaning(spec: str, X: Array, noisy: Array, cleaned: Array, rebuilt: Array, part: str) -> None:
-    from narrows.cli.showing import _table
-
-    table = _table()
-    table.add_column(f"{len(X):,} {part} sample{'s' if len(X) > 1 else ''}, {spec}", overflow="fold")
-    table.add_column("squared error", justify="right")
-    table.add_row("noisy", number(_error(X, noisy)))
-    table.add_row("cleaned", number(_error(X, cleaned)))
-    table.add_row("reconstruction of the clean", number(_error(X, rebuilt)))
-    out().print(table)
+    _say(f"{n:,} samples, seed {seed}" + ("" if sampler == "prior" else f", codes by {sampler}"), path)
 
 
 def _samples(run: Run, data: str | None, pairs: Sequence[str], part: str | None) -> _Chosen:
     """Return the samples that a command works on: of the run's own data, or of others."""
     if part is not None and part not in PARTS:
         raise ConfigError(f"--part must be one of {', '.join(PARTS)}; got {part!r}.{did_you_mean(part, PARTS)}")
-    options = options_of(pairs)
+    dataset = chosen_data(run, data, options_of(pairs))
+    return _part(dataset, part or ("all" if data is not None and data not in DATASETS else None))
+
+
+def chosen_data(run: Run, data: str | None, options: dict[str, Any]) -> Dataset:
+    """Return the data set of that name or path; the run's own where there is none."""
     if data is None:
-        dataset = own_data(run, options)
-    elif data in DATASETS:
-        dataset = load_dataset(data, **options)
-    else:
-        dataset = load_dataset(data, **{"shuffle": False, **options})  # parts in a row are the file's own order
-        part = part or "all"
-    return _part(dataset, part)
+        return own_data(run, options)
+    if data in DATASETS:
+        return load_dataset(data, **options)
+    return load_dataset(data, **{"shuffle": False, **options})  # parts in a row are the file's own order
 
 
 def own_data(run: Run, options: dict[str, Any]) -> Dataset:

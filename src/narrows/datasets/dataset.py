@@ -103,6 +103,23 @@ class Dataset:
         """Shape of one sample: (D,), (T, D) or (C, H, W)."""
         return tuple(int(n) for n in self.train.shape[1:])
 
+    @property
+    def parts(self) -> dict[str, tuple[Array, Array | None]]:
+        """Samples and labels of the parts that there are, by name: train, validation, test."""
+        pairs = {
+            "train": (self.train, self.train_labels),
+            "validation": (self.validation, self.validation_labels),
+            "test": (self.test, self.test_labels),
+        }
+        return {name: (X, y) for name, (X, y) in pairs.items() if X is not None}
+
+    @property
+    def judged(self) -> tuple[str, Array, Array | None]:
+        """The part that models are judged by, in words (test, else validation, else training); samples and labels."""
+        parts = self.parts
+        name = next(name for name in ("test", "validation", "train") if name in parts)
+        return ("training" if name == "train" else name, *parts[name])
+
     @cached_property
     def sha256(self) -> str:
         """Hash of every part's and label's name, type, shape and bytes; the same data have the same hash anywhere."""
