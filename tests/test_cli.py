@@ -292,7 +292,7 @@ def test_denoise_compares_noisy_and_cleaned(made, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("command", "told"),
     [
-        ("sample pca-cloud-1", "PCA: sample must have a prior over codes"),
+        ("sample pca-cloud-1", "PCA: sampler must be 'gaussian', 'gmm', 'kde' or 'flow'"),
         ("sample vae-cloud-1 -n 0", "n must be a whole number >= 1; got 0"),
         ("sample vae-cloud-1 --seed=-1", "seed must be a whole number >= 0; got -1"),
         ("sample vae-cloud-1 --out x.jpg", "--out must end in .png or .npy; got 'x.jpg'"),

@@ -9,7 +9,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -25,9 +25,12 @@ from narrows.modules import Module
 from narrows.networks import ACTIVATIONS, NETWORKS, Decoder, Layout
 from narrows.params import fields, model, param, validate
 from narrows.storage import write_record
-from narrows.training import Checkpoints, Report, Rows, Settings, fingerprint, train
+from narrows.training import Checkpoints, Report, Rows, Settings, fingerprint, subset, train
 from narrows.training.precision import PRECISIONS
 from narrows.training.schedules import OPTIMIZERS, SCHEDULES
+
+if TYPE_CHECKING:
+    from narrows.densities import CodeDensity
 
 __all__ = ["FORMAT", "Array", "Autoencoder", "NeuralAutoencoder"]
 
@@ -38,6 +41,12 @@ FORMAT = 1
 
 CHUNK = 2**22
 """Numbers that pass through a module at once outside training: 16 MB in float32."""
+
+CODES = "training.codes"
+"""Name of the codes among a saved model's tensors; no module can hold a part of this name."""
+
+KEPT, KEPT_NUMBERS = 5000, 2**20
+"""Training samples whose codes a model keeps at most, and numbers in all."""
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
@@ -58,6 +67,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         How many numbers its code has.
     pixels_
         Whether X was uint8 in fit.
+    codes_
+        Codes of at most 5,000 training samples, drawn with the seed, from which `sample` learns how codes are spread;
+        saved with the model. None before training ends, and for models that were saved without them.
     """
 
     module_: Module
@@ -66,6 +78,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     n_features_in_: int
     latent_dim_: int
     pixels_: bool
+    codes_: Array | None = None
+    _densities: dict[str, Any]
 
     takes_float64: ClassVar[bool] = False
     """Whether the model computes in double precision."""
@@ -145,16 +159,22 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _fit(
         self, X: Array, validation: Array | None, checkpoints: Checkpoints | None
     ) -> Generator[Report, None, None]:
-        self.history_ = []
+        self.history_, self.codes_, self._densities = [], None, {}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self._seed)
             self.module_ = self.build(self.sample_shape_)
-        # Closed by name: what the last save has to say must reach whoever leaves.
-        with contextlib.closing(self.optimise(X, validation, checkpoints)) as reports:
-            for report in reports:
-                if report.end_of_epoch:
-                    self.history_.append(report.record())
-                yield report
+        learned = False
+        try:
+            # Closed by name: what the last save has to say must reach whoever leaves.
+            with contextlib.closing(self.optimise(X, validation, checkpoints)) as reports:
+                for report in reports:
+                    learned = True
+                    if report.end_of_epoch:
+                        self.history_.append(report.record())
+                    yield report
+        finally:
+            if learned or self.history_:
+                self._keep_codes(X)
 
     @property
     def _seed(self) -> int:
@@ -202,6 +222,22 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 f"{name}: X must lie within float32, +-3.4e38; got values from {X.min():.3g} to {X.max():.3g}. Scale X."
             )
         return narrow
+
+    def _keep_codes(self, X: Array) -> None:
+        """Keep some codes for `sample`; those of weights that diverged may not be finite, and are left out."""
+        rows = subset(len(X), max(1, min(KEPT, KEPT_NUMBERS // self.latent_dim_)), self._seed)
+        size = max(1, min(CHUNK // max(1, self.n_features_in_), 4096))
+        module, found = self.module_.eval(), []
+        with torch.inference_mode():
+            for start in range(0, len(rows), size):
+                (x,) = Rows(X[rows[start : start + size]], module.device, module.dtype).chunks(size)
+                found.append(module.encode(x).cpu().numpy().astype(self._code_dtype))
+        codes = np.concatenate(found)
+        self.codes_ = codes[np.isfinite(codes).all(1)]
+
+    @property
+    def _code_dtype(self) -> np.dtype[Any]:
+        return np.dtype(np.float64 if self.takes_float64 else np.float32)
 
     def transform(self, X: ArrayLike, k: int | None = None) -> Array:
         """Return the codes, without noise: (N, *shape) -> (N, latent_dim), or their first `k` numbers.
@@ -265,8 +301,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Return the mean of `score_samples`, in nats."""
         return float(self.score_samples(X).mean(dtype=np.float64))
 
-    def sample(self, n: int = 1, seed: int | None = None) -> Array:
-        """Return new samples, the means over x at codes drawn from the prior: (n, *shape).
+    def sample(
+        self, n: int = 1, seed: int | None = None, sampler: str = "prior", *, X: ArrayLike | None = None
+    ) -> Array:
+        """Return new samples, the means over x at codes that are drawn: (n, *shape).
 
         Parameters
         ----------
@@ -274,16 +312,31 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             How many.
         seed
             Of the draw; None for another each time.
+        sampler
+            What codes are drawn from: "prior", the model's own; or a density fitted to the codes of training samples,
+            so that models without a prior generate too, and others more like their data (Ghosh et al. 2020, sec. 4):
+            "gmm" (10 normals), "gaussian" (one), "kde" (a kernel at every code) or "flow" (a neural spline flow, needs
+            zuko).
+        X
+            Samples whose codes the density is fitted to; None for `codes_`, the codes kept from training. It is then
+            fitted once, with the model's seed.
 
         Raises
         ------
         ConfigError
-            The model has no prior over codes.
+            The model has no prior over codes, or kept no codes and got no X; the sampler is unknown.
+
+        References
+        ----------
+        arXiv:1903.12436
         """
         check_is_fitted(self)
-        prior = self.module_.prior()
         if not isinstance(n, int | np.integer) or n < 1:
             raise ConfigError(f"{type(self).__name__}: n must be a whole number >= 1; got {n!r}.")
+        if sampler != "prior":
+            drawn = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+            return self.inverse_transform(self._density(sampler, X).sample(n, drawn))
+        prior = self.module_.prior()
         with torch.random.fork_rng(devices=[]):
             if seed is None:
                 torch.seed()
@@ -291,6 +344,20 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 torch.manual_seed(seed)
             Z = prior.sample(torch.Size([n])).cpu().numpy()
         return self._mapped(self.module_.decode, Z)
+
+    def _density(self, sampler: str, X: ArrayLike | None) -> CodeDensity:
+        from narrows.densities import fit_density  # costs half a second, which training does without
+
+        if X is not None:
+            return fit_density(self.transform(X), sampler, self._seed)
+        if self.codes_ is None:
+            raise ConfigError(
+                f"{type(self).__name__}: sampler={sampler!r} must have codes to be fitted to; this model was saved "
+                f"without any. Pass the training samples: sample(n, seed, {sampler!r}, X=...)."
+            )
+        if sampler not in self._densities:
+            self._densities[sampler] = fit_density(self.codes_, sampler, self._seed)
+        return self._densities[sampler]
 
     def _mapped(self, function: Callable[[Tensor], Tensor], X: Array) -> Array:
         """Apply a function of the module to X in chunks, in evaluation mode: (N, ...) -> (N, ...) numpy."""
@@ -349,9 +416,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             "pixels": self.pixels_,
             "feature_names": None if names is None else list(names),
             "history": self.history_,
+            "codes": 0 if self.codes_ is None else len(self.codes_),
             "narrows": __version__,
         }
         tensors = {name: t.detach().cpu().numpy() for name, t in self.module_.state_dict().items()}
+        if record["codes"]:
+            tensors[CODES] = self.codes_
         write_record(folder / "model.json", record, tensors)
         return folder
 
@@ -381,7 +451,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.pixels_ = record["pixels"]
         self.history_ = record["history"]
         wanted = {name: (_dtype(t), tuple(t.shape)) for name, t in self._planned().items()}
+        kept = record.get("codes", 0)  # models saved at first had none
+        if kept:
+            wanted[CODES] = (self._code_dtype, (kept, self.latent_dim_))
         tensors = read(wanted)  # before anything of the size that the record asks for is allocated
+        self.codes_, self._densities = tensors.pop(CODES, None), {}
         with torch.random.fork_rng(devices=[]):
             self.module_ = self.build(self.sample_shape_).eval()
         self.module_.load_state_dict({name: torch.from_numpy(array) for name, array in tensors.items()})

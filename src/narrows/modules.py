@@ -51,7 +51,10 @@ class Module(nn.Module):
     def prior(self) -> Distribution:
         """Return p(z), or say that this model has none."""
         name = type(self).__name__.removesuffix("Module")
-        raise ConfigError(f"{name}: sample must have a prior over codes to draw from; {name} has none. Use VAE.")
+        raise ConfigError(
+            f"{name}: sampler must be 'gaussian', 'gmm', 'kde' or 'flow' for a model without a prior over codes; got "
+            "'prior'. Use 'gmm'."
+        )
 
     def corrupted(self, batch: Batch) -> Tensor:
         """Return the batch's input with the corruption in training, as it is elsewhere."""

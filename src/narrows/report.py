@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from narrows import figures
 from narrows.base import Autoencoder
-from narrows.evaluation import Comparison, diagnose, sample
+from narrows.evaluation import Comparison, diagnose
 from narrows.evaluation.comparison import LOWER
 from narrows.storage import write_text
 
@@ -134,7 +134,7 @@ def _pictures(
     if len(model.history_) > 1:
         found.append(_figure(figures.curves(model.history_), "Course of training."))
     sampler, said = ("prior", "the prior") if model.module_.probabilistic else ("gmm", "a mixture fitted to the codes")
-    drawn = sample(model, X, 2 * figures.room(X.shape[1:]), sampler=sampler, seed=seed)
+    drawn = model.sample(2 * figures.room(X.shape[1:]), seed, sampler, X=X)
     if X.dtype == np.uint8:
         drawn = drawn.clip(0, 1)  # else a few values below black make all of it grey
     found.append(_figure(figures.gallery(drawn), f"New samples, at codes drawn from {said}."))

@@ -5,7 +5,6 @@ likelihood.py       ELBO, importance-weighted bounds, bits per dimension
 reconstruction.py   squared error, PSNR, SSIM, beside PCA and the mean
 representation.py   KL per dimension, active units, aggregate posterior, mutual information, codebooks
 probes.py           neighbourhoods and labels read from the codes
-density.py          densities over codes, so that every model can be drawn from
 anomaly.py          scores, thresholds, AUROC, one class against the rest
 features.py         what generated samples are compared by: pixels, or a classifier
 generation.py       Fréchet distance, kernel distance, precision and recall, density and coverage
@@ -18,6 +17,14 @@ case.py             what those rules look at
 rules.py            the rules of diagnosis
 """
 
+from narrows.densities import (
+    DENSITIES,
+    CodeDensity,
+    FlowDensity,
+    KernelCodeDensity,
+    MixtureDensity,
+    fit_density,
+)
 from narrows.evaluation.anomaly import (
     SCORES,
     Detection,
@@ -33,15 +40,6 @@ from narrows.evaluation.comparison import (
     Comparison,
     Row,
     compare_models,
-)
-from narrows.evaluation.density import (
-    DENSITIES,
-    CodeDensity,
-    FlowDensity,
-    KernelCodeDensity,
-    MixtureDensity,
-    fit_density,
-    sample,
 )
 from narrows.evaluation.diagnosis import (
     Finding,
@@ -189,7 +187,6 @@ __all__ = [
     "perplexity",
     "precision_recall",
     "predict_anomalies",
-    "sample",
     "sap",
     "squared_error",
     "ssim",

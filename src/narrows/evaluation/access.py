@@ -15,7 +15,7 @@ from torch import Tensor
 from narrows.base import Autoencoder
 from narrows.errors import ConfigError, DataError
 from narrows.modules import LatentVariableModule, Module
-from narrows.training import Rows
+from narrows.training import Rows, subset
 
 __all__ = ["BUDGET", "Array", "checked", "evaluating", "mapped", "same_length", "scaled", "subset", "variational"]
 
@@ -74,13 +74,6 @@ def mapped(model: Autoencoder, function: Callable[[Tensor], Tensor], X: ArrayLik
     with evaluating(module):
         chunks = Rows(data, module.device, module.dtype).chunks(size)
         return np.concatenate([function(x).double().cpu().numpy() for x in chunks])
-
-
-def subset(n: int, limit: int | None, seed: int) -> Array:
-    """Return the positions of at most `limit` of n rows, drawn with a seed and in ascending order."""
-    if limit is None or n <= limit:
-        return np.arange(n)
-    return np.sort(np.random.default_rng(seed).choice(n, limit, replace=False))
 
 
 def same_length(measure: str, X: Array, y: ArrayLike) -> Array:

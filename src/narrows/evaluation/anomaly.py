@@ -11,9 +11,9 @@ from sklearn.base import clone
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from narrows.base import Autoencoder
+from narrows.densities import fit_density
 from narrows.errors import ConfigError, DataError, did_you_mean
 from narrows.evaluation.access import Array, checked, same_length
-from narrows.evaluation.density import fit_density
 from narrows.evaluation.likelihood import elbo
 from narrows.evaluation.reconstruction import squared_error
 

@@ -135,6 +135,8 @@ def _check(path: Path, record: dict[str, Any]) -> None:
     must(not _not_whole(record["latent_dim"]) and record["latent_dim"] >= 1, "latent_dim", "a whole number >= 1")
     must(isinstance(record["pixels"], bool), "pixels", "true or false")
     check_form(history, [EPOCH], path, "history")
+    if "codes" in record:
+        must(not _not_whole(record["codes"]) and record["codes"] >= 0, "codes", "a whole number >= 0")
     if names is not None:
         must(
             isinstance(names, list) and [len(names)] == shape and all(isinstance(n, str) for n in names),

@@ -2,6 +2,6 @@
 
 from narrows.training.checkpoints import Checkpoints, fingerprint
 from narrows.training.loop import EPOCH, Report, Settings, train
-from narrows.training.rows import Rows
+from narrows.training.rows import Rows, subset
 
-__all__ = ["EPOCH", "Checkpoints", "Report", "Rows", "Settings", "fingerprint", "train"]
+__all__ = ["EPOCH", "Checkpoints", "Report", "Rows", "Settings", "fingerprint", "subset", "train"]

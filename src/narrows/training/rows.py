@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Rows"]
+__all__ = ["Rows", "subset"]
 
 
 class Rows:
@@ -47,3 +47,10 @@ class Rows:
 
     def _scaled(self, x: Tensor) -> Tensor:
         return x.to(self.dtype).div_(255) if x.dtype == torch.uint8 else x.to(self.dtype)
+
+
+def subset(n: int, limit: int | None, seed: int) -> np.ndarray[Any, Any]:
+    """Return the positions of at most `limit` of n rows, drawn with a seed and in ascending order."""
+    if limit is None or n <= limit:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(seed).choice(n, limit, replace=False))

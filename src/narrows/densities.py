@@ -9,15 +9,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 
-from narrows.base import Autoencoder
 from narrows.errors import ConfigError, DataError, did_you_mean
-from narrows.evaluation.access import Array, subset
+from narrows.training import subset
 
-__all__ = ["DENSITIES", "CodeDensity", "FlowDensity", "KernelCodeDensity", "MixtureDensity", "fit_density", "sample"]
+__all__ = ["DENSITIES", "CodeDensity", "FlowDensity", "KernelCodeDensity", "MixtureDensity", "fit_density"]
+
+Array = NDArray[Any]
 
 
 class CodeDensity(ABC):
@@ -46,8 +47,8 @@ class CodeDensity(ABC):
         return self
 
     def sample(self, n: int, seed: int = 0) -> Array:
-        """Return n codes: (n, latent_dim) float32; the same for the same seed."""
-        return (self._sample(n, seed) * self.deviation + self.mean).astype(np.float32)
+        """Return n codes: (n, latent_dim), double precision; the same for the same seed."""
+        return self._sample(n, seed) * self.deviation + self.mean
 
     def score_samples(self, Z: ArrayLike) -> Array:
         """Return the log density of codes: (N, latent_dim) -> (N,), in nats."""
@@ -190,24 +191,3 @@ def fit_density(Z: ArrayLike, density: str = "gmm", seed: int = 0) -> CodeDensit
         known = ", ".join(map(repr, DENSITIES))
         raise ConfigError(f"sampler must be one of {known}; got {density!r}.{did_you_mean(density, DENSITIES)}")
     return DENSITIES[density]().fit(Z, seed)
-
-
-def sample(model: Autoencoder, X: ArrayLike, n: int, *, sampler: str = "gmm", seed: int = 0) -> Array:
-    """Return new samples of any model: (n, *shape), the means over x at codes from a density fitted to those of X.
-
-    Parameters
-    ----------
-    model
-        A fitted model, plain autoencoders and PCA included.
-    X
-        Samples whose codes the density is fitted to: those of training.
-    n
-        How many.
-    sampler
-        "prior" (models that have one; X is not used), "gaussian", "gmm", "kde" or "flow".
-    seed
-        Of the fit and of the draw.
-    """
-    if sampler == "prior":
-        return model.sample(n, seed)
-    return model.inverse_transform(fit_density(model.transform(X), sampler, seed).sample(n, seed))
