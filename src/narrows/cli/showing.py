@@ -162,6 +162,9 @@ def results(run: Run) -> None:
         # Paths on lines of their own and never broken: they are there to be clicked and copied.
         for path in run.pictures:
             console.print(Text(f"{path}").append(f"  {ABOUT[path.name]}", "dim"), soft_wrap=True)
+    if run.record.get("logged"):
+        root = run.folder.parent  # all runs side by side
+        console.print(Text(f"{run.logs_folder}").append(f"  tensorboard --logdir {root}", "dim"), soft_wrap=True)
 
 
 def _errors(run: Run, summary: dict[str, Any]) -> Table:

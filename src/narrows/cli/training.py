@@ -41,6 +41,7 @@ FLAGS = (
     _Flag("validation", None, "Share of the training samples held out to choose the best epoch; 0 for none."),
     _Flag("out", "runs", "Where the new run folder is made."),
     _Flag("name", None, "Name of the run folder, in place of MODEL-DATA-NUMBER."),
+    _Flag("log", None, "Also write every epoch for tensorboard, into logs/ of the run folder: tensorboard."),
     _Flag("config", None, "A TOML file with any of these flags; flags on the command line win."),
 )
 VALIDATION = 0.1
@@ -61,6 +62,7 @@ class Plan:
     validation: float | None = None
     out: str = "runs"
     name: str | None = None
+    log: str | None = None
 
 
 def placeholder(name: str, about: str = HELP) -> App:
@@ -256,7 +258,7 @@ def _read(path: str, model: str, by_name: Mapping[str, Param]) -> dict[str, Any]
         raise ConfigError(f"{path}: model must be {model!r}, as on the command line; got {content['model']!r}.")
     if not isinstance(values.get("data_option", {}), dict):
         raise ConfigError(f"{path}: data_options must be a table; got {values['data_option']!r}. Write [data_options].")
-    for name in ("data", "out", "name"):
+    for name in ("data", "out", "name", "log"):
         if not isinstance(values.get(name, ""), str):
             raise ConfigError(f"{path}: {name} must be a string; got {values[name]!r}.")
     return values
@@ -266,7 +268,10 @@ def _train(asked: Plan) -> int:
     from narrows.cli.output import out
     from narrows.models import MODELS
     from narrows.runs import next_folder, record
+    from narrows.tracking import logged, writer_of
 
+    if asked.log is not None:
+        writer_of(asked.log)  # what is missing is told before data are fetched
     if asked.name is not None and (asked.name in ("", ".", "..") or Path(asked.name).name != asked.name):
         raise ConfigError(f"--name must be the name of a folder; got {asked.name!r}. Where it lies is for --out.")
     estimator = MODELS[asked.model](**asked.fields)
@@ -275,7 +280,8 @@ def _train(asked: Plan) -> int:
     console = out()
     try:
         console.print(_opening(asked, dataset), soft_wrap=not console.is_terminal, markup=False, style="bold")
-        return _followed(folder, record(estimator, dataset, folder, options=options))
+        reports = record(estimator, dataset, folder, options=options)
+        return _followed(folder, reports if asked.log is None else logged(reports, folder, asked.log))
     finally:
         if folder.exists() and not any(folder.iterdir()):  # it was made, and nothing began
             folder.rmdir()
@@ -286,10 +292,14 @@ def go_on(name: str | None, force: bool) -> int:
     from narrows.cli import showing
     from narrows.cli.output import out
     from narrows.runs import resume
+    from narrows.tracking import logged
 
-    folder = showing.find(name).folder
-    out().print(f"going on with {folder}", soft_wrap=True, markup=False, style="bold")
-    return _followed(folder, resume(folder, force=force))
+    run = showing.find(name)
+    reports = resume(run.folder, force=force)
+    if log := run.record.get("logged"):
+        reports = logged(reports, run.folder, log["to"])
+    out().print(f"going on with {run.folder}", soft_wrap=True, markup=False, style="bold")
+    return _followed(run.folder, reports)
 
 
 def _followed(folder: Path, reports: Generator[Report, None, Run]) -> int:
