@@ -200,3 +200,18 @@ def test_a_folder_without_a_sound_image(tmp_path):
     (tmp_path / "a.png").write_bytes(b"no")
     with pytest.raises(DataError, match="at least one image must be sound"):
         load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("WEBP", "RGB"), ("GIF", "RGB"), ("PNG", "1"), ("TIFF", "1")])
+def test_one_colour_is_no_bomb(kind, mode):
+    """A large picture of one colour takes a few bytes."""
+    options = {"lossless": True} if kind == "WEBP" else {"compression": "group4"} if kind == "TIFF" else {}
+    content = encoded(Image.new(mode, (800, 600), "white"), kind, **options)
+    assert len(content) < 3000
+    assert decode(content, size=(2, 2), mode="rgb").tolist() == [[[255, 255], [255, 255]]] * 3
+
+
+def test_large_images_of_greedy_formats_are_refused_before_they_are_decoded():
+    content = encoded(Image.new("L", (4000, 4000)), "WEBP", method=0) + bytes(2**20)
+    with pytest.raises(DataError, match="take more than 251658240 bytes"):
+        decode(content)

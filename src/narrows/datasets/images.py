@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import stat
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from narrows.datasets.dataset import Array, Files, Parts
-from narrows.datasets.reading import check_expansion, reading, zip_members
+from narrows.datasets.reading import MAX_DEFLATE_RATIO, check_expansion, reading, zip_members
 from narrows.errors import ConfigError, DataError, did_you_mean
 
 __all__ = ["decode", "decode_all", "image_size", "read_image_zip", "read_images"]
@@ -22,9 +24,21 @@ __all__ = ["decode", "decode_all", "image_size", "read_image_zip", "read_images"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm")
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # no EPS: Pillow hands that to another program
 _MAX_PIXELS = 2**25
+_MAX_BYTES = 240 * 2**20
+_MEMORY = {"WEBP": 16, "progressive JPEG": 10, "turned TIFF": 8}  # bytes a pixel at the decoder's height; others need 4
 _STRIP_PIXELS = 2**18
 _PARTS = {"train": "train", "test": "test", "val": "validation", "valid": "validation", "validation": "validation"}
 _MODES = ("auto", "grey", "rgb")
+_SIDEWAYS = (5, 6, 7, 8)
+_AS_STORED: dict[int, Callable[[Array], Array]] = {  # EXIF orientation: upright pixels, seen as they lie in the file
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: np.rot90,
+    7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
+    8: lambda pixels: np.rot90(pixels, -1),
+}
 
 
 def read_images(path: Path, *, size: str | int | None = None, mode: str = "auto", strict: bool = False) -> Parts:
@@ -71,34 +85,26 @@ def decode(
     Raises
     ------
     DataError
-        If the image is malformed, of another format, larger than 2**25 pixels, or a decompression bomb.
+        If the image is malformed, of another format, a decompression bomb, or larger than 2**25 pixels or than 240 MiB
+        let its format decode (15 million pixels of WebP, 25 million of a progressive JPEG).
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Pillow warns of (metadata, sizes) is checked or harmless here
-            with Image.open(io.BytesIO(content), formats=_FORMATS) as opened:
-                if opened.width * opened.height > _MAX_PIXELS:
-                    raise DataError(f"{opened.width}x{opened.height} are more than {_MAX_PIXELS} pixels")
-                if opened.width < 1 or opened.height < 1:
-                    raise DataError("the image has no pixels")
-                bands = len(opened.getbands()) * (
-                    2 if opened.mode.startswith("I;16") else 4 if opened.mode in "IF" else 1
-                )
-                check_expansion("the image", len(content), opened.width * opened.height * bands)
-                ImageOps.exif_transpose(opened, in_place=True)  # no copy: one picture may take 128 MiB
-                image = _eight_bit(opened)
-            if mode != "auto":
-                image = image.convert("L" if mode == "grey" else "RGB")
-            if crop is not None:
-                image = ImageOps.fit(image, (crop, crop)) if min(image.size) < crop else _centre(image, crop)
-            if size is not None and image.size != (size[1], size[0]):
-                image = ImageOps.fit(image, (size[1], size[0]), Image.Resampling.LANCZOS)
-            pixels = np.asarray(image, dtype=np.uint8)
+            with closing(Image.open(io.BytesIO(content), formats=_FORMATS)) as opened:
+                _check_size(opened, len(content))
+                pixels = _upright(opened, grey=mode == "grey")
+            if crop is not None or size not in (None, pixels.shape[:2]):
+                pixels = _resized(Image.fromarray(pixels), size, crop)
     except DataError:
         raise
+    except UnidentifiedImageError as error:  # its own text holds an address in memory
+        raise DataError(f"not an image of {', '.join(_FORMATS)}") from error
     except Exception as error:  # Pillow's readers raise some twenty types on damaged files; every one means malformed
         raise DataError(f"{type(error).__name__}: {error}") from error
-    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    if pixels.ndim == 2:
+        return np.repeat(pixels[None], 3 if mode == "rgb" else 1, axis=0)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 def decode_all(
@@ -210,38 +216,76 @@ def _read_plain(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Bring any of Pillow's modes to L or RGB."""
-    if image.mode in ("L", "RGB") and "transparency" not in image.info:
-        image.load()
-        return image
+def _check_size(image: Image.Image, packed: int) -> None:
+    """Refuse an image that claims to be larger than it may, before its pixels are asked for."""
+    if image.width < 1 or image.height < 1:
+        raise DataError("the image has no pixels")
+    total = image.width * image.height
+    if total > _MAX_PIXELS:
+        raise DataError(f"{image.width}x{image.height} are more than {_MAX_PIXELS} pixels")
+    kind = f"progressive {image.format}" if "progressive" in image.info else image.format
+    if image.format == "TIFF" and ExifTags.Base.Orientation in image.getexif():
+        kind = "turned TIFF"
+    if total * _MEMORY.get(str(kind), 0) > _MAX_BYTES:
+        raise DataError(f"{image.width}x{image.height} pixels of a {kind} take more than {_MAX_BYTES} bytes to decode")
+    bands = len(image.getbands()) * (2 if image.mode.startswith("I;16") else 4 if image.mode in "IF" else 1)
+    most = 8 * MAX_DEFLATE_RATIO if image.format == "PNG" else math.inf  # eight pixels a byte; one colour packs better
+    check_expansion("the image", packed, total * bands, most=most)
+
+
+def _upright(image: Image.Image, *, grey: bool) -> Array:
+    """Return the pixels (H, W) or (H, W, 3), turned as the EXIF says.
+
+    They are made strip by strip: a large image fits into memory once in Pillow's form and once in ours.
+    """
+    image.load()
+    turn = image.getexif().get(ExifTags.Base.Orientation, 1)
+    mode, convert = _conversion(image)
+    sides = (image.height, image.width) if turn not in _SIDEWAYS else (image.width, image.height)
+    pixels = np.empty(sides if grey or mode == "L" else (*sides, 3), dtype=np.uint8)
+    stored = _AS_STORED[turn](pixels) if turn in _AS_STORED else pixels
+    for top, strip in _strips(image):
+        found = convert(strip)
+        stored[top : top + len(found)] = np.asarray(Image.fromarray(found).convert("L")) if grey else found
+    return pixels
+
+
+def _resized(image: Image.Image, size: tuple[int, int] | None, crop: int | None) -> Array:
+    if crop is not None:
+        image = ImageOps.fit(image, (crop, crop)) if min(image.size) < crop else _centre(image, crop)
+    if size is not None and image.size != (size[1], size[0]):
+        image = ImageOps.fit(image, (size[1], size[0]), Image.Resampling.LANCZOS)
+    return np.asarray(image)
+
+
+def _conversion(image: Image.Image) -> tuple[str, Callable[[Image.Image], Array]]:
+    """Return L or RGB, and what brings strips of one of Pillow's many modes to it."""
+    clear = "transparency" in image.info
+    if image.mode in ("L", "RGB") and not clear:
+        return image.mode, np.asarray
     if image.mode == "1":
-        return image.convert("L")
+        return "L", lambda strip: np.asarray(strip.convert("L"))
     if image.mode.startswith("I"):
-        return _in_strips(image, "L", _from_sixteen)
+        return "L", _from_sixteen
     if image.mode == "F":
         highest = max(_highest(np.asarray(strip)) for _, strip in _strips(image))
-        scale = 255 if highest <= 1 else 1
-        return _in_strips(image, "L", lambda strip: np.round(np.asarray(strip) * np.float64(scale)).astype(np.uint8))
-    if image.mode == "P" and "transparency" not in image.info:
-        return _in_strips(image, "L" if _is_grey(image) else "RGB", lambda strip: np.asarray(strip.convert("RGB")))
-    if image.mode in ("L", "RGB", "LA", "La", "PA", "P", "RGBA", "RGBa"):
-        return _in_strips(image, "L" if image.mode in ("L", "LA", "La") else "RGB", _on_white)
-    return image.convert("RGB")  # CMYK, YCbCr, LAB, HSV, RGBX
+        scale = np.float64(255 if highest <= 1 else 1)
+        return "L", lambda strip: np.round(np.asarray(strip) * scale).astype(np.uint8)
+    if image.mode == "P" and not clear and _is_grey(image):
+        return "L", lambda strip: np.asarray(strip.convert("RGB"))[..., 0]
+    if image.mode in ("L", "LA", "La"):
+        return "L", lambda strip: _on_white(strip)[..., 0]
+    if clear or image.mode in ("PA", "RGBA", "RGBa"):
+        return "RGB", _on_white
+    return "RGB", lambda strip: np.asarray(strip.convert("RGB"))  # P, CMYK, YCbCr, LAB, HSV, RGBX
 
 
 def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
-    """Yield the image strip by strip with the number of the first row: whole copies of a large one take too much."""
+    """Yield the image strip by strip with the number of the first row."""
     rows = max(1, _STRIP_PIXELS // image.width)
     for top in range(0, image.height, rows):
-        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
-
-
-def _in_strips(image: Image.Image, mode: str, convert: Callable[[Image.Image], Array]) -> Image.Image:
-    result = Image.new(mode, image.size)
-    for top, strip in _strips(image):
-        result.paste(Image.fromarray(convert(strip)), (0, top))
-    return result
+        whole = rows >= image.height
+        yield top, image if whole else image.crop((0, top, image.width, min(top + rows, image.height)))
 
 
 def _from_sixteen(strip: Image.Image) -> Array:

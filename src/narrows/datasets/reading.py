@@ -85,9 +85,9 @@ def check_regular(path: Path) -> None:
         raise DataError(f"load_dataset: {str(path)!r} must be a plain file; got a pipe, device or folder.")
 
 
-def check_expansion(what: str, packed: int, unpacked: int) -> None:
-    """Raise DataError where `unpacked` bytes cannot, or should not, come out of `packed` bytes."""
-    if unpacked > packed * MAX_DEFLATE_RATIO + 64 or (unpacked > _SUSPECT_BYTES and unpacked > packed * _SUSPECT_RATIO):
+def check_expansion(what: str, packed: int, unpacked: int, *, most: float = MAX_DEFLATE_RATIO) -> None:
+    """Raise DataError where `unpacked` bytes cannot, beyond `most` times, or should not come out of `packed`."""
+    if unpacked > packed * most + 64 or (unpacked > _SUSPECT_BYTES and unpacked > packed * _SUSPECT_RATIO):
         raise DataError(
             f"load_dataset: {what} must not unpack to more than {_SUSPECT_RATIO} times its size; got {packed} bytes "
             f"that claim to hold {unpacked}. It looks like a decompression bomb: unpack it by hand if you trust it."
