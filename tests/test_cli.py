@@ -99,6 +99,17 @@ def test_help_lists_commands_models_and_fields(capsys):
         assert f"─ {heading} ─" in shown
 
 
+def test_help_shows_types_and_choices(capsys):
+    main(["train", "vae", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    for flag in (
+        "--epochs INT", "--learning-rate FLOAT", "--hidden INT,...", "--adam-betas FLOAT,FLOAT", "--batch-size INT",
+        "--likelihood STR", "--clip FLOAT", "--network CHOICE", "--log CHOICE", "--data-option KEY=VALUE",
+    ):  # fmt: skip
+        assert f"{flag} " in shown
+    assert "[choices: auto, mlp, conv, lstm]" in re.sub(r" │ │ ", " ", shown)
+
+
 def test_version_is_printed(capsys):
     from narrows import __version__
 
@@ -206,6 +217,15 @@ def test_runs_and_show(made, capsys):
         assert "90 training, 10 validation, 25 test of 2 numbers" in shown
     assert "Did you mean 'vae-cloud-1'?" in fails(["show", "vae-clod-1"], capsys)
     assert "must be a run folder, with run.json" in fails(["show", "runs"], capsys)
+
+
+def test_pca_is_not_held_against_itself(made, capsys):
+    assert main(["show", "pca-cloud-1"]) == 0
+    shown = capsys.readouterr().out
+    errors = Run("runs/pca-cloud-1").summary["squared_error"]
+    assert re.search(rf"^ pca, 1 number +{re.escape(number(errors['pca']))} +$", shown, re.M)
+    assert "PCA, 1 number" not in shown
+    assert re.search(r"^ the mean sample +[\d.]+ +\S+ $", shown, re.M)
 
 
 def test_no_runs_yet(here, capsys):

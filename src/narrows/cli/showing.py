@@ -85,7 +85,7 @@ def runs(folder: str) -> None:
         summary = run.summary or {}
         errors = summary.get("squared_error", {})
         cells: list[Any] = [Text(run.name), Text(run.status, STATUS.get(run.status, ""))]
-        error = number(errors.get("model"))
+        error = number(_rounded(errors, "model") if errors else None)
         if wide:
             started = str(run.record.get("started", ""))[:16].replace("T", " ")
             epochs = str(run.record.get("epoch", len(run.history)))
@@ -174,16 +174,30 @@ def _errors(run: Run, summary: dict[str, Any]) -> Table:
     table.add_column("squared error", justify="right")
     table.add_column("vs PCA", justify="right")
     k, pca_k = summary["latent_dim"], summary["pca_latent_dim"]
+    own = _is_pca(errors) and k == pca_k
     table.add_row(
-        f"{run.record['model']}, {_numbers(k)}", Text(number(errors["model"]), "bold"), _against(errors, "model")
+        f"{run.record['model']}, {_numbers(k)}",
+        Text(number(_rounded(errors, "model")), "bold"),
+        "" if own else _against(errors, "model"),
     )
-    if "pca" in errors:
+    if "pca" in errors and not own:
         label = f"PCA, {_numbers(pca_k)}" + (" (as many as the data allow)" if pca_k < k else "")
         if summary["pca_samples"] < (run.record["data"]["splits"].get("train") or 0):
             label += f", fitted to {count(summary['pca_samples'])} samples"
-        table.add_row(label, number(errors["pca"] if errors["pca"] > ROUNDING * errors["mean"] else 0.0), "")
+        table.add_row(label, number(_rounded(errors, "pca")), "")
+    if "mean" in errors:
         table.add_row("the mean sample", number(errors["mean"]), _against(errors, "mean"))
     return table
+
+
+def _is_pca(errors: dict[str, float]) -> bool:
+    """Tell whether a model is PCA itself, so that to hold it against PCA would say nothing."""
+    return "pca" in errors and abs(errors["model"] - errors["pca"]) <= ROUNDING * errors["mean"]
+
+
+def _rounded(errors: dict[str, float], name: str) -> float:
+    """Return an error; 0 where it is one of rounding."""
+    return errors[name] if errors[name] > ROUNDING * errors.get("mean", 0) else 0.0
 
 
 def _numbers(k: int) -> str:

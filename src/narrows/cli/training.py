@@ -10,9 +10,9 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, Group, Parameter, Token
 
 from narrows.errors import ConfigError, NarrowsError, did_you_mean
 
@@ -31,18 +31,19 @@ HELP = "Train a model into a new run folder."
 @dataclass(frozen=True)
 class _Flag:
     name: str
+    kind: str
     default: Any
     help: str
 
 
 FLAGS = (
-    _Flag("data", "mnist-5k", "A data set by name (see `narrows data`) or a file or folder."),
-    _Flag("data_option", None, "Such as limit=500 or label=species; may be repeated."),
-    _Flag("validation", None, "Share of the training samples held out to choose the best epoch; 0 for none."),
-    _Flag("out", "runs", "Where the new run folder is made."),
-    _Flag("name", None, "Name of the run folder, in place of MODEL-DATA-NUMBER."),
-    _Flag("log", None, "Also write every epoch for tensorboard, into logs/ of the run folder: tensorboard."),
-    _Flag("config", None, "A TOML file with any of these flags; flags on the command line win."),
+    _Flag("data", "STR", "mnist-5k", "A data set by name (see `narrows data`) or a file or folder."),
+    _Flag("data_option", "KEY=VALUE", None, "Such as limit=500 or label=species; may be repeated."),
+    _Flag("validation", "FLOAT", None, "Share of the training samples held out to choose the best epoch; 0 for none."),
+    _Flag("out", "FOLDER", "runs", "Where the new run folder is made."),
+    _Flag("name", "STR", None, "Name of the run folder, in place of MODEL-DATA-NUMBER."),
+    _Flag("log", "CHOICE", None, "Also write every epoch into logs/ of the run folder, for: tensorboard."),
+    _Flag("config", "FILE", None, "A TOML file with any of these flags; flags on the command line win."),
 )
 VALIDATION = 0.1
 """Share held out where nothing else is said and the model is trained in epochs."""
@@ -100,7 +101,8 @@ def _command(model: str, cls: type[Autoencoder]) -> Callable[..., int]:
         if flag.name == "validation" and not _in_epochs(cls):
             continue
         default = str(VALIDATION) if flag.name == "validation" else flag.default
-        about = Parameter(help=flag.help, group=run, negative=(), n_tokens=1, show_default=default is not None)
+        shown = default is not None
+        about = Parameter(help=flag.help, group=run, negative=(), n_tokens=1, show_default=shown, metavar=flag.kind)
         parameters.append((flag.name, Annotated[kind, about], default))
     for field in fields(cls):
         parameters.append((field.name, flag_of(field, groups[field.name]), shown_default(field)))  # noqa: PERF401
@@ -116,13 +118,33 @@ def _command(model: str, cls: type[Autoencoder]) -> Callable[..., int]:
 
 def flag_of(field: Param, group: Group) -> Any:
     """Return the annotation of a field's flag."""
-    about = field.help
-    if field.choices:
-        about = f"{about.rstrip('.')}: {', '.join(field.choices)}."
     if field.annotation is bool:
-        return Annotated[bool, Parameter(help=about, group=group)]
-    # Flags arrive as text and become values by the field's own type: one conversion, one validator, one message.
-    return Annotated[str, Parameter(help=about, group=group, n_tokens=1, allow_leading_hyphen=True)]
+        return Annotated[bool, Parameter(help=field.help, group=group)]
+    # Help shows the type, yet the text is taken as it is, and becomes a value by the field's own type (`value_of`):
+    # one conversion, one validator, one message.
+    kind = Literal[field.choices] if field.choices else str
+    shown = None if field.choices else _typed(field.annotation)
+    about = Parameter(
+        help=field.help, group=group, n_tokens=1, allow_leading_hyphen=True, converter=_as_it_is, metavar=shown
+    )
+    return Annotated[kind, about]
+
+
+def _as_it_is(kind: Any, tokens: Sequence[Token]) -> str:
+    return tokens[0].value
+
+
+def _typed(annotation: Any) -> str:
+    """Return the type of a field as one types it: INT, FLOAT, STR; INT,... for a tuple of any length."""
+    kind = next(kind for kind in _kinds(annotation) if kind is not NoneType)
+    if typing.get_origin(kind) is tuple:
+        return ",".join("..." if inner is ... else _typed(inner) for inner in typing.get_args(kind))
+    return str(kind.__name__).upper()
+
+
+def _kinds(annotation: Any) -> tuple[Any, ...]:
+    union = typing.get_origin(annotation) in (typing.Union, UnionType)
+    return typing.get_args(annotation) if union else (annotation,)
 
 
 def shown_default(field: Param) -> Any:
@@ -158,8 +180,7 @@ def _groups(model: str, cls: type[Autoencoder]) -> dict[str, Group]:
 
 def value_of(field: Param, text: str) -> Any:
     """Return the value that a flag's text stands for; text that fits no type is left for the validator to refuse."""
-    union = typing.get_origin(field.annotation) in (typing.Union, UnionType)
-    kinds = typing.get_args(field.annotation) if union else (field.annotation,)
+    kinds = _kinds(field.annotation)
     if NoneType in kinds and text.strip().lower() == "none":
         return None
     for kind in kinds:
