@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -227,7 +228,8 @@ class System:
     build: Callable[[], nn.Module]
     loss: Callable[[nn.Module, Tensor], Tensor]
     measure: Measure
-    optimiser: Callable[..., torch.optim.Optimizer] = torch.optim.Adam
+    optimiser: Callable[..., torch.optim.Optimizer] = partial(torch.optim.Adam, fused=True)
+    """Fused is the same rule in fewer passes over memory."""
     lr: float = 1e-3
     batch: int = 32
     """Keras's default."""
