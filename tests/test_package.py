@@ -82,7 +82,10 @@ def shipped():
 
 
 def test_package_holds_source_and_nothing_else():
-    assert {name for name in shipped() if not name.endswith(".py")} == {"narrows/py.typed"}
+    found = {name for name in shipped() if not name.endswith(".py")}
+    recipes = {name for name in found if name.startswith("narrows/recipes/") and name.endswith(".toml")}
+    assert found - recipes == {"narrows/py.typed"}
+    assert len(recipes) == 27
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,7 @@ A run can be copied anywhere: nothing in it points outside it, and what is insid
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import html
 import io
 import json
 import os
@@ -33,11 +31,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 
-from narrows import __version__, figures
+from narrows import __version__, figures, notebook
 from narrows.base import Array, Autoencoder
 from narrows.errors import ConfigError, FormatError, NarrowsError, TrainingError
 from narrows.losses import kl, negative_log_likelihood
-from narrows.models import PCA
+from narrows.models import MODELS, PCA
 from narrows.models.saved import described_model, load_model
 from narrows.params import fields
 from narrows.storage import check_form, parse_json, read_json, write_bytes, write_json, write_text
@@ -78,8 +76,13 @@ RECORD = {
     }, type(None)),
 }  # fmt: skip
 """The form of run.json."""
-PICTURES = ("reconstructions.png", "samples.png", "curves.png", "latent.png")
-"""Of the finished model, in the order in which one looks at them."""
+PICTURES = {
+    "reconstructions.png": "originals above their reconstructions",
+    "samples.png": "new samples",
+    "curves.png": "loss by epoch",
+    "latent.png": "map of the codes",
+}
+"""Of the finished model, in the order in which one looks at them, and what they show."""
 GENERATED = 64
 """Samples in samples.png."""
 MAPPED = 10_000
@@ -177,6 +180,14 @@ class Run:
         return "interrupted" if status == "running" and not _alive(self.record.get("pid")) else status
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """The fields of the model that differ from its defaults."""
+        cls = MODELS.get(self.record["model"])
+        defaults = {} if cls is None else {field.name: field.default for field in fields(cls)}
+        values = {name: tuple(v) if isinstance(v, list) else v for name, v in self.record["fields"].items()}
+        return {name: v for name, v in values.items() if name not in defaults or defaults[name] != v}
+
+    @property
     def history(self) -> list[dict[str, Any]]:
         """One record per epoch that ended."""
         path = self.folder / "metrics.jsonl"
@@ -254,28 +265,32 @@ class Run:
         return f"Run({str(self.folder)!r}, {self.record.get('model')}, {self.status})"
 
     def _repr_html_(self) -> str:
-        rows = [
-            ("model", self.record.get("model")),
-            ("data", self.record.get("data", {}).get("name")),
-            ("status", self.status),
-            ("epochs", len(self.history)),
-        ]
-        found = self.summary or {}
-        rows += [(f"squared error, {name}", f"{error:.4g}") for name, error in found.get("squared_error", {}).items()]
+        return notebook.run(self.name, self.status, self._about(), self._figures())
+
+    def _about(self) -> list[tuple[str, str]]:
+        """Return what is known of the run, in words."""
+        record, data = self.record, self.record["data"]
+        changed = ", ".join(f"{name}={value}" for name, value in self.settings.items())
+        sizes = ", ".join(f"{n:,} {part}" for part, n in data["splits"].items() if n)
+        rows = [("model", f"{record['model']}: {changed or 'all defaults'}"), ("data", f"{data['name']}: {sizes}")]
+        if history := self.history:
+            of = "" if self.status == "finished" else f" of {history[-1]['epochs']:,}"
+            rows.append(("epochs", f"{history[-1]['epoch']:,}{of}, {history[-1]['seconds']:,.0f} s"))
+        found = self.summary or {"squared_error": {}}
+        rows += [(f"squared error, {name}", f"{error:.4g}") for name, error in found["squared_error"].items()]
         rows += [
             (f"{name.upper()}, nats", f"{found[name]:.4g}") for name in ("elbo", "kl") if found.get(name) is not None
         ]
-        table = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(str(a))}</th>"
-            f"<td style='text-align:left'>{html.escape(str(b))}</td></tr>"
-            for a, b in rows
-        )
-        pictures = "".join(
-            f"<img alt='{path.stem}' title='{path.stem}' style='max-width:48%;max-height:320px;margin:4px' "
-            f"src='data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}'>"
-            for path in self.pictures
-        )
-        return f"<div><b>{html.escape(self.name)}</b><table>{table}</table><div>{pictures}</div></div>"
+        return [*rows, ("error", record["error"])] if record.get("error") else rows
+
+    def _figures(self) -> list[str]:
+        """Return the pictures of the finished model, or those there are before."""
+        found = [notebook.figure(path.read_bytes(), PICTURES[path.name]) for path in self.pictures]
+        if not found and len(history := self.history) > 1:
+            found.append(notebook.drawn(figures.curves(history), PICTURES["curves.png"]))
+        if self.status != "finished":
+            found += [notebook.figure(path.read_bytes(), f"epoch {int(path.stem[6:])}") for path in self.samples[-1:]]
+        return found
 
 
 def _held(folder: Path) -> str:
@@ -310,10 +325,10 @@ def _line(epoch: Mapping[str, Any]) -> str:
     return line + "\n"
 
 
-def next_folder(root: str | Path, model: str, data: str) -> Path:
-    """Make and return the next free folder of a name such as `runs/vae-mnist-5k-1`."""
-    slug = re.sub(r"[^a-z0-9]+", "-", Path(data).name.split(".")[0].lower()).strip("-") or "data"
-    stem = f"{model}-{slug}"
+def next_folder(root: str | Path, name: str, what: str) -> Path:
+    """Make and return the next free folder of a name such as `runs/vae-mnist-5k-1`: a model, and a name or path."""
+    slug = re.sub(r"[^a-z0-9]+", "-", Path(what).name.split(".")[0].lower()).strip("-")
+    stem = f"{name}-{slug}" if slug else name
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
     found = (re.fullmatch(rf"{re.escape(stem)}-(\d+)", path.name) for path in root.iterdir())

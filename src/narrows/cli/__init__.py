@@ -7,6 +7,7 @@ showing.py    runs, show, data, and the table at the end of training
 using.py      encode, reconstruct, sample
 stepping.py   the steps that recipes share: a command each, its flags from the step's fields
 judging.py    evaluate, diagnose, compare
+published.py  recipes, recipe
 output.py     consoles and numbers
 """
 
@@ -46,11 +47,18 @@ Samples = Annotated[int, Parameter(help="Draws for the bound on the likelihood."
 
 STEPS: dict[str, str] = {
     "denoise": "Corrupt samples, clean them, and compare.",
+    "map": "Lay the codes out in the plane, coloured by label, with thumbnails of images.",
+    "regenerate": "Draw samples here and, from the saved model, in a new process, and compare them.",
+    "scan": "Draw a plane of two numbers of the code as one picture.",
+    "traverse": "Change one number of the code after the other, and draw what becomes of a sample.",
+    "cloud": "Draw points of a plane, what is recovered of them, and the axes of a linear model.",
+    "codes": "Draw points in space, the plane of a code of two numbers, and the codes.",
 }
 """Command -> what it does, as its class says in its first line: so that help need not import the steps."""
 
 TRAIN, LOOK, USE = Group("Train", sort_key=1), Group("Look", sort_key=2), Group("Use", sort_key=3)
 JUDGE = Group("Judge", sort_key=4)
+RECIPE = "Run a published system, and hold it against its number."
 TERMINATED = 128 + signal.SIGTERM
 """The exit code of a process that was told to end."""
 
@@ -182,6 +190,13 @@ def compare(
     judging.compare(names, data, data_option or [], seeds, samples, out)
 
 
+def recipes() -> None:
+    """List the recipes: published systems, each with the number that it must reach."""
+    from narrows.cli.published import listed
+
+    listed()
+
+
 def version() -> None:
     """Print the version."""
     out().print(f"narrows {__version__}")
@@ -206,6 +221,14 @@ def application(tokens: Sequence[str]) -> App:
         training = placeholder("train")
     training.group = TRAIN
     app.command(training)
+    recipe = placeholder("recipe", RECIPE)
+    if tokens and tokens[0] == "recipe":
+        from narrows.cli.published import application as recipe_of
+
+        recipe = recipe_of(tokens[1:], RECIPE)
+    recipe.group = TRAIN
+    app.command(recipe)
+    app.command(recipes, group=LOOK)
     app.command(resume, group=TRAIN)
     for command in (runs, show, data):
         app.command(command, group=LOOK)

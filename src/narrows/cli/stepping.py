@@ -42,7 +42,8 @@ def _command(name: str, cls: type[Step]) -> Callable[..., None]:
 
     def command(run: str | None = None, *positional: Any, **given: Any) -> None:
         given |= dict(zip(cls.positional, positional, strict=False))
-        options, part, target = options_of(given.pop("data_option", None) or []), given.pop("part", None), given.pop("out", None)
+        options = options_of(given.pop("data_option", None) or [])
+        part, target = given.pop("part", None), given.pop("out", None)
         by_name = {field.name: field for field in fields(cls)}
         data = given.pop("data", None)
         values = {key: value_of(by_name[key], v) if isinstance(v, str) else v for key, v in given.items()}

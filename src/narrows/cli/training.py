@@ -23,7 +23,18 @@ if TYPE_CHECKING:
     from narrows.runs import Run
     from narrows.training import Report
 
-__all__ = ["Plan", "application", "flag_of", "options_of", "placeholder", "plan", "shown_default", "value_of"]
+__all__ = [
+    "Plan",
+    "application",
+    "flag_of",
+    "followed",
+    "opening",
+    "options_of",
+    "placeholder",
+    "plan",
+    "shown_default",
+    "value_of",
+]
 
 HELP = "Train a model into a new run folder."
 
@@ -300,9 +311,11 @@ def _train(asked: Plan) -> int:
     folder = next_folder(asked.out, asked.model, asked.data) if asked.name is None else Path(asked.out) / asked.name
     console = out()
     try:
-        console.print(_opening(asked, dataset), soft_wrap=not console.is_terminal, markup=False, style="bold")
+        console.print(
+            opening(asked.model, asked.data, dataset), soft_wrap=not console.is_terminal, markup=False, style="bold"
+        )
         reports = record(estimator, dataset, folder, options=options)
-        return _followed(folder, reports if asked.log is None else logged(reports, folder, asked.log))
+        return followed(folder, reports if asked.log is None else logged(reports, folder, asked.log), dataset)
     finally:
         if folder.exists() and not any(folder.iterdir()):  # it was made, and nothing began
             folder.rmdir()
@@ -320,12 +333,12 @@ def go_on(name: str | None, force: bool) -> int:
     if log := run.record.get("logged"):
         reports = logged(reports, run.folder, log["to"])
     out().print(f"going on with {run.folder}", soft_wrap=True, markup=False, style="bold")
-    return _followed(run.folder, reports)
+    return followed(run.folder, reports)
 
 
-def _followed(folder: Path, reports: Generator[Report, None, Run]) -> int:
-    """Follow a training to its end, and say how to go on where it did not get there."""
-    from narrows.cli import showing
+def followed(folder: Path, reports: Generator[Report, None, Run], dataset: Dataset | None = None) -> int:
+    """Follow a training to its end, give advice, and say how to go on where it did not get there."""
+    from narrows.cli import judging, showing
     from narrows.cli.output import error
     from narrows.cli.progress import follow
 
@@ -343,6 +356,7 @@ def _followed(folder: Path, reports: Generator[Report, None, Run]) -> int:
         first = "Make room" if problem.errno in FULL else "Mend that"
         return error(f"{problem}. The last checkpoint is intact. {first}, then go on: narrows resume {folder}", 1)
     showing.results(run)
+    judging.advise(run, dataset)
     return 0
 
 
@@ -362,11 +376,12 @@ def _data(asked: Plan) -> tuple[Dataset, dict[str, Any]]:
     return dataset, options
 
 
-def _opening(asked: Plan, dataset: Dataset) -> str:
+def opening(model: str, data: str, dataset: Dataset) -> str:
+    """Return the line that says what is trained on what."""
     parts = [("training", dataset.train), ("validation", dataset.validation), ("test", dataset.test)]
     sizes = ", ".join(f"{len(rows):,} {name}" for name, rows in parts if rows is not None)
     shape = "x".join(map(str, dataset.sample_shape))
-    return f"{asked.model} on {asked.data}: {sizes} samples of {shape}"
+    return f"{model} on {data}: {sizes} samples of {shape}"
 
 
 def _interrupted(folder: Path, code: int) -> int:

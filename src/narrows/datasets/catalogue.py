@@ -20,7 +20,7 @@ from narrows.errors import ConfigError, DataError, did_you_mean
 __all__ = ["DATASETS", "Entry", "load_dataset"]
 
 _TEST_SHARE = 0.2
-_COMMON = ("seed", "test", "validation", "limit", "shape", "shuffle")
+_COMMON = ("seed", "test", "validation", "limit", "shape", "shuffle", "standardise")
 _FORMS = ("table", "sequence", "image")
 
 
@@ -116,6 +116,7 @@ def load_dataset(
     limit: int | None = None,
     shape: str | None = None,
     shuffle: bool = True,
+    standardise: bool = False,
     **options: Any,
 ) -> Dataset:
     """Load a data set by name, or samples from a file or a folder of images.
@@ -133,12 +134,15 @@ def load_dataset(
     validation
         Share of the training rows for a validation part, for data without one of their own; none by default.
     limit
-        Use only the first so many training rows.
+        Use only the first so many training rows. Of images from files, those that turn out to be malformed count too:
+        they let no other row in.
     shape
         "table" (N, D), "sequence" (N, T, D: images row by row), "image" (N, C, H, W: tables of square pictures), or
         the shape of a sample such as "28x28" or "3x32x32". None: as it is.
     shuffle
         Whether test and validation rows are drawn at random (classes in proportion) rather than the last ones.
+    standardise
+        Whether every value is brought to mean 0 and deviation 1 over the training rows (constant ones to 0).
     options
         Those of the data set (``DATASETS[name].options``) or of the kind of file.
 
@@ -176,7 +180,8 @@ def load_dataset(
         raise ConfigError(
             f"load_dataset: test must be left out, since {name!r} has a test part of its own; got {test!r}."
         )
-    return _finish(parts, name, seed, validation, limit, shape, shuffle)
+    data = _finish(parts, name, seed, validation, limit, shape, shuffle)
+    return data.standardised() if standardise else data
 
 
 def _build(builder: Callable[..., Parts], name: str, given: dict[str, Any], options: dict[str, Any]) -> Parts:
@@ -200,7 +205,11 @@ def _finish(
     train, labels = shaped["train"], parts.train_labels
     if train is None:
         raise DataError(f"load_dataset: {name!r} must hold training samples; got none.")
-    train, labels = train[:limit], None if labels is None else labels[:limit]
+    files = None if parts.files is None else parts.files.first(limit)
+    kept = limit if files is None else len(files.read)
+    if kept == 0:
+        raise DataError(f"load_dataset: limit must reach a sound training image of {name!r}; got {limit}. Raise it.")
+    train, labels = train[:kept], None if labels is None else labels[:kept]
     splits: dict[str, Any] = {"seed": seed, "train": len(train), "how": parts.how}
     if limit is not None:
         splits["limit"] = limit
@@ -220,7 +229,7 @@ def _finish(
         licence=parts.licence,
         splits=splits,
         skipped=parts.skipped,
-        files=None if parts.files is None else parts.files.first(limit),
+        files=files,
     )
     return data.with_validation(validation, seed=seed, shuffle=shuffle) if validation else data
 

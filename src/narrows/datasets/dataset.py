@@ -44,9 +44,9 @@ class Files:
         kept, held = split_rows(len(self.names), share, seed=seed, strata=self.strata, names=self.names, order=order)
         return place[kept][place[kept] >= 0], place[held][place[held] >= 0], self.picked(kept)
 
-    def first(self, rows: int | None) -> Files:
-        """Return the files up to that of the last of so many rows; None: all."""
-        return self if rows is None or rows >= len(self.read) else self.picked(np.arange(self.read[rows - 1] + 1))
+    def first(self, count: int | None) -> Files:
+        """Return so many of the files; None: all. A malformed one counts too, so that it lets no other row in."""
+        return self if count is None else self.picked(np.arange(min(count, len(self.names))))
 
     def picked(self, files: Array) -> Files:
         """Return these of the files, by number."""
@@ -134,6 +134,16 @@ class Dataset:
                 piece = array[start : start + rows]
                 digest.update(np.ascontiguousarray(piece, dtype=piece.dtype.newbyteorder("<")).tobytes())
         return digest.hexdigest()
+
+    def standardised(self) -> Dataset:
+        """Return this data set with every value at mean 0 and deviation 1 over the training rows, as float32.
+
+        Values that are the same in all training rows become 0 there.
+        """
+        mean, deviation = (np.asarray(f(self.train, axis=0, dtype=np.float64)) for f in (np.mean, np.std))
+        scale = np.where(deviation > 0, deviation, 1.0)
+        changed = {name: ((X - mean) / scale).astype(np.float32) for name, (X, _) in self.parts.items()}
+        return replace(self, **changed, splits={**self.splits, "standardised": True})
 
     def with_validation(self, share: float, *, seed: int = 0, shuffle: bool = True) -> Dataset:
         """Return this data set with a share of its training rows held out for validation.

@@ -1,15 +1,30 @@
 """What can be done with a finished run, by the command line and by recipes alike: one class each.
 
 subject.py      a run with its model and data; what a step is and what it finds
+latent.py       what steps ask of a model's codes
 denoising.py    denoise
+mapping.py      map
+plane.py        scan, traverse
+regenerating.py regenerate
+linear.py       cloud, codes
 """
 
 from narrows.steps.denoising import Denoise
+from narrows.steps.linear import Cloud, Codes
+from narrows.steps.mapping import Map
+from narrows.steps.plane import Scan, Traverse
+from narrows.steps.regenerating import Regenerate
 from narrows.steps.subject import Outcome, Step, Subject
 
 __all__ = ["STEPS", "Outcome", "Step", "Subject"]
 
 STEPS: dict[str, type[Step]] = {
     "denoise": Denoise,
+    "map": Map,
+    "regenerate": Regenerate,
+    "scan": Scan,
+    "traverse": Traverse,
+    "cloud": Cloud,
+    "codes": Codes,
 }
 """Name -> step; the name is its command."""

@@ -1,0 +1,11 @@
+"""Published systems, each a TOML file with its source and the number it must reach.
+
+*.toml       the recipes
+recipe.py    what a recipe holds, and the check of every key
+goals.py     the measures that goals name, and whether they are reached
+"""
+
+from narrows.recipes.goals import MEASURES, Verdict, judge
+from narrows.recipes.recipe import Goal, Recipe, Variant, load_recipe, recipe_names
+
+__all__ = ["MEASURES", "Goal", "Recipe", "Variant", "Verdict", "judge", "load_recipe", "recipe_names"]

@@ -1,0 +1,223 @@
+"""What a recipe holds: a TOML file, every key of which is checked.
+
+title, teaches, source     what it is, what one sees, and who published it
+data, [data_options]       what `load_dataset` is given
+model, [fields]            the estimator, and its fields that differ from the defaults
+[[variants]]               the same with other fields: a run each
+[[steps]]                  what is done with a finished run: a step's name and its fields
+[[goals]]                  the numbers to reach: measure, part, a bound, and where it comes from
+[quick]                    data, data_options and fields for a trial run in seconds
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any, NoReturn
+
+from narrows.base import Autoencoder
+from narrows.errors import ConfigError, FormatError, did_you_mean
+from narrows.models import MODELS
+from narrows.params import fields, validate
+from narrows.recipes.goals import BOUNDS, MEASURES, Goal
+from narrows.steps import STEPS, Step
+
+__all__ = ["Goal", "Recipe", "Variant", "load_recipe", "parse_recipe", "recipe_names"]
+
+TEXTS = ("title", "teaches", "source", "data", "model")
+KEYS = ("lesson", *TEXTS, "note", "seconds", "data_options", "fields", "variants", "steps", "goals", "quick")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One training of a recipe."""
+
+    name: str
+    """Empty where there is only one."""
+    model: str
+    fields: Mapping[str, Any]
+    """Those that differ from the model's defaults."""
+    data: str
+    data_options: Mapping[str, Any]
+
+    def estimator(self) -> Autoencoder:
+        """Return the estimator, not fitted, its fields checked."""
+        made = MODELS[self.model](**self.fields)
+        validate(made)
+        return made
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A system and the numbers that it must reach."""
+
+    name: str
+    title: str
+    teaches: str
+    source: str
+    note: str
+    seconds: float | None
+    variants: tuple[Variant, ...]
+    steps: tuple[tuple[str, tuple[str, ...], Step], ...]
+    """Name of the step, names of the variants it is for (empty: all), and the step."""
+    goals: tuple[Goal, ...]
+    quick: Mapping[str, Any] = field(default_factory=dict)
+
+    def for_trial(self) -> Recipe:
+        """Return the recipe as `quick` changes it: small data, few epochs."""
+        changed = tuple(
+            replace(
+                variant,
+                data=self.quick.get("data", variant.data),
+                data_options={**variant.data_options, **self.quick.get("data_options", {})},
+                fields={**variant.fields, **self.quick.get("fields", {})},
+            )
+            for variant in self.variants
+        )
+        return replace(self, variants=changed)
+
+    def with_fields(self, given: Mapping[str, Any]) -> Recipe:
+        """Return the recipe with other values of these fields in every variant."""
+        return replace(self, variants=tuple(replace(v, fields={**v.fields, **given}) for v in self.variants))
+
+    def steps_for(self, variant: Variant) -> list[tuple[str, Step]]:
+        """Return the steps of a variant, with their names."""
+        return [(name, step) for name, only, step in self.steps if not only or variant.name in only]
+
+    def goals_for(self, variant: Variant) -> list[Goal]:
+        """Return the goals of a variant."""
+        return [goal for goal in self.goals if goal.variant in ("", variant.name)]
+
+
+@cache
+def recipe_names() -> tuple[str, ...]:
+    """Return the names of all recipes, in the order in which a course would go through them."""
+    texts = {e.name.removesuffix(".toml"): e.read_text(encoding="utf-8") for e in _folder() if e.name.endswith(".toml")}
+    return tuple(sorted(texts, key=lambda name: (tomllib.loads(texts[name])["lesson"], name)))
+
+
+def _folder() -> Iterator[Traversable]:
+    return files(__package__).iterdir()
+
+
+def load_recipe(name: str) -> Recipe:
+    """Return the recipe of a name.
+
+    Raises
+    ------
+    ConfigError
+        There is none of that name.
+    FormatError
+        Its file holds an unknown key, or a value that is not what it must be.
+    """
+    if name not in recipe_names():
+        hint = did_you_mean(name, recipe_names())
+        raise ConfigError(f"recipe: NAME must be one of `narrows recipes`; got {name!r}.{hint}")
+    return parse_recipe(name, files(__package__).joinpath(f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def parse_recipe(name: str, text: str) -> Recipe:
+    """Return the recipe that a TOML text describes.
+
+    Raises
+    ------
+    FormatError
+        A key is unknown or missing, or a value is not what it must be; names the key, and the nearest known one.
+    """
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as problem:
+        raise FormatError(f"{name}: must be TOML; {problem}.") from None
+    try:
+        return _parsed(name, content)
+    except ConfigError as problem:
+        raise FormatError(f"{name}: {problem}") from problem
+
+
+def _parsed(name: str, content: dict[str, Any]) -> Recipe:
+    _check_keys(name, content, KEYS)
+    if not isinstance(content.get("lesson"), int | float):
+        _refuse(name, "lesson", "a number", content.get("lesson"))
+    for key in TEXTS:
+        if not isinstance(content.get(key), str):
+            _refuse(name, key, "a string", content.get(key))
+    variants = tuple(_variant(name, content, entry) for entry in content.get("variants", [{}]))
+    names = [variant.name for variant in variants]
+    if len(set(names)) < len(names):
+        _refuse(name, "variants", "named apart", names)
+    steps = tuple(_step(name, entry, names) for entry in content.get("steps", []))
+    goals = tuple(_goal(name, entry, names) for entry in content.get("goals", []))
+    quick = content.get("quick", {})
+    _check_keys(f"{name}: quick", quick, ("data", "data_options", "fields"))
+    made = Recipe(
+        name, content["title"], content["teaches"], content["source"], content.get("note", ""),
+        content.get("seconds"), variants, steps, goals,
+        {**quick, "fields": _plain_fields(quick.get("fields", {}))},
+    )  # fmt: skip
+    for variant in (*made.variants, *made.for_trial().variants):
+        variant.estimator()
+    return made
+
+
+def _variant(name: str, content: Mapping[str, Any], entry: Mapping[str, Any]) -> Variant:
+    where = f"{name}: variant {entry.get('name', '')!r}"
+    _check_keys(where, entry, ("name", "model", "data", "fields", "data_options"))
+    model = entry.get("model", content["model"])
+    if model not in MODELS:
+        _refuse(where, "model", f"one of {', '.join(MODELS)}", model, MODELS)
+    given = {**content.get("fields", {}), **entry.get("fields", {})}
+    _check_keys(f"{where}: fields", given, [f.name for f in fields(MODELS[model])])
+    options = {**content.get("data_options", {}), **entry.get("data_options", {})}
+    return Variant(entry.get("name", ""), model, _plain_fields(given), entry.get("data", content["data"]), options)
+
+
+def _plain_fields(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields as Python has them: TOML's arrays are tuples, and "none" stands for None."""
+    return {
+        key: None if value == "none" else tuple(value) if isinstance(value, list) else value
+        for key, value in given.items()
+    }
+
+
+def _step(name: str, entry: Mapping[str, Any], variants: list[str]) -> tuple[str, tuple[str, ...], Step]:
+    kind = entry.get("step")
+    if kind not in STEPS:
+        _refuse(name, "step", f"one of {', '.join(STEPS)}", kind, STEPS)
+    cls = STEPS[kind]
+    given = {key: value for key, value in entry.items() if key not in ("step", "variants")}
+    _check_keys(f"{name}: step {kind!r}", given, [f.name for f in fields(cls)])
+    only = tuple(entry.get("variants", ()))
+    for variant in only:
+        if variant not in variants:
+            _refuse(f"{name}: step {kind!r}", "variants", f"among {', '.join(variants)}", variant, variants)
+    made = cls(**_plain_fields(given))
+    validate(made)
+    return kind, only, made
+
+
+def _goal(name: str, entry: Mapping[str, Any], variants: list[str]) -> Goal:
+    where = f"{name}: goal"
+    _check_keys(where, entry, (*Goal.__dataclass_fields__, *BOUNDS, "plain"))
+    goal = Goal.parsed(where, entry)
+    if goal.variant and goal.variant not in variants:
+        _refuse(where, "variant", f"among {', '.join(variants)}", goal.variant, variants)
+    if goal.step and goal.step not in STEPS:
+        _refuse(where, "step", f"one of {', '.join(STEPS)}", goal.step, STEPS)
+    if not goal.step and goal.measure not in MEASURES:
+        _refuse(where, "measure", f"one of {', '.join(MEASURES)}", goal.measure, MEASURES)
+    return goal
+
+
+def _check_keys(where: str, given: Mapping[str, Any], known: Iterable[str]) -> None:
+    for key in given:
+        if key not in tuple(known):
+            raise ConfigError(f"{where}: keys must be among {', '.join(known)}; got {key!r}.{did_you_mean(key, known)}")
+
+
+def _refuse(where: str, key: str, constraint: str, value: Any, known: Iterable[str] = ()) -> NoReturn:
+    hint = did_you_mean(str(value), known)
+    raise ConfigError(f"{where}: {key} must be {constraint}; got {value!r}.{hint}")
