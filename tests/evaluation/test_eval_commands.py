@@ -49,6 +49,29 @@ def test_diagnose_gives_a_reason_and_a_remedy(typed):
     assert "PCA" in text
 
 
+SHORT = [*SMALL, "--hidden", "16", "--latent-dim", "3", "--batch-size", "32"]
+
+
+def test_training_tells_once_what_goes_wrong_and_sums_up_at_its_end(typed):
+    text = typed("train", "vae", *SHORT, "--beta", "100", "--epochs", "16", "--name", "collapsed")
+    lines = text.splitlines()
+    (told,) = (i for i, line in enumerate(lines) if line.startswith("advice: The code holds"))
+    assert lines[told - 1].startswith("epoch ")
+    assert any(line.startswith("epoch ") for line in lines[told:])  # in time
+    assert "posterior collapse: The code tells nothing" in "\n".join(lines[told:])
+    assert lines[-1].startswith("  Try: ")
+
+
+def test_sound_trainings_end_without_advice(typed, monkeypatch):
+    text = typed("train", "pca", *SMALL, "--latent-dim", "8", "--name", "sound")
+    assert "advice" not in text
+    assert "Try: " not in text
+    assert text.splitlines()[-1].endswith("map of the codes")
+    monkeypatch.setattr("narrows.cli.judging.PATIENCE", 0)  # as where looking would take long
+    text = typed("train", "pca", *SMALL, "--latent-dim", "8", "--name", "large")
+    assert text.splitlines()[-1].startswith("narrows diagnose runs/large")
+
+
 def test_compare_trains_what_is_not_trained(typed, folder):
     text = typed("compare", "first", "pca", "--out", "both")
     header, first, *_ = text.splitlines()[1:]

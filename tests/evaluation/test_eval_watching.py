@@ -54,3 +54,15 @@ def test_overfitting_is_told_and_names_the_epoch(digits):
 )
 def test_sound_runs_are_silent(model, digits):
     assert watched(model, digits[0], validation=digits[2]) == {}
+
+
+def test_a_rise_that_is_small_beside_the_whole_fall_is_no_overfitting():
+    falls = [100.0, 60, 58.01, 58, 58.02, 58.03, 58.03, 58.03, 58.03, 58.03]
+    history = [
+        {"train": {"loss": 58 - i / 1e3, "reconstruction": 58 - i / 1e3}, "validation": {"loss": held}}
+        for i, held in enumerate(falls)
+    ]
+    assert diagnose_history(history) == []
+    for record in history[4:]:
+        record["validation"]["loss"] += 3
+    assert [finding.rule for finding in diagnose_history(history)] == ["overfitting"]

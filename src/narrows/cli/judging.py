@@ -16,9 +16,18 @@ from narrows.cli.output import err, number, out
 from narrows.cli.showing import find
 from narrows.cli.training import options_of
 from narrows.cli.using import own_data
-from narrows.datasets import load_dataset
+from narrows.datasets import Dataset, load_dataset
 from narrows.errors import ConfigError, did_you_mean
-from narrows.evaluation import Comparison, active_units, bits_per_dimension, compare_models, diagnose, information, unit
+from narrows.evaluation import (
+    Comparison,
+    Finding,
+    active_units,
+    bits_per_dimension,
+    compare_models,
+    diagnose,
+    information,
+    unit,
+)
 from narrows.evaluation.comparison import LOWER
 from narrows.models import MODELS
 from narrows.params import fields
@@ -26,7 +35,10 @@ from narrows.report import write_report
 from narrows.runs import Run
 from narrows.storage import write_json
 
-__all__ = ["compare", "diagnosed", "evaluate"]
+__all__ = ["advise", "compare", "diagnosed", "evaluate"]
+
+PATIENCE = 2.0
+"""Seconds that advice at the end of a training may take; where it would take longer, the command is named."""
 
 
 def evaluate(name: str | None, samples: int, out_: str | None) -> None:
@@ -76,14 +88,42 @@ def _code(model: Autoencoder, X: Array, samples: int) -> dict[str, Any]:
 def diagnosed(name: str | None) -> None:
     """Say what went wrong in a run, and what to try."""
     run = find(name)
-    dataset = own_data(run, {})
-    part, X, _ = dataset.judged
-    findings = diagnose(run.load(), dataset.train, None if part == "training" else X)
+    findings = _findings(run.load(), own_data(run, {}))
     if not findings:
         out().print(f"{run.name}: nothing found.", soft_wrap=True)
+    _print_findings(findings)
+
+
+def advise(run: Run, dataset: Dataset | None) -> None:
+    """Say what went wrong in a run that has just ended, or which command says it, where looking takes long.
+
+    `dataset` is what it was trained on; None: it is loaded again.
+    """
+    dataset = own_data(run, {}) if dataset is None else dataset
+    if _seconds(run, dataset) > PATIENCE:
+        out().print(f"\nnarrows diagnose {run.folder}  says what could be better", style="dim", soft_wrap=True)
+        return
+    if findings := _findings(run.load(), dataset):
+        out().print()
+        _print_findings(findings)
+
+
+def _findings(model: Autoencoder, dataset: Dataset) -> list[Finding]:
+    part, X, _ = dataset.judged
+    return diagnose(model, dataset.train, None if part == "training" else X)
+
+
+def _print_findings(findings: Sequence[Finding]) -> None:
     for finding in findings:
         out().print(Text(f"{finding.rule}: ", style="bold").append(finding.sentence, style="not bold"), soft_wrap=True)
-        out().print(f"  Try: {finding.remedy}", soft_wrap=True)
+        out().print(Text(f"  Try: {finding.remedy}"), soft_wrap=True)
+
+
+def _seconds(run: Run, dataset: Dataset) -> float:
+    """Return about how long a diagnosis takes: some 12,000 samples through the model, and PCA of the training data."""
+    n, d = len(dataset.train), math.prod(dataset.sample_shape)
+    speed = max((record["samples_per_second"] for record in run.history), default=math.inf)
+    return 4000 / speed + n * d * min(n, d) / 2e10  # without gradients a sample takes a third of the time
 
 
 def compare(names: Sequence[str], data: str | None, pairs: Sequence[str], seeds: int, samples: int, out_: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -30,7 +30,31 @@ def follow(reports: Generator[Report, None, T]) -> T:
         reports.close()  # an interrupt may have hit while something was printed
 
 
+class _Advice:
+    """Tells what the course of training shows, while stopping still saves time: each thing once."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.history: list[dict[str, Any]] = []
+        self.told: set[str] = set()
+
+    def after(self, report: Report) -> None:
+        if not report.end_of_epoch or report.note or report.epoch == report.epochs:
+            return
+        self.history.append(report.record())
+        n = len(self.history)
+        if n < 4 or n % (n // 50 + 1):  # of many epochs not after each: it reads all of them
+            return
+        from narrows.evaluation import diagnose_history  # half a second, which short trainings do without
+
+        for finding in diagnose_history(self.history):
+            if finding.rule not in self.told:
+                self.told.add(finding.rule)
+                self.console.print(Text(f"advice: {finding.sentence} {finding.remedy}", "yellow"), soft_wrap=True)
+
+
 def _lines(reports: Generator[Report, None, T], console: Console) -> T:
+    advice = _Advice(console)
     while True:
         try:
             report = next(reports)
@@ -41,6 +65,7 @@ def _lines(reports: Generator[Report, None, T], console: Console) -> T:
             console.file.flush()  # who reads a pipe or a log wants it now
             if report.note:
                 console.print(report.note, soft_wrap=True)
+        advice.after(report)
 
 
 def printed(epoch: int, epochs: int) -> bool:
@@ -78,6 +103,7 @@ def _bar(reports: Generator[Report, None, T], console: Console) -> T:
     task = progress.add_task("starting", total=None, left="", speed="")
     below = Text("", no_wrap=True, overflow="ellipsis")
     validation = None
+    advice = _Advice(console)
     with Live(Group(progress, below), console=console, refresh_per_second=8) as live:
         while True:
             try:
@@ -102,6 +128,7 @@ def _bar(reports: Generator[Report, None, T], console: Console) -> T:
             below.plain = "  ".join(_terms(shown)) + (f"  {report.note}" if report.note else "")
             if last:
                 live.refresh()
+            advice.after(report)
 
 
 def _with(report: Report, validation: dict[str, float]) -> Report:

@@ -81,7 +81,8 @@ def _overfitting(history: Sequence[dict[str, Any]]) -> Finding | None:
     best = int(held.argmin())
     waited = len(held) - 1 - best
     fallen, risen = float(train[best] - train[-1]), float(held[-1] - held[best])
-    if waited < max(5, len(held) // 5) or fallen <= 0 or risen <= 0.25 * fallen:
+    whole = float(held[0] - held[best])
+    if waited < max(5, len(held) // 5) or fallen <= 0 or risen <= max(0.25 * fallen, 0.002 * whole):
         return None
     return Finding(
         "overfitting",
