@@ -269,3 +269,11 @@ def test_lfw_archive_with_names_that_lead_out(tmp_path, name):
     lfw_archive(tmp_path / "lfw.tgz", [name])
     with pytest.raises(DataError, match="within itself"):
         read_lfw_archive(tmp_path / "lfw.tgz")
+
+
+def test_lfw_archive_with_a_malformed_picture_names_both(tmp_path):
+    lfw_archive(tmp_path / "lfw.tgz", ["lfw/A_One/A_One_0001.jpg"])
+    content = gzip.decompress((tmp_path / "lfw.tgz").read_bytes())
+    (tmp_path / "lfw.tgz").write_bytes(gzip.compress(content.replace(b"JFIF", b"____").replace(b"\xff\xc0", b"\0\0")))
+    with pytest.raises(DataError, match=r"A_One_0001\.jpg' in .*lfw\.tgz' must be a sound picture"):
+        read_lfw_archive(tmp_path / "lfw.tgz")

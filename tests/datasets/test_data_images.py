@@ -1,7 +1,9 @@
 """Folders and zip archives of images: every mode, every turn, and files that are not what they say."""
 
 import io
+import os
 import struct
+import sys
 import zipfile
 import zlib
 
@@ -63,6 +65,34 @@ def test_a_malformed_file_changes_neither_order_nor_part_of_the_others(folder):
         load_dataset(folder, strict=True)
 
 
+def test_a_malformed_file_counts_in_the_limit(folder):
+    before = load_dataset(folder, limit=10, validation=0.25)
+    chosen = load_dataset(folder, limit=10).files.names
+    (folder / chosen[3]).write_bytes(b"no")
+    after = load_dataset(folder, limit=10, validation=0.25)
+    gone = int(chosen[3][-7:-4])
+    for part in ("train", "validation", "test"):
+        values = getattr(before, part)[:, 0, 0, 0].tolist()
+        assert getattr(after, part)[:, 0, 0, 0].tolist() == [value for value in values if value != gone]
+    assert len(after.train) + len(after.validation) == 9
+    (folder / chosen[0]).write_bytes(b"no")
+    with pytest.raises(DataError, match="limit must reach a sound training image"):
+        load_dataset(folder, limit=1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_are_no_text_become_text(tmp_path):
+    for name in (b"caf\xe9", b"the\xe9"):
+        os.mkdir(os.path.join(os.fsencode(tmp_path), name))
+        for i in range(3):
+            content = grey() if i else b"no"
+            with open(os.path.join(os.fsencode(tmp_path), name, b"%d.png" % i), "wb") as file:
+                file.write(content)
+    data = load_dataset(tmp_path, test=0)
+    assert data.label_names == ("caf\\xe9", "the\\xe9")
+    assert [line.partition(":")[0] for line in data.skipped] == ["caf\\xe9/0.png", "the\\xe9/0.png"]
+
+
 def test_folders_named_train_and_test_are_the_parts(tmp_path):
     for part, values in (("train", (1, 2, 3)), ("val", (4,)), ("test", (5, 6))):
         for kind in ("a", "b"):
@@ -99,7 +129,7 @@ def test_a_zip_of_images_is_read_as_the_folder_is(folder, tmp_path_factory):
     assert load_dataset(path).sha256 == load_dataset(folder).sha256
 
 
-@pytest.mark.parametrize("name", ["../a.png", "/a.png", "x/../../a.png", "C:/a.png", "..\\a.png"])
+@pytest.mark.parametrize("name", ["../a.png", "/a.png", "x/../../a.png", "C:/a.png", "C:a.png", "..\\a.png"])
 def test_a_zip_with_names_that_lead_out_is_refused(tmp_path, name):
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         archive.writestr(name, grey())

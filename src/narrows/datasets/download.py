@@ -76,6 +76,8 @@ def fetch(remote: Remote, folder: Path, *, timeout: float = 30.0, retries: int =
     failures = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if part.is_symlink():  # it would lead what arrives out of the folder
+            part.unlink()
         for url in remote.urls:
             if not url.startswith(("https://", "http://")):
                 raise DownloadError(f"fetch: urls must be http or https addresses; got {url!r}.")

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from narrows.datasets.dataset import Array, Files, Parts
-from narrows.datasets.reading import MAX_DEFLATE_RATIO, check_expansion, reading, zip_members
+from narrows.datasets.reading import MAX_DEFLATE_RATIO, as_text, check_expansion, reading, zip_members
 from narrows.errors import ConfigError, DataError, did_you_mean
 
 __all__ = ["decode", "decode_all", "image_size", "read_image_zip", "read_images"]
@@ -64,7 +64,7 @@ def read_images(path: Path, *, size: str | int | None = None, mode: str = "auto"
             (Path(folder) / name).relative_to(path).as_posix()
             for folder, _, files in os.walk(path)
             for name in files
-            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+            if _is_image(name)
         )
     return _from_names(path, names, lambda name: _read_plain(path / name), size, mode, strict)
 
@@ -73,7 +73,7 @@ def read_image_zip(path: Path, *, size: str | int | None = None, mode: str = "au
     """Read a zip archive of images as `read_images` reads a folder; nothing is unpacked to disk."""
     with reading(path), zipfile.ZipFile(path) as archive:
         members = zip_members(archive, str(path))
-        names = sorted(name for name in members if name.lower().endswith(SUFFIXES))
+        names = sorted(name for name in members if _is_image(PurePosixPath(name).name))
         return _from_names(path, names, lambda name: archive.read(members[name]), size, mode, strict)
 
 
@@ -134,7 +134,7 @@ def decode_all(
                     f"load_dataset: {name!r} must be a sound image; got: {error}. "
                     "Remove it, or leave strict out to skip it."
                 ) from error
-            skipped.append(f"{name}: {error}")
+            skipped.append(f"{as_text(name)}: {error}")
             continue
         if images is None:
             images = np.empty((total, *image.shape), dtype=np.uint8)  # pages are taken up only as they are written
@@ -189,7 +189,7 @@ def _from_names(
     result = Parts(
         images,
         train_labels=labels,
-        label_names=None if codes is None else label_names,
+        label_names=None if codes is None else tuple(as_text(name) for name in label_names),
         source=str(path),
         skipped=skipped,
     )
@@ -208,6 +208,10 @@ def _from_names(
     result.files = files.picked(np.flatnonzero([part == "train" for part in parts]))
     result.how = "by folder"
     return result
+
+
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
 
 
 def _read_plain(path: Path) -> bytes:

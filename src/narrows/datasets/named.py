@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import re
 import tarfile
 from pathlib import Path, PurePosixPath
@@ -16,6 +18,7 @@ from narrows.datasets.idx import read_idx_file
 from narrows.datasets.images import decode
 from narrows.datasets.reading import check_member_name, reading
 from narrows.errors import ConfigError, DataError
+from narrows.storage import write_bytes
 
 __all__ = ["binarized_mnist", "fashion_mnist", "lfw", "mnist", "on_disk"]
 
@@ -87,6 +90,7 @@ _LFW = Remote(
     180_566_744,
     "055f7d9c632d7370e6fb4afc7468d40f970c34a80d4c6f50ffec63f5a8d536c0",
 )
+_LARGEST_PICTURE = 2**20  # bytes
 _LFW_ROW = re.compile(r"lfw/(?P<person>[^/]+)/(?P=person)_(?P<number>\d{4})\.jpg")
 
 
@@ -163,10 +167,10 @@ def lfw(*, min_faces_per_person: int = 1) -> Parts:
     else:
         path = cache_folder() / "lfw" / _LFW_FILE
         arrays = read_lfw_archive(located("lfw", [_LFW], "mnist-5k")[_LFW.name])
-        partial = path.with_suffix(".part.npz")
+        packed_now = io.BytesIO()
+        np.savez_compressed(packed_now, **arrays)  # type: ignore[arg-type]
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(partial, **arrays)  # type: ignore[arg-type]
-        partial.replace(path)
+        write_bytes(path, packed_now.getvalue())
     images, target, names = arrays["images"], arrays["target"].astype(np.int64), arrays["names"]
     if images.ndim != 3 or images.dtype != np.uint8 or target.shape != images.shape[:1] or target.max() >= len(names):
         raise DataError(
@@ -191,24 +195,39 @@ def read_lfw_archive(path: Path) -> dict[str, Array]:
     The box of rows 70 to 198 and columns 78 to 174, at half size, in grey.
     """
     faces: dict[tuple[str, int], Array] = {}
-    with reading(path), tarfile.open(path, "r|gz") as archive:
+    with reading(path), _Piecewise(path) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
         for member in archive:
             check_member_name(member.name, str(path))
-            match = _LFW_ROW.fullmatch(PurePosixPath(member.name).as_posix())
-            if match is None or not member.isreg():
-                continue
-            if member.size > 2**20:
+            if member.size > _LARGEST_PICTURE:
                 raise DataError(
                     f"load_dataset: {member.name!r} in {str(path)!r} must be a small picture; got {member.size} bytes."
                 )
-            stream = archive.extractfile(member)
-            picture = decode(stream.read() if stream else b"", mode="rgb")
+            match = _LFW_ROW.fullmatch(PurePosixPath(member.name).as_posix())
+            content = archive.extractfile(member) if member.isreg() else None
+            if match is None or content is None:
+                continue
+            try:
+                picture = decode(content.read(), mode="rgb")
+            except DataError as error:
+                raise DataError(
+                    f"load_dataset: {member.name!r} in {str(path)!r} must be a sound picture; got: {error}. "
+                    "Fetch the archive again."
+                ) from error
             faces[match["person"], int(match["number"])] = _face(picture)
     if not faces:
         raise DataError(f"load_dataset: {str(path)!r} must hold lfw/NAME/NAME_0001.jpg and so on; got no such picture.")
     keys = sorted(faces)
     names, target = np.unique([person for person, _ in keys], return_inverse=True)
     return {"images": np.stack([faces[key] for key in keys]), "target": target.astype(np.uint16), "names": names}
+
+
+class _Piecewise(gzip.GzipFile):
+    """Hands out little at once, since tarfile asks for as many bytes as a file claims that its next name has."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not 0 <= size <= _LARGEST_PICTURE:
+            raise tarfile.ReadError(f"{size} bytes asked for at once")
+        return super().read(size)
 
 
 def _face(picture: Array) -> Array:

@@ -6,13 +6,14 @@ import csv
 import gzip
 import stat
 import struct
+import tarfile
 import tokenize
 import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PureWindowsPath
 from typing import Protocol
 
 from narrows.errors import DataError, NarrowsError
@@ -20,6 +21,7 @@ from narrows.errors import DataError, NarrowsError
 __all__ = [
     "MAX_DEFLATE_RATIO",
     "Readable",
+    "as_text",
     "check_expansion",
     "check_regular",
     "opened",
@@ -67,6 +69,7 @@ def reading(path: Path) -> Iterator[None]:
         Warning,
         csv.Error,
         struct.error,
+        tarfile.TarError,
         zlib.error,
         zipfile.BadZipFile,
     ) as error:
@@ -134,8 +137,8 @@ def zip_members(archive: zipfile.ZipFile, what: str) -> dict[str, zipfile.ZipInf
         if member.is_dir():
             continue
         check_member_name(member.filename, what)
-        if stat.S_ISLNK(member.external_attr >> 16):
-            raise DataError(f"load_dataset: {what} must hold plain files; got the link {member.filename!r}.")
+        if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG):  # 0: written where there are no modes
+            raise DataError(f"load_dataset: {what} must hold plain files; got {member.filename!r}, a link or a device.")
         if member.filename in members:
             raise DataError(f"load_dataset: {what} must hold each name once; got {member.filename!r} twice.")
         check_expansion(f"{member.filename!r} in {what}", member.compress_size, member.file_size)
@@ -143,8 +146,13 @@ def zip_members(archive: zipfile.ZipFile, what: str) -> dict[str, zipfile.ZipInf
     return members
 
 
+def as_text(name: str) -> str:
+    """Return the name of a file as text that can be printed and written, also where its bytes are no UTF-8."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def check_member_name(name: str, what: str) -> None:
     """Raise DataError for a member whose name leads out of its archive."""
-    path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or (path.parts and path.parts[0].endswith(":")) or "\0" in name:
+    path = PureWindowsPath(name)  # knows both kinds of slashes, drives ("C:x") and shares
+    if path.anchor or ".." in path.parts or "\0" in name:
         raise DataError(f"load_dataset: {what} must hold names within itself; got {name!r}. Do not use this archive.")
