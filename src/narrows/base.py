@@ -18,6 +18,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor, nn
 
+from narrows import notebook
 from narrows.corruptions import Corruption, corruption
 from narrows.errors import ConfigError, DataError
 from narrows.likelihoods import Likelihood, likelihood
@@ -392,6 +393,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     @property
     def _n_features_out(self) -> int:
         return self.latent_dim_
+
+    def _repr_html_inner(self) -> str:
+        """Return what a notebook shows: scikit-learn's diagram, and what there is to see of a fitted model."""
+        return super()._repr_html_inner() + (notebook.model(self) if "module_" in vars(self) else "")
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        shown = super()._repr_mimebundle_(**kwargs)
+        return {**shown, "text/html": self._repr_html_inner()} if "text/html" in shown else shown
 
     def save(self, folder: str | Path) -> Path:
         """Write the fitted model to a folder, as JSON and safetensors, and return the folder.

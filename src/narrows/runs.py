@@ -271,7 +271,8 @@ class Run:
         """Return what is known of the run, in words."""
         record, data = self.record, self.record["data"]
         changed = ", ".join(f"{name}={value}" for name, value in self.settings.items())
-        sizes = ", ".join(f"{n:,} {part}" for part, n in data["splits"].items() if n)
+        parts = (("train", "training"), ("validation", "validation"), ("test", "test"))
+        sizes = ", ".join(f"{data['splits'][part]:,} {name}" for part, name in parts if data["splits"].get(part))
         rows = [("model", f"{record['model']}: {changed or 'all defaults'}"), ("data", f"{data['name']}: {sizes}")]
         if history := self.history:
             of = "" if self.status == "finished" else f" of {history[-1]['epochs']:,}"

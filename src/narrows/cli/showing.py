@@ -12,16 +12,10 @@ from rich.text import Text
 
 from narrows.cli.output import count, duration, number, out, plain_table
 from narrows.errors import ConfigError, FormatError, did_you_mean
-from narrows.runs import Run
+from narrows.runs import PICTURES, Run
 
 __all__ = ["data", "find", "results", "runs", "show"]
 
-ABOUT = {
-    "reconstructions.png": "originals above their reconstructions",
-    "samples.png": "new samples",
-    "curves.png": "loss by epoch",
-    "latent.png": "map of the codes",
-}
 ROUNDING = 1e-12
 """An error that is less than so much of the mean sample's is one of rounding, and counts as none."""
 STATUS = {"finished": "green", "running": "cyan", "interrupted": "yellow", "failed": "red"}
@@ -120,7 +114,7 @@ def show(name: str | None) -> None:
     table.add_row("started", f"{record.get('started', '')[:19].replace('T', ' ')} UTC")
     table.add_row("data", f"{data_['name']}  ({_sizes(data_['splits'])} of {_shape(data_['sample_shape'])})")
     table.add_row("source", str(data_.get("source") or "–"))
-    table.add_row("fields", _fields(record))
+    table.add_row("fields", _fields(run))
     if resumed := record.get("resumed"):
         table.add_row("gone on with", ", ".join(f"from step {each['step']:,}" for each in resumed))
     versions = record.get("versions", {})
@@ -129,20 +123,9 @@ def show(name: str | None) -> None:
     results(run)
 
 
-def _fields(record: dict[str, Any]) -> str:
-    """Return the fields that differ from the model's defaults."""
-    from narrows.models import MODELS
-    from narrows.params import fields
-
-    cls = MODELS.get(record["model"])
-    defaults = {} if cls is None else {f.name: f.default for f in fields(cls)}
-    shown = []
-    for name, value in record["fields"].items():
-        plain = tuple(value) if isinstance(value, list) else value
-        if name not in defaults or defaults[name] != plain:
-            text = ",".join(map(str, plain)) if isinstance(plain, tuple) else plain
-            shown.append(f"{name}={text}")
-    return f"{record['model']}: {', '.join(shown) or 'all defaults'}"
+def _fields(run: Run) -> str:
+    shown = [f"{name}={','.join(map(str, v)) if isinstance(v, tuple) else v}" for name, v in run.settings.items()]
+    return f"{run.record['model']}: {', '.join(shown) or 'all defaults'}"
 
 
 def results(run: Run) -> None:
@@ -161,7 +144,7 @@ def results(run: Run) -> None:
         console.print()
         # Paths on lines of their own and never broken: they are there to be clicked and copied.
         for path in run.pictures:
-            console.print(Text(f"{path}").append(f"  {ABOUT[path.name]}", "dim"), soft_wrap=True)
+            console.print(Text(f"{path}").append(f"  {PICTURES[path.name]}", "dim"), soft_wrap=True)
     if run.record.get("logged"):
         root = run.folder.parent  # all runs side by side
         console.print(Text(f"{run.logs_folder}").append(f"  tensorboard --logdir {root}", "dim"), soft_wrap=True)

@@ -67,8 +67,8 @@ class AE(NeuralAutoencoder):
     Use it for codes and clean reconstructions; prefer VAE to draw new samples.
     Raises: ConfigError for a field out of bounds; DataError where the likelihood cannot explain the data.
 
-    Example
-    -------
+    Examples
+    --------
     >>> from sklearn.datasets import load_iris
     >>> ae = AE(latent_dim=2, hidden=(), epochs=2).fit(load_iris().data)
     >>> ae.transform(load_iris().data).shape

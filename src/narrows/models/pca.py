@@ -88,8 +88,8 @@ class PCA(Autoencoder):
     Use it first: whatever a network adds shows against it.
     Raises: ConfigError where latent_dim exceeds min(n_samples, n_features); DataError for fewer than two samples.
 
-    Example
-    -------
+    Examples
+    --------
     >>> from sklearn.datasets import load_iris
     >>> pca = PCA(latent_dim=2).fit(load_iris().data)
     >>> pca.explained_variance_ratio_.round(4).tolist()

@@ -72,8 +72,8 @@ class VAE(NeuralAutoencoder):
     Use it to generate, to compare likelihoods, to spot the unusual; prefer AE for the sharpest reconstruction.
     Raises: ConfigError for a field out of bounds; DataError where the likelihood cannot explain the data.
 
-    Example
-    -------
+    Examples
+    --------
     >>> from sklearn.datasets import load_iris
     >>> vae = VAE(latent_dim=2, likelihood="gaussian:learned", epochs=2).fit(load_iris().data)
     >>> vae.sample(5, seed=0).shape
