@@ -53,6 +53,11 @@ STEPS: dict[str, str] = {
     "traverse": "Change one number of the code after the other, and draw what becomes of a sample.",
     "cloud": "Draw points of a plane, what is recovered of them, and the axes of a linear model.",
     "codes": "Draw points in space, the plane of a code of two numbers, and the codes.",
+    "components": "Draw what each number of the code adds to the mean sample: of PCA its components, such as eigenfaces.",
+    "ranks": "Rebuild samples from more and more numbers of an ordered code.",
+    "features": "Draw what the most used units of the code look for in an image.",
+    "gallery": "Draw samples as they are, of one class or all.",
+    "epochs": "Draw how the same samples were rebuilt as training went on.",
 }
 """Command -> what it does, as its class says in its first line: so that help need not import the steps."""
 

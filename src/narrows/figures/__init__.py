@@ -6,11 +6,36 @@ function returns a Pillow image; matplotlib and Pillow are imported when the fir
 
 style.py     what all pictures share
 samples.py   samples as pixels: versions under each other, galleries
+plane.py     samples in a grid whose rows and columns mean something
+captioned.py samples with a caption under each
+flat.py      points in a plane and in space, with what a model makes of them
 points.py    tables and sequences
 charts.py    curves, maps of codes
+thumbnails.py  samples laid out in the plane
 """
 
+from narrows.figures.captioned import by_epoch, sheet, signed, total
 from narrows.figures.charts import curves, latent_map
-from narrows.figures.samples import compare, gallery, room
+from narrows.figures.flat import cloud, codes
+from narrows.figures.plane import plane, rows
+from narrows.figures.samples import compare, gallery, is_image, limits_of, room
+from narrows.figures.thumbnails import thumbnail_map
 
-__all__ = ["compare", "curves", "gallery", "latent_map", "room"]
+__all__ = [
+    "by_epoch",
+    "cloud",
+    "codes",
+    "compare",
+    "curves",
+    "gallery",
+    "is_image",
+    "latent_map",
+    "limits_of",
+    "plane",
+    "room",
+    "rows",
+    "sheet",
+    "signed",
+    "thumbnail_map",
+    "total",
+]

@@ -15,7 +15,6 @@ from narrows.figures.style import FAINT, INK, Array, font_of, rendered, stacked
 if TYPE_CHECKING:
     from PIL import Image
 
-"""Colours of up to 20 classes: ten hues, then the same in dark."""
 TILE = 96
 """About how many pixels the longer side of a small sample gets."""
 LARGEST = 256
@@ -95,11 +94,9 @@ def tiled(rows: Sequence[tuple[str, Array]], limits: tuple[float, float]) -> Ima
 
     tiles = [[tile_of(x, limits) for x in X] for _, X in rows]
     height, width = tiles[0][0].shape[:2]
-    gap = 2 if max(height, width) < 2 * TILE else 4
-    margin = 12
-    font = font_of(15)
     labels = [label for label, _ in rows]
-    left = margin + (max(math.ceil(font.getlength(label)) for label in labels) + 14 if any(labels) else 0)
+    left, margin, _, gap = edges_of(rows[0][1].shape[1:], labels)
+    font = font_of(15)
     columns = max(map(len, tiles))
     size = (left + columns * (width + gap) - gap + margin, 2 * margin + len(rows) * (height + gap) - gap)
     page = Image.new("RGB", size, "white")
@@ -112,20 +109,37 @@ def tiled(rows: Sequence[tuple[str, Array]], limits: tuple[float, float]) -> Ima
     return page
 
 
+def edges_of(shape: tuple[int, ...], labels: Sequence[str]) -> tuple[int, int, int, int]:
+    """Return where `tiled` puts things: the first tile's left edge, the margin, a tile's height, and the gap."""
+    height, width = tile_of(np.zeros(shape), (0.0, 1.0)).shape[:2]
+    margin, font = 12, font_of(15)
+    left = margin + (max(math.ceil(font.getlength(label)) for label in labels) + 14 if any(labels) else 0)
+    return left, margin, height, 2 if max(height, width) < 2 * TILE else 4
+
+
 def tile_of(x: Array, limits: tuple[float, float]) -> NDArray[np.uint8]:
     """Return one sample as pixels: (C, H, W) or (H, W) -> (H', W', 3) uint8."""
+    pixels = colours_of(x, limits)
+    longest = max(pixels.shape[:2])
+    return resized(pixels, -math.ceil(longest / LARGEST) if longest > LARGEST else max(1, round(TILE / longest)))
+
+
+def colours_of(x: Array, limits: tuple[float, float]) -> NDArray[np.float64]:
+    """Return one sample as red, green and blue in [0, 1]: (C, H, W) or (H, W) -> (H, W, 3)."""
     x = x[None] if x.ndim == 2 else x
     low, high = limits
     grey = np.clip((np.nan_to_num(x, nan=low) - low) / (high - low), 0, 1)
     colour = grey[:3] if len(grey) >= 3 else np.repeat(grey.mean(0, keepdims=True), 3, axis=0)
-    pixels = colour.transpose(1, 2, 0)
-    longest = max(pixels.shape[:2])
-    if longest > LARGEST:
-        k = math.ceil(longest / LARGEST)
+    return colour.transpose(1, 2, 0)
+
+
+def resized(pixels: Array, k: int) -> NDArray[np.uint8]:
+    """Return pixels enlarged k times; reduced -k times where k < 0: (H, W, 3) in [0, 1] -> (H', W', 3) uint8."""
+    if k < 0:
+        k = -k
         h, w = max(1, pixels.shape[0] // k), max(1, pixels.shape[1] // k)
         pad = np.pad(pixels, ((0, max(0, k - pixels.shape[0])), (0, max(0, k - pixels.shape[1])), (0, 0)), mode="edge")
         pixels = pad[: h * k, : w * k].reshape(h, k, w, k, 3).mean((1, 3))
     else:
-        k = max(1, round(TILE / longest))
         pixels = pixels.repeat(k, 0).repeat(k, 1)
     return np.round(pixels * 255).astype(np.uint8)

@@ -7,10 +7,14 @@ mapping.py      map
 plane.py        scan, traverse
 regenerating.py regenerate
 linear.py       cloud, codes
+basis.py        components, ranks, features
+looking.py      gallery, epochs
 """
 
+from narrows.steps.basis import Components, Features, Ranks
 from narrows.steps.denoising import Denoise
 from narrows.steps.linear import Cloud, Codes
+from narrows.steps.looking import Epochs, Gallery
 from narrows.steps.mapping import Map
 from narrows.steps.plane import Scan, Traverse
 from narrows.steps.regenerating import Regenerate
@@ -26,5 +30,10 @@ STEPS: dict[str, type[Step]] = {
     "traverse": Traverse,
     "cloud": Cloud,
     "codes": Codes,
+    "components": Components,
+    "ranks": Ranks,
+    "features": Features,
+    "gallery": Gallery,
+    "epochs": Epochs,
 }
 """Name -> step; the name is its command."""

@@ -1,0 +1,157 @@
+"""Samples with a caption under each: grids, sums, and one row per epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.figures.samples import TILE, colours_of, edges_of, resized, tile_of
+from narrows.figures.style import FAINT, INK, Array, font_of
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MARGIN, GAP = 12, 6
+WIDEST = 1200
+"""About how many pixels a grid is wide."""
+
+
+def signed(X: Array, captions: Sequence[str], *, first: Array | None = None, columns: int | None = None) -> Image.Image:
+    """Return samples that stand for directions in a grid, each on its own scale: 0 is grey, more is lighter.
+
+    Parameters
+    ----------
+    X
+        (N, *shape).
+    captions
+        Under each; empty ones take no room.
+    first
+        A sample (*shape) that is no direction, such as the mean, to stand before them on its own scale.
+    columns
+        How many side by side; about a square if left out.
+    """
+    n = len(X) + (first is not None)
+    square = max(1, math.ceil(math.sqrt(n * X.shape[-2] / X.shape[-1])))
+    columns = columns or min(range(square, 2 * square), key=lambda c: (-n % c, c))  # the fewest places left empty
+    largest = float(np.abs(X).max())
+    tiles = [] if first is None else [_tile(first, (float(first.min()), float(first.max()) + 1e-12), columns)]
+    for x in X:
+        reach = float(np.abs(x).max())
+        reach = reach if reach > largest * 1e-6 else 1.0  # one that does nothing is plain grey, not noise enlarged
+        tiles.append(_tile(x, (-reach, reach), columns))
+    return _grid(tiles, ["mean", *captions] if first is not None else captions, columns)
+
+
+def _tile(x: Array, limits: tuple[float, float], columns: int) -> NDArray[np.uint8]:
+    pixels = colours_of(x, limits)
+    longest = max(pixels.shape[:2])
+    wide = columns * pixels.shape[1]
+    k = min(max(1, round(TILE / longest)), WIDEST // wide)
+    return resized(pixels, k if k >= 1 else -math.ceil(wide / WIDEST))
+
+
+def _grid(tiles: Sequence[NDArray[np.uint8]], captions: Sequence[str], columns: int) -> Image.Image:
+    from PIL import Image, ImageDraw
+
+    font = font_of(11)
+    height, width = tiles[0].shape[:2]
+    room = 16 if any(captions) else 0
+    gap = GAP if room else 2
+    width_of = max(width, *(math.ceil(font.getlength(text)) for text in captions), 1)
+    rows = math.ceil(len(tiles) / columns)
+    size = (2 * MARGIN + columns * (width_of + gap) - gap, 2 * MARGIN + rows * (height + room + gap) - gap)
+    page = Image.new("RGB", size, "white")
+    pen = ImageDraw.Draw(page)
+    for i, tile in enumerate(tiles):
+        left = MARGIN + (i % columns) * (width_of + gap) + (width_of - width) // 2
+        top = MARGIN + (i // columns) * (height + room + gap)
+        page.paste(Image.fromarray(tile), (left, top))
+        if i < len(captions):
+            pen.text((left + width / 2, top + height + 13), captions[i], fill=FAINT, font=font, anchor="ms")
+    return page
+
+
+def total(
+    terms: Sequence[tuple[str, Array, str]], result: tuple[Array, str], limits: tuple[float, float]
+) -> Image.Image:
+    """Return a sum as a row of samples: every term's sign, sample and caption; then = and the result's."""
+    from PIL import Image, ImageDraw
+
+    parts = [*terms, ("=", *result)]
+    tiles = [tile_of(x, limits) for _, x, _ in parts]
+    height, width = tiles[0].shape[:2]
+    large, font = font_of(28), font_of(13)
+    signs = [sign for sign, _, _ in parts]
+    before = [math.ceil(large.getlength(sign)) + 20 if sign else 0 for sign in signs]
+    wide = [max(width, math.ceil(font.getlength(caption)) + 6) for _, _, caption in parts]
+    page = Image.new("RGB", (2 * MARGIN + sum(before) + sum(wide), 2 * MARGIN + height + 22), "white")
+    pen = ImageDraw.Draw(page)
+    left = MARGIN
+    for (sign, _, caption), tile, space, room in zip(parts, tiles, before, wide, strict=True):
+        pen.text((left + space / 2, MARGIN + height / 2), sign, fill=INK, font=large, anchor="mm")
+        left += space
+        page.paste(Image.fromarray(tile), (left + (room - width) // 2, MARGIN))
+        pen.text((left + room / 2, MARGIN + height + 17), caption, fill=FAINT, font=font, anchor="ms")
+        left += room
+    return page
+
+
+def by_epoch(pictures: Mapping[int, Image.Image], shape: tuple[int, ...]) -> Image.Image:
+    """Return pictures that `compare` made on the way, by epoch, as one: the originals once, then a row per epoch.
+
+    Parameters
+    ----------
+    pictures
+        Epoch -> picture, all of the same samples, which are images.
+    shape
+        Of one sample.
+    """
+    from PIL import Image, ImageDraw
+
+    rows: tuple[str, ...] = ("original", "reconstruction", "samples")
+    first = next(iter(pictures.values()))
+    left, margin, height, gap = edges_of(shape, rows)
+    rows = rows[: max(1, (first.height - 2 * margin + gap) // (height + gap))]
+    font, small = font_of(15), font_of(13)
+    width = first.width - left
+    strip = max(left, margin + math.ceil(max(font.getlength(f"epoch {epoch:,}") for epoch in pictures)) + 14)
+    lines = [(0, rows[0], first, False)]
+    for i in range(1, len(rows)):
+        lines += [(i, f"epoch {epoch:,}", picture, not n) for n, (epoch, picture) in enumerate(pictures.items())]
+    heads = sum(head for *_, head in lines)
+    page = Image.new("RGB", (strip + width, 2 * margin + len(lines) * (height + gap) + heads * 30), "white")
+    pen = ImageDraw.Draw(page)
+    y = margin
+    for i, label, picture, head in lines:
+        if head:
+            pen.text((strip, y + 22), ("", "reconstructions", "samples")[i], fill=FAINT, font=small, anchor="ls")
+            y += 30
+        top = margin + i * (height + gap)
+        page.paste(picture.crop((left, top, left + width, top + height)), (strip, y))
+        pen.text((strip - 14, y + height / 2), label, fill=INK, font=font, anchor="rm")
+        y += height + gap
+    return page
+
+
+def sheet(pictures: Mapping[str, Image.Image]) -> Image.Image:
+    """Return pictures of any kind side by side, two or three in a row, each below its caption."""
+    from PIL import Image, ImageDraw
+
+    columns = min(2 if len(pictures) < 5 else 3, len(pictures))
+    across = min(WIDEST // columns, max(p.width for p in pictures.values()))
+    small = {
+        caption: p.resize((across, max(1, round(p.height * across / p.width))), Image.Resampling.LANCZOS)
+        for caption, p in pictures.items()
+    }
+    height = max(p.height for p in small.values()) + 30
+    page = Image.new("RGB", (columns * across, math.ceil(len(small) / columns) * height), "white")
+    pen = ImageDraw.Draw(page)
+    for i, (caption, picture) in enumerate(small.items()):
+        left, top = i % columns * across, i // columns * height
+        pen.text((left + MARGIN, top + 22), caption, fill=INK, font=font_of(15), anchor="ls")
+        page.paste(picture, (left, top + 30))
+    return page
