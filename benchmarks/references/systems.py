@@ -221,6 +221,9 @@ def vae_binary(model: VAE, x: Tensor) -> dict[str, Tensor]:
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
+ADAM = partial(torch.optim.Adam, fused=True)  # fused: the same rule in fewer passes over memory
+
+
 @dataclass(frozen=True, kw_only=True)
 class System:
     """One network and its budget."""
@@ -228,8 +231,7 @@ class System:
     build: Callable[[], nn.Module]
     loss: Callable[[nn.Module, Tensor], Tensor]
     measure: Measure
-    optimiser: Callable[..., torch.optim.Optimizer] = partial(torch.optim.Adam, fused=True)
-    """Fused is the same rule in fewer passes over memory."""
+    optimiser: Callable[..., torch.optim.Optimizer] = ADAM
     lr: float = 1e-3
     batch: int = 32
     """Keras's default."""
