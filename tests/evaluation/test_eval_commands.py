@@ -87,3 +87,17 @@ def test_compare_trains_what_is_not_trained(typed, folder):
 def test_mistakes_are_told(typed):
     assert "got none" in typed("compare", code=2)
     assert "Did you mean 'vae'?" in typed("compare", "vea", code=2)
+    assert "Did you mean 'cloud-pca'?" in typed("compare", "cloud-pcs", code=2)
+    told = typed("compare", "cloud-pca", "digits-vae", code=2)
+    assert "recipes must be of the same data" in told
+    assert "cloud-pca: cloud" in told
+    assert "digits-vae: mnist" in told
+
+
+def test_compare_trains_recipes_on_their_own_data(typed, folder):
+    text = typed("compare", "cloud-pca", "cloud-linear", "ae", "--seeds", "1", "--out", "recipes")
+    assert text.startswith("cloud: ")
+    rows = json.loads((folder / "recipes" / "comparison.json").read_text())["rows"]
+    assert [row["model"] for row in rows] == ["cloud-pca", "cloud-linear", "ae"]
+    errors = [row["measures"]["squared error per sample"]["mean"] for row in rows]
+    assert errors[1] == pytest.approx(errors[0], rel=0.02)  # the recipe's point: the linear autoencoder finds PCA

@@ -51,6 +51,8 @@ STEPS: dict[str, str] = {
     "regenerate": "Draw samples here and, from the saved model, in a new process, and compare them.",
     "scan": "Draw a plane of two numbers of the code as one picture.",
     "traverse": "Change one number of the code after the other, and draw what becomes of a sample.",
+    "interpolate": "Go from one sample to another in small steps of the code, straight and around the centre.",
+    "combine": "Add and subtract the codes of samples, and draw what comes out.",
     "cloud": "Draw points of a plane, what is recovered of them, and the axes of a linear model.",
     "codes": "Draw points in space, the plane of a code of two numbers, and the codes.",
     "components": "Draw what each number of the code adds to the mean sample: of PCA its components, such as eigenfaces.",
@@ -182,14 +184,16 @@ def diagnose(run: RunName = None, /) -> None:
 
 
 def compare(
-    *names: Annotated[str, Parameter(help="Runs, and models such as ae or vae.")],
-    data: Annotated[str | None, Parameter(help="By name or path; the first run's, or mnist-5k, if left out.")] = None,
+    *names: Annotated[str, Parameter(help="Runs, recipes, and models such as ae or vae.")],
+    data: Annotated[
+        str | None, Parameter(help="By name or path; if left out that of the first run, or of the recipes.")
+    ] = None,
     data_option: DataOption = None,
     seeds: Annotated[int, Parameter(help="How often to train each model.")] = 3,
     samples: Samples = 100,
     out: Annotated[str, Parameter(help="Folder for the report and the tables.")] = "comparison",
 ) -> None:
-    """Compare runs and models in one table and a report; PCA is always there."""
+    """Compare runs, recipes and models in one table and a report; PCA is always there."""
     from narrows.cli import judging
 
     judging.compare(names, data, data_option or [], seeds, samples, out)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.markup import escape
 from rich.table import Table
@@ -17,7 +17,7 @@ from narrows.cli.showing import find
 from narrows.cli.training import options_of
 from narrows.cli.using import own_data
 from narrows.datasets import Dataset, load_dataset
-from narrows.errors import ConfigError, did_you_mean
+from narrows.errors import ConfigError, NarrowsError, did_you_mean
 from narrows.evaluation import (
     Comparison,
     Finding,
@@ -31,6 +31,7 @@ from narrows.evaluation import (
 from narrows.evaluation.comparison import LOWER
 from narrows.models import MODELS
 from narrows.params import fields
+from narrows.recipes import load_recipe, recipe_names
 from narrows.report import write_report
 from narrows.runs import Run
 from narrows.storage import write_json
@@ -126,26 +127,35 @@ def _seconds(run: Run, dataset: Dataset) -> float:
     return 4000 / speed + n * d * min(n, d) / 2e10  # without gradients a sample takes a third of the time
 
 
+class _Entry(NamedTuple):
+    """What a name stands for that is to be compared."""
+
+    estimator: Autoencoder
+    """Of a run it is fitted."""
+    size: int | None = None
+    """Numbers in its code; None where it takes the size of the others."""
+    run: Run | None = None
+    data: tuple[str, Mapping[str, Any]] | None = None
+    """Of a recipe: its data set and the options."""
+
+
 def compare(names: Sequence[str], data: str | None, pairs: Sequence[str], seeds: int, samples: int, out_: str) -> None:
-    """Measure runs and models on the same data; what is not trained yet is trained, once per seed."""
+    """Measure runs, models and recipes on the same data; what is not trained yet is trained, once per seed."""
     if not names:
-        raise ConfigError(f"compare: give runs or models ({', '.join(MODELS)}), at least one; got none.")
-    runs = {name: _run(name) for name in names}
-    options = options_of(pairs)
-    first = next((run for run in runs.values() if run is not None), None)
-    if data is None and first is not None:
-        dataset = own_data(first, options)
-    else:
-        dataset = load_dataset(data or "mnist-5k", **options)
-    models = {name: MODELS[name]() if run is None else run.load() for name, run in runs.items()}
-    _same_size(models, runs)
+        raise ConfigError(f"compare: give runs, recipes or models ({', '.join(MODELS)}), at least one; got none.")
+    entries = {name: _entry(name) for name in names}
+    dataset = _common_data(entries, data, options_of(pairs))
+    models = _same_size(entries)
     part, X, y = dataset.judged
     labels = {"y": dataset.train_labels, "y_test": y} if y is not None and dataset.train_labels is not None else {}
 
     def told(name: str, seed: int) -> None:
         err().print(f"training {name}, seed {seed}", soft_wrap=True)
 
-    found = compare_models(models, dataset.train, X, **labels, seeds=seeds, samples=samples, told=told)
+    found = compare_models(
+        models, dataset.train, X, **labels, validation=None if part == "validation" else dataset.validation,
+        seeds=seeds, samples=samples, told=told,
+    )  # fmt: skip
     out().print(f"{dataset.name}: {len(dataset.train):,} training and {len(X):,} {part} samples", style="bold")
     out().print(_table(found))
     folder = Path(out_)
@@ -160,25 +170,50 @@ def compare(names: Sequence[str], data: str | None, pairs: Sequence[str], seeds:
     out().print(str(folder / "report.html"), soft_wrap=True)
 
 
-def _run(name: str) -> Run | None:
-    """Return the run of a name, or None where it is that of a model."""
+def _entry(name: str) -> _Entry:
+    """Return what a name stands for: a model, a run, or else the first model of a recipe."""
     if name in MODELS:
-        return None
+        return _Entry(MODELS[name]())
     try:
-        return find(name)
-    except ConfigError as problem:
-        hint = did_you_mean(name, MODELS)
-        known = ", ".join(MODELS)
-        raise ConfigError(f"compare: must be given runs or models ({known}); got {name!r}.{hint}") from problem
+        run = find(name)
+    except NarrowsError as problem:
+        if name in recipe_names():
+            variant = load_recipe(name).variants[0]
+            size = variant.estimator().get_params(deep=False)["latent_dim"]
+            return _Entry(variant.estimator(), size, None, (variant.data, variant.data_options))
+        hint = did_you_mean(name, (*MODELS, *recipe_names()))
+        raise ConfigError(
+            f"compare: must be given runs, recipes or models ({', '.join(MODELS)}); got {name!r}.{hint}"
+        ) from problem
+    fitted = run.load()
+    return _Entry(fitted, fitted.latent_dim_, run)
 
 
-def _same_size(models: dict[str, Autoencoder], runs: dict[str, Run | None]) -> None:
-    """Give models that are still to be trained as many numbers as the first run's code has, or their common default."""
-    sizes = [model.latent_dim_ for name, model in models.items() if runs[name] is not None]
+def _common_data(entries: Mapping[str, _Entry], data: str | None, options: dict[str, Any]) -> Dataset:
+    """Return the data that was named; else those of the first run, or those that all recipes share."""
+    if data is not None:
+        return load_dataset(data, **options)
+    run = next((entry.run for entry in entries.values() if entry.run is not None), None)
+    if run is not None:
+        return own_data(run, options)
+    own = {name: entry.data for name, entry in entries.items() if entry.data is not None}
+    # What is held out for validation decides nothing of what is measured: only the rest must agree.
+    kinds = {name: (of, {k: v for k, v in given.items() if k != "validation"}) for name, (of, given) in own.items()}
+    if any(kind != other for kind in kinds.values() for other in kinds.values()):
+        got = ", ".join(f"{name}: {of} {dict(given) or ''}".rstrip() for name, (of, given) in kinds.items())
+        raise ConfigError(f"compare: recipes must be of the same data, or come with --data; got {got}. Add --data.")
+    name, given = next(iter(own.values()), ("mnist-5k", {}))
+    return load_dataset(name, **{**given, **options})
+
+
+def _same_size(entries: Mapping[str, _Entry]) -> dict[str, Autoencoder]:
+    """Return the estimators; models alone get as many numbers as the first other's code has, or the usual number."""
     default = next(field.default for field in fields(MODELS["ae"]) if field.name == "latent_dim")
-    for name, model in models.items():
-        if runs[name] is None:
-            model.set_params(latent_dim=sizes[0] if sizes else default)
+    size = next((entry.size for entry in entries.values() if entry.size is not None), default)
+    return {
+        name: entry.estimator.set_params(latent_dim=size) if name in MODELS else entry.estimator
+        for name, entry in entries.items()
+    }
 
 
 def _table(found: Comparison) -> Table:

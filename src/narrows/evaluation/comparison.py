@@ -119,6 +119,7 @@ def compare_models(
     *,
     y: ArrayLike | None = None,
     y_test: ArrayLike | None = None,
+    validation: ArrayLike | None = None,
     seeds: int = 3,
     samples: int = 100,
     told: Callable[[str, int], None] = lambda name, seed: None,
@@ -138,6 +139,8 @@ def compare_models(
         Training and test samples.
     y, y_test
         Their labels, where there are any.
+    validation
+        Samples that choose the best weights of what is trained here, see `fit`.
     seeds
         How often to train each model, with seeds 0, 1, ...
     samples
@@ -160,11 +163,11 @@ def compare_models(
     labels = None if y is None or y_test is None else (same_length("y", train, y), same_length("y_test", test, y_test))
     fitted: dict[str, list[tuple[Autoencoder, float | None]]] = {}
     for name, model in models.items():
-        fitted[name] = _trained(name, model, train, seeds, told)
+        fitted[name] = _trained(name, model, train, validation, seeds, told)
     first = next(iter(fitted.values()))[0][0]
     if not any(model.module_.exact_score for runs in fitted.values() for model, _ in runs):
         fields: dict[str, Any] = {"latent_dim": min(first.latent_dim_, len(train), first.n_features_in_)}
-        fitted["PCA"] = _trained("PCA", PCA(**fields), train, 1, told)
+        fitted["PCA"] = _trained("PCA", PCA(**fields), train, None, 1, told)
     rows = []
     for name, runs in fitted.items():
         found = [_measured(model, seconds, train, test, labels, samples) for model, seconds in runs]
@@ -175,7 +178,12 @@ def compare_models(
 
 
 def _trained(
-    name: str, model: Autoencoder, X: Any, seeds: int, told: Callable[[str, int], None]
+    name: str,
+    model: Autoencoder,
+    X: Any,
+    validation: ArrayLike | None,
+    seeds: int,
+    told: Callable[[str, int], None],
 ) -> list[tuple[Autoencoder, float | None]]:
     if _is_fitted(model):
         return [(model, None)]
@@ -187,7 +195,7 @@ def _trained(
         if chance:
             copy.set_params(seed=seed)
         started = time.perf_counter()
-        copy.fit(X)
+        copy.fit(X, validation=validation)
         runs.append((copy, time.perf_counter() - started))
     return runs
 
