@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from narrows.base import Array, Autoencoder
-from narrows.cli.output import err, number, out
+from narrows.cli.output import as_is, err, number, out
 from narrows.cli.showing import find
 from narrows.cli.training import options_of
 from narrows.cli.using import own_data
@@ -55,7 +55,7 @@ def evaluate(name: str | None, samples: int, out_: str | None) -> None:
         y_test=y,
         samples=samples,
     )
-    out().print(f"{run.name} on {len(X):,} {part} samples", style="bold")
+    out().print(as_is(f"{run.name} on {len(X):,} {part} samples", "bold"))
     out().print(_table(found))
     record = {"part": part, "samples": len(X), **found.record()}
     if model.module_.probabilistic:
@@ -91,7 +91,7 @@ def diagnosed(name: str | None) -> None:
     run = find(name)
     findings = _findings(run.load(), own_data(run, {}))
     if not findings:
-        out().print(f"{run.name}: nothing found.", soft_wrap=True)
+        out().print(as_is(f"{run.name}: nothing found."), soft_wrap=True)
     _print_findings(findings)
 
 
@@ -156,7 +156,7 @@ def compare(names: Sequence[str], data: str | None, pairs: Sequence[str], seeds:
         models, dataset.train, X, **labels, validation=None if part == "validation" else dataset.validation,
         seeds=seeds, samples=samples, told=told,
     )  # fmt: skip
-    out().print(f"{dataset.name}: {len(dataset.train):,} training and {len(X):,} {part} samples", style="bold")
+    out().print(as_is(f"{dataset.name}: {len(dataset.train):,} training and {len(X):,} {part} samples", "bold"))
     out().print(_table(found))
     folder = Path(out_)
     folder.mkdir(parents=True, exist_ok=True)

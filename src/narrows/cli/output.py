@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["count", "duration", "err", "error", "note", "number", "out", "plain_table"]
+__all__ = ["as_is", "count", "duration", "err", "error", "note", "number", "out", "plain_table"]
 
 
 def out() -> Console:
@@ -22,16 +22,22 @@ def err() -> Console:
     return Console(stderr=True, highlight=False, emoji=False)
 
 
+def as_is(text: str, style: str = "") -> Text:
+    """Return text that others wrote: its brackets are no markup, and control characters are shown, not obeyed."""
+    shown = (c if c.isprintable() or c in "\n\u200d" else repr(c)[1:-1] for c in text)  # a joiner makes emoji one
+    return Text("".join(shown), style)
+
+
 def error(message: str, code: int) -> int:
     """Print an error as one line, in red where there is colour, and return the exit code."""
-    text = Text("error: ", style="bold red").append(" ".join(message.split()), style="red not bold")
+    text = Text("error: ", style="bold red").append(as_is(" ".join(message.split()), "red not bold"))
     err().print(text, soft_wrap=True)
     return code
 
 
 def note(message: str) -> None:
     """Print what the user should know to standard error."""
-    err().print(Text("note: ", style="bold yellow").append(message, style="default not bold"), soft_wrap=True)
+    err().print(Text("note: ", style="bold yellow").append(as_is(message, "default not bold")), soft_wrap=True)
 
 
 def number(value: float | None) -> str:

@@ -378,10 +378,12 @@ def _data(asked: Plan) -> tuple[Dataset, dict[str, Any]]:
 
 def opening(model: str, data: str, dataset: Dataset) -> str:
     """Return the line that says what is trained on what."""
+    from narrows.cli.output import as_is
+
     parts = [("training", dataset.train), ("validation", dataset.validation), ("test", dataset.test)]
     sizes = ", ".join(f"{len(rows):,} {name}" for name, rows in parts if rows is not None)
     shape = "x".join(map(str, dataset.sample_shape))
-    return f"{model} on {data}: {sizes} samples of {shape}"
+    return as_is(f"{model} on {data}: {sizes} samples of {shape}").plain
 
 
 def _interrupted(folder: Path, code: int) -> int:
