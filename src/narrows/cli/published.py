@@ -25,7 +25,7 @@ from narrows.runs import Run, next_folder, record
 from narrows.steps import Subject
 from narrows.training import Report
 
-__all__ = ["application", "listed"]
+__all__ = ["application", "listed", "wanted"]
 
 SIGNS = dict(zip(BOUNDS, ("≤", "≥", "="), strict=True))
 RUNNING = {
@@ -61,11 +61,12 @@ def listed() -> None:
 
 def _goals(recipe: Recipe) -> str:
     """Return a recipe's first goals in a line."""
-    told = [f"{goal.variant + ': ' if goal.variant else ''}{goal.measure} {_wanted(goal)}" for goal in recipe.goals]
+    told = [f"{goal.variant + ': ' if goal.variant else ''}{goal.measure} {wanted(goal)}" for goal in recipe.goals]
     return "; ".join(told[:2]) + (f"; {len(told) - 2} more" if len(told) > 2 else "")
 
 
-def _wanted(goal: Goal) -> str:
+def wanted(goal: Goal) -> str:
+    """Return what a goal asks for, such as ≤ 3.000."""
     values = np.atleast_1d(goal.value)
     text = f"{SIGNS[goal.bound]} {number(float(values[-1]))}" + (
         f" after {len(values)} epochs" if len(values) > 1 else ""
@@ -213,7 +214,7 @@ def _conclude(everything: Sequence[tuple[Variant, Verdict]], quick: bool, change
         word = (
             Text("reached", "green") if verdict.reached else Text(f"fell short by {number(verdict.missed_by)}", "red")
         )
-        table.add_row(Text(label), _wanted(goal), number(last), word)
+        table.add_row(Text(label), wanted(goal), number(last), word)
     out().print(table)
     for origin in dict.fromkeys(verdict.goal.origin for _, verdict in everything if verdict.goal.origin):
         out().print(Text(f"reference: {origin}", "dim"), soft_wrap=True)

@@ -16,6 +16,9 @@ from narrows.steps.subject import Outcome, Step, Subject
 
 __all__ = ["Epochs", "Gallery", "class_of"]
 
+MOST_FREQUENT = "most frequent"
+"""The class with the most samples, by any name."""
+
 
 @model
 class Gallery(Step):
@@ -24,7 +27,7 @@ class Gallery(Step):
     Faces of one person, for example: --label "George W Bush".
     """
 
-    label: str | None = param(None, "Name or number of a class; all if left out.")
+    label: str | None = param(None, "Name or number of a class, or 'most frequent'; all if left out.")
     number: int = param(40, "At most so many.", low=1, high=1000)
     columns: int | None = param(None, "How many side by side; about a square if left out.", low=1)
 
@@ -51,6 +54,8 @@ def class_of(dataset: Dataset, labels: Array | None, name: str, what: str) -> tu
     """
     if labels is None or labels.dtype.kind == "f":
         raise ConfigError(f"{what} must go with data that have classes; got {name!r} for {dataset.name!r}, without.")
+    if name == MOST_FREQUENT:
+        name = str(np.bincount(labels).argmax())
     there = {int(c) for c in np.unique(labels)}
     names = {str(c): c for c in sorted(there)}
     if dataset.label_names is not None:
