@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import numpy as np
@@ -202,7 +203,8 @@ def test_folders_that_hold_no_run_are_named(finished, tmp_path):
 def test_in_a_notebook_a_run_shows_itself(finished, tmp_path):
     shown = finished[0]._repr_html_()
     assert shown.count("data:image/png;base64,iVBOR") == 4
-    assert "squared error, pca" in shown
+    errors = finished[0].summary["squared_error"]
+    assert f"<td>{errors['model']:.4g}; PCA {errors['pca']:.4g}; the mean sample" in re.sub(" style='.*?'", "", shown)
     shutil.copytree(finished[0].folder, tmp_path / "<b>")
     assert "<b><b>" not in Run(tmp_path / "<b>")._repr_html_()
 

@@ -83,6 +83,8 @@ PICTURES = {
     "latent.png": "map of the codes",
 }
 """Of the finished model, in the order in which one looks at them, and what they show."""
+ROUNDING = 1e-12
+"""An error, or a difference, of less than so much of the mean sample's is one of rounding, and counts as none."""
 GENERATED = 64
 """Samples in samples.png."""
 MAPPED = 10_000
@@ -180,12 +182,22 @@ class Run:
         return "interrupted" if status == "running" and not _alive(self.record.get("pid")) else status
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """The fields of the model that differ from its defaults."""
+    def settings(self) -> str:
+        """The model, and its fields that differ from the defaults."""
         cls = MODELS.get(self.record["model"])
         defaults = {} if cls is None else {field.name: field.default for field in fields(cls)}
         values = {name: tuple(v) if isinstance(v, list) else v for name, v in self.record["fields"].items()}
-        return {name: v for name, v in values.items() if name not in defaults or defaults[name] != v}
+        changed = {name: v for name, v in values.items() if name not in defaults or defaults[name] != v}
+        shown = [f"{name}={','.join(map(str, v)) if isinstance(v, tuple) else v}" for name, v in changed.items()]
+        return f"{self.record['model']}: {', '.join(shown) or 'all defaults'}"
+
+    @property
+    def is_pca(self) -> bool:
+        """Whether the errors are those of PCA itself, so that to hold them against PCA's would say nothing."""
+        if self.summary is None or "pca" not in (errors := self.summary["squared_error"]):
+            return False
+        apart = abs(errors["model"] - errors["pca"])
+        return apart <= ROUNDING * errors["mean"] and self.summary["latent_dim"] == self.summary["pca_latent_dim"]
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -270,28 +282,32 @@ class Run:
     def _about(self) -> list[tuple[str, str]]:
         """Return what is known of the run, in words."""
         record, data = self.record, self.record["data"]
-        changed = ", ".join(f"{name}={value}" for name, value in self.settings.items())
         parts = (("train", "training"), ("validation", "validation"), ("test", "test"))
         sizes = ", ".join(f"{data['splits'][part]:,} {name}" for part, name in parts if data["splits"].get(part))
-        rows = [("model", f"{record['model']}: {changed or 'all defaults'}"), ("data", f"{data['name']}: {sizes}")]
+        rows = [("model", self.settings), ("data", f"{data['name']}: {sizes}")]
         if history := self.history:
             of = "" if self.status == "finished" else f" of {history[-1]['epochs']:,}"
-            rows.append(("epochs", f"{history[-1]['epoch']:,}{of}, {history[-1]['seconds']:,.0f} s"))
-        found = self.summary or {"squared_error": {}}
-        rows += [(f"squared error, {name}", f"{error:.4g}") for name, error in found["squared_error"].items()]
-        rows += [
-            (f"{name.upper()}, nats", f"{found[name]:.4g}") for name in ("elbo", "kl") if found.get(name) is not None
-        ]
+            rows.append(("epochs", f"{history[-1]['epoch']:,}{of} in {history[-1]['seconds']:,.0f} s"))
+        if found := self.summary:
+            names = {"model": "", "pca": "PCA ", "mean": "the mean sample "}
+            errors = [
+                f"{names[name]}{error:.4g}"
+                for name, error in found["squared_error"].items()
+                if not (name == "pca" and self.is_pca)
+            ]
+            rows.append((f"squared error per {found['part']} sample", "; ".join(errors)))
+            rows += [
+                (f"{name.upper()}, nats", f"{found[name]:.4g}") for name in ("elbo", "kl") if found[name] is not None
+            ]
         return [*rows, ("error", record["error"])] if record.get("error") else rows
 
     def _figures(self) -> list[str]:
-        """Return the pictures of the finished model, or those there are before."""
-        found = [notebook.figure(path.read_bytes(), PICTURES[path.name]) for path in self.pictures]
-        if not found and len(history := self.history) > 1:
+        """Return the pictures of the finished model; before there are any, how far it is."""
+        if found := [notebook.figure(path.read_bytes(), PICTURES[path.name]) for path in self.pictures]:
+            return found
+        if len(history := self.history) > 1:
             found.append(notebook.drawn(figures.curves(history), PICTURES["curves.png"]))
-        if self.status != "finished":
-            found += [notebook.figure(path.read_bytes(), f"epoch {int(path.stem[6:])}") for path in self.samples[-1:]]
-        return found
+        return found + [notebook.figure(path.read_bytes(), f"epoch {int(path.stem[6:])}") for path in self.samples[-1:]]
 
 
 def _held(folder: Path) -> str:

@@ -12,12 +12,10 @@ from rich.text import Text
 
 from narrows.cli.output import count, duration, number, out, plain_table
 from narrows.errors import ConfigError, FormatError, did_you_mean
-from narrows.runs import PICTURES, Run
+from narrows.runs import PICTURES, ROUNDING, Run
 
 __all__ = ["data", "find", "results", "runs", "show"]
 
-ROUNDING = 1e-12
-"""An error that is less than so much of the mean sample's is one of rounding, and counts as none."""
 STATUS = {"finished": "green", "running": "cyan", "interrupted": "yellow", "failed": "red"}
 
 
@@ -114,18 +112,13 @@ def show(name: str | None) -> None:
     table.add_row("started", f"{record.get('started', '')[:19].replace('T', ' ')} UTC")
     table.add_row("data", f"{data_['name']}  ({_sizes(data_['splits'])} of {_shape(data_['sample_shape'])})")
     table.add_row("source", str(data_.get("source") or "–"))
-    table.add_row("fields", _fields(run))
+    table.add_row("fields", run.settings)
     if resumed := record.get("resumed"):
         table.add_row("gone on with", ", ".join(f"from step {each['step']:,}" for each in resumed))
     versions = record.get("versions", {})
     table.add_row("versions", ", ".join(f"{name} {version}" for name, version in versions.items()))
     console.print(table)
     results(run)
-
-
-def _fields(run: Run) -> str:
-    shown = [f"{name}={','.join(map(str, v)) if isinstance(v, tuple) else v}" for name, v in run.settings.items()]
-    return f"{run.record['model']}: {', '.join(shown) or 'all defaults'}"
 
 
 def results(run: Run) -> None:
@@ -157,13 +150,12 @@ def _errors(run: Run, summary: dict[str, Any]) -> Table:
     table.add_column("squared error", justify="right")
     table.add_column("vs PCA", justify="right")
     k, pca_k = summary["latent_dim"], summary["pca_latent_dim"]
-    own = _is_pca(errors) and k == pca_k
     table.add_row(
         f"{run.record['model']}, {_numbers(k)}",
         Text(number(_rounded(errors, "model")), "bold"),
-        "" if own else _against(errors, "model"),
+        "" if run.is_pca else _against(errors, "model"),
     )
-    if "pca" in errors and not own:
+    if "pca" in errors and not run.is_pca:
         label = f"PCA, {_numbers(pca_k)}" + (" (as many as the data allow)" if pca_k < k else "")
         if summary["pca_samples"] < (run.record["data"]["splits"].get("train") or 0):
             label += f", fitted to {count(summary['pca_samples'])} samples"
@@ -171,11 +163,6 @@ def _errors(run: Run, summary: dict[str, Any]) -> Table:
     if "mean" in errors:
         table.add_row("the mean sample", number(errors["mean"]), _against(errors, "mean"))
     return table
-
-
-def _is_pca(errors: dict[str, float]) -> bool:
-    """Tell whether a model is PCA itself, so that to hold it against PCA would say nothing."""
-    return "pca" in errors and abs(errors["model"] - errors["pca"]) <= ROUNDING * errors["mean"]
 
 
 def _rounded(errors: dict[str, float], name: str) -> float:
