@@ -7,6 +7,7 @@ representation.py   KL per dimension, active units, aggregate posterior, mutual 
 probes.py           neighbourhoods and labels read from the codes
 anomaly.py          scores, thresholds, AUROC, one class against the rest
 features.py         what generated samples are compared by: pixels, or a classifier
+inception.py        the features of FID, from weights that the user gives
 generation.py       Fréchet distance, kernel distance, precision and recall, density and coverage
 disentanglement.py  MIG, DCI, SAP, FactorVAE score, modularity
 factors.py          images rendered from known factors
@@ -78,6 +79,9 @@ from narrows.evaluation.generation import (
     kernel_distance,
     measure_generation,
     precision_recall,
+)
+from narrows.evaluation.inception import (
+    inception_features,
 )
 from narrows.evaluation.likelihood import (
     Estimate,
@@ -169,6 +173,7 @@ __all__ = [
     "fit_density",
     "frechet_distance",
     "frechet_from_moments",
+    "inception_features",
     "information",
     "kernel_distance",
     "kl_per_dimension",
