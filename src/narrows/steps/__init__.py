@@ -6,6 +6,8 @@ denoising.py    denoise
 mapping.py      map
 plane.py        scan, traverse
 regenerating.py regenerate
+mixing.py       interpolate, combine
+expression.py   sums of samples as one writes them
 linear.py       cloud, codes
 basis.py        components, ranks, features
 looking.py      gallery, epochs
@@ -16,6 +18,7 @@ from narrows.steps.denoising import Denoise
 from narrows.steps.linear import Cloud, Codes
 from narrows.steps.looking import Epochs, Gallery
 from narrows.steps.mapping import Map
+from narrows.steps.mixing import Combine, Interpolate
 from narrows.steps.plane import Scan, Traverse
 from narrows.steps.regenerating import Regenerate
 from narrows.steps.subject import Outcome, Step, Subject
@@ -28,6 +31,8 @@ STEPS: dict[str, type[Step]] = {
     "regenerate": Regenerate,
     "scan": Scan,
     "traverse": Traverse,
+    "interpolate": Interpolate,
+    "combine": Combine,
     "cloud": Cloud,
     "codes": Codes,
     "components": Components,
