@@ -167,10 +167,11 @@ def _trained(
         return code, []
     run = Run(folder)
     found: dict[str, Mapping[str, float]] = {}
-    for step_name, step in recipe.steps_for(variant):
-        outcome = step(Subject(run, dataset))
-        found[step_name] = outcome.numbers
-        report(step_name, run, outcome)
+    for planned in recipe.steps_for(variant):
+        out_ = None if planned.picture is None else run.folder / planned.picture
+        outcome = planned.step(Subject(run, dataset, out=out_))
+        found[planned.name] = outcome.numbers
+        report(planned.name, run, outcome)
     verdicts = judge(goals, estimator, dataset, found, by_epoch)
     told_of = {"name": recipe.name, "variant": variant.name, "quick": quick, "changed": changed}
     run.update(recipe={**told_of, "goals": [verdict.record() for verdict in verdicts]})

@@ -16,6 +16,7 @@ from narrows.errors import ConfigError
 from narrows.evaluation import against_baselines, elbo, measure_reconstruction
 from narrows.evaluation.reconstruction import squared_error
 from narrows.losses import negative_log_likelihood
+from narrows.models import PCA
 
 __all__ = ["BOUNDS", "MEASURES", "Goal", "Measure", "Verdict", "judge", "measured"]
 
@@ -58,6 +59,12 @@ def _negative_elbo(model: Autoencoder, X: Array, train: Array) -> float:
     return -float(elbo(model, X).mean())
 
 
+def _over_ppca(model: Autoencoder, X: Array, train: Array) -> float:
+    """Return the ELBO less the exact log-likelihood of PCA with as long a code (Tipping & Bishop 1999)."""
+    size = min(model.latent_dim_, len(train) - 1, model.n_features_in_)
+    return -_negative_elbo(model, X, train) - PCA(latent_dim=size).fit(train).score(X)
+
+
 def _squared_and_kl(model: Autoencoder, X: Array, train: Array) -> float:
     """Return the negative ELBO less what the likelihood takes at its own mean: its constant, which no code changes."""
     module: Any = model.module_
@@ -88,6 +95,7 @@ MEASURES: dict[str, Measure] = {
     "squared error by PCA's": Measure(_against_pca, "as a share of that of PCA of the same size"),
     "cross-entropy": Measure(_cross_entropy, "nats per sample"),
     "negative ELBO": Measure(_negative_elbo, "nats per sample"),
+    "ELBO above probabilistic PCA": Measure(_over_ppca, "nats per sample, over the exact likelihood of PCA's size"),
     "squared error + KL": Measure(_squared_and_kl, "per sample, for a Gaussian of variance 1/2"),
     "rounded accuracy": Measure(_rounded, "share of values equal once rounded"),
     "mean activity": Measure(_activity, "of the code"),

@@ -11,13 +11,14 @@ model, [fields]            the estimator, and its fields that differ from the de
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from narrows.base import Autoencoder
 from narrows.errors import ConfigError, FormatError, did_you_mean
@@ -28,6 +29,7 @@ from narrows.steps import STEPS, Step
 
 __all__ = ["Goal", "Recipe", "Variant", "load_recipe", "parse_recipe", "recipe_names"]
 
+PICTURE = re.compile(r"[a-z0-9-]+\.png")
 TEXTS = ("title", "teaches", "source", "data", "model")
 KEYS = ("lesson", *TEXTS, "note", "seconds", "data_options", "fields", "variants", "steps", "goals", "quick")
 
@@ -51,6 +53,17 @@ class Variant:
         return made
 
 
+class Planned(NamedTuple):
+    """A step that a recipe takes with its runs."""
+
+    name: str
+    step: Step
+    variants: tuple[str, ...]
+    """Which it is for; empty: all."""
+    picture: str | None
+    """Name of its picture in the run's folder, where it is not the step's own."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A system and the numbers that it must reach."""
@@ -62,8 +75,7 @@ class Recipe:
     note: str
     seconds: float | None
     variants: tuple[Variant, ...]
-    steps: tuple[tuple[str, tuple[str, ...], Step], ...]
-    """Name of the step, names of the variants it is for (empty: all), and the step."""
+    steps: tuple[Planned, ...]
     goals: tuple[Goal, ...]
     quick: Mapping[str, Any] = field(default_factory=dict)
 
@@ -84,9 +96,9 @@ class Recipe:
         """Return the recipe with other values of these fields in every variant."""
         return replace(self, variants=tuple(replace(v, fields={**v.fields, **given}) for v in self.variants))
 
-    def steps_for(self, variant: Variant) -> list[tuple[str, Step]]:
-        """Return the steps of a variant, with their names."""
-        return [(name, step) for name, only, step in self.steps if not only or variant.name in only]
+    def steps_for(self, variant: Variant) -> list[Planned]:
+        """Return the steps of a variant."""
+        return [planned for planned in self.steps if not planned.variants or variant.name in planned.variants]
 
     def goals_for(self, variant: Variant) -> list[Goal]:
         """Return the goals of a variant."""
@@ -183,12 +195,12 @@ def _plain_fields(given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _step(name: str, entry: Mapping[str, Any], variants: list[str]) -> tuple[str, tuple[str, ...], Step]:
+def _step(name: str, entry: Mapping[str, Any], variants: list[str]) -> Planned:
     kind = entry.get("step")
     if kind not in STEPS:
         _refuse(name, "step", f"one of {', '.join(STEPS)}", kind, STEPS)
     cls = STEPS[kind]
-    given = {key: value for key, value in entry.items() if key not in ("step", "variants")}
+    given = {key: value for key, value in entry.items() if key not in ("step", "variants", "picture")}
     _check_keys(f"{name}: step {kind!r}", given, [f.name for f in fields(cls)])
     only = tuple(entry.get("variants", ()))
     for variant in only:
@@ -196,7 +208,10 @@ def _step(name: str, entry: Mapping[str, Any], variants: list[str]) -> tuple[str
             _refuse(f"{name}: step {kind!r}", "variants", f"among {', '.join(variants)}", variant, variants)
     made = cls(**_plain_fields(given))
     validate(made)
-    return kind, only, made
+    picture = entry.get("picture")
+    if picture is not None and not (isinstance(picture, str) and PICTURE.fullmatch(picture)):
+        _refuse(f"{name}: step {kind!r}", "picture", "the name of a .png file", picture)
+    return Planned(kind, made, only, picture)
 
 
 def _goal(name: str, entry: Mapping[str, Any], variants: list[str]) -> Goal:
