@@ -126,3 +126,83 @@ def test_pictures_can_be_made_in_any_thread_and_leave_no_global_figure():
     thread.join()
     assert found == [figures.latent_map(np.eye(4)).size]
     assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
+
+
+def test_a_plane_has_no_seams_and_y_grows_upwards():
+    X = np.linspace(0, 1, 6).reshape(2, 3, 1, 1, 1) * np.ones((2, 3, 1, 4, 4))  # (y, x, ...)
+    page = pixels(figures.plane(X, np.array([-1.0, 0, 1]), np.array([0.0, 2])))
+    k = 24 * 4  # tiles of 4 pixels are enlarged 24 times
+    rows, columns = np.nonzero((page == 51).all(2))  # the second tile of the lower row: 0.2 * 255
+    assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (k, k)
+    top, left = rows.min(), columns.min()
+    for dy, row in ((0, 0), (-k, 1)):
+        for dx, column in ((-k, 0), (0, 1), (k, 2)):
+            block = page[top + dy : top + dy + k, left + dx : left + dx + k]
+            assert (block == round(X[row, column, 0, 0, 0] * 255)).all()
+
+
+def test_large_planes_are_reduced_and_small_ones_enlarged():
+    wide = figures.plane(np.zeros((20, 20, 3, 128, 128), np.float32), np.arange(20), np.arange(20))
+    assert 800 < wide.width < 1400
+    small = figures.plane(np.zeros((2, 2, 1, 8, 8), np.float32), np.arange(2), np.arange(2))
+    assert small.width < 2 * 96 + 120
+
+
+def test_rows_have_their_samples_in_place_and_some_apart():
+    X = np.zeros((2, 4, 1, 8, 8), np.float32)
+    X[1, 3] = 1
+    close = pixels(figures.rows(X, ["a", "b"], list("1234"), limits=(0, 1)))
+    apart = pixels(figures.rows(X, ["a", "b"], list("1234"), limits=(0, 1), apart=(1, 3)))
+    assert apart.shape[1] == close.shape[1] + 20
+    assert (apart[-108:-12, -108:-12] == 255).all()
+    assert (apart[-206:-110, -108:-12] == 0).all()
+
+
+def test_directions_are_grey_at_zero_each_on_its_own_scale():
+    X = np.zeros((3, 1, 2, 2))
+    X[0, 0, 0, 0], X[1, 0, 1, 1] = 5.0, -0.01
+    page = pixels(figures.signed(X, ["", "", ""], columns=3))
+    tiles = [page[12:108, 12 + 98 * i : 108 + 98 * i] for i in range(3)]
+    assert [int(t[10, 10, 0]) for t in tiles] == [255, 128, 128]
+    assert [int(t[-10, -10, 0]) for t in tiles] == [128, 0, 128]
+    assert (tiles[2] == 128).all()  # what does nothing
+
+
+def test_a_sum_is_a_row_with_signs_between():
+    x = np.ones((1, 8, 8))
+    picture = figures.total([("", x, "sample 3"), ("\u2212", x, "a long caption of 7")], (x * 0, "decoded"), (0, 1))
+    assert (pixels(picture)[12:108, -108:-12] == 0).all()
+    assert picture.width > 3 * 96 + 40
+
+
+def test_epochs_stand_under_one_row_of_originals():
+    X = np.ones((3, 1, 8, 8), np.float32)
+    X[0, 0, 0, 0] = 0
+    made = {e: figures.compare({"original": X, "reconstruction": X * e / 100}, samples=X * 0.5) for e in (10, 100)}
+    page = pixels(figures.by_epoch(made, (1, 8, 8)))
+    column = page[:, -60, 0]  # through the last sample of every row
+    values = [int(v) for v, before in zip(column[1:], column, strict=False) if v != before and v != 255]
+    assert values == [26, 128, 128]  # 10% and then 100%, which is white; two rows of samples
+    alone = {e: figures.compare({"original": X, "reconstruction": X}) for e in (1, 2)}
+    assert figures.by_epoch(alone, (1, 8, 8)).height < page.shape[0]
+
+
+def test_other_pictures_are_put_side_by_side():
+    pages = {f"epoch {i}": figures.latent_map(np.eye(3) * i) for i in range(1, 8)}
+    assert figures.sheet(pages).width == 1200
+    assert figures.sheet({"epoch 1": pages["epoch 1"]}).height > 300
+
+
+@pytest.mark.parametrize("n", [1, 5, 60])
+def test_clouds_and_codes_of_any_size(n):
+    rng = np.random.default_rng(n)
+    X = rng.normal(size=(n, 3))
+    flat, Z = X[:, :2], X[:, :2]
+    arrows = [(np.zeros(2), np.array([3.0, 1.0]), "18.4\u00b0"), (np.zeros(2), np.array([-0.1, 0.3]), "108\u00b0")]
+    line = np.array([[0.0, 0.0], [1.0, 1.0]])
+    for picture in (
+        figures.cloud(flat, flat * 0.9, arrows=arrows, line=line),
+        figures.cloud(flat, flat * 0.9, curve=line),
+        figures.codes(X, X * 0.9, Z, rng.normal(size=(4, 4, 3))),
+    ):
+        assert pixels(picture).std() > 5
