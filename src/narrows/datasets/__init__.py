@@ -3,6 +3,7 @@
 dataset.py    Dataset; dividing rows into parts
 catalogue.py  load_dataset, DATASETS
 embedded.py   inside other packages or drawn: mnist-5k, digits, cloud, arc
+factors.py    rendered from known factors: shapes
 named.py      published: mnist, fashion-mnist, binarized-mnist, lfw
 celeba.py     published: celeba
 arrays.py     .npy, .npz, .mat, IDX

@@ -13,6 +13,7 @@ from typing import Any
 from narrows.datasets.celeba import celeba, celeba_on_disk
 from narrows.datasets.dataset import Array, Dataset, Parts, check_share
 from narrows.datasets.embedded import arc, cloud, digits, mnist_5k, samples_installed
+from narrows.datasets.factors import shapes
 from narrows.datasets.files import file_builder, looks_like_path
 from narrows.datasets.named import binarized_mnist, fashion_mnist, lfw, mnist, on_disk
 from narrows.errors import ConfigError, DataError, did_you_mean
@@ -64,6 +65,9 @@ DATASETS: dict[str, Entry] = {
     "digits": Entry(digits, "handwritten digits, 8x8, as a table", "CC BY 4.0", "1,797", "scikit-learn", _always),
     "cloud": Entry(cloud, "two correlated normal variables", "none needed", "500 + 125", "drawn", _always),
     "arc": Entry(arc, "points near an arc in space", "none needed", "60 + 60", "drawn", _always),
+    "shapes": Entry(
+        shapes, "shapes of known size, angle and place, 32x32 grey", "none needed", "7,680", "rendered", _always
+    ),
     "mnist": Entry(
         mnist,
         "handwritten digits, 28x28 grey",

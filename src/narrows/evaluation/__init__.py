@@ -10,7 +10,6 @@ features.py         what generated samples are compared by: pixels, or a classif
 inception.py        the features of FID, from weights that the user gives
 generation.py       Fréchet distance, kernel distance, precision and recall, density and coverage
 disentanglement.py  MIG, DCI, SAP, FactorVAE score, modularity
-factors.py          images rendered from known factors
 comparison.py       several models in one table, with the spread over seeds
 diagnosis.py        what went wrong, in plain sentences
 watching.py         what the course of training tells while it runs
@@ -18,6 +17,10 @@ case.py             what those rules look at
 rules.py            the rules of diagnosis
 """
 
+from narrows.datasets.factors import (
+    FactorGrid,
+    factor_grid,
+)
 from narrows.densities import (
     DENSITIES,
     CodeDensity,
@@ -59,10 +62,6 @@ from narrows.evaluation.disentanglement import (
     modularity_of_matrix,
     mutual_information_matrix,
     sap,
-)
-from narrows.evaluation.factors import (
-    FactorGrid,
-    factor_grid,
 )
 from narrows.evaluation.features import (
     PIXELS,

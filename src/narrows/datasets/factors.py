@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from narrows.errors import ConfigError
-from narrows.evaluation.access import Array
+from narrows.datasets.dataset import Array, Parts
+from narrows.errors import ConfigError, did_you_mean
 
-__all__ = ["FactorGrid", "factor_grid"]
+__all__ = ["FactorGrid", "factor_grid", "shapes"]
 
 
 class FactorGrid(NamedTuple):
@@ -118,3 +118,29 @@ def factor_grid(
                         images[s, r, a, i, j, top:bottom, left:right] = np.round(share * 255)
     factors = np.stack(np.meshgrid(*map(np.arange, sizes), indexing="ij"), -1).reshape(-1, len(sizes))
     return FactorGrid(images.reshape(-1, 1, size, size), factors, NAMES, sizes, (0,))
+
+
+def shapes(*, label: str = "shape", size: int = 32) -> Parts:
+    """Render shapes from known factors, every combination once: 7,680 images (N, 1, size, size) uint8.
+
+    Parameters
+    ----------
+    label
+        Which factor the labels are: "shape", "scale", "rotation", "x" or "y"; or "row", the position i in
+        `narrows.evaluation.factor_grid(size)`, so that `factor_grid(size).factors[labels]` has them all.
+    size
+        Side of the images in pixels.
+    """
+    known = (*NAMES, "row")
+    if label not in known:
+        names = ", ".join(map(repr, known))
+        raise ConfigError(f"load_dataset: label must be one of {names}; got {label!r}.{did_you_mean(label, known)}")
+    grid = factor_grid(size)
+    labels = np.arange(len(grid.images)) if label == "row" else grid.factors[:, NAMES.index(label)]
+    return Parts(
+        grid.images,
+        train_labels=labels.astype(np.int64),
+        label_names=("square", "ellipse", "heart") if label == "shape" else None,
+        source="rendered: shape x scale x rotation x position, an exact grid in the manner of dSprites",
+        licence="none needed",
+    )
