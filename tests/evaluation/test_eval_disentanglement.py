@@ -61,7 +61,7 @@ def test_duplicated_code(factors):
 
 
 def test_mixed_code(factors):
-    rows = np.random.default_rng(0).integers(10, size=(10_000, 10))
+    rows = np.random.default_rng(0).integers(10, size=(20_000, 10))
     assert modularity(mixed(rows), rows) <= 0.2
     found = dci(mixed(factors[:300, :5]), factors[:300, :5])
     assert found.disentanglement <= 0.2
