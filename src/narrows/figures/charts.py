@@ -24,6 +24,9 @@ from narrows.figures.style import (
 )
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
+    from matplotlib.figure import Figure
     from PIL import Image
 
 
@@ -96,41 +99,55 @@ def latent_map(
     """
     Z = np.asarray(Z, np.float64)
     figure, axes = page_of(6.2, 4.8)
-    groups = _groups(labels, label_names)
     if Z.shape[1] == 1:
+        groups = _groups(labels, label_names)
         edges = np.histogram_bin_edges(Z[:, 0], bins=min(60, max(10, len(Z) // 15))).tolist()
         for name, rows, colour in groups or [("", np.ones(len(Z), bool), SECOND)]:
             axes.hist(Z[rows, 0], edges, histtype="stepfilled", color=colour, alpha=0.25)
             axes.hist(Z[rows, 0], edges, histtype="step", color=colour, lw=1.2, label=name)
         axes.set_xlabel("code")
         axes.set_ylabel("samples")
+        class_legend(axes)
     else:
         flat, names = _plane(Z)
         order = np.random.default_rng(seed).permutation(len(flat))
-        size = float(np.clip(14000 / max(1, len(flat)), 4, 26))
-        style: dict[str, Any] = {"s": size, "linewidths": 0, "alpha": 0.85 if len(flat) < 4000 else 0.6}
-        if groups:
-            colours = np.empty(len(flat), dtype="U7")
-            for name, rows, colour in groups:
-                colours[rows] = colour
-                axes.scatter([], [], color=colour, s=26, label=name)
-            axes.scatter(flat[order, 0], flat[order, 1], c=colours[order].tolist(), **style)
-        elif labels is not None and np.asarray(labels).dtype.kind == "f":
-            points = axes.scatter(flat[order, 0], flat[order, 1], c=np.asarray(labels)[order], cmap="viridis", **style)
-            bar = figure.colorbar(points, ax=axes, pad=0.02)
-            bar.set_label("label", fontsize=8, color=FAINT)
-            bar.ax.tick_params(labelsize=8, labelcolor=FAINT, color=RULE)
-            bar.outline.set_visible(False)
-        else:
-            axes.scatter(*flat[order].T, color=SECOND, **style)
+        scattered(figure, axes, flat[order], None if labels is None else np.asarray(labels)[order], label_names)
         axes.set_xlabel(names[0])
         axes.set_ylabel(names[1])
-    if groups and any(name for name, _, _ in groups):
+    return rendered(figure)
+
+
+def scattered(
+    figure: Figure, axes: Axes, points: Array, labels: Array | None, names: Sequence[str] | None
+) -> PathCollection:
+    """Draw points (N, 2) in the order given, coloured by label, with a legend or a scale, and return what is drawn."""
+    from matplotlib.colors import to_rgba_array
+
+    size = float(np.clip(14000 / max(1, len(points)), 4, 26))
+    groups = _groups(labels, names)
+    style: dict[str, Any] = {"s": size, "linewidths": 0, "alpha": 0.85 if len(points) < 4000 else 0.6}
+    if not groups and labels is not None and np.asarray(labels).dtype.kind == "f":
+        drawn = axes.scatter(points[:, 0], points[:, 1], c=np.asarray(labels), cmap="viridis", **style)
+        bar = figure.colorbar(drawn, ax=axes, pad=0.02)
+        bar.set_label("label", fontsize=8, color=FAINT)
+        bar.ax.tick_params(labelsize=8, labelcolor=FAINT, color=RULE)
+        bar.outline.set_visible(False)
+        return drawn
+    colours = np.tile(to_rgba_array(SECOND), (len(points), 1))
+    for name, rows, colour in groups:
+        colours[rows] = to_rgba_array(colour)
+        axes.scatter([], [], color=colour, s=26, label=name)
+    class_legend(axes)
+    return axes.scatter(points[:, 0], points[:, 1], c=colours, **style)
+
+
+def class_legend(axes: Axes) -> None:
+    """Name the classes to the right of a chart, where they have names."""
+    if any(axes.get_legend_handles_labels()[1]):
         axes.legend(
             loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9, labelcolor=INK,
             handletextpad=0.4, borderaxespad=0.2,
         )  # fmt: skip
-    return rendered(figure)
 
 
 def _groups(labels: Array | None, names: Sequence[str] | None) -> list[tuple[str, Array, str]]:
@@ -141,9 +158,11 @@ def _groups(labels: Array | None, names: Sequence[str] | None) -> list[tuple[str
     classes = np.unique(labels)
     if not 1 < len(classes) <= len(CLASSES):
         return []
+    known = [str(c) if names is None or not 0 <= c < len(names) else names[int(c)] for c in classes]
+    # A dollar sign would begin a formula.
     return [
-        (names[int(c)] if names is not None and 0 <= c < len(names) else str(c), labels == c, CLASSES[i])
-        for i, c in enumerate(classes)
+        (name.replace("$", r"\$"), labels == c, CLASSES[i])
+        for i, (name, c) in enumerate(zip(known, classes, strict=True))
     ]
 
 
