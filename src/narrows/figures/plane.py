@@ -46,7 +46,8 @@ def plane(
     """
     from PIL import Image, ImageDraw
 
-    cells = [[_cell(sample, limits, max(len(x), len(y))) for sample in row] for row in X[::-1]]
+    extent = max(len(x) * X.shape[-1], len(y) * X.shape[-2])
+    cells = [[_cell(sample, limits, extent) for sample in row] for row in X[::-1]]
     body = np.concatenate([np.concatenate(row, axis=1) for row in cells])
     height, width = cells[0][0].shape[:2]
     font, large = font_of(13), font_of(15)
@@ -94,7 +95,7 @@ def rows(
     from PIL import Image, ImageDraw
 
     limits = limits_of(X) if limits is None else limits
-    tiles = [[_cell(sample, limits, X.shape[1]) for sample in row] for row in X]
+    tiles = [[_cell(sample, limits, X.shape[1] * X.shape[-1]) for sample in row] for row in X]
     height, width = tiles[0][0].shape[:2]
     font, small, gap, margin = font_of(15), font_of(13), 2, 12
     left = margin + max(math.ceil(font.getlength(name)) for name in names) + 14
@@ -115,12 +116,11 @@ def rows(
     return page
 
 
-def _cell(x: Array, limits: tuple[float, float], across: int) -> NDArray[np.uint8]:
-    """Return a sample as pixels, of a size that so many have room side by side."""
+def _cell(x: Array, limits: tuple[float, float], extent: int) -> NDArray[np.uint8]:
+    """Return a sample as pixels, so large that a picture that would be `extent` pixels wide or high is no larger."""
     pixels = colours_of(x, limits)
-    wide = across * max(pixels.shape[:2])
-    most = max(1, round(TILE * across / wide))
-    return resized(pixels, -math.ceil(wide / LONGEST) if wide > LONGEST else min(most, LONGEST // wide))
+    most = max(1, round(TILE / max(pixels.shape[:2])))
+    return resized(pixels, -math.ceil(extent / LONGEST) if extent > LONGEST else min(most, LONGEST // extent))
 
 
 def _written(value: float, among: Array) -> str:

@@ -8,6 +8,7 @@ what   = index | mean(index, index, ...) | class:NAME | digit:NAME
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from narrows.errors import ConfigError
@@ -27,7 +28,8 @@ LARGEST = 1e6
 """Weights and indices beyond are mistakes."""
 
 
-class Term(NamedTuple):
+@dataclass(frozen=True)
+class Term:
     """A weight times the mean code of samples, or of a class."""
 
     weight: float
