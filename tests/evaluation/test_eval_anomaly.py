@@ -41,6 +41,7 @@ def test_each_score_finds_what_it_is_made_for(linear_gaussian):
         ("score", off_plane),
         ("elbo", off_plane),
         ("elbo", far_code),
+        ("nearest", far_code),
         ("latent:gaussian", far_code),
         ("latent:gmm", far_code),
         ("latent:kde", far_code),
@@ -51,6 +52,16 @@ def test_each_score_finds_what_it_is_made_for(linear_gaussian):
     assert abs(detection(blind, np.arange(200) >= 100).auroc - 0.5) < 0.1
     np.testing.assert_array_equal(anomaly_scores(model, X, by="elbo"), elbo(model, X, samples=10))
     np.testing.assert_array_equal(anomaly_scores(model, X, by="reconstruction"), -squared_error(model, X))
+
+
+def test_a_cluster_of_anomalies_in_the_training_data_is_found_by_small_draws(linear_gaussian):
+    model, X = linear_gaussian(n=600)
+    odd = X[:60] * 0.2 + 8 * model.module_.loadings.numpy()[:, 0]  # as close together as no normal samples are
+    data, truth = np.concatenate([X, odd]), np.arange(660) >= 600
+    found = anomaly_scores(model, data, by="nearest", X_train=data)
+    assert detection(found, truth).auroc > 0.95
+    assert detection(anomaly_scores(model, data, by="latent:kde", X_train=data), truth).auroc < 0.5
+    np.testing.assert_array_equal(found, anomaly_scores(model, data, by="nearest", X_train=data))
 
 
 def test_one_against_rest_fits_each_class_alone(digits):
