@@ -63,7 +63,7 @@ def test_models_without_prior_or_epochs_show_what_they_have(X):
     assert list(pictures(PCA(latent_dim=2).fit(X)._repr_html_())) == ["training samples, as their codes tell them"]
 
 
-@pytest.mark.parametrize("shape", [(2,), (3,), (7,), (6, 2)])
+@pytest.mark.parametrize("shape", [(2,), (6, 2)])
 def test_samples_of_every_kind_are_drawn(shape):
     X = np.random.default_rng(0).normal(size=(30, *shape)).astype(np.float32)
     found = pictures(VAE(**SMALL).fit(X)._repr_html_())
