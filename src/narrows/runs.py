@@ -344,8 +344,8 @@ def _line(epoch: Mapping[str, Any]) -> str:
 
 def next_folder(root: str | Path, name: str, what: str) -> Path:
     """Make and return the next free folder of a name such as `runs/vae-mnist-5k-1`: a model, and a name or path."""
-    slug = re.sub(r"[^a-z0-9]+", "-", Path(what).name.split(".")[0].lower()).strip("-")
-    stem = f"{name}-{slug}" if slug else name
+    slug = re.sub(r"[^a-z0-9]+", "-", Path(what).name.split(".")[0].lower()).strip("-") or "data"
+    stem = f"{name}-{slug}" if what else name
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
     found = (re.fullmatch(rf"{re.escape(stem)}-(\d+)", path.name) for path in root.iterdir())
