@@ -48,6 +48,7 @@ Samples = Annotated[int, Parameter(help="Draws for the bound on the likelihood."
 STEPS: dict[str, str] = {
     "denoise": "Corrupt samples, clean them, and compare.",
     "map": "Lay the codes out in the plane, coloured by label, with thumbnails of images.",
+    "recognise": "Recognise samples by the nearest of a few labelled codes, beside PCA's codes and the raw values.",
     "regenerate": "Draw samples here and, from the saved model, in a new process, and compare them.",
     "scan": "Draw a plane of two numbers of the code as one picture.",
     "traverse": "Change one number of the code after the other, and draw what becomes of a sample.",

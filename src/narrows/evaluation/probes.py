@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,10 +14,21 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from narrows.base import Autoencoder
-from narrows.errors import ConfigError, DataError
+from narrows.errors import ConfigError, DataError, did_you_mean
 from narrows.evaluation.access import Array, checked, same_length, scaled, subset
 
-__all__ = ["FewLabels", "few_label_accuracy", "knn_accuracy", "logistic_accuracy", "trustworthiness"]
+__all__ = [
+    "METRICS",
+    "FewLabels",
+    "few_label_accuracy",
+    "few_labels",
+    "knn_accuracy",
+    "logistic_accuracy",
+    "trustworthiness",
+]
+
+METRICS = ("euclidean", "cosine")
+"""How far apart codes are."""
 
 
 class FewLabels(NamedTuple):
@@ -114,11 +126,12 @@ def few_label_accuracy(
     per_class: int = 1,
     draws: int = 20,
     seed: int = 0,
+    metric: str = "euclidean",
 ) -> FewLabels:
     """Return recognition by the nearest labelled code, with a few labels per class: accuracy over seeded draws.
 
     Every draw picks `per_class` samples of each class of (X, y), and gives each test sample the label of the nearest
-    code (Euclidean).
+    code. Draws depend on y and the seed alone: the same ones serve any model.
 
     Parameters
     ----------
@@ -134,13 +147,39 @@ def few_label_accuracy(
         How often to draw, at least 2, so that there is a deviation.
     seed
         Of the draws.
+    metric
+        "euclidean", or "cosine": the angle between codes, which leaves out how long they are.
     """
+    data, test = checked(model, X), checked(model, X_test)
+    return few_labels(
+        model.transform, data, y, test, y_test, per_class=per_class, draws=draws, seed=seed, metric=metric
+    )
+
+
+def few_labels(
+    encode: Callable[[Array], Array],
+    X: Array,
+    y: ArrayLike,
+    X_test: Array,
+    y_test: ArrayLike,
+    *,
+    per_class: int,
+    draws: int,
+    seed: int,
+    metric: str = "euclidean",
+) -> FewLabels:
+    """Return the same for anything that makes codes: `encode`, samples (N, *shape) -> (N, k)."""
     if draws < 2 or per_class < 1:
         raise ConfigError(
             f"few_label_accuracy: draws must be >= 2 and per_class >= 1; got {draws!r} and {per_class!r}."
         )
-    Z, labels = _codes(model, X, y, None, "few_label_accuracy")
-    Z_test, wanted = _codes(model, X_test, y_test, None, "few_label_accuracy")
+    if metric not in METRICS:
+        raise ConfigError(
+            f"few_label_accuracy: metric must be one of {', '.join(METRICS)}; got {metric!r}."
+            f"{did_you_mean(metric, METRICS)}"
+        )
+    labels = same_length("few_label_accuracy", X, y)
+    wanted = same_length("few_label_accuracy", X_test, y_test)
     rng = np.random.default_rng(seed)
     members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     if min(map(len, members)) < per_class:
@@ -148,10 +187,13 @@ def few_label_accuracy(
             f"few_label_accuracy: every class must have per_class = {per_class} samples; the rarest has "
             f"{min(map(len, members))}. Lower per_class."
         )
+    drawn = [np.concatenate([rng.choice(rows, per_class, replace=False) for rows in members]) for _ in range(draws)]
+    used, places = np.unique(np.stack(drawn), return_inverse=True)
+    Z, Z_test = encode(X[used]), encode(X_test)  # of the others no code is needed
     found = np.empty(draws)
-    for i in range(draws):
-        chosen = np.concatenate([rng.choice(rows, per_class, replace=False) for rows in members])
-        found[i] = KNeighborsClassifier(1).fit(Z[chosen], labels[chosen]).score(Z_test, wanted)
+    for i, chosen in enumerate(places.reshape(draws, -1)):
+        nearest = KNeighborsClassifier(1, metric=metric).fit(Z[chosen], labels[used[chosen]])
+        found[i] = nearest.score(Z_test, wanted)
     return FewLabels(float(found.mean()), float(found.std(ddof=1)), found, per_class)
 
 

@@ -4,6 +4,7 @@ subject.py      a run with its model and data; what a step is and what it finds
 latent.py       what steps ask of a model's codes
 denoising.py    denoise
 mapping.py      map
+recognition.py  recognise
 plane.py        scan, traverse
 regenerating.py regenerate
 mixing.py       interpolate, combine
@@ -20,6 +21,7 @@ from narrows.steps.looking import Epochs, Gallery
 from narrows.steps.mapping import Map
 from narrows.steps.mixing import Combine, Interpolate
 from narrows.steps.plane import Scan, Traverse
+from narrows.steps.recognition import Recognise
 from narrows.steps.regenerating import Regenerate
 from narrows.steps.subject import Outcome, Step, Subject
 
@@ -28,6 +30,7 @@ __all__ = ["STEPS", "Outcome", "Step", "Subject"]
 STEPS: dict[str, type[Step]] = {
     "denoise": Denoise,
     "map": Map,
+    "recognise": Recognise,
     "regenerate": Regenerate,
     "scan": Scan,
     "traverse": Traverse,
