@@ -1,6 +1,7 @@
 """What steps find and draw, by the numbers; each by its command; and what they refuse."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from narrows.runs import Run, _description, record
 from narrows.steps import STEPS, Subject
 from narrows.steps.expression import parsed
 from narrows.steps.linear import angle_between, direction
+from narrows.steps.looking import class_of
 from narrows.steps.mixing import slerp
 from test_cli import fails
 
@@ -474,6 +476,20 @@ def test_a_gallery_holds_one_class(runs, drawn):
     wanted = about.samples[about.labels == 3]
     np.testing.assert_array_equal(seen[0][0][0], wanted[:4])
     assert outcome.numbers["samples"] == len(wanted)
+    outcome, _ = made(runs, "pca", "gallery", label="most frequent")
+    assert outcome.numbers["samples"] == np.bincount(about.labels).max()
+
+
+def test_classes_are_found_by_name_in_any_writing():
+    data = replace(load_dataset("digits"), label_names=("George W Bush", "Ann B", "c", *"3456789"))
+    labels = np.array([0, 1, 1, 5])
+    for name in ("George W Bush", "george_w_bush", "0"):
+        assert class_of(data, labels, name, "Gallery: label") == (0, "George W Bush")
+    assert class_of(data, labels, "most frequent", "Gallery: label") == (1, "Ann B")
+    with pytest.raises(ConfigError, match=r"got 'Ann C'\. Did you mean 'Ann B'"):
+        class_of(data, labels, "Ann C", "Gallery: label")
+    with pytest.raises(ConfigError, match="got '2'"):  # a class without samples here
+        class_of(data, labels, "2", "Gallery: label")
 
 
 def test_the_epochs_are_those_of_the_run(runs, drawn):

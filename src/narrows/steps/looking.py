@@ -47,6 +47,8 @@ class Gallery(Step):
 def class_of(dataset: Dataset, labels: Array | None, name: str, what: str) -> tuple[int, str]:
     """Return the number of a class and its name, by either; letters may be small, and _ stands for a space.
 
+    "most frequent" is the class of which there are most.
+
     Raises
     ------
     ConfigError
@@ -54,18 +56,20 @@ def class_of(dataset: Dataset, labels: Array | None, name: str, what: str) -> tu
     """
     if labels is None or labels.dtype.kind == "f":
         raise ConfigError(f"{what} must go with data that have classes; got {name!r} for {dataset.name!r}, without.")
-    if name == MOST_FREQUENT:
-        name = str(np.bincount(labels).argmax())
-    there = {int(c) for c in np.unique(labels)}
-    names = {str(c): c for c in sorted(there)}
-    if dataset.label_names is not None:
-        names = {label: c for c, label in enumerate(dataset.label_names) if c in there} | names
-        names |= {label.lower().replace(" ", "_"): c for c, label in enumerate(dataset.label_names) if c in there}
-    code = names.get(name, names.get(name.lower().replace(" ", "_")))
+    classes, counts = np.unique(labels, return_counts=True)
+    there = [int(c) for c in classes]
+    called = {c: str(c) if dataset.label_names is None else dataset.label_names[c] for c in there}
+    ways = {str(c): c for c in there} | {_plain(text): c for c, text in called.items()}
+    code = there[int(counts.argmax())] if name == MOST_FREQUENT else ways.get(_plain(name))
     if code is None:
-        few = f"one of {', '.join(list(names)[:12])}" if len(there) <= 12 else f"one of {len(there):,} classes there"
-        raise ConfigError(f"{what} must be {few}; got {name!r}.{did_you_mean(name, names)}")
-    return code, dataset.label_names[code] if dataset.label_names is not None else str(code)
+        known = list(called.values())
+        few = f"one of {', '.join(known)}" if len(there) <= 12 else f"one of {len(there):,} classes there"
+        raise ConfigError(f"{what} must be {few}; got {name!r}.{did_you_mean(name, known)}")
+    return code, called[code]
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().replace(" ", "_")
 
 
 @model
