@@ -13,6 +13,7 @@ import pytest
 from narrows.cli import main
 from narrows.runs import Run
 from narrows.storage import read_record
+from safety.clock import ends_within, killed
 
 SLOW = pytest.mark.campaign
 CHILD = """
@@ -60,17 +61,19 @@ def started(folder: Path, moment: str, epochs: int = 3) -> "subprocess.Popen[str
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert process.stdout is not None
-    while process.stdout.readline() != "here\n":
-        assert process.poll() is None
+    try:
+        while (line := process.stdout.readline()) != "here\n":
+            assert line, process.communicate()[1]
+    except BaseException:
+        killed(process)
+        raise
     return process
 
 
 def stopped(process: "subprocess.Popen[str]", number: signal.Signals) -> tuple[int, str]:
     """Send the signal, and return the exit code and what was told; it must take less than 5 s."""
     process.send_signal(number)
-    begun = time.perf_counter()
-    _, told = process.communicate(timeout=20)
-    assert time.perf_counter() - begun < 5
+    told = ends_within(process, 5)
     return process.returncode, told
 
 
