@@ -33,6 +33,7 @@ MADE = {
     "cloud-pca": (PCA(latent_dim=2), CLOUD),
     "cloud-ae": (AE(**FLAT, latent_dim=1, epochs=1), CLOUD),
     "arc": (PCA(latent_dim=2), ("arc", {})),
+    "rows": (AE(network="lstm", hidden=(8,), latent_dim=2, epochs=1), ("digits", {"shape": "8x8", "limit": 60})),
 }
 """Runs that have a model and no pictures."""
 TRAINED = {
@@ -175,6 +176,13 @@ def test_every_step_has_a_command(command, picture, told, here, tmp_path, capsys
 )
 def test_mistakes_are_named(command, told, here, capsys):
     assert told in fails(command.split(), capsys)
+
+
+@pytest.mark.parametrize("step", ["scan", "traverse", "interpolate", "combine", "components", "features", "gallery"])
+def test_wide_sequences_are_drawn_as_images(runs, step):
+    outcome, page = made(runs, "rows", step)
+    assert all(np.isfinite(value) for value in outcome.numbers.values())
+    assert page.std() > 5
 
 
 # --- scan, traverse

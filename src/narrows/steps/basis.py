@@ -99,10 +99,10 @@ class Ranks(Step):
 def _errors(subject: Subject, samples: Array, ranks: tuple[int, ...]) -> Array:
     """Return the squared error per sample from so many numbers of the code: (len(ranks),)."""
     estimator, total = subject.model, np.zeros(len(ranks))
-    size = max(1, 2**22 // estimator.n_features_in_)
+    size = max(1, 2**21 // estimator.n_features_in_)
     for start in range(0, len(samples), size):
         X = samples[start : start + size]
-        total += [subject.error(X, estimator.reconstruct(X, k)) * len(X) for k in ranks]
+        total += [subject.error(X, X_hat) * len(X) for X_hat in estimator.reconstruct(X, ranks)]
     return total / len(samples)
 
 
