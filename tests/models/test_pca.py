@@ -67,6 +67,32 @@ def test_score_is_the_density_of_a_normal_distribution():
     np.testing.assert_allclose(pca.score_samples(X), multivariate_normal(X.mean(0), covariance).logpdf(X), rtol=1e-9)
 
 
+@pytest.mark.parametrize("center", [True, False])
+def test_products_of_pixels_lose_no_digit(center):
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 256, (2500, 12)).astype(np.uint8)  # three times what float32 sums at once, and a rest
+    X[:, :4] = 255  # the largest products that there are
+    X[::2, 3] = 0
+    found, expected = (PCA(latent_dim=5, solver=s, center=center).fit(X) for s in ("covariance", "svd"))
+    np.testing.assert_allclose(found.explained_variance_, expected.explained_variance_, rtol=1e-12)
+    np.testing.assert_allclose(found.components_, expected.components_, atol=1e-9)
+    assert found.noise_variance_ == pytest.approx(expected.noise_variance_, rel=1e-12)
+
+
+@pytest.mark.parametrize("pixels", [True, False])
+def test_a_range_holds_nearly_all_of_the_variance(pixels):
+    rng = np.random.default_rng(0)
+    X = 40 * rng.normal(size=(5000, 8)) @ rng.normal(size=(8, 300)) / 3 + 20 * rng.normal(size=(5000, 300)) + 128
+    X = X.clip(0, 255).astype(np.uint8) if pixels else X
+    found, expected = (PCA(latent_dim=20, solver=s).fit(X) for s in ("range", "svd"))
+    lost = 1 - found.explained_variance_.sum() / expected.explained_variance_.sum()
+    assert 0 <= lost + 1e-6 < 1e-3  # 12 of the 20 axes are noise, with hardly a gap between them
+    np.testing.assert_allclose(found.explained_variance_[:8], expected.explained_variance_[:8], rtol=1e-5)
+    np.testing.assert_allclose(found.components_ @ found.components_.T, np.eye(20), atol=1e-6)
+    total = [f.explained_variance_.sum() + 280 * f.noise_variance_ for f in (found, expected)]
+    assert total[0] == pytest.approx(total[1], rel=1e-6)
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_without_centring(solver):
     X = TABLES["iris"]

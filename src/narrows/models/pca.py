@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 import scipy.linalg
 import torch
+from scipy.linalg.blas import dsyrk, ssyrk
 from torch import Tensor
 
 from narrows.base import Array, Autoencoder
@@ -86,6 +87,8 @@ class PCA(Autoencoder):
     Shapes: x (B, *shape), z (B, latent_dim); `components_` (latent_dim, D), `mean_` (D,), D numbers per sample.
     Units: `score` in nats per sample (Tipping & Bishop, 1999), equal to scikit-learn's.
     Use it first: whatever a network adds shows against it.
+    `solver="auto"` is exact, but for covariances of over 5e11 multiplications: there a range finder takes over,
+    whose axes hold nearly all of that variance (Halko et al., 2011). Ask for "covariance" or "gram" to have all of it.
     Raises: ConfigError where latent_dim exceeds min(n_samples, n_features); DataError for fewer than two samples.
 
     Examples
@@ -102,7 +105,9 @@ class PCA(Autoencoder):
     center: bool = param(True, "Subtract the mean first.")
     whiten: bool = param(False, "Scale the codes to unit variance.")
     solver: str = param(
-        "auto", "Decomposition of the data, or of their covariance.", choices=("auto", "svd", "covariance", "gram")
+        "auto",
+        "Decomposition of the data, of their covariance, or of a range that nearly holds it; auto: by shape.",
+        choices=("auto", "svd", "covariance", "gram", "range"),
     )
 
     takes_float64: ClassVar[bool] = True
@@ -139,9 +144,15 @@ class PCA(Autoencoder):
         mean = _mean(X).reshape(-1) if self.center else np.zeros(d)
         solver = self.solver
         if solver == "auto":
-            small = n * d * min(n, d) < 2e9  # a second or so: the decomposition of the data keeps all digits
-            solver = "svd" if small else "covariance" if n >= d else "gram"
-        values, components, total = {"svd": _svd, "covariance": _covariance, "gram": _gram}[solver](X, mean, k)
+            work = float(n) * d * min(n, d)
+            if work < 2e9:  # a second or so: the decomposition of the data keeps all digits
+                solver = "svd"
+            elif work > HUGE and 8 * (k + OVERSAMPLING) < min(n, d):
+                solver = "range"
+            else:
+                solver = "covariance" if n >= d else "gram"
+        solvers = {"svd": _svd, "covariance": _covariance, "gram": _gram, "range": _range}
+        values, components, total = solvers[solver](X, mean, k)
         # scikit-learn's sign: the largest entry of every component is positive.
         largest = np.abs(components).argmax(1)
         components *= np.where(components[np.arange(k), largest] < 0, -1.0, 1.0)[:, None]
@@ -199,6 +210,12 @@ LARGEST = 1e150
 """Values beyond have no finite square in double precision."""
 ROWS = 4096
 """Rows that are held in double precision at once."""
+EXACT = 2**10
+"""Rows of pixels whose products float32 sums without rounding."""
+OVERSAMPLING, POWERS = 64, 3
+"""Dimensions beyond latent_dim that the range finder follows, and how often it multiplies by the product."""
+HUGE = 5e11
+"""Multiplications for the exact product from which on auto finds the range instead."""
 
 
 def _chunks(X: Array, mean: Array) -> Generator[Array, None, None]:
@@ -223,12 +240,65 @@ def _svd(X: Array, mean: Array, k: int) -> tuple[Array, Array, float]:
 
 
 def _covariance(X: Array, mean: Array, k: int) -> tuple[Array, Array, float]:
-    """Return the same from the D x D product, built in one pass."""
-    product = np.zeros((mean.size, mean.size))
-    for chunk in _chunks(X, mean):
-        product += chunk.T @ chunk
-    values, vectors = scipy.linalg.eigh(product, subset_by_index=[mean.size - k, mean.size - 1])
+    """Return the same from the D x D product, built in one pass; a product with itself takes half the work."""
+    product = _uint8_product(X, mean) if X.dtype == np.uint8 else np.zeros((mean.size, mean.size), order="F")
+    if X.dtype != np.uint8:
+        for chunk in _chunks(X, mean):
+            product = dsyrk(1.0, chunk.T, beta=1.0, c=product, overwrite_c=True)
+    # Beyond some quarter of the axes the decomposition of all of them is the faster one.
+    most = {"driver": "evd"} if k > mean.size // 4 else {"subset_by_index": [mean.size - k, mean.size - 1]}
+    values, vectors = scipy.linalg.eigh(product, lower=False, **most)
+    values, vectors = values[-k:], vectors[:, -k:]
     return values[::-1], np.ascontiguousarray(vectors.T[::-1]), float(np.trace(product))
+
+
+def _uint8_product(X: Array, mean: Array) -> Array:
+    """Return the upper triangle of the centred product of pixels, (D, D), with not one digit lost at float32's speed.
+
+    Pixels less 128 are whole numbers whose products are at most 2^14: float32 sums 2^10 of them exactly.
+    """
+    product = np.zeros((mean.size, mean.size), order="F")
+    for start in range(0, len(X), EXACT):
+        rows = np.asarray(X[start : start + EXACT]).reshape(-1, mean.size).astype(np.float32)
+        rows -= 128
+        product += ssyrk(1.0, rows.T)
+    # What was subtracted is 128, what should have been is the mean of every column (0 where nothing is centred).
+    shift = 128 - 255 * mean
+    column = _mean(X).reshape(-1) * 255 * len(X) - 128.0 * len(X)
+    product += np.outer(column, shift) + np.outer(shift, column) + len(X) * np.outer(shift, shift)
+    return np.asfortranarray(product / 255**2)
+
+
+def _range(X: Array, mean: Array, k: int) -> tuple[Array, Array, float]:
+    """Return nearly the same from a subspace that powers of the product find (Halko, Martinsson & Tropp 2011, 4.4).
+
+    A pass over the rows multiplies by the D x D product, which is never there; in float32, sums of squares in double.
+    """
+    size = min(k + OVERSAMPLING, *X.shape[:1], mean.size)
+    rng = torch.Generator().manual_seed(0)
+    basis = torch.linalg.qr(torch.randn(mean.size, size, generator=rng))[0]
+    centre = torch.from_numpy(mean).float()
+    for _ in range(POWERS):
+        product = torch.zeros_like(basis)
+        for rows in _float_rows(X, centre):
+            product.addmm_(rows.T, rows @ basis)
+        basis = torch.linalg.qr(product)[0]  # Householder: through the product with itself, float32 has too few digits
+    small, total = torch.zeros(size, size, dtype=torch.float64), 0.0
+    for rows in _float_rows(X, centre):
+        codes = (rows @ basis).double()
+        small.addmm_(codes.T, codes)
+        total += float(torch.linalg.vector_norm(rows, dtype=torch.float64)) ** 2
+    values, vectors = torch.linalg.eigh(small)
+    axes = (basis.double() @ vectors[:, -k:]).T.flip(0)
+    return values[-k:].flip(0).numpy(), np.ascontiguousarray(axes.numpy()), total
+
+
+def _float_rows(X: Array, centre: Tensor) -> Generator[Tensor, None, None]:
+    """Yield centred rows in float32, flat; uint8 scaled by 1/255."""
+    scale = 255 if X.dtype == np.uint8 else 1
+    for start in range(0, len(X), ROWS):
+        rows = torch.from_numpy(np.array(X[start : start + ROWS], dtype=np.float32).reshape(-1, len(centre)))
+        yield rows.div_(scale).sub_(centre)
 
 
 def _gram(X: Array, mean: Array, k: int) -> tuple[Array, Array, float]:
