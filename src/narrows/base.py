@@ -27,6 +27,7 @@ from narrows.networks import ACTIVATIONS, NETWORKS, Decoder, Layout
 from narrows.params import fields, model, param, validate
 from narrows.storage import write_record
 from narrows.training import Checkpoints, Report, Rows, Settings, fingerprint, subset, train
+from narrows.training.arrays import as_array, dtype_of
 from narrows.training.precision import PRECISIONS
 from narrows.training.schedules import OPTIMIZERS, SCHEDULES
 
@@ -232,7 +233,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         with torch.inference_mode():
             for start in range(0, len(rows), size):
                 (x,) = Rows(X[rows[start : start + size]], module.device, module.dtype).chunks(size)
-                found.append(module.encode(x).cpu().numpy().astype(self._code_dtype))
+                found.append(as_array(module.encode(x)).astype(self._code_dtype))
         codes = np.concatenate(found)
         self.codes_ = codes[np.isfinite(codes).all(1)]
 
@@ -343,7 +344,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 torch.seed()
             else:
                 torch.manual_seed(seed)
-            Z = prior.sample(torch.Size([n])).cpu().numpy()
+            Z = as_array(prior.sample(torch.Size([n])))
         return self._mapped(self.module_.decode, Z)
 
     def _density(self, sampler: str, X: ArrayLike | None) -> CodeDensity:
@@ -378,7 +379,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                             f"{type(self).__name__}: what comes out must be finite; got nan or infinity for values "
                             f"from {X.min():.3g} to {X.max():.3g}. Scale them as in fit."
                         )
-                    result = found.cpu().numpy()
+                    result = as_array(found)
                     if out is None:
                         if len(result) == len(X):
                             return result
@@ -428,7 +429,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             "codes": 0 if self.codes_ is None else len(self.codes_),
             "narrows": __version__,
         }
-        tensors = {name: t.detach().cpu().numpy() for name, t in self.module_.state_dict().items()}
+        tensors: dict[str, Any] = {name: as_array(t) for name, t in self.module_.state_dict().items()}
         if record["codes"]:
             tensors[CODES] = self.codes_
         write_record(folder / "model.json", record, tensors)
@@ -459,7 +460,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.latent_dim_ = record["latent_dim"]
         self.pixels_ = record["pixels"]
         self.history_ = record["history"]
-        wanted = {name: (_dtype(t), tuple(t.shape)) for name, t in self._planned().items()}
+        wanted = {name: (dtype_of(t), tuple(t.shape)) for name, t in self._planned().items()}
         kept = record.get("codes", 0)  # models saved at first had none
         if kept:
             wanted[CODES] = (self._code_dtype, (kept, self.latent_dim_))
@@ -650,7 +651,3 @@ def _device(name: str) -> torch.device:
         usable = ", ".join(repr(n) for n, there in found.items() if there)
         raise ConfigError(f"device must be one that this machine has ({usable}); got {name!r}. Use 'auto'.")
     return torch.device(name)
-
-
-def _dtype(t: Tensor) -> np.dtype[Any]:
-    return torch.empty(0, dtype=t.dtype).numpy().dtype

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from narrows.training.arrays import as_array
+
 __all__ = ["Best", "Means", "State"]
 
 
@@ -104,7 +106,7 @@ class State:
         found["random/torch"] = torch.get_rng_state()  # dropout in one's own modules draws from there
         if self.noise.device.type == "cuda":
             found["random/cuda"] = torch.cuda.get_rng_state(self.noise.device)
-        return {name: t.detach().cpu().numpy() for name, t in found.items()}
+        return {name: as_array(t) for name, t in found.items()}
 
     def restore(self, record: dict[str, Any], arrays: dict[str, np.ndarray[Any, Any]]) -> None:
         """Take over what `record` and `tensors` returned; the inverse of both.
