@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.linalg
 import torch
-from scipy.linalg.blas import dsyrk, ssyrk
 from torch import Tensor
 
 from narrows.base import Array, Autoencoder
@@ -228,6 +227,11 @@ def _chunks(X: Array, mean: Array) -> Generator[Array, None, None]:
 
 def _mean(X: Array) -> Array:
     total = np.zeros(math.prod(X.shape[1:]))
+    if X.dtype == np.uint8:  # whole numbers: float32 sums so many of them exactly
+        for start in range(0, len(X), ROWS):
+            rows = np.asarray(X[start : start + ROWS]).reshape(-1, total.size).astype(np.float32)
+            total += np.ones(len(rows), np.float32) @ rows
+        return total / 255 / len(X)
     for chunk in _chunks(X, total.copy()):
         total += chunk.sum(0)
     return total / len(X)
@@ -240,33 +244,38 @@ def _svd(X: Array, mean: Array, k: int) -> tuple[Array, Array, float]:
 
 
 def _covariance(X: Array, mean: Array, k: int) -> tuple[Array, Array, float]:
-    """Return the same from the D x D product, built in one pass; a product with itself takes half the work."""
-    product = _uint8_product(X, mean) if X.dtype == np.uint8 else np.zeros((mean.size, mean.size), order="F")
-    if X.dtype != np.uint8:
+    """Return the same from the D x D product, built in one pass."""
+    if X.dtype == np.uint8:
+        product = _pixel_product(X, mean)
+    else:
+        product = np.zeros((mean.size, mean.size))
         for chunk in _chunks(X, mean):
-            product = dsyrk(1.0, chunk.T, beta=1.0, c=product, overwrite_c=True)
-    # Beyond some quarter of the axes the decomposition of all of them is the faster one.
-    most = {"driver": "evd"} if k > mean.size // 4 else {"subset_by_index": [mean.size - k, mean.size - 1]}
-    values, vectors = scipy.linalg.eigh(product, lower=False, **most)
+            # float32 data hold no more than float32 multiplies, once they are centred; the sum has all digits.
+            rows = chunk.astype(X.dtype)
+            product += rows.T @ rows
+    # Beyond some eighth of the axes the decomposition of all of them is the faster one.
+    few = 8 * k < mean.size
+    most: dict[str, Any] = {"subset_by_index": [mean.size - k, mean.size - 1]} if few else {"driver": "evd"}
+    values, vectors = scipy.linalg.eigh(product, **most)
     values, vectors = values[-k:], vectors[:, -k:]
     return values[::-1], np.ascontiguousarray(vectors.T[::-1]), float(np.trace(product))
 
 
-def _uint8_product(X: Array, mean: Array) -> Array:
-    """Return the upper triangle of the centred product of pixels, (D, D), with not one digit lost at float32's speed.
+def _pixel_product(X: Array, mean: Array) -> Array:
+    """Return the centred product of pixels, (D, D), with not one digit lost at float32's speed.
 
     Pixels less 128 are whole numbers whose products are at most 2^14: float32 sums 2^10 of them exactly.
     """
-    product = np.zeros((mean.size, mean.size), order="F")
+    product, total = np.zeros((mean.size, mean.size)), np.zeros(mean.size)
     for start in range(0, len(X), EXACT):
         rows = np.asarray(X[start : start + EXACT]).reshape(-1, mean.size).astype(np.float32)
         rows -= 128
-        product += ssyrk(1.0, rows.T)
+        product += rows.T @ rows
+        total += np.ones(len(rows), np.float32) @ rows
     # What was subtracted is 128, what should have been is the mean of every column (0 where nothing is centred).
     shift = 128 - 255 * mean
-    column = _mean(X).reshape(-1) * 255 * len(X) - 128.0 * len(X)
-    product += np.outer(column, shift) + np.outer(shift, column) + len(X) * np.outer(shift, shift)
-    return np.asfortranarray(product / 255**2)
+    product += np.outer(total, shift) + np.outer(shift, total) + len(X) * np.outer(shift, shift)
+    return product / 255**2
 
 
 def _range(X: Array, mean: Array, k: int) -> tuple[Array, Array, float]:
