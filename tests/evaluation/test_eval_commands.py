@@ -41,6 +41,16 @@ def test_evaluate_prints_and_writes(typed, folder):
     record = json.loads((folder / "runs" / "first" / "evaluation.json").read_text())
     assert [row["model"] for row in record["rows"]] == ["first", "PCA"]
     assert record["code"]["importance_samples"] == 3
+    assert "generation" not in record
+
+
+def test_evaluate_judges_samples_by_features_that_it_names(typed, folder):
+    text = typed("evaluate", "first", "--samples", "2", "--features", "pixels", "--out", "evaluated.json")
+    assert "frechet distance (pixels, n=" in text
+    found = json.loads((folder / "evaluated.json").read_text())["generation"]
+    assert found.pop("sampler") == "prior"
+    assert all("(pixels, n=" in name for name in found)
+    assert "Did you mean 'classifier'?" in typed("evaluate", "first", "--features", "clasifier", code=2)
 
 
 def test_diagnose_gives_a_reason_and_a_remedy(typed):

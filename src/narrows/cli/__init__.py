@@ -8,6 +8,7 @@ using.py      encode, reconstruct, sample
 stepping.py   the steps that recipes share: a command each, its flags from the step's fields
 judging.py    evaluate, diagnose, compare
 published.py  recipes, recipe
+sweeping.py   sweep
 output.py     consoles and numbers
 """
 
@@ -67,6 +68,7 @@ STEPS: dict[str, str] = {
 TRAIN, LOOK, USE = Group("Train", sort_key=1), Group("Look", sort_key=2), Group("Use", sort_key=3)
 JUDGE = Group("Judge", sort_key=4)
 RECIPE = "Run a published system, and hold it against its number."
+SWEEP = "Train a model with every combination of some settings, several times, into one table."
 TERMINATED = 128 + signal.SIGTERM
 """The exit code of a process that was told to end."""
 
@@ -169,12 +171,19 @@ def evaluate(
     /,
     *,
     samples: Samples = 100,
+    features: Annotated[
+        str | None,
+        Parameter(
+            help="Also judge generated samples, by pixels, classifier (trained on the run's data once), or a "
+            ".safetensors file of Inception's weights."
+        ),
+    ] = None,
     out: Annotated[str | None, Parameter(help="A .json file. Default: evaluation.json in the run.")] = None,
 ) -> None:
     """Measure a run on test samples, beside PCA."""
     from narrows.cli import judging
 
-    judging.evaluate(run, samples, out)
+    judging.evaluate(run, samples, features, out)
 
 
 def diagnose(run: RunName = None, /) -> None:
@@ -238,6 +247,13 @@ def application(tokens: Sequence[str]) -> App:
         recipe = recipe_of(tokens[1:], RECIPE)
     recipe.group = TRAIN
     app.command(recipe)
+    sweep = placeholder("sweep", SWEEP)
+    if tokens and tokens[0] == "sweep":
+        from narrows.cli.sweeping import application as sweep_of
+
+        sweep = sweep_of(tokens[1:], SWEEP)
+    sweep.group = TRAIN
+    app.command(sweep)
     app.command(recipes, group=LOOK)
     app.command(resume, group=TRAIN)
     for command in (runs, show, data):

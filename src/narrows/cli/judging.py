@@ -19,13 +19,18 @@ from narrows.cli.using import own_data
 from narrows.datasets import Dataset, load_dataset
 from narrows.errors import ConfigError, NarrowsError, did_you_mean
 from narrows.evaluation import (
+    PIXELS,
     Comparison,
+    Features,
     Finding,
     active_units,
     bits_per_dimension,
+    classifier_features,
     compare_models,
     diagnose,
+    inception_features,
     information,
+    measure_generation,
     unit,
 )
 from narrows.evaluation.comparison import LOWER
@@ -42,10 +47,15 @@ PATIENCE = 2.0
 """Seconds that advice at the end of a training may take; where it would take longer, the command is named."""
 
 
-def evaluate(name: str | None, samples: int, out_: str | None) -> None:
+DRAWN = 2000
+"""Samples that a model generates at most to be judged by."""
+
+
+def evaluate(name: str | None, samples: int, features: str | None, out_: str | None) -> None:
     """Measure the model of a run on test samples, beside PCA with as many numbers."""
     run = find(name)
     dataset, model = own_data(run, {}), run.load()
+    compared_by = None if features is None else _features(features, dataset)
     part, X, y = dataset.judged
     found = compare_models(
         {run.name: model},
@@ -60,9 +70,37 @@ def evaluate(name: str | None, samples: int, out_: str | None) -> None:
     record = {"part": part, "samples": len(X), **found.record()}
     if model.module_.probabilistic:
         record["code"] = _code(model, X, samples)
+    if compared_by is not None:
+        record["generation"] = _generation(model, dataset, X, compared_by)
     path = run.folder / "evaluation.json" if out_ is None else Path(out_)
     write_json(path, record)
     out().print(str(path), soft_wrap=True)
+
+
+def _features(name: str, dataset: Dataset) -> Features:
+    """Return the features of a name, or of a file of Inception's weights."""
+    if name == "classifier":
+        return classifier_features(dataset)
+    if Path(name).suffix == ".safetensors":
+        return inception_features(name)
+    if name != "pixels":
+        raise ConfigError(
+            f"--features must be pixels, classifier, or a .safetensors file of Inception's weights; got {name!r}."
+            f"{did_you_mean(name, ('pixels', 'classifier'))}"
+        )
+    return PIXELS
+
+
+def _generation(model: Autoencoder, dataset: Dataset, X: Array, features: Features) -> dict[str, Any]:
+    """Print and return how near samples of the model are to those held out."""
+    sampler = "prior" if model.module_.probabilistic else "gmm"
+    given = None if model.codes_ is not None else dataset.train
+    found = measure_generation(X, model.sample(min(len(X), DRAWN), 0, sampler, X=given), features=features)
+    table = Table(f"samples, codes by {sampler}", "", box=None, pad_edge=False, show_header=True, header_style="dim")
+    for measure, value in found.items():
+        table.add_row(measure, number(value))
+    out().print(table)
+    return {"sampler": sampler, **found}
 
 
 def _code(model: Autoencoder, X: Array, samples: int) -> dict[str, Any]:
