@@ -39,7 +39,7 @@ from narrows.models import MODELS, PCA
 from narrows.models.saved import described_model, load_model
 from narrows.params import fields
 from narrows.storage import check_form, parse_json, read_json, write_bytes, write_json, write_text
-from narrows.training import EPOCH, Checkpoints, Report, Rows
+from narrows.training import EPOCH, EVERY, Checkpoints, Report, Rows, interval
 from narrows.training.lock import holder, locked
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ RECORD = {
         "splits": {"train?": int | None, "validation?": int | None, "test?": int | None}, "sample_shape": [int],
     },
     "command?": [str],
+    "checkpoint_every?": str,
     "started": str,
     "versions?": {str: str},
     "epoch?": int,
@@ -366,6 +367,7 @@ def record(
     *,
     options: Mapping[str, Any] | None = None,
     command: Sequence[str] | None = None,
+    checkpoint_every: str = EVERY,
 ) -> Generator[Report, None, Run]:
     """Train an estimator on a data set into a run folder: a generator of reports that returns the run.
 
@@ -383,6 +385,8 @@ def record(
         What `load_dataset` was given beside the name, so that commands on the run can load the same data again.
     command
         The command line, for the record.
+    checkpoint_every
+        Time or epochs between two checkpoints: "30s", "5min", "1h", "2 epochs".
 
     Raises
     ------
@@ -397,9 +401,10 @@ def record(
     >>> [report.epoch for report in reports]
     [1]
     """
-    checkpoints = Checkpoints(Path(folder) / "checkpoints")
+    checkpoints = Checkpoints(Path(folder) / "checkpoints", **interval(checkpoint_every))
     reports = estimator.fit_iter(dataset.train, validation=dataset.validation, resume=checkpoints)
-    run = Run.create(folder, _description(estimator, dataset, options, command))
+    description = _description(estimator, dataset, options, command)
+    run = Run.create(folder, {**description, "checkpoint_every": checkpoint_every})
     with locked(run.checkpoints_folder / "run.lock"):
         yield from _followed(run, estimator, dataset, reports, checkpoints)
     return run
@@ -433,7 +438,8 @@ def resume(folder: str | Path, *, force: bool = False, **objects: Any) -> Genera
         run = Run(folder)  # what another process wrote before it let go
         estimator = described_model(run.folder / "run.json", run.record, objects)
         dataset = _recorded(run, force)
-        checkpoints = Checkpoints(run.checkpoints_folder, force=force)
+        every = interval(run.record.get("checkpoint_every", EVERY))
+        checkpoints = Checkpoints(run.checkpoints_folder, force=force, **every)
         reports = estimator.fit_iter(dataset.train, validation=dataset.validation, resume=checkpoints)
         yield from _followed(run, estimator, dataset, reports, checkpoints, again=True)
     return run

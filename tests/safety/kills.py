@@ -71,7 +71,8 @@ def train_run(folder: Path) -> None:
         shutil.rmtree(run, ignore_errors=True)  # killed before there was a run
         options = {"validation": 0.2}
         model = VAE(latent_dim=2, hidden=(4,), epochs=40, batch_size=50)
-        list(record(model, load_dataset("cloud", **options), run, options=options))
+        data_ = load_dataset("cloud", **options)
+        list(record(model, data_, run, options=options, checkpoint_every="0.01s"))
     (folder / "done").touch()
 
 

@@ -8,11 +8,14 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from narrows import VAE, load_dataset
 from narrows.cli import main
-from narrows.runs import Run
-from narrows.training import Checkpoints
+from narrows.errors import ConfigError
+from narrows.runs import Run, record
+from narrows.training import interval
 from safety.clock import killed, within
 from safety.disk import Disk
 from safety.test_signals import started
@@ -70,11 +73,10 @@ def test_a_disk_that_fails(
     number: int, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(Checkpoints.__init__.__kwdefaults__, "seconds", 0.0)
     folder = tmp_path / "runs" / "x" / "checkpoints"
     disk = Disk(Path("runs/x/checkpoints"), fail_at=30, error=OSError(number, os.strerror(number)))
     with disk.watched():
-        assert main([*TRAIN, "--epochs", "3"]) == 1
+        assert main([*TRAIN, "--epochs", "3", "--checkpoint-every", "0s"]) == 1
     assert len(disk.names) >= 30
     told = capsys.readouterr().err
     assert told.count("\n") == 1
@@ -85,3 +87,45 @@ def test_a_disk_that_fails(
     assert main(["resume", "x"]) == 0
     run = Run("runs/x")
     assert (run.status, len(run.history)) == ("finished", 3)
+
+
+def test_checkpoints_as_often_as_asked(tmp_path: Path) -> None:
+    data = load_dataset("cloud", validation=0.2)
+    for every in ("1h", "2 epochs", "0s"):
+        folder = tmp_path / every
+        reports = record(VAE(latent_dim=1, epochs=9), data, folder, options={"validation": 0.2}, checkpoint_every=every)
+        for report in reports:
+            if report.epoch == 5 and report.end_of_epoch:
+                break
+        found = sorted(int(path.stem[5:]) for path in (folder / "checkpoints").glob("step-*.json"))
+        # Four steps an epoch; where saving takes more than its share of the time, it is done less often than asked.
+        assert found == {"1h": [], "2 epochs": [8, 16]}.get(every, found or "some")
+        reports.close()
+        assert Run(folder).record["checkpoint_every"] == every
+    assert main(["train", "vae", "--data", "cloud", "--checkpoint-every", "often"]) == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["", "10", "s", "-1s", "0 epochs", "1.5 epochs", "1e3s", "nan s", "10 days", "1" * 99 + "s"]
+)
+def test_other_intervals_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="checkpoint_every must be a time or a number of epochs"):
+        interval(text)
+
+
+def test_changed_data_are_gone_on_with_by_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    X = np.random.default_rng(0).normal(size=(50, 3))
+    np.save("x.npy", X)
+    reports = record(VAE(latent_dim=1, epochs=2, batch_size=8), load_dataset("x.npy"), "runs/x", checkpoint_every="0s")
+    next(reports)
+    reports.close()
+    np.save("x.npy", X + 1)
+    assert main(["resume", "x"]) == 2
+    assert "must be the data that the run began with" in capsys.readouterr().err
+    assert Run("runs/x").status == "interrupted"
+    with pytest.warns(UserWarning, match="changed"):
+        assert main(["resume", "x", "--force"]) == 0
+    assert Run("runs/x").status == "finished"

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Plan",
     "application",
+    "data_of",
     "flag_of",
     "followed",
+    "groups_of",
     "opening",
     "options_of",
     "placeholder",
@@ -53,6 +55,9 @@ FLAGS = (
     _Flag("validation", "FLOAT", None, "Share of the training samples held out to choose the best epoch; 0 for none."),
     _Flag("out", "FOLDER", "runs", "Where the new run folder is made."),
     _Flag("name", "STR", None, "Name of the run folder, in place of MODEL-DATA-NUMBER."),
+    _Flag(
+        "checkpoint_every", "TIME", "10s", "Time or epochs after which training is saved to go on from: 5min, 1epoch."
+    ),
     _Flag("log", "CHOICE", None, "Also write every epoch into logs/ of the run folder, for: tensorboard."),
     _Flag("config", "FILE", None, "A TOML file with any of these flags; flags on the command line win."),
 )
@@ -74,6 +79,7 @@ class Plan:
     validation: float | None = None
     out: str = "runs"
     name: str | None = None
+    checkpoint_every: str = "10s"
     log: str | None = None
 
 
@@ -104,12 +110,12 @@ def _command(model: str, cls: type[Autoencoder]) -> Callable[..., int]:
     def command(**given: Any) -> int:
         return _train(plan(model, given))
 
-    groups = _groups(model, cls)
+    groups = groups_of(model, cls)
     parameters = []
     run = Group("Data and run", sort_key=1)
     for flag in FLAGS:
         kind: Any = list[str] if flag.name == "data_option" else str
-        if flag.name == "validation" and not _in_epochs(cls):
+        if flag.name in ("validation", "checkpoint_every") and not _in_epochs(cls):
             continue
         default = str(VALIDATION) if flag.name == "validation" else flag.default
         shown = default is not None
@@ -174,7 +180,7 @@ def _in_epochs(cls: type[Autoencoder]) -> bool:
     return any(field.name == "epochs" for field in fields(cls))
 
 
-def _groups(model: str, cls: type[Autoencoder]) -> dict[str, Group]:
+def groups_of(model: str, cls: type[Autoencoder]) -> dict[str, Group]:
     """Return the heading of every field: its model, the network, likelihood and noise, or training."""
     from narrows.networks import Layout
     from narrows.params import fields
@@ -290,7 +296,7 @@ def _read(path: str, model: str, by_name: Mapping[str, Param]) -> dict[str, Any]
         raise ConfigError(f"{path}: model must be {model!r}, as on the command line; got {content['model']!r}.")
     if not isinstance(values.get("data_option", {}), dict):
         raise ConfigError(f"{path}: data_options must be a table; got {values['data_option']!r}. Write [data_options].")
-    for name in ("data", "out", "name", "log"):
+    for name in ("data", "out", "name", "checkpoint_every", "log"):
         if not isinstance(values.get(name, ""), str):
             raise ConfigError(f"{path}: {name} must be a string; got {values[name]!r}.")
     return values
@@ -307,14 +313,14 @@ def _train(asked: Plan) -> int:
     if asked.name is not None and (asked.name in ("", ".", "..") or Path(asked.name).name != asked.name):
         raise ConfigError(f"--name must be the name of a folder; got {asked.name!r}. Where it lies is for --out.")
     estimator = MODELS[asked.model](**asked.fields)
-    dataset, options = _data(asked)
+    dataset, options = data_of(asked)
     folder = next_folder(asked.out, asked.model, asked.data) if asked.name is None else Path(asked.out) / asked.name
     console = out()
     try:
         console.print(
             opening(asked.model, asked.data, dataset), soft_wrap=not console.is_terminal, markup=False, style="bold"
         )
-        reports = record(estimator, dataset, folder, options=options)
+        reports = record(estimator, dataset, folder, options=options, checkpoint_every=asked.checkpoint_every)
         return followed(folder, reports if asked.log is None else logged(reports, folder, asked.log), dataset)
     finally:
         if folder.exists() and not any(folder.iterdir()):  # it was made, and nothing began
@@ -360,7 +366,7 @@ def followed(folder: Path, reports: Generator[Report, None, Run], dataset: Datas
     return 0
 
 
-def _data(asked: Plan) -> tuple[Dataset, dict[str, Any]]:
+def data_of(asked: Plan) -> tuple[Dataset, dict[str, Any]]:
     """Load the data, hold out validation samples, and return the options that give the same again."""
     from narrows.datasets import load_dataset
 

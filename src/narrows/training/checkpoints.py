@@ -7,6 +7,7 @@ ones are kept. Nothing in them is executed: JSON and safetensors, checked by the
 from __future__ import annotations
 
 import hashlib
+import re
 import signal
 import threading
 import time
@@ -19,18 +20,21 @@ from typing import Any
 
 import numpy as np
 
-from narrows.errors import FormatError, TrainingError
+from narrows.errors import ConfigError, FormatError, TrainingError
 from narrows.storage import plain, read_record, read_tensors, tensor_path, write_record
 from narrows.training.lock import locked
 from narrows.training.state import State
 
-__all__ = ["Checkpoints", "fingerprint"]
+__all__ = ["EVERY", "Checkpoints", "fingerprint", "interval"]
 
 FORMAT = 1
 """Version of a checkpoint's layout."""
 KEPT = 2
+EVERY = "10s"
+"""Between two checkpoints, where nothing else is said; see `interval`."""
 SHARE = 0.02
 """Of the time that saving may take: slow disks are written to less often."""
+UNITS = {"s": 1, "min": 60, "h": 3600}
 HARMLESS = ("versions", "threads", "device")
 """What may differ between the halves of a training: the result is then as good, but not the same to the last bit."""
 
@@ -214,6 +218,29 @@ class Checkpoints:
                     signal.signal(number, before[number])
             if self._signal:  # it came too late for the loop
                 signal.raise_signal(self._signal)
+
+
+def interval(text: str) -> dict[str, Any]:
+    """Return the options of `Checkpoints` that "30s", "5min", "1h" or "2 epochs" ask for.
+
+    Raises
+    ------
+    ConfigError
+        It is none of these.
+
+    Examples
+    --------
+    >>> interval("5min"), interval("1 epoch")
+    ({'seconds': 300.0}, {'epochs': 1})
+    """
+    match re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(s|min|h|epochs?)", text):
+        case re.Match() as found if (unit := found[2]) in UNITS:
+            return {"seconds": float(found[1]) * UNITS[unit]}
+        case re.Match() as found if found[1].isdigit() and int(found[1]):
+            return {"epochs": int(found[1])}
+    raise ConfigError(
+        f"train: checkpoint_every must be a time or a number of epochs; got {text!r}. Write 30s, 5min, 1h or 2 epochs."
+    )
 
 
 def fingerprint(X: np.ndarray[Any, Any]) -> dict[str, Any]:
