@@ -110,6 +110,15 @@ def test_how_it_lies_in_memory_changes_nothing(name, case):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
+def test_a_read_only_memory_map_changes_nothing(name, dtype, tmp_path):
+    X = (PLAIN * 20 + 100).astype(dtype)
+    np.save(tmp_path / "x.npy", X)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    for one, other in zip(outputs(make(name).fit(mapped), mapped), outputs(make(name).fit(X), X), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 @pytest.mark.parametrize("case", ["fortran", "backwards", "read-only"])
 def test_nor_for_images(name, case, dtype):

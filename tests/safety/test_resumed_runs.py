@@ -1,23 +1,28 @@
 """Runs that are interrupted, failed or killed go on, and end as if they never stopped."""
 
+import hashlib
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from narrows import PCA, VAE, load_dataset
 from narrows.cli import main
 from narrows.datasets import Dataset
 from narrows.errors import ConfigError, FormatError, TrainingError
 from narrows.runs import Run, record, resume
-from narrows.storage import write_json
-from narrows.training import loop
+from narrows.storage import parse_json, write_json
+from narrows.training import checkpoints, loop
 from safety.clock import ends_within
 
 OPTIONS = {"validation": 0.2}
@@ -218,3 +223,53 @@ def test_the_command_line(number: int, tmp_path: Path, monkeypatch: pytest.Monke
     run = Run("runs/x")
     assert (run.status, len(run.history)) == ("finished", 300)
     assert main(["resume", "x"]) == 2  # there is nothing left to do
+
+
+@pytest.mark.parametrize("saves", [30, pytest.param(500, marks=pytest.mark.campaign)])
+def test_a_reader_never_sees_a_partial_file(
+    saves: int, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of a run's folder is read again and again, while a checkpoint is written after every step."""
+    monkeypatch.setattr(checkpoints, "SHARE", 1e6)
+    folder, errors = tmp_path / "run", []
+
+    def write() -> None:
+        try:
+            model = VAE(latent_dim=1, hidden=(4,), epochs=saves // 4, batch_size=100)
+            list(record(model, data, folder, options=OPTIONS, checkpoint_every="0s"))
+        except BaseException as error:
+            errors.append(error)
+
+    writer, seen, steps = threading.Thread(target=write), Counter[str](), set()
+    writer.start()
+    while writer.is_alive():
+        for path in folder.rglob("*"):
+            if path.name.startswith(".") or not path.is_file():
+                continue
+            try:
+                steps |= {path.stem} if sound(path) else set()
+            except FileNotFoundError:  # superseded since it was listed
+                continue
+            seen[path.suffix] += 1
+    writer.join()
+    assert errors == []
+    assert {".json", ".jsonl", ".safetensors"} <= set(seen)
+    assert len(steps) > saves / 20
+    assert Run(folder).status == "finished"
+
+
+def sound(path: Path) -> bool:
+    """Read a file, which fails if it is a part of one, and tell whether it is a checkpoint."""
+    content = path.read_bytes()
+    match path.suffix:
+        case ".json":
+            found = parse_json(content, path)
+            return path.name.startswith("step-") and len(found["sha256"]) == 64
+        case ".jsonl":
+            assert content.endswith(b"\n") or not content
+            assert all("epoch" in json.loads(line) for line in content.splitlines())
+        case ".safetensors":
+            assert hashlib.sha256(content).hexdigest().startswith(path.stem.rpartition("-")[2])
+        case ".png":
+            Image.open(io.BytesIO(content)).load()
+    return False
