@@ -29,8 +29,8 @@ def found(model, X, X_test=None):
     [
         narrows.PCA(latent_dim=10),
         narrows.AE(latent_dim=10, epochs=40, **SMALL),
-        narrows.VAE(latent_dim=6, epochs=60, likelihood="gaussian:learned", **SMALL),
-        narrows.AE(latent_dim=10, epochs=60, corruption="gaussian:0.1", activation="tanh", **SMALL),
+        narrows.VAE(latent_dim=6, epochs=40, likelihood="gaussian:learned", **SMALL),
+        narrows.AE(latent_dim=10, epochs=40, corruption="gaussian:0.1", activation="tanh", **SMALL),
     ],
     ids=["PCA", "AE", "VAE", "denoising"],
 )
@@ -46,7 +46,7 @@ def test_sound_runs_on_digits_are_silent(model, digits):
     [
         narrows.AE(latent_dim=3, activation="tanh", **SMALL),
         narrows.VAE(latent_dim=3, **SMALL),
-        narrows.VAE(latent_dim=3, kl_warmup=0.5, epochs=40, **SMALL),
+        narrows.VAE(latent_dim=3, kl_warmup=0.5, **SMALL),
     ],
     ids=["AE", "VAE", "warm-up"],
 )

@@ -45,10 +45,10 @@ def test_overfitting_is_told_and_names_the_epoch(digits):
     "model",
     [
         narrows.PCA(latent_dim=10),
-        narrows.AE(latent_dim=10, epochs=25, **SMALL),
-        narrows.VAE(latent_dim=6, epochs=25, **SMALL),
-        narrows.VAE(latent_dim=6, epochs=25, kl_warmup=0.5, **SMALL),
-        narrows.VAE(latent_dim=6, epochs=25, likelihood="bernoulli", **SMALL),
+        narrows.AE(latent_dim=10, epochs=15, **SMALL),
+        narrows.VAE(latent_dim=6, epochs=15, **SMALL),
+        narrows.VAE(latent_dim=6, epochs=15, kl_warmup=0.5, **SMALL),
+        narrows.VAE(latent_dim=6, epochs=15, likelihood="bernoulli", **SMALL),
     ],
     ids=["PCA", "AE", "VAE", "warm-up", "Bernoulli"],
 )
