@@ -1,0 +1,127 @@
+"""narrows, through what its users call."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+
+import numpy as np
+import torch
+from data import code_error, digits, drawn, gap, table, weights
+from protocol import Prepared, serve
+
+from narrows import AE, PCA, VAE
+from narrows.training import Rows
+from narrows.training.loop import evaluate
+
+PLAIN = {"optimizer": "adam", "learning_rate": 1e-3, "schedule": "constant", "warmup": 0.0, "data_bias": False}
+"""The rivals' training: nothing that helps it on the way is switched on."""
+AS_SIGMOID = {"activation": "sigmoid", "code_activation": "sigmoid", "output_activation": "sigmoid"}
+
+MODELS = {
+    "vae": lambda fields: VAE(network="mlp", hidden=(400,), latent_dim=20, likelihood="bernoulli", **fields),
+    "conv": lambda fields: VAE(network="conv", hidden=(32, 64), latent_dim=16, likelihood="bernoulli", **fields),
+    "lstm": lambda fields: AE(network="lstm", hidden=(100,), latent_dim=30, **fields),
+    "deep": lambda fields: AE(network="mlp", hidden=(256, 128), latent_dim=32, **AS_SIGMOID, **fields),
+    "sparse": lambda fields: AE(
+        network="mlp", hidden=(), latent_dim=1000, sparsity="kl", sparsity_target=0.1, sparsity_weight=0.5,
+        **AS_SIGMOID, **fields,
+    ),
+    "detector": lambda fields: AE(network="mlp", hidden=(400,), latent_dim=20, code_activation="relu", **fields),
+}  # fmt: skip
+SHAPES = {"conv": (1, 28, 28), "lstm": (28, 28)}
+
+
+def images(part: str, network: str, rows: int | None = None) -> np.ndarray:
+    return digits(part, rows).reshape(-1, *SHAPES.get(network, (784,)))
+
+
+def bound(model: VAE, network: str = "vae") -> float:
+    """The bound with one draw of the code, as the rivals report it."""
+    return evaluate(model.module_, Rows(images("test", network), torch.device("cpu")), 1000)["loss"]
+
+
+def squared_error(model: AE, network: str) -> float:
+    X = images("test", network)
+    return float(np.square(model.reconstruct(X) - X / np.float32(255)).sum() / len(X))
+
+
+def train(
+    network: str, rows: int, batch: int | None = 128, epochs: int = 1, seed: int = 0, rounds: int = 1
+) -> Prepared:
+    """A round is `epochs` epochs of one fit, which is left after each."""
+    model = MODELS[network](PLAIN | {"epochs": epochs * rounds, "batch_size": batch, "seed": seed})
+    ends = (report for report in model.fit_iter(images("train", network, rows)) if report.end_of_epoch)
+
+    def run() -> None:
+        for _ in range(epochs):
+            next(ends)
+
+    measure = bound if isinstance(model, VAE) else squared_error
+    return Prepared(run, lambda: {"test_error": measure(model, network)})
+
+
+def whole(epochs: int, target: float | None = None, seed: int = 0) -> Prepared:
+    """A pass over the test images after every epoch; where there is a target, narrows' own way to get there."""
+    found: list[float] = []
+
+    def run() -> None:
+        fields = PLAIN | {"epochs": epochs, "seed": seed}
+        if target is not None:
+            fields = {
+                "epochs": 4, "learning_rate": 6e-3, "adam_betas": (0.9, 0.99), "schedule": "linear", "warmup": 0.1,
+                "seed": seed,
+            }  # fmt: skip
+        model = MODELS["vae"](fields)
+        with contextlib.closing(model.fit_iter(digits("train"))) as reports:
+            for report in reports:
+                if report.end_of_epoch:
+                    found += [bound(model)]
+
+    return Prepared(run, lambda: {"test_error": found[-1], "epochs": len(found)})
+
+
+def growth(rows: int, features: int, latent: int, batch: int, rounds: int) -> Prepared:
+    """One epoch of the VAE on pixels that are drawn."""
+    model = VAE(
+        network="mlp", hidden=(400,), latent_dim=latent, likelihood="bernoulli",
+        **PLAIN | {"epochs": rounds, "batch_size": batch},
+    )  # fmt: skip
+    reports = model.fit_iter(drawn(rows, features))
+    return Prepared(lambda: next(itertools.dropwhile(lambda report: not report.end_of_epoch, reports)), dict)
+
+
+def pca(data: str, k: int, seed: int = 0) -> Prepared:
+    X, model = table(data), PCA(latent_dim=k)
+    return Prepared(lambda: model.fit(X), lambda: gap(model.components_, X, data))
+
+
+def encode(rows: int, calls: int) -> Prepared:
+    """Codes of pixels in uint8, `calls` times."""
+    X, found = digits("test", rows), []
+    model = AE(network="mlp", hidden=(400,), latent_dim=20, epochs=1).fit(digits("train", 256))
+    layers = [layer for layer in model.module_.encoder if isinstance(layer, torch.nn.Linear)]
+    for layer, (weight, bias) in zip(layers, weights(), strict=True):
+        layer.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)})
+
+    def run() -> None:
+        for _ in range(calls):
+            found[:] = [model.transform(X)]
+
+    return Prepared(run, lambda: code_error(found[0], X))
+
+
+def scores(rows: int, epochs: int, seed: int = 0) -> Prepared:
+    """Fit an autoencoder, and score the test images by their squared error."""
+    found = []
+
+    def run() -> None:
+        model = MODELS["detector"](PLAIN | {"epochs": epochs, "seed": seed}).fit(digits("train", rows))
+        test = digits("test")
+        found[:] = [model, model.score_samples(test)]
+
+    return Prepared(run, lambda: {"test_error": squared_error(found[0], "detector")})
+
+
+if __name__ == "__main__":
+    serve({"train": train, "whole": whole, "growth": growth, "pca": pca, "encode": encode, "scores": scores})
