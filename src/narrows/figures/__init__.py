@@ -12,7 +12,7 @@ flat.py      points in a plane and in space, with what a model makes of them
 points.py    tables and sequences
 charts.py    curves, maps of codes
 thumbnails.py  samples laid out in the plane
-sweeping.py  numbers with their spread
+sweeping.py  numbers with their spread, and along a field that is swept
 """
 
 from narrows.figures.captioned import by_epoch, sheet, signed, total
@@ -20,10 +20,11 @@ from narrows.figures.charts import curves, latent_map
 from narrows.figures.flat import cloud, codes
 from narrows.figures.plane import plane, rows
 from narrows.figures.samples import compare, gallery, is_image, limits_of, room
-from narrows.figures.sweeping import bars
+from narrows.figures.sweeping import Line, bars, sweep
 from narrows.figures.thumbnails import thumbnail_map
 
 __all__ = [
+    "Line",
     "bars",
     "by_epoch",
     "cloud",
@@ -39,6 +40,7 @@ __all__ = [
     "rows",
     "sheet",
     "signed",
+    "sweep",
     "thumbnail_map",
     "total",
 ]

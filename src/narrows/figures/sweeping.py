@@ -1,22 +1,37 @@
-"""Numbers with their spread: bars."""
+"""Numbers with their spread: bars, and lines along a field that is swept."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from narrows.figures.style import ACCENT, FAINT, INK, RULE, page_of, rendered
+from narrows.figures.style import ACCENT, CLASSES, DPI, FAINT, INK, RULE, page_of, rendered, styled
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from PIL import Image
 
     from narrows.figures.style import Array
 
-__all__ = ["bars"]
+__all__ = ["Line", "bars", "sweep"]
 
 GREY = "#9aa1ab"
+WIDELY = 8.0
+"""Values that span more than this factor are drawn by their logarithm."""
+
+
+class Line(NamedTuple):
+    """One line of a panel."""
+
+    name: str
+    x: Sequence[Any]
+    """Values of the field: numbers, or anything else, each with a place of its own."""
+    mean: Sequence[float]
+    deviation: Sequence[float]
+    held_against: bool = False
+    """Whether it is what models are held against."""
 
 
 def bars(values: Mapping[str, Array | Sequence[float]], what: str, *, chance: float | None = None) -> Image.Image:
@@ -51,3 +66,61 @@ def bars(values: Mapping[str, Array | Sequence[float]], what: str, *, chance: fl
     axes.tick_params(axis="y", length=0, labelsize=9, labelcolor=INK)
     axes.spines["left"].set_color(RULE)
     return rendered(figure)
+
+
+def sweep(panels: Mapping[str, Sequence[Line]], across: str) -> Image.Image:
+    """Return numbers by the values of a field: a panel each, means as points and deviations as whiskers.
+
+    Parameters
+    ----------
+    panels
+        What is measured -> its lines.
+    across
+        The field's name.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(0.8 + 4.4 * len(panels), 3.7), dpi=DPI, layout="constrained")
+    grid = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (what, lines) in zip(grid, panels.items(), strict=True):
+        styled(axes)
+        places = _places(axes, [value for line in lines for value in line.x])
+        own = [line for line in lines if not line.held_against]
+        others = [line for line in lines if line.held_against]
+        colours = [ACCENT] if len(own) == 1 else [CLASSES[i % len(CLASSES)] for i in range(len(own))]
+        for line, colour in zip(own, colours, strict=True):
+            order = np.argsort([places[value] for value in line.x])
+            x = np.array([places[value] for value in line.x], float)[order]
+            mean, deviation = np.asarray(line.mean)[order], np.asarray(line.deviation)[order]
+            axes.errorbar(x, mean, deviation, fmt="o-", ms=4, lw=1.4, capsize=2.5, color=colour, label=line.name)
+        for line, style in zip(others, ((0, (5, 3)), (0, (1, 2))), strict=False):
+            known = dict(zip((places[value] for value in line.x), line.mean, strict=True))
+            x = np.array(sorted(known), float)
+            axes.plot(x, [known[place] for place in x], ls=style, lw=1.3, color=FAINT, label=line.name)
+        shown = np.array([value for line in lines for value in line.mean])
+        if shown.min() > 0 and shown.max() > WIDELY * shown.min():
+            axes.set_yscale("log")
+        axes.set_title(what, fontsize=10, color=INK, loc="left")
+        axes.set_xlabel(across.replace("_", " "))
+        handles, names = axes.get_legend_handles_labels()
+        named = [i for i, name in enumerate(names) if axes is grid[0] or name in {line.name for line in others}]
+        if named:  # the colours are named once
+            kept, texts = [handles[i] for i in named], [names[i] for i in named]
+            axes.legend(kept, texts, frameon=False, fontsize=8.5, labelcolor=INK, handlelength=1.8)
+    return rendered(figure)
+
+
+def _places(axes: Axes, values: Sequence[Any]) -> dict[Any, float]:
+    """Return where each value stands on the axis: numbers where they are, by their logarithm if they span much."""
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    ordered = sorted(set(values)) if numbers else list(dict.fromkeys(values))
+    places = {value: float(value) if numbers else float(i) for i, value in enumerate(ordered)}
+    if numbers and ordered[0] > 0 and ordered[-1] >= WIDELY * ordered[0]:
+        axes.set_xscale("log")
+    axes.xaxis.set_major_locator(FixedLocator(list(places.values())))
+    axes.xaxis.set_minor_locator(NullLocator())
+    names = [f"{value:g}" if numbers else str(value).strip("()").replace(", ", "/") for value in ordered]
+    axes.set_xticks(list(places.values()), names)
+    return places

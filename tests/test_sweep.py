@@ -1,0 +1,244 @@
+"""Sweeps: every combination once, numbers that are those of the runs, and going on where it stopped."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from narrows import AE, PCA, cli, figures, sweeps
+from narrows.cli.sweeping import values_of
+from narrows.datasets import load_dataset
+from narrows.errors import ConfigError
+from narrows.evaluation.probes import few_label_accuracy
+from narrows.params import fields
+from narrows.runs import Run
+from narrows.sweeps import Sweep
+
+OPTIONS = {"limit": 200, "shape": "image"}  # pictures of images are drawn quickly
+SMALL = {"network": "mlp", "hidden": (), "epochs": 1}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load_dataset("digits", **OPTIONS)
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    """Pictures of the runs are tested elsewhere, and take most of the time."""
+    monkeypatch.setattr("narrows.runs._draw_all", lambda *given: None)
+
+
+def sweep_of(digits, folder, **given):
+    return Sweep(
+        **{
+            "model": AE,
+            "grid": {"latent_dim": (2, 5)},
+            "dataset": digits,
+            "folder": folder,
+            "fixed": SMALL,
+            "seeds": 2,
+            "per_class": 5,
+            "options": OPTIONS,
+        }
+        | given
+    )
+
+
+@pytest.fixture(scope="module")
+def made(digits, tmp_path_factory):
+    """A sweep that was trained, and what it reported."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("narrows.runs._draw_all", lambda *given: None)
+        sweep = sweep_of(digits, tmp_path_factory.mktemp("sweep") / "out")
+        return sweep, list(sweep.train())
+
+
+def test_every_combination_is_trained_with_every_seed_into_a_run_of_its_own(made):
+    sweep, done = made
+    assert [(t.values["latent_dim"], t.seed) for t in done] == [(2, 0), (5, 0), (2, 1), (5, 1)]
+    assert sorted(path.name for path in sweep.folder.iterdir() if path.is_dir()) == [
+        "latent-dim-2_seed-0", "latent-dim-2_seed-1", "latent-dim-5_seed-0", "latent-dim-5_seed-1",
+    ]  # fmt: skip
+    run = Run(sweep.folder / "latent-dim-5_seed-1")
+    assert (run.status, run.record["fields"]["latent_dim"], run.record["seed"]) == ("finished", 5, 1)
+    assert run.record["fields"]["hidden"] == []
+
+
+def test_numbers_are_those_of_the_models(made, digits):
+    _, done = made
+    trained = done[1]
+    model = trained.run.load()
+    error = np.square(digits.test - model.reconstruct(digits.test)).sum((1, 2, 3)).mean()
+    assert trained.measures["squared error"] == pytest.approx(error, rel=1e-5)
+    pca = PCA(latent_dim=5).fit(digits.train)
+    labelled = (digits.train, digits.train_labels, digits.test, digits.test_labels)
+    assert trained.measures["accuracy"] == few_label_accuracy(model, *labelled, per_class=5).mean
+    assert trained.measures["accuracy, PCA"] == few_label_accuracy(pca, *labelled, per_class=5).mean
+    pca_error = np.square(digits.test - pca.reconstruct(digits.test)).sum((1, 2, 3)).mean()
+    assert trained.measures["squared error, PCA"] == pytest.approx(pca_error, rel=1e-5)
+
+
+def test_the_table_holds_means_and_deviations_over_seeds(made):
+    sweep, done = made
+    rows = sweep.rows(done)
+    assert [(row.values, row.trainings) for row in rows] == [({"latent_dim": 2}, 2), ({"latent_dim": 5}, 2)]
+    several = [t.measures["squared error"] for t in done if t.values == {"latent_dim": 5}]
+    assert rows[1].cells["squared error"].mean == pytest.approx(np.mean(several))
+    assert rows[1].cells["squared error"].deviation == pytest.approx(abs(several[0] - several[1]) / np.sqrt(2))
+    assert rows[1].cells["squared error, PCA"].deviation == 0
+    written = json.loads((sweep.folder / "sweep.json").read_text())
+    assert written["grid"] == {"latent_dim": [2, 5]}
+    assert [run["run"] for run in written["runs"]] == [t.run.name for t in done]
+    assert written["rows"][1]["cells"]["squared error"]["mean"] == rows[1].cells["squared error"].mean
+    table = list(csv.DictReader((sweep.folder / "sweep.csv").read_text().splitlines()))
+    assert [(row["latent_dim"], row["trainings"]) for row in table] == [("2", "2"), ("5", "2")]
+    assert float(table[0]["accuracy"]) == rows[0].cells["accuracy"].mean
+    assert float(table[0]["accuracy, deviation"]) == rows[0].cells["accuracy"].deviation
+    assert (sweep.folder / "sweep.png").stat().st_size > 5000
+
+
+def test_what_is_trained_is_not_trained_again_and_more_values_can_be_added(made, digits, monkeypatch):
+    sweep, done = made
+    with monkeypatch.context() as patch:
+        patch.setattr(sweeps, "record", None)
+        patch.setattr(sweeps, "few_labels", None)
+        again = list(sweep.train())
+    assert [t.measures for t in again] == [t.measures for t in done]
+    assert all(t.again for t in again)
+    more = sweep_of(digits, sweep.folder, grid={"latent_dim": (2, 3)}, seeds=1)
+    assert [t.again for t in more.train()] == [True, False]
+
+
+def test_a_sweep_that_is_interrupted_goes_on_within_the_training_at_work(digits, tmp_path):
+    sweep = sweep_of(digits, tmp_path / "broken", grid={"latent_dim": (2, 3)}, seeds=1, fixed={**SMALL, "epochs": 3})
+    whole = list(sweep_of(digits, tmp_path / "whole", grid=sweep.grid, seeds=1, fixed=sweep.fixed).train())
+    calls = 0
+
+    def read(reports):
+        nonlocal calls
+        calls += 1
+        for report in reports:
+            if calls == 2 and report.end_of_epoch and report.epoch == 2:
+                reports.close()
+                raise KeyboardInterrupt
+        return Run(sweep.folder / "latent-dim-2_seed-0")
+
+    done = []
+    with pytest.raises(KeyboardInterrupt):
+        done.extend(sweep.train(read))
+    assert len(json.loads((sweep.folder / "sweep.json").read_text())["runs"]) == 1
+    assert Run(sweep.folder / "latent-dim-3_seed-0").status == "interrupted"
+    again = list(sweep.train())
+    assert [t.again for t in again] == [True, False]
+    assert Run(sweep.folder / "latent-dim-3_seed-0").record["resumed"]
+    for a, b in zip(again, whole, strict=True):
+        assert {**a.measures, "seconds": 0} == {**b.measures, "seconds": 0}
+
+
+def test_a_training_that_diverges_is_a_finding(digits, tmp_path):
+    fixed = {**SMALL, "optimizer": "sgd", "latent_dim": 2, "schedule": "constant", "epochs": 30}
+    sweep = sweep_of(digits, tmp_path / "out", grid={"learning_rate": (1e-4, 1e6)}, seeds=1, fixed=fixed)
+    with pytest.warns(UserWarning, match="learning rate is probably too high"):
+        done = list(sweep.train())
+    assert [bool(t.measures) for t in done] == [True, False]
+    assert [row.trainings for row in sweep.rows(done)] == [1, 0]
+    assert json.loads((sweep.folder / "sweep.json").read_text())["runs"][1]["measures"] is None
+    assert [t.again for t in sweep.train()] == [True, True]
+
+
+def test_models_without_chance_are_trained_once(digits, tmp_path):
+    sweep = sweep_of(digits, tmp_path / "out", model=PCA, fixed={}, grid={"latent_dim": (1, 4)}, per_class=0)
+    done = list(sweep.train())
+    assert [t.seed for t in done] == [0, 0]
+    assert "squared error, PCA" not in done[0].measures  # it is PCA
+    assert "accuracy" not in done[0].measures
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"grid": {}}, "a field must have several values"),
+        ({"grid": {"latent_dims": (2, 3)}}, "fields must be those of AE; got 'latent_dims'. Did you mean 'latent_dim'"),
+        ({"grid": {"latent_dim": (2, 2)}}, r"latent_dim must have values that differ; got \[2, 2\]"),
+        ({"grid": {"latent_dim": (2, 0)}}, "latent_dim must be a whole number >= 1; got 0"),
+        ({"grid": {"seed": (1, 2)}}, "seed must be left out"),
+        ({"fixed": {"latent_dim": 3}}, "latent_dim must be swept or fixed; got both"),
+        ({"seeds": 0}, "seeds must be >= 1, per_class >= 0; got 0 and 5"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_trained(digits, tmp_path, given, message):
+    with pytest.raises(ConfigError, match=message):
+        sweep_of(digits, tmp_path / "out", **given)
+    assert not (tmp_path / "out").exists()
+
+
+def test_runs_of_another_sweep_are_left_alone(made, digits):
+    sweep, _ = made
+    other = sweep_of(digits, sweep.folder, fixed={**SMALL, "epochs": 2})
+    with pytest.raises(ConfigError, match=r"must hold trainings of this sweep only; .* is of other fields or data"):
+        next(other.train())
+
+
+def test_names_of_runs_and_the_field_the_picture_goes_along(digits, tmp_path):
+    grid = {"hidden": ((400, 200), (50,)), "learning_rate": (1e-3, 1e-2, 0.1), "corruption": ("gaussian:0.2", None)}
+    sweep = sweep_of(digits, tmp_path / "out", grid=grid, fixed={})
+    assert len(sweep.points) == 12
+    assert sweep.name_of(sweep.points[0], 1) == "hidden-400-200_learning-rate-0.001_corruption-gaussian-0.2_seed-1"
+    assert sweep.across == "learning_rate"
+    assert len({sweep.name_of(values, seed) for values, seed in sweep.trainings}) == 24
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "values"),
+    [
+        ("latent_dim", "2,4,8", [2, 4, 8]), ("learning_rate", "1e-3, 0.01", [1e-3, 0.01]),
+        ("hidden", "400/200,200,()", [(400, 200), (200,), ()]), ("hidden", "none,64", [None, (64,)]),
+        ("batch_norm", "true,false", [True, False]), ("corruption", "gaussian:0.2,none", ["gaussian:0.2", None]),
+        ("adam_betas", "0.9/0.99,0.5/0.9", [(0.9, 0.99), (0.5, 0.9)]), ("latent_dim", "two", ["two"]),
+    ],
+)  # fmt: skip
+def test_commas_stand_between_values_and_slashes_within(name, text, values):
+    field = next(field for field in fields(AE) if field.name == name)
+    assert values_of(field, text) == values
+
+
+def test_panels_have_lines_for_numbers_and_for_names():
+    numbers = [
+        figures.Line("AE", [2, 8, 32], [9.0, 4.0, 1.0], [0.1, 0.2, 0.0]),
+        figures.Line("PCA", [2, 8, 32], [9, 8, 7], [0, 0, 0], True),
+    ]
+    names = [figures.Line("AE", ["conv", None, (4, 2)], [0.5, 0.6, 0.7], [0.0, 0.1, 0.1])]
+    one, two = figures.sweep({"error": numbers}, "latent_dim"), figures.sweep({"error": numbers, "more": names}, "x")
+    assert np.asarray(one).std() > 5
+    assert two.width > 1.6 * one.width
+
+
+def test_the_command_prints_a_line_for_each_training_and_the_table(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    command = ["sweep", "ae", "--data", "digits", "--data-option", "limit=200", "--data-option", "shape=image"]
+    command += ["--latent-dim", "2,4", "--hidden", "16", "--epochs", "1", "--seeds", "1", "--network", "mlp"]
+    assert cli.main(command) == 0
+    printed = capsys.readouterr().out
+    assert "ae on digits: 180 training, 20 validation, 359 test samples of 1x8x8; 2 trainings\n" in printed
+    assert "2/2  latent_dim 4  seed 0  squared error " in printed
+    assert "sweeps/ae-digits-latent-dim/sweep.csv" in printed
+    assert cli.main(command) == 0
+    assert capsys.readouterr().out.count("there already") == 2
+    assert cli.main(["sweep", "ae", "--latent-dim", "4"]) == 2
+    assert "a field must have several values, such as --latent-dim 2,4,8" in capsys.readouterr().err
+    assert cli.main(["sweep", "vea"]) == 2
+    assert "sweep: MODEL must be one of pca, ae, vae" in capsys.readouterr().err
+
+
+def test_an_interrupt_tells_how_far_it_got(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def train(self, read):
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(Sweep, "train", train)
+    assert cli.main(["sweep", "pca", "--data", "cloud", "--latent-dim", "1,2"]) == 130
+    assert "interrupted; 0 of 2 trainings are done. The same command goes on." in capsys.readouterr().err
