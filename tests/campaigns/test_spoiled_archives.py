@@ -14,7 +14,12 @@ TESTS = Path(__file__).parent.parent
 @pytest.mark.parametrize(("seed", "count"), [(0, 24), pytest.param(1, 400, marks=pytest.mark.campaign)])
 def test_spoiled_archives(seed: int, count: int, tmp_path: Path) -> None:
     command = [sys.executable, TESTS / "safety" / "archives.py", tmp_path, str(seed), str(count)]
-    environment = {**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     print(done.stdout)

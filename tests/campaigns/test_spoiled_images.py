@@ -17,7 +17,11 @@ TESTS = Path(__file__).parent.parent
 def test_spoiled_images(seed: int, count: int, tmp_path: Path) -> None:
     write(tmp_path, seed, count)
     command = [sys.executable, TESTS / "safety" / "spoiled_images.py", tmp_path]
-    environment = {**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]),
+        "OMP_NUM_THREADS": "1",
+    }
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     print(done.stdout)
