@@ -66,7 +66,7 @@ STEPS: dict[str, str] = {
 """Command -> what it does, as its class says in its first line: so that help need not import the steps."""
 
 TRAIN, LOOK, USE = Group("Train", sort_key=1), Group("Look", sort_key=2), Group("Use", sort_key=3)
-JUDGE = Group("Judge", sort_key=4)
+EXPLORE, JUDGE = Group("Explore", sort_key=4), Group("Judge", sort_key=5)
 RECIPE = "Run a published system, and hold it against its number."
 SWEEP = "Train a model with every combination of some settings, several times, into one table."
 TERMINATED = 128 + signal.SIGTERM
@@ -267,7 +267,7 @@ def application(tokens: Sequence[str]) -> App:
             command = step(name, about)
         else:
             command = placeholder(name, about)
-        command.group = USE
+        command.group = USE if name == "denoise" else EXPLORE
         app.command(command)
     for command in (evaluate, diagnose, compare):
         app.command(command, group=JUDGE)
