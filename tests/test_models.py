@@ -186,16 +186,18 @@ def test_codes_of_another_size_are_refused(name, X):
 
 def test_sample_is_seeded_or_has_a_named_error(name, X):
     estimator = small(name, epochs=1).fit(X)
+    samplers = ["gaussian", "prior"]
     if not estimator.module_.probabilistic:
         with pytest.raises(ValueError, match="prior over codes"):
             estimator.sample(2)
-        return
+        samplers.remove("prior")
     before = torch.get_rng_state()
-    one = estimator.sample(4, seed=1)
-    assert one.shape == (4, *X.shape[1:])
-    np.testing.assert_array_equal(one, estimator.sample(4, seed=1))
-    assert not np.array_equal(one, estimator.sample(4, seed=2))
-    assert not np.array_equal(estimator.sample(4), estimator.sample(4))
+    for sampler in samplers:
+        one = estimator.sample(4, 1, sampler)
+        assert one.shape == (4, *X.shape[1:])
+        np.testing.assert_array_equal(one, estimator.sample(4, 1, sampler))
+        assert not np.array_equal(one, estimator.sample(4, 2, sampler))
+        assert not np.array_equal(estimator.sample(4, sampler=sampler), estimator.sample(4, sampler=sampler))
     assert torch.equal(before, torch.get_rng_state())
     for n in (0, -1, 2.5):
         with pytest.raises(ValueError, match="n must be a whole number >= 1"):
