@@ -7,16 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from drawn import structured
+
 torch.set_num_threads(1)
 
 SHAPES = {"table": (6,), "sequence": (5, 3), "image": (1, 7, 6), "pixels": (1, 7, 6)}
-
-
-def structured(shape, n=48, seed=0):
-    """Return samples in [0, 1] that two hidden numbers make, float32: (n, *shape)."""
-    rng = np.random.default_rng(seed)
-    hidden, mixing = rng.normal(size=(n, 2)), rng.normal(size=(2, *shape))
-    return (1 / (1 + np.exp(-np.tensordot(hidden, mixing, 1)))).astype(np.float32)
 
 
 @pytest.fixture(params=list(SHAPES))

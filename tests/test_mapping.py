@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from conftest import structured
+from drawn import structured
 from narrows import PCA, figures
 from narrows.cli import main
 from narrows.datasets import Dataset
