@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from narrows import AE, VAE
-from narrows.corruptions import CORRUPTIONS, Dropout, Gaussian, Masking, SaltPepper, Uniform, corruption
+from narrows.corruptions import CORRUPTIONS, Dropout, Gaussian, Masking, SaltPepper, Uniform, Warp, corruption
 from narrows.errors import ConfigError
 from narrows.losses import Batch
 
@@ -60,9 +60,28 @@ def test_salt_pepper():
     assert out.unique().tolist() == [0, 0.5, 1]
 
 
+def test_warp_moves_a_point_as_its_map_says():
+    side, n = 41, 4000
+    x = torch.zeros(n, 1, side, side)
+    x[:, :, 18:23, 28:33] = 1  # about (u, v) = (10, 0) / 20.5
+    out = Warp(0.05)(x, rng())
+    places = (torch.arange(side) - 20) / 20.5
+    mass = out.sum((1, 2, 3))
+    u, v = (out.sum((1, 2)) * places).sum(1) / mass, (out.sum((1, 3)) * places).sum(1) / mass
+    far = 10 / 20.5
+    assert u.mean().item() == pytest.approx(far, abs=0.005)
+    assert v.mean().item() == pytest.approx(0, abs=0.005)
+    spread = 0.05 * (far**2 + 0.4**2) ** 0.5  # of A (u, v) + b, to first order
+    assert u.std().item() == pytest.approx(spread, rel=0.1)
+    assert v.std().item() == pytest.approx(spread, rel=0.1)
+    assert out.max() <= 1
+    level = Warp(0.2)(torch.full((8, 3, 5, 6), 0.7), rng())
+    torch.testing.assert_close(level, torch.full_like(level, 0.7))  # beyond the border lies its colour
+
+
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_seeded_and_in_place_of_nothing(name):
-    x = torch.rand(20, 3, 4, generator=rng(5))
+    x = torch.rand(20, 1, 3, 4, generator=rng(5))
     before, state = x.clone(), torch.get_rng_state()
     make = corruption(f"{name}:0.3")
     one = make(x, rng(1))
@@ -96,6 +115,7 @@ def test_strings_and_objects():
         *((f"{name}:{p}", "p must be >= 0 and < 1") for name in ("dropout", "masking") for p in ("1", "-0.1", "nan")),
         ("uniform:1.5", "Uniform: p must be"),
         ("salt_pepper:2", "SaltPepper: p must be"),
+        ("warp:1", "Warp: amount must be >= 0 and < 1; got 1.0"),
     ],
 )
 def test_errors(spec, message, table):
@@ -103,6 +123,13 @@ def test_errors(spec, message, table):
         corruption(spec)
     with pytest.raises(ConfigError, match=message):
         AE(latent_dim=2, corruption=spec).fit(table)
+
+
+def test_warp_is_for_images(table):
+    with pytest.raises(
+        ConfigError, match=r"Warp: x must be images \(N, C, H, W\); got shape \(48, 6\). Choose another"
+    ):
+        AE(latent_dim=2, corruption="warp:0.2", epochs=1).fit(table)
 
 
 @pytest.mark.parametrize("model", [AE, VAE])

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from narrows.errors import ConfigError, did_you_mean
 
-__all__ = ["CORRUPTIONS", "Corruption", "Dropout", "Gaussian", "Masking", "SaltPepper", "Uniform", "corruption"]
+__all__ = ["CORRUPTIONS", "Corruption", "Dropout", "Gaussian", "Masking", "SaltPepper", "Uniform", "Warp", "corruption"]
 
 Corruption = Callable[[Tensor, Generator], Tensor]
 """x (B, *shape) and the source of noise -> corrupted x of the same shape; x itself stays as it is."""
@@ -89,12 +90,46 @@ class SaltPepper(_Share):
         return x.masked_fill(u < self.p / 2, 0.0).masked_fill((u >= self.p / 2) & (u < self.p), 1.0)
 
 
+@dataclass(frozen=True)
+class Warp:
+    """Stretch, shear, turn and shift every image at random (Simard et al. 2003, sec. 2); images (N, C, H, W) only.
+
+    A point at (u, v), from -1 to 1 across, is taken from A (u, v) + b, with A = I + `amount` * noise and
+    b = `SHIFT` * `amount` * noise. What is rebuilt is the image as it was, so that codes of the same shape in another
+    place or at another slant move together.
+    """
+
+    amount: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.amount < 1:
+            raise ConfigError(f"Warp: amount must be >= 0 and < 1; got {self.amount!r}. It is a standard deviation.")
+
+    def __call__(self, x: Tensor, rng: Generator) -> Tensor:
+        """Return x warped, between pixels by the four around; beyond the border lies the border's colour."""
+        if x.dim() != 4:
+            raise ConfigError(
+                f"Warp: x must be images (N, C, H, W); got shape {tuple(x.shape)}. Choose another corruption."
+            )
+        if self.amount == 0:
+            return x
+        noise = self.amount * torch.randn(len(x), 2, 3, generator=rng, device=x.device, dtype=x.dtype)
+        maps = noise * noise.new_tensor([1.0, 1.0, SHIFT]) + torch.eye(2, 3, device=x.device, dtype=x.dtype)
+        grid = F.affine_grid(maps, list(x.shape), align_corners=False)
+        return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+
+
+SHIFT = 0.4
+"""Deviation of a shift against that of a stretch; half the side of an image is 1."""
+
+
 CORRUPTIONS: dict[str, Callable[[float], Corruption]] = {
     "gaussian": Gaussian,
     "dropout": Dropout,
     "masking": Masking,
     "uniform": Uniform,
     "salt_pepper": SaltPepper,
+    "warp": Warp,
 }
 
 

@@ -22,7 +22,9 @@ class Denoise(Step):
     """
 
     corruption: str | None = param(
-        None, "gaussian:STD, or dropout, masking, uniform or salt_pepper:SHARE; of the run's training, or gaussian:0.3."
+        None,
+        "gaussian:STD, or dropout, masking, uniform or salt_pepper:SHARE, or warp:STD; of the run's training, or "
+        "gaussian:0.3.",
     )
     index: tuple[int, ...] | None = param(None, "Only these samples, such as 7 or 0,3,5.", low=0)
     seed: int = param(0, "The same seed gives the same noise.", low=0)
