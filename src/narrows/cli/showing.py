@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from narrows.cli.output import count, duration, number, out, plain_table
+from narrows.cli.output import as_is, count, duration, number, out, plain_table
 from narrows.errors import ConfigError, FormatError, did_you_mean
 from narrows.runs import PICTURES, ROUNDING, Run
 
@@ -105,18 +105,19 @@ def show(name: str | None) -> None:
     data_ = record["data"]
     console.print(Text(run.name, "bold").append(f"  {run.status}", f"not bold {STATUS.get(run.status, '')}"))
     if record.get("error"):
-        console.print(Text(str(record["error"]), "red"), soft_wrap=True)
+        console.print(as_is(str(record["error"]), "red"), soft_wrap=True)
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     table.add_row("started", f"{record.get('started', '')[:19].replace('T', ' ')} UTC")
-    table.add_row("data", f"{data_['name']}  ({_sizes(data_['splits'])} of {_shape(data_['sample_shape'])})")
-    table.add_row("source", str(data_.get("source") or "–"))
-    table.add_row("fields", run.settings)
+    size = f"({_sizes(data_['splits'])} of {_shape(data_['sample_shape'])})"
+    table.add_row("data", as_is(f"{data_['name']}  {size}"))
+    table.add_row("source", as_is(str(data_.get("source") or "–")))
+    table.add_row("fields", as_is(run.settings))
     if resumed := record.get("resumed"):
         table.add_row("gone on with", ", ".join(f"from step {each['step']:,}" for each in resumed))
     versions = record.get("versions", {})
-    table.add_row("versions", ", ".join(f"{name} {version}" for name, version in versions.items()))
+    table.add_row("versions", as_is(", ".join(f"{name} {version}" for name, version in versions.items())))
     console.print(table)
     results(run)
 
@@ -249,9 +250,9 @@ def _print_dataset(console: Console, name: str, pairs: Sequence[str]) -> None:
         rows.append(("options", ", ".join(DATASETS[name].options)))
     if dataset.skipped:
         rows.append(("left out", f"{len(dataset.skipped)} files, such as {dataset.skipped[0]}"))
-    for row in rows:
-        table.add_row(*row)
-    console.print(Text(dataset.name, "bold"))
+    for label, value in rows:
+        table.add_row(label, as_is(value))
+    console.print(as_is(dataset.name, "bold"))
     console.print(table)
 
 
