@@ -26,6 +26,7 @@ class Variant(NamedTuple):
 
 GOING_ON = "test_checkpoints.py::test_leaving_and_going_on"
 POWER_CUT = "test_atomic_saves.py::test_a_power_cut_at_every_operation"
+IMAGES = "../datasets/test_data_images.py"
 SPOILED = "test_checkpoints.py::test_a_spoiled_checkpoint_is_seen"
 
 VARIANTS = {
@@ -79,6 +80,20 @@ VARIANTS = {
         "storage.py", 'refuse("a key is there twice")', "pass", "test_hostile_models.py"),
     "sizes not compared": Variant(
         "storage.py", "        if expected is not None:\n", "        if False:\n", "test_hostile_models.py"),
+    "drives accepted": Variant(
+        "datasets/reading.py", "if path.anchor or", "if path.root or",
+        f"{IMAGES}::test_a_zip_with_names_that_lead_out_is_refused"),
+    "malformed files not counted": Variant(
+        "datasets/dataset.py", "self.picked(np.arange(min(count, len(self.names))))",
+        "self.picked(np.arange(self.read[min(count, len(self.read)) - 1] + 1))",
+        f"{IMAGES}::test_a_malformed_file_counts_in_the_limit"),
+    "malformed files divided apart": Variant(
+        "datasets/images.py", "    files = Files(tuple(names), codes, numbers)\n",
+        "    files = Files(tuple(np.array(names)[numbers]), labels, np.arange(len(numbers)))\n",
+        f"{IMAGES}::test_a_malformed_file_changes_neither_order_nor_part_of_the_others"),
+    "large images decoded": Variant(
+        "datasets/images.py", " > _MAX_BYTES:", " < 0:",
+        f"{IMAGES}::test_large_images_of_greedy_formats_are_refused_before_they_are_decoded"),
     "signals not heeded": Variant(
         "training/checkpoints.py", "            self._signal = number\n", "            pass\n",
         "test_checkpoints.py::test_a_signal_stops_within_a_step"),
