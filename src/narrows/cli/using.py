@@ -86,7 +86,8 @@ def sample(name: str | None, n: int, seed: int, sampler: str, out_: str | None) 
     if path.suffix == ".npy":
         _write_array(path, X)
     else:
-        _write_picture(path, figures.gallery(X))
+        # A few values below black would make all of it grey.
+        _write_picture(path, figures.gallery(X.clip(0, 1) if estimator.pixels_ else X))
     _say(f"{n:,} samples, seed {seed}" + ("" if sampler == "prior" else f", codes by {sampler}"), path)
 
 
