@@ -10,6 +10,7 @@ from narrows.cli import main
 from narrows.datasets import load_dataset
 from narrows.errors import ConfigError, FormatError
 from narrows.recipes import MEASURES, Verdict, judge, load_recipe, recipe_names
+from narrows.recipes.curves import Curve, drawn, point
 from narrows.recipes.goals import Goal
 from narrows.recipes.recipe import parse_recipe
 from narrows.runs import Run
@@ -201,6 +202,33 @@ def test_measures_against_what_they_say(points):
     assert MEASURES["squared error by PCA's"].of(pca, X, points.train) == pytest.approx(1)
     assert MEASURES["difference from numpy's SVD"].of(pca, X, points.train) < 1e-6
     assert MEASURES["mean activity"].of(pca, X, points.train) == pytest.approx(pca.transform(X).mean(), rel=1e-5)
+
+
+def test_a_curve_across_variants_stands_beside_pca(points):
+    curve = Curve("latent_dim", "squared error", "train")
+    found = [point(curve, narrows.AE(latent_dim=k, hidden=(), epochs=2).fit(points.train), points) for k in (1, 2)]
+    assert [p.x for p in found] == [1, 2]
+    pca = narrows.PCA(latent_dim=1).fit(points.train)
+    assert found[0].pca == pytest.approx(MEASURES["squared error"].of(pca, points.train, points.train))
+    assert found[0].found > found[0].pca > found[1].pca
+    assert drawn(curve, found, "ae").width > 300
+    rows = point(Curve("training samples", "squared error"), pca, points)
+    assert (rows.x, rows.found) == (40, pytest.approx(rows.pca))
+
+
+@pytest.mark.parametrize(
+    ("curve", "told"),
+    [
+        ("across = 'latent_dims'\nmeasure = 'squared error'", "across must be 'training samples' or a field of pca"),
+        ("across = 'latent_dim'\nmeasure = 'loss'", "measure must be one of"),
+        ("across = 'latent_dim'", "measure must be one of"),
+        ("acros = 'latent_dim'", "got 'acros'. Did you mean 'across'?"),
+    ],
+)
+def test_a_curve_is_checked(curve, told):
+    with pytest.raises(FormatError) as caught:
+        parse_recipe("small", f"{SMALL}\n[curve]\n{curve}\n")
+    assert told in str(caught.value)
 
 
 def test_squared_error_and_kl_is_the_bound_without_the_constant_of_a_gaussian(points):

@@ -57,7 +57,7 @@ STEPS: dict[str, str] = {
     "combine": "Add and subtract the codes of samples, and draw what comes out.",
     "cloud": "Draw points of a plane, what is recovered of them, and the axes of a linear model.",
     "codes": "Draw points in space, the plane of a code of two numbers, and the codes.",
-    "components": "Draw what each number of the code adds to the mean sample: of PCA its components, such as eigenfaces.",
+    "components": "Draw what each number of the code adds to the mean sample: of PCA its axes, such as eigenfaces.",
     "ranks": "Rebuild samples from more and more numbers of an ordered code.",
     "features": "Draw what the most used units of the code look for in an image.",
     "gallery": "Draw samples as they are, of one class or all.",

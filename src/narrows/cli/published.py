@@ -20,6 +20,7 @@ from narrows.errors import ConfigError
 from narrows.models import MODELS
 from narrows.params import fields
 from narrows.recipes import Recipe, Variant, Verdict, judge, load_recipe, recipe_names
+from narrows.recipes.curves import Point, drawn, point
 from narrows.recipes.goals import BOUNDS, Goal, measured
 from narrows.runs import Run, next_folder, record
 from narrows.steps import Subject
@@ -130,9 +131,10 @@ def _run(recipe: Recipe, values: Mapping[str, Any], asked: Mapping[str, Any]) ->
         variant.estimator()  # a field that is wrong is told before anything is trained
     out().print(Text(recipe.title, "bold").append(f"\n{' '.join(recipe.teaches.split())}", "not bold"))
     everything: list[tuple[Variant, Verdict]] = []
+    points: list[Point] = []
     for variant in prepared.variants:
         if only in (None, variant.name):
-            code, verdicts = _trained(prepared, variant, asked, quick, changed)
+            code, verdicts = _trained(prepared, variant, asked, quick, changed, points)
             if code:
                 return code
             everything += [(variant, verdict) for verdict in verdicts]
@@ -143,7 +145,7 @@ def _run(recipe: Recipe, values: Mapping[str, Any], asked: Mapping[str, Any]) ->
 
 
 def _trained(
-    recipe: Recipe, variant: Variant, asked: Mapping[str, Any], quick: bool, changed: bool
+    recipe: Recipe, variant: Variant, asked: Mapping[str, Any], quick: bool, changed: bool, points: list[Point]
 ) -> tuple[int, list[Verdict]]:
     options = {**variant.data_options, **options_of(asked.get("data_option") or [])}
     name = asked.get("data") or variant.data
@@ -173,6 +175,11 @@ def _trained(
         found[planned.name] = outcome.numbers
         report(planned.name, run, outcome)
     verdicts = judge(goals, estimator, dataset, found, by_epoch)
+    if recipe.curve is not None:
+        points.append(point(recipe.curve, estimator, dataset))
+        if len(points) > 1:
+            path = run.draw("curve.png", drawn(recipe.curve, points, variant.model))
+            out().print(f"{path}  {recipe.curve.measure} by {recipe.curve.across}", soft_wrap=True, markup=False)
     told_of = {"name": recipe.name, "variant": variant.name, "quick": quick, "changed": changed}
     run.update(recipe={**told_of, "goals": [verdict.record() for verdict in verdicts]})
     return 0, verdicts

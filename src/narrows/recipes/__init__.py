@@ -3,6 +3,7 @@
 *.toml       the recipes
 recipe.py    what a recipe holds, and the check of every key
 goals.py     the measures that goals name, and whether they are reached
+curves.py    a measure across the variants, beside PCA's
 """
 
 from narrows.recipes.goals import MEASURES, Verdict, judge

@@ -31,6 +31,8 @@ class Measure(NamedTuple):
     of: Callable[[Autoencoder, Array, Array], float]
     """Model, samples of the part, training samples -> the number."""
     unit: str
+    of_pca: Callable[[Autoencoder, Array, Array], float] | None = None
+    """The same of PCA, where that is another function."""
 
 
 def _squared_error(model: Autoencoder, X: Array, train: Array) -> float:
@@ -44,10 +46,6 @@ def _per_pixel(model: Autoencoder, X: Array, train: Array) -> float:
 def _against_pca(model: Autoencoder, X: Array, train: Array) -> float:
     found = against_baselines(model, X, train, with_ssim=False)
     return found.model.per_sample / found.pca.per_sample
-
-
-def _cross_entropy(model: Autoencoder, X: Array, train: Array) -> float:
-    return -model.score(X)
 
 
 def _rounded(model: Autoencoder, X: Array, train: Array) -> float:
@@ -75,6 +73,11 @@ def _squared_and_kl(model: Autoencoder, X: Array, train: Array) -> float:
     return _negative_elbo(model, X, train) - constant
 
 
+def _negative_likelihood(model: Autoencoder, X: Array, train: Array) -> float:
+    """Return minus the mean score: of autoencoders -log p(x | z), of PCA -log p(x), exactly."""
+    return -model.score(X)
+
+
 def _activity(model: Autoencoder, X: Array, train: Array) -> float:
     return float(model.transform(X).mean(dtype=np.float64))
 
@@ -93,8 +96,8 @@ MEASURES: dict[str, Measure] = {
     "squared error": Measure(_squared_error, "per sample, summed over values"),
     "squared error per pixel": Measure(_per_pixel, "in units of 0..255"),
     "squared error by PCA's": Measure(_against_pca, "as a share of that of PCA of the same size"),
-    "cross-entropy": Measure(_cross_entropy, "nats per sample"),
-    "negative ELBO": Measure(_negative_elbo, "nats per sample"),
+    "cross-entropy": Measure(_negative_likelihood, "nats per sample"),
+    "negative ELBO": Measure(_negative_elbo, "nats per sample", _negative_likelihood),
     "ELBO above probabilistic PCA": Measure(_over_ppca, "nats per sample, over the exact likelihood of PCA's size"),
     "squared error + KL": Measure(_squared_and_kl, "per sample, for a Gaussian of variance 1/2"),
     "rounded accuracy": Measure(_rounded, "share of values equal once rounded"),

@@ -6,6 +6,7 @@ model, [fields]            the estimator, and its fields that differ from the de
 [[variants]]               the same with other fields: a run each
 [[steps]]                  what is done with a finished run: a step's name and its fields
 [[goals]]                  the numbers to reach: measure, part, a bound, and where it comes from
+[curve]                    a measure across the variants: by a field, or by the number of training samples
 [quick]                    data, data_options and fields for a trial run in seconds
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
@@ -24,6 +25,7 @@ from narrows.base import Autoencoder
 from narrows.errors import ConfigError, FormatError, did_you_mean
 from narrows.models import MODELS
 from narrows.params import fields, validate
+from narrows.recipes.curves import ROWS, Curve
 from narrows.recipes.goals import BOUNDS, MEASURES, Goal
 from narrows.steps import STEPS, Step
 
@@ -31,7 +33,7 @@ __all__ = ["Goal", "Recipe", "Variant", "load_recipe", "parse_recipe", "recipe_n
 
 PICTURE = re.compile(r"[a-z0-9-]+\.png")
 TEXTS = ("title", "teaches", "source", "data", "model")
-KEYS = ("lesson", *TEXTS, "note", "seconds", "data_options", "fields", "variants", "steps", "goals", "quick")
+KEYS = ("lesson", *TEXTS, "note", "seconds", "data_options", "fields", "variants", "steps", "goals", "curve", "quick")
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Recipe:
     variants: tuple[Variant, ...]
     steps: tuple[Planned, ...]
     goals: tuple[Goal, ...]
+    curve: Curve | None = None
     quick: Mapping[str, Any] = field(default_factory=dict)
 
     def for_trial(self) -> Recipe:
@@ -168,7 +171,7 @@ def _parsed(name: str, content: dict[str, Any]) -> Recipe:
     made = Recipe(
         name, content["title"], content["teaches"], content["source"], content.get("note", ""),
         content.get("seconds"), variants, steps, goals,
-        {**quick, "fields": _plain_fields(quick.get("fields", {}))},
+        _curve(name, content, variants), {**quick, "fields": _plain_fields(quick.get("fields", {}))},
     )  # fmt: skip
     for variant in (*made.variants, *made.for_trial().variants):
         variant.estimator()
@@ -212,6 +215,19 @@ def _step(name: str, entry: Mapping[str, Any], variants: list[str]) -> Planned:
     if picture is not None and not (isinstance(picture, str) and PICTURE.fullmatch(picture)):
         _refuse(f"{name}: step {kind!r}", "picture", "the name of a .png file", picture)
     return Planned(kind, made, only, picture)
+
+
+def _curve(name: str, content: Mapping[str, Any], variants: Sequence[Variant]) -> Curve | None:
+    if "curve" not in content:
+        return None
+    where, given = f"{name}: curve", content["curve"]
+    _check_keys(where, given, Curve.__dataclass_fields__)
+    known = [ROWS, *(f.name for f in fields(MODELS[variants[0].model]))]
+    if given.get("across") not in known:
+        _refuse(where, "across", f"{ROWS!r} or a field of {content['model']}", given.get("across"), known)
+    if given.get("measure") not in MEASURES:
+        _refuse(where, "measure", f"one of {', '.join(MEASURES)}", given.get("measure"), MEASURES)
+    return Curve(**given)
 
 
 def _goal(name: str, entry: Mapping[str, Any], variants: list[str]) -> Goal:

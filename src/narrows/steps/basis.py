@@ -21,7 +21,7 @@ SEEN = 64
 
 @model
 class Components(Step):
-    """Draw what each number of the code adds to the mean sample: of PCA its components, such as eigenfaces.
+    """Draw what each number of the code adds to the mean sample: of PCA its axes, such as eigenfaces.
 
     Shown is the change from the decoded mean code when one number rises by one deviation of the codes, those that
     change most first; a decoder that is not linear changes elsewhere in its own way.
