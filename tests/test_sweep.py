@@ -15,19 +15,13 @@ from narrows.params import fields
 from narrows.runs import Run
 from narrows.sweeps import Sweep
 
-OPTIONS = {"limit": 200, "shape": "image"}  # pictures of images are drawn quickly
+OPTIONS = {"limit": 200, "shape": "image"}
 SMALL = {"network": "mlp", "hidden": (), "epochs": 1}
 
 
 @pytest.fixture(scope="module")
 def digits():
     return load_dataset("digits", **OPTIONS)
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    """Pictures of the runs are tested elsewhere, and take most of the time."""
-    monkeypatch.setattr("narrows.runs._draw_all", lambda *given: None)
 
 
 def sweep_of(digits, folder, **given):
@@ -49,10 +43,8 @@ def sweep_of(digits, folder, **given):
 @pytest.fixture(scope="module")
 def made(digits, tmp_path_factory):
     """A sweep that was trained, and what it reported."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("narrows.runs._draw_all", lambda *given: None)
-        sweep = sweep_of(digits, tmp_path_factory.mktemp("sweep") / "out")
-        return sweep, list(sweep.train())
+    sweep = sweep_of(digits, tmp_path_factory.mktemp("sweep") / "out")
+    return sweep, list(sweep.train())
 
 
 def test_every_combination_is_trained_with_every_seed_into_a_run_of_its_own(made):
@@ -64,6 +56,7 @@ def test_every_combination_is_trained_with_every_seed_into_a_run_of_its_own(made
     run = Run(sweep.folder / "latent-dim-5_seed-1")
     assert (run.status, run.record["fields"]["latent_dim"], run.record["seed"]) == ("finished", 5, 1)
     assert run.record["fields"]["hidden"] == []
+    assert run.pictures + run.samples == []  # of small models they would take most of the time
 
 
 def test_numbers_are_those_of_the_models(made, digits):
@@ -132,7 +125,9 @@ def test_a_sweep_that_is_interrupted_goes_on_within_the_training_at_work(digits,
     assert Run(sweep.folder / "latent-dim-3_seed-0").status == "interrupted"
     again = list(sweep.train())
     assert [t.again for t in again] == [True, False]
-    assert Run(sweep.folder / "latent-dim-3_seed-0").record["resumed"]
+    resumed = Run(sweep.folder / "latent-dim-3_seed-0")
+    assert resumed.record["resumed"]
+    assert resumed.pictures + resumed.samples == []
     for a, b in zip(again, whole, strict=True):
         assert {**a.measures, "seconds": 0} == {**b.measures, "seconds": 0}
 

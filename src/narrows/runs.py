@@ -64,6 +64,7 @@ RECORD = {
     },
     "command?": [str],
     "checkpoint_every?": str,
+    "pictures?": bool,
     "started": str,
     "versions?": {str: str},
     "epoch?": int,
@@ -368,6 +369,7 @@ def record(
     options: Mapping[str, Any] | None = None,
     command: Sequence[str] | None = None,
     checkpoint_every: str = EVERY,
+    pictures: bool = True,
 ) -> Generator[Report, None, Run]:
     """Train an estimator on a data set into a run folder: a generator of reports that returns the run.
 
@@ -387,6 +389,8 @@ def record(
         The command line, for the record.
     checkpoint_every
         Time or epochs between two checkpoints: "30s", "5min", "1h", "2 epochs".
+    pictures
+        Whether to draw any; with a small model they take most of the time.
 
     Raises
     ------
@@ -404,7 +408,7 @@ def record(
     checkpoints = Checkpoints(Path(folder) / "checkpoints", **interval(checkpoint_every))
     reports = estimator.fit_iter(dataset.train, validation=dataset.validation, resume=checkpoints)
     description = _description(estimator, dataset, options, command)
-    run = Run.create(folder, {**description, "checkpoint_every": checkpoint_every})
+    run = Run.create(folder, {**description, "checkpoint_every": checkpoint_every, "pictures": pictures})
     with locked(run.checkpoints_folder / "run.lock"):
         yield from _followed(run, estimator, dataset, reports, checkpoints)
     return run
@@ -478,6 +482,7 @@ def _followed(
     started = time.perf_counter() - float(run.record.get("seconds") or 0.0)
     learned, epoch, status = again, run.record.get("epoch", 0), "failed"
     begun, unwritten = not again, False
+    drawn = run.record.get("pictures", True)
     try:
         with contextlib.closing(reports):  # from then on the estimator holds the best weights seen
             for report in reports:
@@ -487,7 +492,7 @@ def _followed(
                 epoch = report.epoch
                 if report.end_of_epoch:
                     run.add(report)
-                    if _is_shown(report.epoch, report.epochs) or report.note:
+                    if drawn and (_is_shown(report.epoch, report.epochs) or report.note):
                         run.draw(f"samples/{run.sample_of(epoch).name}", _compared(estimator, shown))
                 yield report
         if not begun:  # only what comes after training was missing
@@ -517,7 +522,8 @@ def _followed(
                 run.update(status=told, ended=_now(), seconds=seconds, epoch=epoch)
                 if learned:
                     estimator.save(run.model_folder)
-                    _draw_all(run, estimator, dataset, shown)
+                    if drawn:
+                        _draw_all(run, estimator, dataset, shown)
                 if status == "finished":
                     run.update(summary=summarise(estimator, dataset))
                     run.update(status="finished")

@@ -1,7 +1,7 @@
 """Sweeps: one model trained with every combination of some fields' values and several seeds, in one table.
 
-Every training is a run folder of its own, so that a sweep that was interrupted goes on where it stopped, and any of
-its runs can be looked at. Beside them lie:
+Every training is a run folder of its own, without pictures, so that a sweep that was interrupted goes on where it
+stopped, and any of its runs can be looked into. Beside them lie:
 
     sweep.json   what was swept, a row per combination, and every training's numbers
     sweep.csv    the rows: fields, trainings, and mean and deviation of every number
@@ -262,7 +262,7 @@ class Sweep:
         """Train into a folder, or go on there, or find that it was done."""
         if not (folder / "run.json").exists():
             try:
-                return read(record(estimator, self.dataset, folder, options=self.options)), False
+                return read(record(estimator, self.dataset, folder, options=self.options, pictures=False)), False
             except FAILURES:
                 if not (folder / "run.json").exists():  # nothing began
                     raise
