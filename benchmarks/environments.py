@@ -23,7 +23,7 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "lightning": (TORCH, NUMPY, "lightning==2.6.6"),
     "jax": (NUMPY, "jax==0.10.2", "keras==3.15.1", "optax==0.2.8"),
     "pythae": (TORCH, NUMPY, "pythae==0.1.2"),
-    "pyod": (TORCH, NUMPY, "pyod==3.6.7"),
+    "pyod": (TORCH, NUMPY, "pyod==3.6.7", "tqdm==4.70.1"),
     "sklearn": (NUMPY, "scikit-learn==1.9.1"),
     "faiss": (NUMPY, "faiss-cpu==1.15.1"),
     "onnx": (NUMPY, "onnx==1.23.2", "onnxruntime==1.31.1"),

@@ -41,18 +41,14 @@ def fastest(rivals: Sequence[Sequence[float]]) -> list[float]:
     return [min(round_) for round_ in zip(*rivals, strict=True)]
 
 
-def best(rivals: dict[str, Sequence[float]]) -> str:
-    """Return the name with the shortest median."""
-    return min(rivals, key=lambda name: statistics.median(rivals[name]))
-
-
-def verdict(value: float, references: Sequence[float], floor: float = FLOOR) -> str:
+def verdict(value: float, references: Sequence[float], least: float = 0.0) -> str:
     """Say whether a loss or an error is as good as the reference's, whose seeds differ by chance.
 
-    Returns "equal", "better", or "not equal" for a worse one; all measures here are better when lower.
+    A difference below `least` is none either. Returns "equal", "better", or "not equal" for a worse one; all
+    measures here are better when lower.
     """
     low, high = min(references), max(references)
-    slack = max(high - low, floor * abs(statistics.fmean(references)))
+    slack = max(high - low, FLOOR * abs(statistics.fmean(references)), least)
     if value < low - slack:
         return "better"
     return "equal" if value <= high + slack else "not equal"

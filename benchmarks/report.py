@@ -64,7 +64,7 @@ def quality(name: str, results: Results, label: str) -> tuple[float | None, str]
     references = [
         next(iter(done[key]["quality"].values())) for key in (work.reference, f"{work.reference}{AGAIN}") if key in done
     ]
-    return value, verdict(value, references, work.floor) if len(references) == 2 else "no reference"
+    return value, verdict(value, references, work.least) if len(references) == 2 else "no reference"
 
 
 def rows(name: str, results: Results) -> list[Row]:

@@ -74,9 +74,7 @@ def whole(epochs: int, target: float | None = None, seed: int = 0) -> Prepared:
             }  # fmt: skip
         model = MODELS["vae"](fields)
         with contextlib.closing(model.fit_iter(digits("train"))) as reports:
-            for report in reports:
-                if report.end_of_epoch:
-                    found += [bound(model)]
+            found[:] = [bound(model) for report in reports if report.end_of_epoch]
 
     return Prepared(run, lambda: {"test_error": found[-1], "epochs": len(found)})
 

@@ -31,7 +31,7 @@ class Prepared(NamedTuple):
 def course(
     begin: Callable[[], tuple[Callable[[], Any], Callable[[], float]]], epochs: int, target: float | None
 ) -> Prepared:
-    """Return a whole training: a look at the test images after every epoch, and no more epochs once it finds the target.
+    """Return a whole training: a look at the test images after every epoch, no more epochs once it finds the target.
 
     `begin` makes everything and returns the function for an epoch and the one for a look.
     """

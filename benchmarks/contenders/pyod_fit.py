@@ -15,7 +15,7 @@ def scores(rows: int, epochs: int, seed: int = 0) -> Prepared:
     def run() -> None:
         model = AutoEncoder(
             hidden_neuron_list=[400, 20], batch_size=128, epoch_num=epochs, lr=1e-3, preprocessing=False,
-            batch_norm=False, dropout_rate=0, random_state=seed, verbose=0,
+            batch_norm=False, dropout_rate=0, random_state=seed, verbose=0, optimizer_params={},
         )  # fmt: skip
         model.fit(pixels("train", rows))
         test = pixels("test")
