@@ -70,6 +70,7 @@ def quality(name: str, results: Results, label: str) -> tuple[float | None, str]
 def rows(name: str, results: Results) -> list[Row]:
     """Return a row per contender, in the order of the work's list."""
     work, done, found = WORKS[name], measured(name, results), []
+    times = results["works"][name]["settings"][work.per] if work.per else 1
     own = done.get("narrows", {}).get("seconds")
     for label, entry in results["works"][name]["contenders"].items():
         limit = CONTENDERS[label.removesuffix(AGAIN)].limit
@@ -79,7 +80,7 @@ def rows(name: str, results: Results) -> list[Row]:
         value, judged = quality(name, results, label)
         found.append(
             Row(
-                title(label), limit, spread([s / work.per for s in entry["seconds"]]),
+                title(label), limit, spread([s / times for s in entry["seconds"]]),
                 ratios(entry["seconds"], own) if own and label != "narrows" else None,
                 value, judged, max(0.0, entry["peak"] - entry["bare"]),
             )
@@ -94,7 +95,10 @@ def goals(name: str, results: Results) -> list[Judged]:
         return []
     good = quality(name, results, "narrows")[1] in ("equal", "better")
     for goal in WORKS[name].goals:
-        rivals = [done[key]["seconds"] for key in goal.against if key in done]
+        there = [key for key in goal.against if key in done]
+        if WORKS[name].limit is not None:  # who does not do what is asked for is no rival
+            there = [key for key in there if quality(name, results, key)[1] == "equal"]
+        rivals = [done[key]["seconds"] for key in there]
         if rivals:
             ratio = ratios(fastest(rivals), done["narrows"]["seconds"])
             found.append(Judged(goal, ratio, good and ratio.median >= goal.times))

@@ -45,7 +45,7 @@ class Runner:
         self.results: dict[str, Any] = {
             "command": "python benchmarks/run.py " + shlex.join(sys.argv[1:]),
             "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "quick": asked.quick, "machine": machine(asked.threads),
+            "quick": asked.quick, "source": source(), "machine": machine(asked.threads),
             "environments": {}, "works": {}, "startup": {}, "growth": [],
         }  # fmt: skip
 
@@ -74,7 +74,7 @@ class Runner:
         """Measure one work, round by round, everybody in each."""
         work = WORKS[name]
         rounds = 1 if self.quick else min(self.rounds, 3) if work.long else self.rounds
-        settings = work.settings | ((work.quick or {}) if self.quick else {})
+        settings = work.settings | (work.quick if self.quick else {})
         found: dict[str, dict[str, Any]] = {}
         entries = [(key, key, {}) for key in work.contenders]
         entries += [(work.reference + AGAIN, work.reference, {"seed": 1})] if work.reference else []
@@ -176,6 +176,13 @@ def told(found: dict[str, Any]) -> Iterator[None]:
         found["error"] = str(error)
 
 
+def source() -> str:
+    """Return the commit that is measured, and whether files differ from it."""
+    command = ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--exclude=*"]
+    found = subprocess.run(command, capture_output=True, text=True)
+    return found.stdout.strip() or "unknown"
+
+
 def machine(threads: int) -> dict[str, Any]:
     """Return what the times depend on."""
     info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
@@ -198,7 +205,7 @@ def main() -> None:
     parser.add_argument("--out", default="results.json", help="the file to write (default results.json)")
     parser.add_argument("--set-up", action="store_true", help="only set up environments and data")
     asked = parser.parse_args()
-    everything = [name for name, work in WORKS.items() if work.quick is not None or not asked.quick] + [*EXTRA]
+    everything = [name for name, work in WORKS.items() if not (asked.quick and work.alike)] + [*EXTRA]
     chosen = asked.only.split(",") if asked.only else everything
     unknown = set(chosen) - {*WORKS, *EXTRA}
     if unknown or asked.rounds < 1 or asked.threads < 1:

@@ -37,7 +37,7 @@ def results():
         "torch_memory again": entry(2.0, 2.0, 4.0, quality=106.1),
     }
     return {
-        "command": "python benchmarks/run.py", "started": "2026-01-02T03:04:05+00:00", "quick": False,
+        "command": "python benchmarks/run.py", "started": "2026-01-02T03:04:05", "quick": False, "source": "0123abc",
         "machine": {"processor": "made up", "threads": 2},
         "environments": {"narrows": {"packages": {"torch": "2.13.0"}}, "lightning": {"error": "no such version"}},
         "works": {"vae": {"rounds": 3, "settings": {}, "contenders": contenders}},
@@ -91,14 +91,21 @@ def test_differences_below_the_least_and_errors_below_the_limit_are_none():
 
 def test_rows_tell_of_everybody(results):
     found = {row.title: row for row in report.rows("vae", results)}
-    assert found["PyTorch, classic script"].ratio == measures.Spread(7.0, 6.5, 7.5, 3)
+    assert found["classic PyTorch script"].ratio == measures.Spread(7.0, 6.5, 7.5, 3)
     assert found["narrows"].ratio is None
     assert found["narrows"].memory == 400
     assert found["narrows"].verdict == "equal"
     assert found["Lightning"].error.endswith("No module named 'lightning'")
-    assert found["products alone, bf16"].limit
-    assert found["products alone, bf16"].verdict == ""
-    assert found["PyTorch, in memory, another seed"].ratio.median == 2
+    assert found["products alone in bf16"].limit
+    assert found["products alone in bf16"].verdict == ""
+    assert found["PyTorch in memory, another seed"].ratio.median == 2
+
+
+def test_a_round_of_many_calls_is_told_by_the_call(results):
+    contenders = {"narrows": entry(1.0, quality=1e-3), "torch_memory": entry(3.0, quality=1e-3)}
+    results["works"] = {"encode_one": {"rounds": 1, "settings": {"calls": 1000}, "contenders": contenders}}
+    own, rival = report.rows("encode_one", results)
+    assert (own.seconds.median, rival.seconds.median, rival.ratio.median) == (1e-3, 3e-3, 3.0)
 
 
 def test_goals_count_only_at_equal_quality(results):
@@ -115,11 +122,22 @@ def test_without_the_second_seed_nothing_is_reached(results):
     assert not any(goal.reached for goal in report.goals("vae", results))
 
 
+def test_who_misses_the_bound_is_no_rival(results):
+    contenders = {
+        "narrows": entry(1.0, quality=1e-7),
+        "sklearn_eigh": entry(1.5, quality=1e-7),
+        "sklearn_randomized": entry(0.5, quality=4e-5),
+    }
+    results["works"] = {"pca64": {"rounds": 1, "settings": {}, "contenders": contenders}}
+    (goal,) = report.goals("pca64", results)
+    assert (goal.ratio.median, goal.reached) == (1.5, True)
+
+
 def test_the_page_tells_what_was_found_and_what_was_not(results):
     text = page.text(json.loads(json.dumps(results)))
-    assert "| 6.5x faster than PyTorch, classic script | 7.00x (6.50 to 7.50) | equal | yes |" in text
-    assert "| products alone, bf16 | 500 ms | 50% |" in text
-    assert "| `narrows --help` | < 0.4 s | 300 ms |  | yes |" in text
+    assert "| 6.5x faster than classic PyTorch script | 7.00x (6.50 to 7.50) | equal | yes |" in text
+    assert "| products alone in bf16 | 500 ms | 50% |" in text
+    assert "| narrows --help | < 0.4 s | 300 ms |  | yes |" in text
     assert "| lightning | left out: no such version |" in text
     assert "| 1,000 | 200 ms | 50 MB |  | left out |" in text
     assert "trial" not in text

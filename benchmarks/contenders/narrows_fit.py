@@ -106,7 +106,7 @@ def encode(rows: int, calls: int) -> Prepared:
         for _ in range(calls):
             found[:] = [model.transform(X)]
 
-    return Prepared(run, lambda: code_error(found[0], X))
+    return Prepared(run, lambda: code_error(found[0], rows))
 
 
 def scores(rows: int, epochs: int, seed: int = 0) -> Prepared:

@@ -60,7 +60,7 @@ def encode(rows: int, calls: int, precision: str = "int8") -> Prepared:
         for _ in range(calls):
             found[:] = session.run(None, {"x": X})
 
-    return Prepared(run, lambda: code_error(found[0], X))
+    return Prepared(run, lambda: code_error(found[0], rows))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from data import code_error, digits, drawn, gap, pixels, table, weights
 from protocol import Prepared, course, serve
@@ -86,7 +85,7 @@ def encode(rows: int, calls: int) -> Prepared:
         for _ in range(calls):
             found[:] = [model(torch.from_numpy(X).float().div_(255)).numpy()]
 
-    return Prepared(run, lambda: code_error(np.asarray(found[0]), X))
+    return Prepared(run, lambda: code_error(found[0], rows))
 
 
 def scores(rows: int, epochs: int, seed: int = 0) -> Prepared:
