@@ -10,30 +10,30 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, eigsh
 
 from narrows import load_dataset
 
 
 def wide(rows: int, features: int, rank: int) -> np.ndarray:
-    """Draw rows whose variance falls with the square of the axis's number, as in images, and a little noise."""
+    """Draw rows whose variance falls with the axis's number to the power of 1.5, as in photographs, and a little noise."""
     rng = np.random.default_rng(0)
     axes = rng.standard_normal((rank, features), np.float32) / np.float32(features**0.5)
-    codes = rng.standard_normal((rows, rank), np.float32) / np.arange(1, rank + 1, dtype=np.float32)
+    codes = rng.standard_normal((rows, rank), np.float32) / np.arange(1, rank + 1, dtype=np.float32) ** np.float32(0.75)
     return codes @ axes + np.float32(0.0005) * rng.standard_normal((rows, features), np.float32)
 
 
 def optimum(X: np.ndarray, k: int) -> float:
-    """Return the squared sum that the best k axes hold, by Lanczos' method to its full accuracy."""
+    """Return the squared sum that the best k axes hold: ten steps of subspace iteration with twice as many.
+
+    The variance that is lost falls with (variance of axis 2k / variance of axis k)^20, here to below 1e-8.
+    """
     mean = X.mean(0, dtype=np.float64).astype(np.float32)
-
-    def product(v: np.ndarray) -> np.ndarray:
-        v = v.ravel().astype(np.float32)
-        along = X @ v - mean @ v
-        return (X.T @ along - mean * along.sum()).astype(np.float64)
-
-    operator = LinearOperator((X.shape[1],) * 2, matvec=product, dtype=np.float64)
-    return float(eigsh(operator, k, ncv=3 * k, return_eigenvectors=False, tol=1e-6).sum())
+    axes = np.random.default_rng(1).standard_normal((X.shape[1], 2 * k), np.float32)
+    for _ in range(10):
+        codes = X @ axes - mean @ axes
+        axes = np.linalg.qr(X.T @ codes - np.outer(mean, codes.sum(0)))[0]
+    codes = (X @ axes - mean @ axes).astype(np.float64)
+    return float(np.linalg.eigvalsh(codes.T @ codes)[-k:].sum())
 
 
 def main(folder: Path, quick: bool) -> None:
