@@ -15,7 +15,7 @@ from narrows import load_dataset
 
 
 def wide(rows: int, features: int, rank: int) -> np.ndarray:
-    """Draw rows whose variance falls with the axis's number to the power of 1.5, as in photographs, and a little noise."""
+    """Draw rows whose variance falls with the axis's number to the power of 1.5, as in photographs, and some noise."""
     rng = np.random.default_rng(0)
     axes = rng.standard_normal((rank, features), np.float32) / np.float32(features**0.5)
     codes = rng.standard_normal((rows, rank), np.float32) / np.arange(1, rank + 1, dtype=np.float32) ** np.float32(0.75)
