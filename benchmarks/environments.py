@@ -19,7 +19,7 @@ NUMPY, TORCH = "numpy==2.4.6", "torch==2.13.0"
 
 REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "narrows": (TORCH, NUMPY, "scikit-learn==1.9.1", "-e", f"{HERE.parent}[samples]"),
-    "torch": (TORCH, NUMPY),
+    "torch": (TORCH, NUMPY, "pillow==13.0.0"),
     "lightning": (TORCH, NUMPY, "lightning==2.6.6"),
     "jax": (NUMPY, "jax==0.10.2", "keras==3.15.1", "optax==0.2.8"),
     "pythae": (TORCH, NUMPY, "pythae==0.1.2"),

@@ -1,6 +1,6 @@
 """Write docs/performance.md and docs/performance.png from what `run.py` found. Nothing in them is typed.
 
-python benchmarks/page.py [results.json] [--out docs]        with narrows installed
+python benchmarks/page.py [benchmarks/results.json] [--out docs]        with narrows installed
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ def picture(results: Results):
 def main() -> None:
     """Write both."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("results", nargs="?", default="results.json", type=Path)
+    parser.add_argument("results", nargs="?", default=Path(__file__).with_name("results.json"), type=Path)
     parser.add_argument("--out", default=DOCS, type=Path)
     asked = parser.parse_args()
     results: dict[str, Any] = json.loads(asked.results.read_text())

@@ -41,7 +41,7 @@ class Runner:
         self.env = variables(asked.threads, self.data)
         self.bare = Bare(self.env)
         self.patience = 120.0 if asked.quick else 3600.0
-        self.out = Path(asked.out)
+        self.out = Path(asked.out or (environments.ROOT / "quick.json" if asked.quick else HERE / "results.json"))
         self.results: dict[str, Any] = {
             "command": "python benchmarks/run.py " + shlex.join(sys.argv[1:]),
             "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -202,7 +202,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help=f"some of {', '.join((*WORKS, *EXTRA))}")
     parser.add_argument("--rounds", type=int, default=5, help="of short works; long ones have at most 3 (default 5)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="for everybody (default: all cores)")
-    parser.add_argument("--out", default="results.json", help="the file to write (default results.json)")
+    parser.add_argument("--out", help="the file to write (default: results.json beside this script)")
     parser.add_argument("--set-up", action="store_true", help="only set up environments and data")
     asked = parser.parse_args()
     everything = [name for name, work in WORKS.items() if not (asked.quick and work.alike)] + [*EXTRA]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from data import digits
+from PIL import Image
 from protocol import Prepared, course, serve
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -11,17 +13,19 @@ from torch_networks import Classic
 
 
 class Digits(Dataset):
-    """Does per image what the usual chain does: a picture of bytes, its channel, floats in [0, 1]; and a label."""
+    """Does per image what the usual chain does: a Pillow image, its bytes, channels first, floats in [0, 1]."""
 
     def __init__(self, part: str, rows: int | None = None) -> None:
         self.images = torch.from_numpy(digits(part, rows).reshape(-1, 28, 28))
+        self.labels = torch.zeros(len(self.images), dtype=torch.int64)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, i: int) -> tuple[Tensor, int]:
-        picture = torch.from_numpy(self.images[i].numpy().copy())
-        return picture.view(28, 28, 1).permute(2, 0, 1).contiguous().to(torch.float32).div(255), 0
+        picture, label = Image.fromarray(self.images[i].numpy()), int(self.labels[i])
+        levels = torch.from_numpy(np.array(picture)).view(28, 28, 1)
+        return levels.permute(2, 0, 1).contiguous().to(torch.float32).div(255), label
 
 
 class Script:
