@@ -1,18 +1,22 @@
 """Thousands of spoiled model files: none crashes, none is executed, none takes memory."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parent.parent / "safety" / "mutations.py"
+TESTS = Path(__file__).parent.parent
 
 
 @pytest.mark.parametrize(("seed", "count"), [(0, 150), pytest.param(1, 10_000, marks=pytest.mark.campaign)])
 def test_spoiled_models(seed: int, count: int) -> None:
-    done = subprocess.run([sys.executable, SCRIPT, str(seed), str(count)], capture_output=True, text=True, check=True)
+    command = [sys.executable, TESTS / "safety" / "mutations.py", str(seed), str(count)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     print(done.stdout)
     assert found["crashes"] == []

@@ -33,7 +33,7 @@ from PIL import Image
 from narrows import load_dataset
 from narrows.datasets.download import Remote, fetch
 from narrows.errors import NarrowsError
-from safety.spoiled_images import fresh_peak, peak_mb
+from safety.memory import fresh_peak, peak_mb
 
 LEADING_OUT = (
     "../x.png", "a/../../x.png", "a/b/../../../x.png", "..\\x.png", "a\\..\\..\\x.png", "/x.png", "//host/share/x.png",

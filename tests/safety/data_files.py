@@ -11,7 +11,6 @@ import gzip
 import io
 import json
 import random
-import resource
 import struct
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from PIL import Image
 
 from narrows import load_dataset
 from narrows.errors import NarrowsError
+from safety.memory import fresh_peak, peak_mb
 from safety.mutations import FORBIDDEN, spoiled_bytes
 
 
@@ -140,7 +140,7 @@ def main(seed: int, count: int) -> dict[str, Any]:
             (folder / kind).write_bytes(good[: len(good) // 2])
             read(folder / kind)  # what is imported for an error is imported now
         sys.addaudithook(hook)
-        slowest, memory = 0.0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        slowest, memory = 0.0, fresh_peak()
         for number, (kind, content) in enumerate(cases(count, rng)):
             path = folder / kind
             path.write_bytes(content)
@@ -156,7 +156,7 @@ def main(seed: int, count: int) -> dict[str, Any]:
             watching = False
             slowest = max(slowest, time.perf_counter() - started)
             outcomes[f"{kind}: {outcome}"] += 1
-        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) / 1024
+        grown = peak_mb() - memory
     return {
         "count": sum(outcomes.values()), "outcomes": dict(sorted(outcomes.items())), "crashes": crashes,
         "events": dict(events), "grown_mb": grown, "slowest": slowest,

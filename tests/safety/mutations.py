@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import json
 import random
-import resource
 import sys
 import tempfile
 import time
@@ -27,6 +26,7 @@ from narrows import AE, PCA, VAE
 from narrows.errors import ConfigError, DataError, FormatError
 from narrows.models.saved import load_model
 from narrows.storage import _checksum, tensor_path
+from safety.memory import fresh_peak, peak_mb
 
 FORBIDDEN = (
     "compile", "exec", "code.__new__", "function.__new__", "marshal", "pickle", "subprocess", "os.system", "os.exec",
@@ -207,7 +207,7 @@ def main(seed: int, count: int) -> dict[str, Any]:
         sys.addaudithook(hook)
         outcomes: Counter[str] = Counter()
         crashes: list[str] = []
-        slowest, memory = 0.0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        slowest, memory = 0.0, fresh_peak()
         for number in range(count):
             kind, files = mutated(models[number % len(models)], rng)
             put(trial, files)
@@ -220,7 +220,7 @@ def main(seed: int, count: int) -> dict[str, Any]:
             watching = False
             slowest = max(slowest, time.perf_counter() - started)
             outcomes[f"{kind}: {outcome}"] += 1
-        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) / 1024
+        grown = peak_mb() - memory
     return {
         "count": count, "outcomes": dict(sorted(outcomes.items())), "crashes": crashes, "events": dict(events),
         "grown_mb": grown, "slowest": slowest,

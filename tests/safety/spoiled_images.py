@@ -8,10 +8,8 @@ in another process, since the memory that this takes would hide what reading the
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
-import os
 import random
 import struct
 import sys
@@ -30,6 +28,7 @@ from PIL import Image
 from narrows import load_dataset
 from narrows.datasets import Dataset
 from narrows.errors import DataError
+from safety.memory import fresh_peak, peak_mb
 from safety.mutations import FORBIDDEN
 
 HEIGHT, WIDTH = 10, 12
@@ -266,25 +265,6 @@ def write(folder: Path, seed: int, count: int) -> None:
 def put(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
-
-
-def peak_mb() -> float:
-    """Return the most memory that this process has had; its own, which ru_maxrss is not if the parent was larger."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
-
-
-def fresh_peak() -> float:
-    """Forget what the peak was, where the system lets one, and return the memory in use, from which growth counts."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-    statm = Path("/proc/self/statm")
-    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20 if statm.exists() else peak_mb()
 
 
 def differences(found: Dataset, expected: dict[str, Any]) -> list[str]:
