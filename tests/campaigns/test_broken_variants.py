@@ -117,7 +117,7 @@ def test_the_variants_can_be_made(name: str) -> None:
 
 def tried(folder: Path, test: str) -> subprocess.CompletedProcess[str]:
     """Run a test against the package in a folder."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not campaign"]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not campaign", "-n", "0"]
     environment = {**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
         [*command, str(TESTS / "safety" / test)], capture_output=True, text=True, cwd=TESTS.parent, env=environment,
