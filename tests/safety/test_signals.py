@@ -17,7 +17,8 @@ from safety.clock import ends_within, killed
 
 SLOW = pytest.mark.campaign
 CHILD = """
-import importlib, sys, time
+import importlib, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started with it ignored
 place, _, name = sys.argv.pop(1).rpartition(".")
 if name:
     module, _, cls = place.partition(":")
