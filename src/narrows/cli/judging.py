@@ -154,8 +154,10 @@ def _findings(model: Autoencoder, dataset: Dataset) -> list[Finding]:
 
 def _print_findings(findings: Sequence[Finding]) -> None:
     for finding in findings:
-        out().print(Text(f"{finding.rule}: ", style="bold").append(finding.sentence, style="not bold"), soft_wrap=True)
-        out().print(Text(f"  Try: {finding.remedy}"), soft_wrap=True)
+        # On a terminal lines are broken between words; who reads a pipe gets one line each.
+        whole = not out().is_terminal
+        out().print(Text(f"{finding.rule}: ", style="bold").append(finding.sentence, style="not bold"), soft_wrap=whole)
+        out().print(Text(f"  Try: {finding.remedy}"), soft_wrap=whole)
 
 
 def _seconds(run: Run, dataset: Dataset) -> float:
