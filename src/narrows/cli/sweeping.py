@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Group, Parameter, Token
 
-from narrows.errors import ConfigError, did_you_mean
+from narrows.errors import ConfigError
 
 if TYPE_CHECKING:
     from narrows.base import Autoencoder
@@ -35,20 +35,12 @@ EXAMPLE = "such as --latent-dim 2,4,8 or --hidden 400/200,200"
 
 def application(tokens: Sequence[str], about: str) -> App:
     """Return the command with one subcommand per model."""
-    from narrows.models import MODELS
+    from narrows.cli.training import per_model
 
-    if tokens and not tokens[0].startswith("-") and tokens[0] not in MODELS:
-        known = ", ".join(MODELS)
-        raise ConfigError(f"sweep: MODEL must be one of {known}; got {tokens[0]!r}.{did_you_mean(tokens[0], MODELS)}")
     epilogue = (
         f"Any field of a model takes several values with commas, {EXAMPLE}; `narrows sweep MODEL --help` lists them."
     )
-    app = App(name="sweep", help=about, help_epilogue=epilogue)
-    app["--help"].group = Group("Options", sort_key=9)
-    group = Group("Models", sort_key=1)
-    for name, cls in MODELS.items():
-        app.command(_command(name, cls), name=name, group=group, help=(cls.__doc__ or "").split("\n")[0])
-    return app
+    return per_model("sweep", about, epilogue, tokens, _command)
 
 
 def _command(model: str, cls: type[Autoencoder]) -> Callable[..., int]:

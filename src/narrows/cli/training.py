@@ -32,6 +32,7 @@ __all__ = [
     "groups_of",
     "opening",
     "options_of",
+    "per_model",
     "placeholder",
     "plan",
     "shown_default",
@@ -90,16 +91,29 @@ def placeholder(name: str, about: str = HELP) -> App:
 
 def application(tokens: Sequence[str]) -> App:
     """Return the command with one subcommand per model."""
+    return per_model("train", HELP, "`narrows train MODEL --help` lists the flags of a model.", tokens, _command)
+
+
+def per_model(
+    name: str, about: str, epilogue: str, tokens: Sequence[str], make: Callable[[str, type[Autoencoder]], Any]
+) -> App:
+    """Return a command with one subcommand per model, each made by `make`.
+
+    Raises
+    ------
+    ConfigError
+        The first token is not the name of a model.
+    """
     from narrows.models import MODELS
 
     if tokens and not tokens[0].startswith("-") and tokens[0] not in MODELS:
         known = ", ".join(MODELS)
-        raise ConfigError(f"train: MODEL must be one of {known}; got {tokens[0]!r}.{did_you_mean(tokens[0], MODELS)}")
-    app = App(name="train", help=HELP, help_epilogue="`narrows train MODEL --help` lists the flags of a model.")
+        raise ConfigError(f"{name}: MODEL must be one of {known}; got {tokens[0]!r}.{did_you_mean(tokens[0], MODELS)}")
+    app = App(name=name, help=about, help_epilogue=epilogue)
     app["--help"].group = Group("Options", sort_key=9)
     group = Group("Models", sort_key=1)
-    for name, cls in MODELS.items():
-        app.command(_command(name, cls), name=name, group=group, help=(cls.__doc__ or "").split("\n")[0])
+    for model, cls in MODELS.items():
+        app.command(make(model, cls), name=model, group=group, help=(cls.__doc__ or "").split("\n")[0])
     return app
 
 
