@@ -17,6 +17,7 @@ from narrows.cli.output import duration, number
 from narrows.cli.progress import line, printed
 from narrows.cli.training import options_of, plan, value_of
 from narrows.errors import ConfigError
+from narrows.lock import lock_of, locked
 from narrows.params import fields
 from narrows.runs import Run
 from narrows.training import Report
@@ -203,6 +204,24 @@ def test_a_run_of_that_name_is_not_overwritten(made, capsys):
     told = fails(["train", "vae", "--data", "cloud", "--epochs", "1", "--name", "vae-cloud-1"], capsys)
     assert "holds another run. Choose another name." in told
     assert (made / "runs/vae-cloud-1/run.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "command", ["train vae --name held", "train vae --out=runs --name=held", "resume held", "resume"]
+)
+def test_who_trains_into_a_folder_is_told_before_the_models_are_imported(command, here):
+    lock = lock_of(here / "runs/held")
+    lock.parent.mkdir(parents=True)
+    (here / "runs/held/run.json").write_text('{"status": "running", "started": "2026"}')
+    code = (
+        "import sys; from narrows.cli import main; told = main(sys.argv[1:])\n"
+        "assert not {'torch', 'sklearn', 'scipy'} & set(sys.modules); sys.exit(told)"
+    )
+    with locked(lock):
+        done = subprocess.run([sys.executable, "-c", code, *command.split()], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert re.search(f"^error: .*; process {os.getpid()} on .* is at it", done.stderr)
+    assert done.stderr.count("\n") == 1
 
 
 def test_runs_and_show(made, capsys):

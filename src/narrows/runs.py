@@ -33,14 +33,14 @@ import torch
 
 from narrows import __version__, figures, notebook
 from narrows.base import Array, Autoencoder
-from narrows.errors import ConfigError, FormatError, NarrowsError, TrainingError
+from narrows.errors import FormatError, NarrowsError, TrainingError
+from narrows.lock import check_vacant, lock_of, locked
 from narrows.losses import kl, negative_log_likelihood
 from narrows.models import MODELS, PCA
 from narrows.models.saved import described_model, load_model
 from narrows.params import fields
 from narrows.storage import check_form, parse_json, read_json, write_bytes, write_json, write_text
 from narrows.training import EPOCH, EVERY, Checkpoints, Report, Rows, interval
-from narrows.training.lock import holder, locked
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -93,9 +93,6 @@ MAPPED = 10_000
 """At most so many codes are drawn in latent.png."""
 WIDE = 4096
 """Samples with more numbers than this are compared with PCA of so many samples: its cost grows with the cube."""
-
-SIGNED = 1.0
-"""Seconds within which a run that begins has its record."""
 
 
 def load(folder: str | Path, **objects: Any) -> Autoencoder:
@@ -151,20 +148,11 @@ class Run:
             The folder holds something, such as another run: it is left as it is.
         """
         folder = Path(folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            filled = any(folder.iterdir())
-        except (FileExistsError, NotADirectoryError):
-            filled = True
-        try:
-            if not filled:
-                (folder / "checkpoints").mkdir()  # of two processes at this point, one makes it
-        except FileExistsError:
-            filled = True
-        if filled:
-            raise ConfigError(
-                f"Run: folder must be new or empty; got {str(folder)!r}, which {_held(folder)}. Choose another name."
-            )
+        while True:
+            check_vacant(folder)
+            with contextlib.suppress(FileExistsError):
+                (folder / "checkpoints").mkdir(parents=True)  # of two processes at this point, one makes it
+                break
         try:
             write_json(folder / "run.json", {"format": FORMAT, "status": "running", "pid": os.getpid(), **record})
             return cls(folder)
@@ -312,23 +300,6 @@ class Run:
         return found + [notebook.figure(path.read_bytes(), f"epoch {int(path.stem[6:])}") for path in self.samples[-1:]]
 
 
-def _held(folder: Path) -> str:
-    """Return what is in a folder that is not empty, and who is at it."""
-    lock, record = folder / "checkpoints" / "run.lock", folder / "run.json"
-    until = time.monotonic() + SIGNED
-    while lock.parent.is_dir() and not record.exists() and time.monotonic() < until:
-        time.sleep(0.02)  # a run is just beginning there
-    if not record.exists():
-        return "holds something else"
-    if name := holder(lock):
-        return f"holds another run; {name} is at it"
-    with contextlib.suppress(NarrowsError):  # a record that cannot be read names nobody
-        run = Run(folder)
-        if run.status == "running":  # it has not taken the lock yet
-            return f"holds another run; process {run.record['pid']} is at it"
-    return "holds another run"
-
-
 def _remove(folder: Path) -> None:
     """Remove a run in which nothing began; what else is in its folder stays."""
     (folder / "run.json").unlink(missing_ok=True)
@@ -409,7 +380,7 @@ def record(
     reports = estimator.fit_iter(dataset.train, validation=dataset.validation, resume=checkpoints)
     description = _description(estimator, dataset, options, command)
     run = Run.create(folder, {**description, "checkpoint_every": checkpoint_every, "pictures": pictures})
-    with locked(run.checkpoints_folder / "run.lock"):
+    with locked(lock_of(run.folder)):
         yield from _followed(run, estimator, dataset, reports, checkpoints)
     return run
 
@@ -438,7 +409,7 @@ def resume(folder: str | Path, *, force: bool = False, **objects: Any) -> Genera
     run = Run(folder)
     if run.status == "finished" or not run.checkpoints_folder.is_dir():
         raise TrainingError(f"{folder}: must have been interrupted to be gone on with; it is {run.status}. Train anew.")
-    with locked(run.checkpoints_folder / "run.lock"):
+    with locked(lock_of(run.folder)):
         run = Run(folder)  # what another process wrote before it let go
         estimator = described_model(run.folder / "run.json", run.record, objects)
         dataset = _recorded(run, force)

@@ -61,7 +61,7 @@ VARIANTS = {
         "training/checkpoints.py", "        if problems:\n", "        if False:\n",
         "test_checkpoints.py::test_no_sound_checkpoint_is_an_error"),
     "lock ignored": Variant(
-        "training/lock.py", "            _take(file)\n", "            pass\n",
+        "lock.py", "            _take(file)\n", "            pass\n",
         "test_resumed_runs.py::test_two_processes_and_one_run"),
     "changed data accepted": Variant(
         "training/checkpoints.py", "            if not self.force:\n", "            if False:\n",

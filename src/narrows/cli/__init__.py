@@ -3,6 +3,7 @@
 __init__.py   the commands and their flags, and what becomes of errors; imports nothing heavy, so that help is instant
 training.py   train: flags from the fields of the models, the TOML file; resume
 progress.py   the bar on a terminal, plain lines elsewhere
+finding.py    which run is meant
 showing.py    runs, show, data, and the table at the end of training
 using.py      encode, reconstruct, sample
 stepping.py   the steps that recipes share: a command each, its flags from the step's fields

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from narrows.cli.finding import folders, located
 from narrows.cli.output import as_is, count, duration, number, out, plain_table
-from narrows.errors import ConfigError, FormatError, did_you_mean
+from narrows.errors import FormatError
 from narrows.runs import PICTURES, ROUNDING, Run
 
 __all__ = ["data", "find", "results", "runs", "show"]
@@ -20,38 +22,17 @@ STATUS = {"finished": "green", "running": "cyan", "interrupted": "yellow", "fail
 
 
 def find(name: str | None) -> Run:
-    """Return the run of that folder, or of that name under runs/; the latest one if there is no name.
-
-    Raises
-    ------
-    ConfigError
-        There is none.
-    """
-    if name is not None:
-        for folder in (Path(name), Path("runs") / name):
-            if (folder / "run.json").exists():
-                return Run(folder)
-        if Path(name).is_dir():
-            raise FormatError(f"{name}: must be a run folder, with run.json; it is not. `narrows runs` lists them.")
-    known = _all(Path("runs"))
-    if name is None and known:
-        return known[-1]
-    names = [run.name for run in known]
-    got = "none" if name is None else f"{name!r}"
-    advice = "`narrows runs` lists them." if known else "Train one first: narrows train vae."
-    hint = "" if name is None else did_you_mean(name, names)
-    raise ConfigError(f"RUN must be a run folder, or its name under runs/; got {got}.{hint} {advice}")
+    """Return the run of that folder, or of that name under runs/; the latest one if there is no name."""
+    return Run(located(name))
 
 
 def _all(folder: Path) -> list[Run]:
     """Return the runs in a folder, the latest last."""
     found = []
-    for path in folder.glob("*/run.json"):
-        try:
-            found.append(Run(path.parent))
-        except FormatError:
-            continue  # of another version; it cannot be listed, and is no reason not to list the others
-    return sorted(found, key=lambda run: (str(run.record.get("started")), run.name))
+    for path in folders(folder):
+        with contextlib.suppress(FormatError):  # of another version: no reason not to list the others
+            found.append(Run(path))
+    return found
 
 
 def runs(folder: str) -> None:

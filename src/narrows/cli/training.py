@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import inspect
+import itertools
 import tomllib
 import typing
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -91,7 +92,16 @@ def placeholder(name: str, about: str = HELP) -> App:
 
 def application(tokens: Sequence[str]) -> App:
     """Return the command with one subcommand per model."""
+    if name := _given(tokens, "name"):  # who holds it is told before the models are imported, which takes seconds
+        _named(name, _given(tokens, "out") or "runs")
     return per_model("train", HELP, "`narrows train MODEL --help` lists the flags of a model.", tokens, _command)
+
+
+def _given(tokens: Sequence[str], flag: str) -> str | None:
+    """Return what a flag is given on the command line, before there is a command that could read it."""
+    found = [token.removeprefix(f"--{flag}=") for token in tokens if token.startswith(f"--{flag}=")]
+    found += [value for token, value in itertools.pairwise(tokens) if token == f"--{flag}"]
+    return found[-1] if found else None
 
 
 def per_model(
@@ -324,11 +334,11 @@ def _train(asked: Plan) -> int:
 
     if asked.log is not None:
         writer_of(asked.log)  # what is missing is told before data are fetched
-    if asked.name is not None and (asked.name in ("", ".", "..") or Path(asked.name).name != asked.name):
-        raise ConfigError(f"--name must be the name of a folder; got {asked.name!r}. Where it lies is for --out.")
+    if asked.name is not None:
+        _named(asked.name, asked.out)  # before data are fetched too: a file may have named it
     estimator = MODELS[asked.model](**asked.fields)
     dataset, options = data_of(asked)
-    folder = next_folder(asked.out, asked.model, asked.data) if asked.name is None else Path(asked.out) / asked.name
+    folder = next_folder(asked.out, asked.model, asked.data) if asked.name is None else _named(asked.name, asked.out)
     console = out()
     try:
         console.print(
@@ -341,14 +351,28 @@ def _train(asked: Plan) -> int:
             folder.rmdir()
 
 
+def _named(name: str, out: str) -> Path:
+    """Return the folder of a run that is to have that name, in which there is none yet."""
+    from narrows.lock import check_vacant
+
+    if name in ("", ".", "..") or Path(name).name != name:
+        raise ConfigError(f"--name must be the name of a folder; got {name!r}. Where it lies is for --out.")
+    check_vacant(Path(out) / name)
+    return Path(out) / name
+
+
 def go_on(name: str | None, force: bool) -> int:
     """Go on with an interrupted run."""
-    from narrows.cli import showing
+    from narrows.cli.finding import located
+    from narrows.lock import check_free, lock_of
+
+    folder = located(name)
+    check_free(lock_of(folder))  # before the models are imported, which takes seconds
     from narrows.cli.output import out
-    from narrows.runs import resume
+    from narrows.runs import Run, resume
     from narrows.tracking import logged
 
-    run = showing.find(name)
+    run = Run(folder)
     reports = resume(run.folder, force=force)
     if log := run.record.get("logged"):
         reports = logged(reports, run.folder, log["to"])

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from narrows.errors import ConfigError, FormatError, TrainingError
+from narrows.lock import locked
 from narrows.storage import plain, read_record, read_tensors, tensor_path, write_record
-from narrows.training.lock import locked
 from narrows.training.state import State
 
 __all__ = ["EVERY", "Checkpoints", "fingerprint", "interval"]
