@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from narrows import AE, VAE
+import narrows
+from narrows import AE, PCA, VAE, log_likelihood
 from narrows.errors import ConfigError
 from narrows.networks import ACTIVATIONS, NETWORKS, Layout, network_for, networks
 
@@ -15,7 +16,7 @@ SHAPES = [
     (1, 28, 20), (3, 218, 178), (1, 112, 92), (1, 1, 7), (1, 13, 1), (3, 5, 3), (1, 1, 1),
     (5, 3), (1, 4), (7, 1), (13,), (1,),
 ]  # fmt: skip
-NARROW = {"mlp": (8,), "conv": (3, 4), "lstm": (6,)}
+NARROW = {"mlp": (8,), "conv": (3, 4), "lstm": (6,), "residual": (8,)}
 
 
 def pair(name, shape, **options):
@@ -32,11 +33,14 @@ def weights(module, kind):
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_any_shape_comes_back(name, shape):
-    if len(shape) == 1 and name != "mlp":
+    if len(shape) == 1 and name in ("conv", "lstm"):
         with pytest.raises(ConfigError, match=f"network='{name}' must have sequences or images"):
             pair(name, shape)
         return
     encoder, decoder = pair(name, shape, n_out=6, activation="tanh")
+    for layer in (*encoder.parameters(), *decoder.parameters()):
+        if not layer.any():  # what is 0 at first says nothing of shapes
+            nn.init.normal_(layer)
     x = torch.rand(2, *shape)
     assert encoder(x).shape == (2, 6)
     assert decoder(torch.randn(2, 3)).shape == x.shape
@@ -56,7 +60,17 @@ def test_variants_of_conv(shape, downsample, batch_norm):
 
 
 @pytest.mark.parametrize("hidden", [(), (4,), (2, 3, 4, 5)])
-@pytest.mark.parametrize(("name", "shape"), [("mlp", (6,)), ("conv", (1, 6, 5)), ("conv", (6, 2)), ("lstm", (6, 2))])
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("mlp", (6,)),
+        ("conv", (1, 6, 5)),
+        ("conv", (6, 2)),
+        ("lstm", (6, 2)),
+        ("residual", (6,)),
+        ("residual", (1, 6, 5)),
+    ],
+)
 def test_any_depth(name, shape, hidden):
     encoder, decoder = pair(name, shape, hidden=hidden)
     assert decoder(encoder(torch.rand(2, *shape))).shape == (2, *shape)
@@ -194,3 +208,63 @@ def test_own_modules_in_a_vae_return_mean_and_log_variance(table):
 def test_own_modules_of_wrong_shapes(network, message, table):
     with pytest.raises(ConfigError, match=message):
         AE(latent_dim=2, network=network).fit(table)
+
+
+@pytest.mark.parametrize("shape", [(12,), (4, 3), (1, 4, 3)])
+def test_the_residual_network_begins_at_pca(shape):
+    X = drawn(shape)
+    pca = PCA(latent_dim=3).fit(X)
+    start = {"latent_dim": 3, "network": "residual", "epochs": 1, "learning_rate": 1e-30}
+    ae = AE(**start).fit(X)
+    np.testing.assert_allclose(ae.reconstruct(X), pca.reconstruct(X), atol=2e-5)
+    np.testing.assert_allclose(ae.transform(X), pca.transform(X) / np.sqrt(pca.explained_variance_), atol=2e-5)
+    # The variational one at probabilistic PCA: the bound is the likelihood itself, from any draw.
+    vae = VAE(**start, likelihood="gaussian:learned").fit(X)
+    np.testing.assert_allclose(log_likelihood(vae, X, samples=1), pca.score_samples(X), atol=2e-3)
+    assert narrows.elbo(vae, X, samples=64).mean() == pytest.approx(pca.score(X), abs=2e-3)
+
+
+def test_the_residual_network_improves_on_pca():
+    X = drawn((1, 4, 3))
+    X = X + 0.5 * X[:, :, ::-1] ** 2  # a bend that no plane has
+    pca = PCA(latent_dim=3).fit(X)
+    ae = AE(latent_dim=3, network="residual", hidden=(32,), activation="tanh", epochs=60, batch_size=32).fit(X)
+    better = ((X - ae.reconstruct(X)) ** 2).sum() / ((X - pca.reconstruct(X)) ** 2).sum()
+    assert better < 0.8
+
+
+def test_the_residual_network_leaves_flat_axes_alone():
+    X = np.zeros((40, 5), np.float32)
+    X[:, 0] = np.linspace(-1, 1, 40)  # one axis; of the others there is nothing
+    for model in (AE, VAE):
+        found = model(latent_dim=8, network="residual", epochs=1, learning_rate=1e-30, likelihood="gaussian:learned")
+        found.fit(X)
+        assert np.isfinite(found.transform(X)).all()
+        assert np.abs(found.reconstruct(X) - X).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"likelihood": "bernoulli"}, "likelihood must be gaussian, laplace or discretized_logistic for"),
+        ({"output_activation": "sigmoid"}, "must go with output_activation='linear'"),
+    ],
+)
+def test_what_the_residual_network_does_not_go_with(fields, told):
+    with pytest.raises(ConfigError, match=told):
+        AE(network="residual", **fields).fit(np.random.default_rng(0).random((20, 4)))
+
+
+def test_a_saved_residual_network_has_its_maps(tmp_path):
+    X = drawn((1, 5, 3))
+    vae = VAE(latent_dim=2, network="residual", epochs=1).fit(X)
+    vae.save(tmp_path)
+    np.testing.assert_array_equal(narrows.load(tmp_path).reconstruct(X), vae.reconstruct(X))
+
+
+def drawn(shape):
+    """Samples with some axes that stand out."""
+    rng = np.random.default_rng(0)
+    n = int(np.prod(shape))
+    X = rng.normal(size=(400, n)) * np.geomspace(2, 0.1, n) @ np.linalg.qr(rng.normal(size=(n, n)))[0]
+    return (X + rng.normal(size=n)).astype(np.float32).reshape(-1, *shape)

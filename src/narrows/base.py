@@ -19,11 +19,12 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from narrows import notebook
+from narrows.axes import principal_axes
 from narrows.corruptions import Corruption, corruption
 from narrows.errors import ConfigError, DataError
-from narrows.likelihoods import Likelihood, likelihood
+from narrows.likelihoods import Likelihood, ScaledLikelihood, likelihood
 from narrows.modules import Module
-from narrows.networks import ACTIVATIONS, NETWORKS, Decoder, Layout
+from narrows.networks import ACTIVATIONS, NETWORKS, Decoder, Layout, ResidualDecoder, ResidualEncoder, start_at_axes
 from narrows.params import fields, model, param, validate
 from narrows.storage import write_record
 from narrows.training import Checkpoints, Report, Rows, Settings, fingerprint, subset, train
@@ -545,12 +546,18 @@ class NeuralAutoencoder(Autoencoder):
     def observed(self) -> Likelihood:
         """Return the likelihood that the field names; auto stands for bernoulli for pixels, else gaussian:learned."""
         if self.likelihood == "auto":
-            return likelihood("bernoulli" if self.pixels_ else "gaussian:learned")
+            pixels = self.pixels_ and self.network != "residual"  # which begins at PCA, of normal values
+            return likelihood("bernoulli" if pixels else "gaussian:learned")
         found = likelihood(self.likelihood)
         if found.bounded and self.output_activation != "linear":
             raise ConfigError(
                 f"{type(self).__name__}: output_activation must be 'linear' for likelihood={self.likelihood!r}, which "
                 f"bounds the output itself; got {self.output_activation!r}. Leave it out."
+            )
+        if self.network == "residual" and not isinstance(found, ScaledLikelihood):
+            raise ConfigError(
+                f"{type(self).__name__}: likelihood must be gaussian, laplace or discretized_logistic for "
+                f"network='residual', which begins at PCA; got {self.likelihood!r}. Set likelihood='gaussian:learned'."
             )
         return copy.deepcopy(found)  # one's own object stays as it was given
 
@@ -607,7 +614,9 @@ class NeuralAutoencoder(Autoencoder):
         mean, deviation, low, high, grey = _moments(X)
         found.check(low, high, grey, type(self).__name__)
         found.start(deviation)
-        if decoder is None or not self.data_bias:
+        if self.network == "residual":
+            self._start_at_axes(X, module)
+        if decoder is None or not self.data_bias or self.network == "residual":
             return
         links: dict[str, Callable[[Tensor], Tensor]] = {
             "linear": found.link,
@@ -617,6 +626,17 @@ class NeuralAutoencoder(Autoencoder):
             found.bounded or self.output_activation == "linear" or 0 <= low <= high <= 1
         ):
             decoder.start_at(torch.from_numpy(mean).to(module.device, module.dtype), links[self.output_activation])
+
+    def _start_at_axes(self, X: Array, module: Module) -> None:
+        """Give the maps of the residual network, and a learnt scale where PCA leaves it."""
+        kinds = (ResidualEncoder, ResidualDecoder, ScaledLikelihood)
+        encoder, decoder, observed = (next(m for m in module.modules() if isinstance(m, kind)) for kind in kinds)
+        assert isinstance(encoder, ResidualEncoder)
+        assert isinstance(decoder, ResidualDecoder)
+        assert isinstance(observed, ScaledLikelihood)
+        axes = principal_axes(X, min(self.latent_dim, len(X), self.n_features_in_))
+        observed.start(math.sqrt(axes.noise))
+        start_at_axes(encoder, decoder, axes, float(observed.scale.detach()) ** 2 if self.heads == 2 else 0.0)
 
 
 def _moments(X: Array) -> tuple[Array, float, float, float, bool]:

@@ -28,6 +28,7 @@ __all__ = [
     "GaussianLikelihood",
     "LaplaceLikelihood",
     "Likelihood",
+    "ScaledLikelihood",
     "likelihood",
 ]
 
@@ -84,7 +85,7 @@ class Likelihood(nn.Module, ABC):
         return self.distribution(h.float() if h.dtype in (torch.bfloat16, torch.float16) else h)
 
 
-class _Scaled(Likelihood):
+class ScaledLikelihood(Likelihood):
     """A location from the decoder, and one scale for all values: fixed, or learnt with the weights."""
 
     def __init__(self, scale: float | None = 1.0) -> None:
@@ -110,14 +111,14 @@ class _Scaled(Likelihood):
         return mean
 
 
-class GaussianLikelihood(_Scaled):
+class GaussianLikelihood(ScaledLikelihood):
     """N(x; h, scale^2): half the squared error over scale^2, and log(scale sqrt(2 pi)) per value."""
 
     def distribution(self, h: Tensor) -> Distribution:
         return Normal(h, self.scale.to(h.dtype), validate_args=False)
 
 
-class LaplaceLikelihood(_Scaled):
+class LaplaceLikelihood(ScaledLikelihood):
     """Laplace(x; h, scale): the absolute error over scale, and log(2 scale) per value."""
 
     def distribution(self, h: Tensor) -> Distribution:
@@ -201,7 +202,7 @@ class DiscretizedLogistic(Distribution):
             return (((self.loc + self.scale * torch.logit(u, eps=1e-7)).clamp(0, 1) / GREY).round()) * GREY
 
 
-class DiscretizedLogisticLikelihood(_Scaled):
+class DiscretizedLogisticLikelihood(ScaledLikelihood):
     """Probability of an 8-bit pixel under a logistic with location h and one learnt scale."""
 
     bounded = True
@@ -253,7 +254,7 @@ def likelihood(spec: str | Likelihood) -> Likelihood:
     make: Callable[..., Likelihood] = LIKELIHOODS[name]
     if not colon:
         return make()
-    if not issubclass(LIKELIHOODS[name], _Scaled):
+    if not issubclass(LIKELIHOODS[name], ScaledLikelihood):
         raise ConfigError(f"likelihood {name!r} must be written without a scale; got {spec!r}. It has none.")
     if amount == "learned":
         return make(None)

@@ -16,10 +16,26 @@ from narrows.networks.conv import conv
 from narrows.networks.layers import ACTIVATIONS, Decoder, Layout
 from narrows.networks.mlp import mlp
 from narrows.networks.recurrent import lstm
+from narrows.networks.residual import ResidualDecoder, ResidualEncoder, residual, start_at_axes
 
-__all__ = ["ACTIVATIONS", "NETWORKS", "Decoder", "Layout", "network_for", "networks"]
+__all__ = [
+    "ACTIVATIONS",
+    "NETWORKS",
+    "Decoder",
+    "Layout",
+    "ResidualDecoder",
+    "ResidualEncoder",
+    "network_for",
+    "networks",
+    "start_at_axes",
+]
 
-NETWORKS: dict[str, Callable[[Layout], tuple[nn.Module, Decoder]]] = {"mlp": mlp, "conv": conv, "lstm": lstm}
+NETWORKS: dict[str, Callable[[Layout], tuple[nn.Module, nn.Module]]] = {
+    "mlp": mlp,
+    "conv": conv,
+    "lstm": lstm,
+    "residual": residual,
+}
 
 
 def network_for(shape: tuple[int, ...]) -> str:
