@@ -195,6 +195,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _checked(self, X: Any, *, reset: bool) -> Array:
         """Return X as an array of a dtype the model computes in, or uint8; refuse what it cannot be."""
+        if not reset and self._is_ready(X):
+            ready: Array = X
+            return ready
         name = type(self).__name__
         try:
             if np.asarray(X).ndim in (3, 4):
@@ -226,6 +229,20 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             )
         return narrow
 
+    def _is_ready(self, X: Any) -> bool:
+        """Whether X needs no conversion and no complaint, which scikit-learn takes longer to say than a model to run."""
+        if type(X) is not np.ndarray or X.shape[1:] != self.sample_shape_ or not len(X) or self._has_names:
+            return False
+        if X.dtype == np.uint8:
+            return True
+        # The sum is finite where all values are, but for sums beyond the type.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return X.dtype == self._code_dtype and bool(np.isfinite(X.sum()))
+
+    @property
+    def _has_names(self) -> bool:
+        return "feature_names_in_" in vars(self)
+
     def _keep_codes(self, X: Array) -> None:
         """Keep some codes for `sample`; those of weights that diverged may not be finite, and are left out."""
         rows = subset(len(X), max(1, min(KEPT, KEPT_NUMBERS // self.latent_dim_)), self._seed)
@@ -251,7 +268,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             `k` is out of bounds, or the model's codes are not ordered (PCA's are; those of others with
             `ordered=True`).
         """
-        check_is_fitted(self)
+        if "module_" not in vars(self):  # quicker than what it calls
+            check_is_fitted(self)
         if k is not None:
             self._check_cut(k)
         return self._mapped(self.module_.encode, self._checked(X, reset=False))[:, :k]
@@ -367,20 +385,21 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         module = self.module_
         size = max(1, min(CHUNK // max(1, self.n_features_in_), 4096))
         training = module.training
-        module.eval()
+        if training:
+            module.eval()
         out: Array | None = None
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), np.errstate(over="ignore", invalid="ignore"):
                 start = 0
-                for x in Rows(X, module.device, module.dtype).chunks(size):
-                    found = function(x)
+                weight = next(module.parameters())
+                for x in Rows(X, weight.device, weight.dtype).chunks(size):
+                    result = as_array(function(x))
                     # The sum is the quick check: it is finite where all are, but for sums beyond float32.
-                    if not found.sum().isfinite() and not found.isfinite().all():
+                    if not (np.isfinite(result.sum()) or np.isfinite(result).all()):
                         raise DataError(
                             f"{type(self).__name__}: what comes out must be finite; got nan or infinity for values "
                             f"from {X.min():.3g} to {X.max():.3g}. Scale them as in fit."
                         )
-                    result = as_array(found)
                     if out is None:
                         if len(result) == len(X):
                             return result
@@ -388,7 +407,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                     out[start : start + len(result)] = result
                     start += len(result)
         finally:
-            module.train(training)
+            if training:
+                module.train()
         assert out is not None  # X has at least one sample
         return out
 
