@@ -230,7 +230,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return narrow
 
     def _is_ready(self, X: Any) -> bool:
-        """Whether X needs no conversion and no complaint, which scikit-learn takes longer to say than a model to run."""
+        """Whether X needs no conversion and no complaint: scikit-learn takes longer than a model to find out."""
         if type(X) is not np.ndarray or X.shape[1:] != self.sample_shape_ or not len(X) or self._has_names:
             return False
         if X.dtype == np.uint8:
