@@ -223,7 +223,7 @@ def worse_than_pca(case: Case) -> Finding | None:
         f"On {where} the squared error is {error:.4g} per sample; PCA with {case.size} numbers, as many as the model "
         f"uses, reaches {pca:.4g}.",
         {"error": error, "pca": pca, "size": case.size},
-        "Train longer, or use PCA.",
+        "Begin where PCA ends: network='residual' (likelihood='gaussian:learned' for pixels).",
     )
 
 
