@@ -19,6 +19,8 @@ LARGEST = 1e150
 """Values beyond have no finite square in double precision."""
 ROWS = 4096
 """Rows that are held in double precision at once."""
+NUMBERS = 2**23
+"""Numbers that are centred at once, where there are few in a row: large products are the faster ones."""
 EXACT = 2**10
 """Rows of pixels whose products float32 sums without rounding."""
 OVERSAMPLING, POWERS = 64, 3
@@ -82,8 +84,8 @@ def _mean(X: Array) -> Array:
             rows = np.asarray(X[start : start + ROWS]).reshape(-1, total.size).astype(np.float32)
             total += np.ones(len(rows), np.float32) @ rows
         return total / 255 / len(X)
-    for chunk in _chunks(X, total.copy()):
-        total += chunk.sum(0)
+    for start in range(0, len(X), ROWS):
+        total += np.asarray(X[start : start + ROWS]).reshape(-1, total.size).sum(0, dtype=np.float64)
     return total / len(X)
 
 
@@ -95,20 +97,24 @@ def _svd(X: Array, mean: Array, k: int) -> tuple[Array, Array, float]:
 
 def _covariance(X: Array, mean: Array, k: int) -> tuple[Array, Array, float]:
     """Return the same from the D x D product, built in one pass."""
-    if X.dtype == np.uint8:
-        product = _pixel_product(X, mean)
-    else:
-        product = np.zeros((mean.size, mean.size))
-        for chunk in _chunks(X, mean):
-            # float32 data hold no more than float32 multiplies, once they are centred; the sum has all digits.
-            rows = chunk.astype(X.dtype)
-            product += rows.T @ rows
+    product = {"u": _pixel_product, "f": _product}[X.dtype.kind](X, mean)
     # Beyond some eighth of the axes the decomposition of all of them is the faster one.
     few = 8 * k < mean.size
     most: dict[str, Any] = {"subset_by_index": [mean.size - k, mean.size - 1]} if few else {"driver": "evd"}
     values, vectors = scipy.linalg.eigh(product, **most)
     values, vectors = values[-k:], vectors[:, -k:]
     return values[::-1], np.ascontiguousarray(vectors.T[::-1]), float(np.trace(product))
+
+
+def _product(X: Array, mean: Array) -> Array:
+    """Return the centred product, (D, D): multiplied in the data's own type, summed in double precision."""
+    product = np.zeros((mean.size, mean.size))
+    near = mean.astype(X.dtype)  # centred first, float32 data hold no more than float32 multiplies
+    size = max(ROWS, NUMBERS // mean.size)
+    for start in range(0, len(X), size):
+        rows = np.asarray(X[start : start + size]).reshape(-1, mean.size) - near
+        product += rows.T @ rows
+    return product - len(X) * np.outer(mean - near, mean - near)  # what rounding the mean has added
 
 
 def _pixel_product(X: Array, mean: Array) -> Array:
