@@ -1,6 +1,7 @@
 """Which way imports go, and what `import narrows` leaves alone."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -40,3 +41,16 @@ def test_import_and_help_load_no_heavy_package(command):
     code += "print(*sorted({'torch', 'sklearn', 'scipy', 'matplotlib'} & set(sys.modules)), file=sys.stderr)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stderr.split() == []
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [({}, "20000"), ({"GOMP_SPINCOUNT": "5"}, "5"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)],
+)
+def test_threads_wait_briefly_unless_one_says_otherwise(given, wanted):
+    code = "import os, narrows; print(os.environ.get('GOMP_SPINCOUNT'))"
+    inherited = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=inherited | given, capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == str(wanted)

@@ -5,6 +5,7 @@ The public names are loaded when they are first used, so that `import narrows` c
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from narrows.runs import load
 
 __version__ = "0.1.0"
+
+# torch's threads wait for one another by spinning, which on a busy machine takes the very core that they wait for: an
+# epoch of 2 seconds then takes 10 to 120. Read when torch is imported; a short spin costs nothing where cores are free.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 __all__ = ["AE", "MODELS", "PCA", "VAE", "elbo", "load", "load_dataset", "log_likelihood"]
 
