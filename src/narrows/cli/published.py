@@ -56,7 +56,8 @@ def listed() -> None:
         table.add_row(*cells, _goals(recipe))
     out().print(table)
     out().print(
-        "[dim]time: of all variants, on one core. Run one: narrows recipe NAME; a trial in seconds: narrows recipe NAME --quick[/]"
+        "[dim]time: of all variants, on one core. Run one: narrows recipe NAME; a trial in seconds: narrows recipe "
+        "NAME --quick[/]"
     )
 
 
