@@ -19,8 +19,6 @@ LARGEST = 1e150
 """Values beyond have no finite square in double precision."""
 ROWS = 4096
 """Rows that are held in double precision at once."""
-NUMBERS = 2**23
-"""Numbers that are centred at once, where there are few in a row: large products are the faster ones."""
 EXACT = 2**10
 """Rows of pixels whose products float32 sums without rounding."""
 OVERSAMPLING, POWERS = 64, 3
@@ -110,9 +108,10 @@ def _product(X: Array, mean: Array) -> Array:
     """Return the centred product, (D, D): multiplied in the data's own type, summed in double precision."""
     product = np.zeros((mean.size, mean.size))
     near = mean.astype(X.dtype)  # centred first, float32 data hold no more than float32 multiplies
-    size = max(ROWS, NUMBERS // mean.size)
-    for start in range(0, len(X), size):
-        rows = np.asarray(X[start : start + size]).reshape(-1, mean.size) - near
+    kept = np.empty((min(ROWS, len(X)), mean.size), X.dtype)  # one for all: memory that is new costs as much as a pass
+    for start in range(0, len(X), ROWS):
+        rows = np.asarray(X[start : start + ROWS]).reshape(-1, mean.size)
+        rows = np.subtract(rows, near, out=kept[: len(rows)])
         product += rows.T @ rows
     return product - len(X) * np.outer(mean - near, mean - near)  # what rounding the mean has added
 
@@ -123,9 +122,10 @@ def _pixel_product(X: Array, mean: Array) -> Array:
     Pixels less 128 are whole numbers whose products are at most 2^14: float32 sums 2^10 of them exactly.
     """
     product, total = np.zeros((mean.size, mean.size)), np.zeros(mean.size)
+    kept = np.empty((min(EXACT, len(X)), mean.size), np.float32)
     for start in range(0, len(X), EXACT):
-        rows = np.asarray(X[start : start + EXACT]).reshape(-1, mean.size).astype(np.float32)
-        rows -= 128
+        pixels = np.asarray(X[start : start + EXACT]).reshape(-1, mean.size)
+        rows = np.subtract(pixels, np.float32(128), out=kept[: len(pixels)])
         product += rows.T @ rows
         total += np.ones(len(rows), np.float32) @ rows
     # What was subtracted is 128, what should have been is the mean of every column (0 where nothing is centred).

@@ -678,7 +678,9 @@ def _draw_all(run: Run, estimator: Autoencoder, dataset: Dataset, shown: Array) 
     rows = {"original": shown, "reconstruction": estimator.reconstruct(shown)}
     run.draw("reconstructions.png", figures.compare(rows))
     if estimator.module_.probabilistic:
-        run.draw("samples.png", figures.gallery(estimator.sample(GENERATED, seed=0)))
+        new = estimator.sample(GENERATED, seed=0)
+        # A few values below black would make all of it grey.
+        run.draw("samples.png", figures.gallery(new.clip(0, 1) if estimator.pixels_ else new))
     if history := run.history:
         run.draw("curves.png", figures.curves(history))
     _, X, labels = dataset.judged

@@ -18,6 +18,7 @@ from narrows.figures.style import (
     SECOND,
     Array,
     legend_of,
+    log_scale,
     page_of,
     rendered,
     styled,
@@ -58,7 +59,7 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Image.Image:
             axes.plot(epochs, held_out, f"{marker}-", ms=2.5, lw=1.4, color=ACCENT, label="validation")
         shown = np.array([v for v in [*values, *held_out] if v is not None and math.isfinite(v)])
         if len(shown) and shown.min() > 0 and shown.max() > 30 * shown.min():
-            axes.set_yscale("log")
+            log_scale(axes)
         axes.set_title(name.replace("_", " "), fontsize=10, color=INK, loc="left")
         axes.set_xlabel("epoch", fontsize=8, color=FAINT)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))

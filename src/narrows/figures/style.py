@@ -37,6 +37,16 @@ def page_of(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, styled(figure.subplots())
 
 
+def log_scale(axes: Axes) -> None:
+    """Let the vertical axis go by the logarithm, with numbers that read as one writes them: 200, 500, 1,000."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,g}" if 1e-3 <= y < 1e6 else f"{y:.0e}"))
+
+
 def panels_of(n: int) -> tuple[Figure, list[Axes]]:
     """Return a figure of n small panels that share their axes, at most 12."""
     from matplotlib.figure import Figure

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from narrows.figures.style import ACCENT, CLASSES, DPI, FAINT, INK, RULE, page_of, rendered, styled
+from narrows.figures.style import ACCENT, CLASSES, DPI, FAINT, INK, RULE, log_scale, page_of, rendered, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -99,7 +99,7 @@ def sweep(panels: Mapping[str, Sequence[Line]], across: str) -> Image.Image:
             axes.plot(x, [known[place] for place in x], ls=style, lw=1.3, color=FAINT, label=line.name)
         shown = np.array([value for line in lines for value in line.mean])
         if shown.min() > 0 and shown.max() > WIDELY * shown.min():
-            axes.set_yscale("log")
+            log_scale(axes)
         axes.set_title(what, fontsize=10, color=INK, loc="left")
         axes.set_xlabel(across.replace("_", " "))
         handles, names = axes.get_legend_handles_labels()

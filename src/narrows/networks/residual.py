@@ -96,7 +96,8 @@ def _convolutions(layout: Layout) -> nn.Module:
     bend = activation(layout.activation)
     wide = nn.Conv2d(channels, CHANNELS, 5, 2, 2)
     among = [nn.Conv2d(CHANNELS, CHANNELS, 3, 1, 1) for _ in range(2)]
-    back = nn.ConvTranspose2d(CHANNELS, channels, 5, 2, 2, output_padding=(1 - height % 2, 1 - width % 2))
+    # Four wide for even sizes, and three for odd ones, it gives just that size; four cover all pixels alike.
+    back = nn.ConvTranspose2d(CHANNELS, channels, (4 - height % 2, 4 - width % 2), 2, 1)
     for layer in (wide, *among):
         nn.init.kaiming_normal_(layer.weight)  # torch's own start would let little through so many layers
     _silence(back)
