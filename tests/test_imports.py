@@ -45,7 +45,7 @@ def test_import_and_help_load_no_heavy_package(command):
 
 @pytest.mark.parametrize(
     ("given", "wanted"),
-    [({}, "20000"), ({"GOMP_SPINCOUNT": "5"}, "5"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)],
+    [({}, "50000"), ({"GOMP_SPINCOUNT": "5"}, "5"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)],
 )
 def test_threads_wait_briefly_unless_one_says_otherwise(given, wanted):
     code = "import os, narrows; print(os.environ.get('GOMP_SPINCOUNT'))"

@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 # torch's threads wait for one another by spinning, which on a busy machine takes the very core that they wait for: an
 # epoch of 2 seconds then takes 10 to 120. Read when torch is imported; a short spin costs nothing where cores are free.
 if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+    os.environ.setdefault("GOMP_SPINCOUNT", "50000")
 
 __all__ = ["AE", "MODELS", "PCA", "VAE", "elbo", "load", "load_dataset", "log_likelihood"]
 
