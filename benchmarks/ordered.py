@@ -2,8 +2,8 @@
 
 python benchmarks/ordered.py [--seeds 3]
 
-The five have 400 hidden units and 30 epochs each. The ordered one has as many weights as the five together, 2,000 hidden
-units, and 60 epochs, fewer than the five take together. All other settings are narrows' own.
+The five have 400 hidden units and 30 epochs each. The ordered one has as many weights as the five together, 2,000
+hidden units, and 60 epochs, fewer than the five take together. All other settings are narrows' own.
 """
 
 from __future__ import annotations
