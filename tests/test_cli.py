@@ -108,7 +108,7 @@ def test_help_shows_types_and_choices(capsys):
         "--likelihood STR", "--clip FLOAT", "--network CHOICE", "--log CHOICE", "--data-option KEY=VALUE",
     ):  # fmt: skip
         assert f"{flag} " in shown
-    assert "[choices: auto, mlp, conv, lstm]" in re.sub(r" │ │ ", " ", shown)
+    assert "[choices: auto, mlp, conv, lstm, residual]" in re.sub(r" │ │ ", " ", shown)
 
 
 def test_version_is_printed(capsys):
