@@ -334,11 +334,11 @@ def _train(asked: Plan) -> int:
 
     if asked.log is not None:
         writer_of(asked.log)  # what is missing is told before data are fetched
-    if asked.name is not None:
-        _named(asked.name, asked.out)  # before data are fetched too: a file may have named it
+    # Before data are fetched, too: a file may have named it.
+    folder = None if asked.name is None else _named(asked.name, asked.out)
     estimator = MODELS[asked.model](**asked.fields)
     dataset, options = data_of(asked)
-    folder = next_folder(asked.out, asked.model, asked.data) if asked.name is None else _named(asked.name, asked.out)
+    folder = folder or next_folder(asked.out, asked.model, asked.data)
     console = out()
     try:
         console.print(

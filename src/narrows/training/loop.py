@@ -168,7 +168,7 @@ def train(
                 names = (*loss.terms, *loss.metrics)
                 sums = torch.stack((*loss.terms.values(), *loss.metrics.values())).sum(1)
                 objective = sums[:n_terms].sum() / len(batch.x)
-                for parameter in parameters:  # as zero_grad does, which takes a tenth of a small model's step
+                for parameter in parameters:  # as zero_grad does, which takes 6% of a small model's step
                     parameter.grad = None
                 objective.backward()
                 _guard(objective, sums, names, parameters, settings, at, batch.x[0].numel())
