@@ -135,6 +135,10 @@ WORKS = {
         "PCA 60,000 x 784, k = 256", "pca", {"data": "tall", "k": 256}, {},
         ("narrows", *SKLEARN, "torch_memory", "faiss"), (Goal(1, SKLEARN),), limit=1e-5, alike=True,
     ),
+    "pca_pixels": Work(
+        "PCA of the same as 8-bit pixels, k = 64", "pca", {"data": "pixels", "k": 64}, {},
+        ("narrows", *SKLEARN), (Goal(1, SKLEARN),), limit=1e-5, alike=True,
+    ),
     "pca_wide": Work(
         "PCA 13,000 x 12,288, k = 256", "pca", {"data": "wide", "k": 256}, {"k": 32},
         ("narrows", "sklearn_randomized", "torch_memory"), (Goal(2, ("sklearn_randomized",)),),

@@ -32,12 +32,16 @@ def drawn(rows: int, features: int) -> Array:
 
 
 def table(name: str) -> Array:
-    """Return what PCA is fitted to, float32: "tall" (the digits) or "wide"."""
+    """Return what PCA is fitted to, float32: "tall" (the digits) or "wide"; or the digits as they are, "pixels"."""
+    if name == "pixels":
+        return digits("train")
     return pixels("train") if name == "tall" else np.load(folder() / "wide.npy")
 
 
 def gap(components: Array, X: Array, name: str) -> dict[str, float]:
     """Return the share of the variance of the best k axes that these k (k, D) do not hold."""
+    if name == "pixels":
+        X, name = X / np.float32(255), "tall"
     optimum = json.loads((folder() / "variance.json").read_text())[f"{name}-{len(components)}"]
     mean = X.mean(0, dtype=np.float64)
     held = 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from data import gap, table
 from protocol import Prepared, serve
 from sklearn.decomposition import PCA
@@ -9,6 +10,8 @@ from sklearn.decomposition import PCA
 
 def pca(data: str, k: int, solver: str = "auto", seed: int = 0) -> Prepared:
     X, model = table(data), PCA(k, svd_solver=solver, random_state=seed)
+    if X.dtype == np.uint8:  # which it would take to float64: the user who knows that scales them
+        return Prepared(lambda: model.fit(X / np.float32(255)), lambda: gap(model.components_, X, data))
     return Prepared(lambda: model.fit(X), lambda: gap(model.components_, X, data))
 
 

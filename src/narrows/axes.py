@@ -18,11 +18,13 @@ Array = np.ndarray[Any, Any]
 LARGEST = 1e150
 """Values beyond have no finite square in double precision."""
 ROWS = 4096
-"""Rows that are held in double precision at once."""
-EXACT = 2**10
-"""Rows of pixels whose products float32 sums without rounding."""
-OVERSAMPLING, POWERS = 64, 3
+"""Rows that are multiplied at once, so that sums over more are in double precision."""
+EXACT, WHOLE = 2**10, 2**16
+"""Rows of pixels whose products float32 sums without rounding, and whole numbers of 32 bits do."""
+OVERSAMPLING, POWERS = 128, 3
 """Dimensions beyond latent_dim that the range finder follows, and how often it multiplies by the product."""
+MANY = 1500
+"""Features from which on the decomposition of their product for a few axes is quicker than that for all."""
 HUGE = 5e11
 """Multiplications for the exact product from which on auto finds the range instead."""
 
@@ -48,7 +50,6 @@ def principal_axes(X: Array, k: int, *, center: bool = True, solver: str = "auto
     `solver` is "auto", which goes by the shape, or one of `SOLVERS`.
     """
     n, d = len(X), math.prod(X.shape[1:])
-    mean = _mean(X).reshape(-1) if center else np.zeros(d)
     if solver == "auto":
         work = float(n) * d * min(n, d)
         if work < 2e9:  # a second or so: the decomposition of the data keeps all digits
@@ -57,7 +58,7 @@ def principal_axes(X: Array, k: int, *, center: bool = True, solver: str = "auto
             solver = "range"
         else:
             solver = "covariance" if n >= d else "gram"
-    values, components, total = SOLVERS[solver](X, mean, k)
+    mean, values, components, total = SOLVERS[solver](X, center, k)
     # scikit-learn's sign: the largest entry of every component is positive.
     largest = np.abs(components).argmax(1)
     components *= np.where(components[np.arange(k), largest] < 0, -1.0, 1.0)[:, None]
@@ -67,121 +68,172 @@ def principal_axes(X: Array, k: int, *, center: bool = True, solver: str = "auto
     return Axes(mean, components, variance, float(total), float(noise))
 
 
-def _chunks(X: Array, mean: Array) -> Generator[Array, None, None]:
-    """Yield centred rows in double precision, flat; uint8 scaled by 1/255."""
-    for start in range(0, len(X), ROWS):
-        chunk = np.asarray(X[start : start + ROWS]).reshape(-1, mean.size)
-        scaled = chunk / 255 if chunk.dtype == np.uint8 else chunk.astype(np.float64)
-        yield scaled - mean
+class Found(NamedTuple):
+    """What a solver returns."""
+
+    mean: Array
+    values: Array
+    """Sums of squares along the first k axes, falling: (k,)."""
+    vectors: Array
+    """(k, D)."""
+    total: float
+    """Along all axes."""
 
 
-def _mean(X: Array) -> Array:
+def _centred(X: Array, center: bool) -> tuple[Array, Array]:
+    """Return the mean, 0 where nothing is centred, and the rows less it: in double precision, flat."""
+    mean, n = _mean(X, center), len(X)
+    rows = np.empty((n, mean.size))
+    np.divide(X.reshape(n, -1), 255.0 if X.dtype == np.uint8 else 1.0, out=rows)
+    return mean, np.subtract(rows, mean, out=rows)
+
+
+def _mean(X: Array, center: bool) -> Array:
     total = np.zeros(math.prod(X.shape[1:]))
-    if X.dtype == np.uint8:  # whole numbers: float32 sums so many of them exactly
-        for start in range(0, len(X), ROWS):
-            rows = np.asarray(X[start : start + ROWS]).reshape(-1, total.size).astype(np.float32)
-            total += np.ones(len(rows), np.float32) @ rows
-        return total / 255 / len(X)
-    for start in range(0, len(X), ROWS):
-        total += np.asarray(X[start : start + ROWS]).reshape(-1, total.size).sum(0, dtype=np.float64)
-    return total / len(X)
+    for start in range(0, len(X) if center else 0, ROWS):
+        rows = np.asarray(X[start : start + ROWS]).reshape(-1, total.size)
+        if rows.dtype == np.uint8:  # whole numbers: float32 sums so many of them exactly
+            total += np.ones(len(rows), np.float32) @ rows.astype(np.float32)
+        else:
+            total += rows.sum(0, dtype=np.float64)
+    return total / len(X) / (255 if X.dtype == np.uint8 else 1)
 
 
-def _svd(X: Array, mean: Array, k: int) -> tuple[Array, Array, float]:
-    """Return the first k squared singular values, their right vectors, and the sum of all: all digits are kept."""
-    _, s, v = scipy.linalg.svd(np.concatenate(list(_chunks(X, mean))), full_matrices=False)
-    return s[:k] ** 2, v[:k], float((s**2).sum())
+def _shift(X: Array) -> Array | None:
+    """Return what to subtract from rows before they are multiplied, in their type; None where nothing need be.
 
-
-def _covariance(X: Array, mean: Array, k: int) -> tuple[Array, Array, float]:
-    """Return the same from the D x D product, built in one pass."""
-    product = {"u": _pixel_product, "f": _product}[X.dtype.kind](X, mean)
-    # Beyond some eighth of the axes the decomposition of all of them is the faster one.
-    few = 8 * k < mean.size
-    most: dict[str, Any] = {"subset_by_index": [mean.size - k, mean.size - 1]} if few else {"driver": "evd"}
-    values, vectors = scipy.linalg.eigh(product, **most)
-    values, vectors = values[-k:], vectors[:, -k:]
-    return values[::-1], np.ascontiguousarray(vectors.T[::-1]), float(np.trace(product))
-
-
-def _product(X: Array, mean: Array) -> Array:
-    """Return the centred product, (D, D): multiplied in the data's own type, summed in double precision."""
-    product = np.zeros((mean.size, mean.size))
-    near = mean.astype(X.dtype)  # centred first, float32 data hold no more than float32 multiplies
-    kept = np.empty((min(ROWS, len(X)), mean.size), X.dtype)  # one for all: memory that is new costs as much as a pass
-    for start in range(0, len(X), ROWS):
-        rows = np.asarray(X[start : start + ROWS]).reshape(-1, mean.size)
-        rows = np.subtract(rows, near, out=kept[: len(rows)])
-        product += rows.T @ rows
-    return product - len(X) * np.outer(mean - near, mean - near)  # what rounding the mean has added
-
-
-def _pixel_product(X: Array, mean: Array) -> Array:
-    """Return the centred product of pixels, (D, D), with not one digit lost at float32's speed.
-
-    Pixels less 128 are whole numbers whose products are at most 2^14: float32 sums 2^10 of them exactly.
+    Products of values far from 0 lose the digits of what varies. Where no mean is over twice the largest deviation,
+    they lose hardly any, and subtracting would cost as much as a quarter of the product.
     """
-    product, total = np.zeros((mean.size, mean.size)), np.zeros(mean.size)
-    kept = np.empty((min(EXACT, len(X)), mean.size), np.float32)
-    for start in range(0, len(X), EXACT):
-        pixels = np.asarray(X[start : start + EXACT]).reshape(-1, mean.size)
-        rows = np.subtract(pixels, np.float32(128), out=kept[: len(pixels)])
+    sample = np.asarray(X[:: max(1, len(X) // 1000)]).reshape(-1, math.prod(X.shape[1:])).astype(np.float64)
+    mean = sample.mean(0)
+    near = float((mean**2).max()) <= 4 * float(sample.var(0).max())
+    return None if near else mean.astype(np.float32 if X.dtype == np.uint8 else X.dtype)
+
+
+def _svd(X: Array, center: bool, k: int) -> Found:
+    """Decompose the data: all digits are kept."""
+    mean, rows = _centred(X, center)
+    _, s, v = scipy.linalg.svd(rows, full_matrices=False)
+    return Found(mean, s[:k] ** 2, v[:k], float((s**2).sum()))
+
+
+def _covariance(X: Array, center: bool, k: int) -> Found:
+    """Decompose the D x D product, built in one pass."""
+    unit, products = (255.0, _pixel_products) if X.dtype == np.uint8 else (1.0, _products)
+    product, sums, shift = products(X)
+    mean = shift + sums / len(X) if center else np.zeros_like(shift)
+    # Rows less their shift are there, rows less their mean are wanted: r + e has the product rr + re + er + ee.
+    e = shift - mean
+    if e.any():
+        product += np.outer(sums, e)
+        if not center:  # else this is 0
+            product += np.outer(e, sums + len(X) * e)
+    # A few of many axes are quicker found alone; else numpy is, whose threads are awake from the product.
+    if mean.size > MANY and 8 * k < mean.size:
+        values, vectors = scipy.linalg.eigh(product, subset_by_index=[mean.size - k, mean.size - 1])
+    else:
+        values, vectors = np.linalg.eigh(product)
+    values, vectors = values[-k:] / unit**2, vectors[:, -k:]
+    return Found(
+        mean / unit, values[::-1], np.ascontiguousarray(vectors.T[::-1]), float(np.trace(product)) / unit**2
+    )
+
+
+def _products(X: Array) -> tuple[Array, Array, Array]:
+    """Return the product of rows less a shift (D, D), their sums and the shift (D,).
+
+    They are multiplied in the data's own type, and summed in double precision.
+    """
+    d, shift = math.prod(X.shape[1:]), _shift(X)
+    product, sums = np.zeros((d, d)), np.zeros(d)
+    kept = np.empty((min(ROWS, len(X)), d), X.dtype)  # one for all: memory that is new costs as much as a pass
+    for start in range(0, len(X), ROWS):
+        rows = np.asarray(X[start : start + ROWS]).reshape(-1, d)
+        if shift is not None:
+            rows = np.subtract(rows, shift, out=kept[: len(rows)])
         product += rows.T @ rows
-        total += np.ones(len(rows), np.float32) @ rows
-    # What was subtracted is 128, what should have been is the mean of every column (0 where nothing is centred).
-    shift = 128 - 255 * mean
-    product += np.outer(total, shift) + np.outer(shift, total) + len(X) * np.outer(shift, shift)
-    return product / 255**2
+        sums += np.ones(len(rows), rows.dtype) @ rows
+    return product, sums, np.zeros(d) if shift is None else shift.astype(np.float64)
 
 
-def _range(X: Array, mean: Array, k: int) -> tuple[Array, Array, float]:
-    """Return nearly the same from a subspace that powers of the product find (Halko, Martinsson & Tropp 2011, 4.4).
+def _pixel_products(X: Array) -> tuple[Array, Array, Array]:
+    """Return the same of pixels, from 0 to 255, with not one digit lost.
+
+    Pixels less 128 are whole numbers of 8 bits, whose products are at most 2^14: sums of 2^16 of them fit 32 bits.
+    Processors that multiply them natively take a quarter of the time of float32, which sums 2^10 of them exactly.
+    """
+    d, whole = math.prod(X.shape[1:]), _multiplies_whole()
+    product, sums = np.zeros((d, d)), np.zeros(d)
+    size = WHOLE if whole else EXACT
+    for start in range(0, len(X), size):
+        pixels = np.asarray(X[start : start + size]).reshape(-1, d)
+        if whole:
+            rows = torch.from_numpy((pixels ^ np.uint8(128)).view(np.int8))
+            product += torch._int_mm(rows.T, rows).numpy()
+            sums += torch._int_mm(rows.T, torch.ones(len(rows), 8, dtype=torch.int8))[:, 0].numpy()
+        else:
+            near = pixels - np.float32(128)
+            product += near.T @ near
+            sums += np.ones(len(near), np.float32) @ near
+    return product, sums, np.full(d, 128.0)
+
+
+def _multiplies_whole() -> bool:
+    """Whether torch has the product of 8-bit whole numbers, and the processor the instruction; neither is documented."""
+    probe = getattr(torch.cpu, "_is_vnni_supported", None)
+    return hasattr(torch, "_int_mm") and probe is not None and bool(probe())
+
+
+def _range(X: Array, center: bool, k: int) -> Found:
+    """Find a subspace that nearly holds the data by powers of the product (Halko, Martinsson & Tropp 2011, 4.4).
 
     A pass over the rows multiplies by the D x D product, which is never there; in float32, sums of squares in double.
     """
-    size = min(k + OVERSAMPLING, *X.shape[:1], mean.size)
-    rng = torch.Generator().manual_seed(0)
-    basis = torch.linalg.qr(torch.randn(mean.size, size, generator=rng))[0]
-    centre = torch.from_numpy(mean).float()
+    mean, unit = _mean(X, center), 255.0 if X.dtype == np.uint8 else 1.0
+    shift = _shift(X) if center else None
+    offset = torch.from_numpy(mean * unit if shift is None else mean * unit - shift).float()
+    size = min(k + OVERSAMPLING, len(X), mean.size)
+    basis = torch.linalg.qr(torch.randn(mean.size, size, generator=torch.Generator().manual_seed(0)))[0]
     for _ in range(POWERS):
         product = torch.zeros_like(basis)
-        for rows in _float_rows(X, centre):
-            product.addmm_(rows.T, rows @ basis)
+        for rows in _float_rows(X, shift):
+            # Centring the codes does it: they add up to 0, and with them what is multiplied by the rows' mean.
+            product.addmm_(rows.T, (rows @ basis).sub_(offset @ basis))
         basis = torch.linalg.qr(product)[0]  # Householder: through the product with itself, float32 has too few digits
     small, total = torch.zeros(size, size, dtype=torch.float64), 0.0
-    for rows in _float_rows(X, centre):
-        codes = (rows @ basis).double()
+    for rows in _float_rows(X, shift):
+        codes = (rows @ basis).double().sub_((offset @ basis).double())
         small.addmm_(codes.T, codes)
-        total += float(torch.linalg.vector_norm(rows, dtype=torch.float64)) ** 2
+        total += float(torch.linalg.vector_norm(rows, dim=1).double().square().sum())
+    total -= len(X) * float(offset.double().square().sum())
     values, vectors = torch.linalg.eigh(small)
     axes = (basis.double() @ vectors[:, -k:]).T.flip(0)
-    return values[-k:].flip(0).numpy(), np.ascontiguousarray(axes.numpy()), total
+    return Found(mean, values[-k:].flip(0).numpy() / unit**2, np.ascontiguousarray(axes.numpy()), total / unit**2)
 
 
-def _float_rows(X: Array, centre: Tensor) -> Generator[Tensor, None, None]:
-    """Yield centred rows in float32, flat; uint8 scaled by 1/255."""
-    scale = 255 if X.dtype == np.uint8 else 1
+def _float_rows(X: Array, shift: Array | None) -> Generator[Tensor, None, None]:
+    """Yield rows in float32, flat, less a shift."""
     for start in range(0, len(X), ROWS):
-        rows = torch.from_numpy(np.array(X[start : start + ROWS], dtype=np.float32).reshape(-1, len(centre)))
-        yield rows.div_(scale).sub_(centre)
+        rows = np.asarray(X[start : start + ROWS]).reshape(-1, math.prod(X.shape[1:]))
+        rows = rows.astype(np.float32, copy=False) if shift is None else np.subtract(rows, shift, dtype=np.float32)
+        # torch takes neither negative strides nor, without a warning, what is read-only.
+        yield torch.from_numpy(rows if rows.flags.writeable and rows.flags.c_contiguous else rows.copy())
 
 
-def _gram(X: Array, mean: Array, k: int) -> tuple[Array, Array, float]:
-    """Return the same from the N x N product, for data with more features than samples."""
-    centred = np.concatenate(list(_chunks(X, mean)))
+def _gram(X: Array, center: bool, k: int) -> Found:
+    """Decompose the N x N product, for data with more features than samples."""
+    mean, centred = _centred(X, center)
     product = centred @ centred.T
     values, vectors = scipy.linalg.eigh(product, subset_by_index=[len(X) - k, len(X) - 1])
     values, vectors = values[::-1], vectors[:, ::-1]
     # Where the data do not reach k dimensions, QR completes the axes to an orthonormal set.
     axes, triangle = scipy.linalg.qr((vectors.T @ centred).T, mode="economic")
-    return (
-        values,
-        np.ascontiguousarray((axes * np.sign(np.diag(triangle) + (np.diag(triangle) == 0))).T),
-        float(np.trace(product)),
-    )
+    signs = np.sign(np.diag(triangle) + (np.diag(triangle) == 0))
+    return Found(mean, values, np.ascontiguousarray((axes * signs).T), float(np.trace(product)))
 
 
-SOLVERS: dict[str, Callable[[Array, Array, int], tuple[Array, Array, float]]] = {
+SOLVERS: dict[str, Callable[[Array, bool, int], Found]] = {
     "svd": _svd,
     "covariance": _covariance,
     "gram": _gram,

@@ -246,14 +246,18 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _keep_codes(self, X: Array) -> None:
         """Keep some codes for `sample`; those of weights that diverged may not be finite, and are left out."""
         rows = subset(len(X), max(1, min(KEPT, KEPT_NUMBERS // self.latent_dim_)), self._seed)
+        codes = self._encoded(X, rows)
+        self.codes_ = codes[np.isfinite(codes).all(1)]
+
+    def _encoded(self, X: Array, rows: Array) -> Array:
+        """Return the codes of some rows."""
         size = max(1, min(CHUNK // max(1, self.n_features_in_), 4096))
         module, found = self.module_.eval(), []
         with torch.inference_mode():
             for start in range(0, len(rows), size):
                 (x,) = Rows(X[rows[start : start + size]], module.device, module.dtype).chunks(size)
                 found.append(as_array(module.encode(x)).astype(self._code_dtype))
-        codes = np.concatenate(found)
-        self.codes_ = codes[np.isfinite(codes).all(1)]
+        return np.concatenate(found)
 
     @property
     def _code_dtype(self) -> np.dtype[Any]:

@@ -382,7 +382,6 @@ def go_on(name: str | None, force: bool) -> int:
 
 def followed(folder: Path, reports: Generator[Report, None, Run], dataset: Dataset | None = None) -> int:
     """Follow a training to its end, give advice, and say how to go on where it did not get there."""
-    from narrows.cli import judging, showing
     from narrows.cli.output import error
     from narrows.cli.progress import follow
 
@@ -399,6 +398,8 @@ def followed(folder: Path, reports: Generator[Report, None, Run], dataset: Datas
             raise
         first = "Make room" if problem.errno in FULL else "Mend that"
         return error(f"{problem}. The last checkpoint is intact. {first}, then go on: narrows resume {folder}", 1)
+    from narrows.cli import judging, showing  # half a second that the first step need not wait for
+
     showing.results(run)
     judging.advise(run, dataset)
     return 0

@@ -156,6 +156,13 @@ class PCA(Autoencoder):
             1, 1, 1, 1, {"loss": error, "reconstruction": error}, None, seconds, n / max(seconds, 1e-9), 0.0, True
         )
 
+    def _encoded(self, X: Array, rows: Array) -> Array:
+        """Return the codes of some rows, by numpy: torch's threads would wait for numpy's to go to sleep."""
+        unit = 255.0 if X.dtype == np.uint8 else 1.0
+        scale = self._fitted("scale")
+        centred = X[rows].reshape(len(rows), -1) / unit - self.mean_
+        return (centred @ self.components_.T) / scale
+
     @property
     def components_(self) -> Array:
         """Principal axes, unit vectors, by falling variance: (latent_dim, D)."""
