@@ -135,9 +135,7 @@ def _covariance(X: Array, center: bool, k: int) -> Found:
     else:
         values, vectors = np.linalg.eigh(product)
     values, vectors = values[-k:] / unit**2, vectors[:, -k:]
-    return Found(
-        mean / unit, values[::-1], np.ascontiguousarray(vectors.T[::-1]), float(np.trace(product)) / unit**2
-    )
+    return Found(mean / unit, values[::-1], np.ascontiguousarray(vectors.T[::-1]), float(np.trace(product)) / unit**2)
 
 
 def _products(X: Array) -> tuple[Array, Array, Array]:
@@ -180,7 +178,7 @@ def _pixel_products(X: Array) -> tuple[Array, Array, Array]:
 
 
 def _multiplies_whole() -> bool:
-    """Whether torch has the product of 8-bit whole numbers, and the processor the instruction; neither is documented."""
+    """Whether torch has the product of 8-bit whole numbers, and the processor too; neither is documented."""
     probe = getattr(torch.cpu, "_is_vnni_supported", None)
     return hasattr(torch, "_int_mm") and probe is not None and bool(probe())
 
