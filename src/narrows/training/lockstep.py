@@ -123,7 +123,7 @@ class _Noise(TorchFunctionMode):
             return func(*args, **kwargs)
         if any(isinstance(value, Tensor) for value in (*args, *kwargs.values())):
             raise NotImplementedError(f"{func.__name__} draws by a tensor, which differs between models")
-        return _Draw.apply(
+        return _Draw.apply(  # type: ignore[no-untyped-call]
             self.index, lambda: torch.stack([func(*args, **{**kwargs, "generator": own}) for own in self.own])
         )
 
@@ -222,6 +222,7 @@ class Lockstep:
         while self._members:
             epoch_started = reported = time.perf_counter()
             self._sums = None
+            self._base.train()
             for member in self._members:
                 drawn = torch.Generator().manual_seed(seed_of(member.training.settings.seed, 2, member.state.epoch))
                 member.order = torch.randperm(n, generator=drawn).to(first.data.device)
@@ -263,7 +264,6 @@ class Lockstep:
         members = self._members
         orders = torch.stack([member.order[row : row + size] for member in members])
         at = members[0].state
-        self._base.train()
         x = _taken([member.training.data for member in members], orders)
         sums = self._losses(x, 0, [member.noise for member in members], at.step / max(1, steps - 1))
         objectives = sums[:, : self._n_terms].sum(1) / x.shape[1]
@@ -516,13 +516,10 @@ def _short(training: Training, n: int) -> Training:
 
 def _outcome(reports: Generator[Report, None, None]) -> dict[str, float] | str:
     """Return what the last report tells, or the error that ends training."""
-    report = None
     try:
-        for report in reports:
-            pass
+        report = deque(reports, maxlen=1)[0]
     except DivergedError as error:
         return str(error)
-    assert report is not None
     return {**report.train, **{f"validation {name}": value for name, value in (report.validation or {}).items()}}
 
 
