@@ -46,12 +46,14 @@ def batches(estimators: Sequence[Autoencoder], X: Any, validation: Any = None) -
         found, tried = [first], [first]
         for weights_too in (True, False):
             key = _key(estimator, weights_too)
+            if key in refused:
+                continue
             alike = [
                 i
                 for i, other in enumerate(estimators[first:], first)
                 if i not in done and _key(other, weights_too) == key
             ][:MOST]
-            if key not in refused and alike != tried and _gains([estimators[i] for i in alike], X, validation):
+            if alike != tried and _gains([estimators[i] for i in alike], X, validation):
                 found = alike
                 break
             refused.add(key)

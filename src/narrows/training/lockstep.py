@@ -426,7 +426,7 @@ class Lockstep:
             member.ended = True
         kept = [i for i, member in enumerate(self._members) if not member.ended]
         self._members = [self._members[i] for i in kept]
-        if self._opt is None or not kept:
+        if self._opt is None or not kept or self._failure is not None:
             return
         state: dict[int, dict[str, Tensor]] = {}
         for several in zip(*self._views, strict=True):
