@@ -263,14 +263,13 @@ class Sweep:
 
     def _runs(self, read: Callable[[Reports], Run]) -> Generator[tuple[Run, bool], None, None]:
         """Yield the run of every training in order, and whether it was there already."""
-        trainings = [
-            (self._estimator(values, seed), self.folder / self.name_of(values, seed)) for values, seed in self.trainings
-        ]
-        there = [self._found(estimator, folder) for estimator, folder in trainings]
+        trainings = self.trainings
+        there = [self._found(values, seed) for values, seed in trainings]
         new = [i for i, run in enumerate(there) if run is None]
         made: dict[int, Run] = {}
-        planned = batches([trainings[i][0] for i in new], self.dataset.train, self.dataset.validation)
-        for i, (run, (_, folder)) in enumerate(zip(there, trainings, strict=True)):
+        estimators = [self._estimator(*trainings[i]) for i in new]
+        planned = batches(estimators, self.dataset.train, self.dataset.validation)
+        for i, run in enumerate(there):
             if run is None:
                 while i not in made:
                     chosen = [new[position] for position in next(planned)]
@@ -279,10 +278,11 @@ class Sweep:
             elif run.status == "finished" or _failure(run) in [kind.__name__ for kind in FAILURES]:
                 yield run, True
             else:
-                yield _ended(resume(folder), folder, read), False
+                yield _ended(resume(run.folder), run.folder, read), False
 
-    def _found(self, estimator: Autoencoder, folder: Path) -> Run | None:
-        """Return the run that is in a folder; None where there is none, or one that left nothing to go on from."""
+    def _found(self, values: Mapping[str, Any], seed: int) -> Run | None:
+        """Return the run of a training; None where there is none, or one that left nothing to go on from."""
+        estimator, folder = self._estimator(values, seed), self.folder / self.name_of(values, seed)
         if not (folder / "run.json").exists():
             return None
         run = Run(folder)
@@ -298,20 +298,21 @@ class Sweep:
             return None
         return run
 
-    def _begun(self, trainings: Sequence[tuple[Autoencoder, Path]], read: Callable[[Reports], Run]) -> list[Run]:
+    def _begun(self, trainings: Sequence[tuple[dict[str, Any], int]], read: Callable[[Reports], Run]) -> list[Run]:
         """Train into new folders: one, or several at once, whose reports wait while those before them are read."""
         trainer = train if len(trainings) == 1 else Lockstep().train
+        folders = [self.folder / self.name_of(values, seed) for values, seed in trainings]
         with contextlib.ExitStack() as opened:
             several = []
-            for estimator, folder in trainings:
+            for (values, seed), folder in zip(trainings, folders, strict=True):
+                estimator = self._estimator(values, seed)
                 reports = record(
                     estimator, self.dataset, folder, options=self.options, pictures=False, trainer=trainer
                 )  # fmt: skip
                 several.append(opened.enter_context(contextlib.closing(reports)))
                 if trainer is not train:
                     next(reports)  # all begin before one goes on
-            pairs = zip(several, trainings, strict=True)
-            return [_ended(reports, folder, read) for reports, (_, folder) in pairs]
+            return [_ended(reports, folder, read) for reports, folder in zip(several, folders, strict=True)]
 
     def _measured(self, run: Run) -> dict[str, float]:
         """Return what is measured of a finished run; recognition is measured once, and written down with it."""

@@ -447,14 +447,14 @@ def fits(trainings: Sequence[Training]) -> bool:
     """Tell whether trainings are alike enough, small enough and long enough for `rehearse` to try them at once.
 
     Alike are those whose modules differ in values only, and whose settings differ in seed and learning rate only.
-    Averaged weights and bfloat16, whose rounding would show, are left to `train`.
+    Averaged weights, bfloat16, whose rounding would show, and other devices than the processor are left to `train`.
     """
     first = trainings[0]
     device, settings = first.data.device, first.settings
     steps = STEPS * (2 if first.validation is None else 3)
     return (
         len(trainings) > 1
-        and device.type in ("cpu", "cuda")
+        and device.type == "cpu"
         and settings.averaging is None
         and not lowered(first.module, settings.precision, device)
         and first.steps >= WORTH * steps
