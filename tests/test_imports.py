@@ -11,8 +11,8 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "narrows"
 ORDER = [
     "errors", "params", "storage", "lock", "axes", "figures", "notebook", "corruptions", "losses", "likelihoods",
-    "networks", "modules", "training", "densities", "base", "models", "datasets", "evaluation", "report", "runs",
-    "tracking", "sweeps", "steps", "recipes", "cli",
+    "networks", "modules", "training", "densities", "base", "together", "models", "datasets", "evaluation", "report",
+    "runs", "tracking", "sweeps", "steps", "recipes", "cli",
 ]  # fmt: skip  # a part imports only what stands before it
 
 

@@ -243,6 +243,31 @@ def test_a_gradient_that_is_not_finite_stops():
     assert torch.equal(module.weight, before)
 
 
+@pytest.mark.parametrize(
+    ("kind", "what"), [(Line, None), (Exploding, "'penalty' must be finite"), (Steep, "the gradient must be finite")]
+)
+def test_on_a_device_that_works_by_itself_a_step_that_is_not_finite_is_left_out(kind, what, monkeypatch):
+    # The optimiser is told by a tensor, as on a GPU, and asked once an epoch.
+    monkeypatch.setattr("narrows.training.loop.AT_ONCE", ())
+    monkeypatch.setattr("narrows.training.loop.EARLY", 0)
+    rows, settings = Rows(DATA[:15], torch.device("cpu")), Settings(epochs=3, learning_rate=1e-2, batch_size=5)
+    module = kind()
+    if what is None:
+        list(train(module, rows, settings))
+        monkeypatch.undo()
+        looked = kind()
+        list(train(looked, rows, settings))
+        assert torch.equal(module.weight, looked.weight)
+        return
+    with pytest.raises(DivergedError, match=what):
+        list(train(module, rows, settings))
+    monkeypatch.undo()
+    looked = kind()
+    with pytest.raises(DivergedError, match=what):
+        list(train(looked, rows, settings))
+    assert torch.equal(module.weight, looked.weight)
+
+
 @pytest.mark.filterwarnings("ignore:The loss rose")
 def test_a_rate_far_too_high_leaves_a_model_that_works():
     ae = AE(latent_dim=2, hidden=(), optimizer="sgd", learning_rate=1e4, schedule="constant", warmup=0.0, epochs=20)

@@ -27,7 +27,7 @@ from narrows.modules import Module
 from narrows.networks import ACTIVATIONS, NETWORKS, Decoder, Layout, ResidualDecoder, ResidualEncoder, start_at_axes
 from narrows.params import fields, model, param, validate
 from narrows.storage import write_record
-from narrows.training import Checkpoints, Report, Rows, Settings, fingerprint, subset, train
+from narrows.training import Checkpoints, Report, Rows, Settings, Trainer, fingerprint, subset, train
 from narrows.training.arrays import as_array, dtype_of
 from narrows.training.precision import PRECISIONS
 from narrows.training.schedules import OPTIMIZERS, SCHEDULES
@@ -97,9 +97,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     @abstractmethod
     def optimise(
-        self, X: Array, validation: Array | None, checkpoints: Checkpoints | None = None
+        self, X: Array, validation: Array | None, checkpoints: Checkpoints | None = None, trainer: Trainer = train
     ) -> Generator[Report, None, None]:
-        """Fit `module_` to X, and report."""
+        """Fit `module_` to X, by `trainer` where it is trained step by step, and report."""
 
     def fit(
         self,
@@ -145,8 +145,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         *,
         validation: ArrayLike | float | None = None,
         resume: str | Path | Checkpoints | None = None,
+        trainer: Trainer = train,
     ) -> Generator[Report, None, None]:
-        """Fit to X step by step: a generator of reports. Leave it, and training stops; what was learned is kept."""
+        """Fit to X step by step: a generator of reports. Leave it, and training stops; what was learned is kept.
+
+        `trainer` is what trains the module, such as that of a `narrows.training.Lockstep`.
+        """
         validate(self)
         data = self._checked(X, reset=True)
         self.latent_dim_ = self.code_size(data.shape)
@@ -157,10 +161,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         elif validation is not None:
             held_out = self._checked(validation, reset=False)
         checkpoints = Checkpoints(resume) if isinstance(resume, str | Path) else resume
-        return self._fit(data, held_out, checkpoints)
+        return self._fit(data, held_out, checkpoints, trainer)
 
     def _fit(
-        self, X: Array, validation: Array | None, checkpoints: Checkpoints | None
+        self, X: Array, validation: Array | None, checkpoints: Checkpoints | None, trainer: Trainer
     ) -> Generator[Report, None, None]:
         self.history_, self.codes_, self._densities = [], None, {}
         with torch.random.fork_rng(devices=[]):
@@ -169,7 +173,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         learned = False
         try:
             # Closed by name: what the last save has to say must reach whoever leaves.
-            with contextlib.closing(self.optimise(X, validation, checkpoints)) as reports:
+            with contextlib.closing(self.optimise(X, validation, checkpoints, trainer)) as reports:
                 for report in reports:
                     learned = True
                     if report.end_of_epoch:
@@ -593,9 +597,9 @@ class NeuralAutoencoder(Autoencoder):
         return self
 
     def optimise(
-        self, X: Array, validation: Array | None, checkpoints: Checkpoints | None = None
+        self, X: Array, validation: Array | None, checkpoints: Checkpoints | None = None, trainer: Trainer = train
     ) -> Generator[Report, None, None]:
-        """Train `module_` by `narrows.training.train`."""
+        """Train `module_`."""
         if self.patience is not None and validation is None:
             raise ConfigError(
                 f"{type(self).__name__}: patience must come with validation data; got patience={self.patience} and "
@@ -613,7 +617,7 @@ class NeuralAutoencoder(Autoencoder):
             if checkpoints is not None:
                 opened.enter_context(checkpoints.opened(self._identity(X, validation, module)))
                 self.history_.extend(checkpoints.history)
-            yield from train(module, rows, settings, held_out, checkpoints)
+            yield from trainer(module, rows, settings, held_out, checkpoints)
 
     def _identity(self, X: Array, validation: Array | None, module: Module) -> dict[str, Any]:
         """Return what must be the same for training to go on, and what should be."""

@@ -40,7 +40,7 @@ from narrows.models import MODELS, PCA
 from narrows.models.saved import described_model, load_model
 from narrows.params import fields
 from narrows.storage import check_form, parse_json, read_json, write_bytes, write_json, write_text
-from narrows.training import EPOCH, EVERY, Checkpoints, Report, Rows, interval
+from narrows.training import EPOCH, EVERY, Checkpoints, Report, Rows, Trainer, interval, train
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -341,6 +341,7 @@ def record(
     command: Sequence[str] | None = None,
     checkpoint_every: str = EVERY,
     pictures: bool = True,
+    trainer: Trainer = train,
 ) -> Generator[Report, None, Run]:
     """Train an estimator on a data set into a run folder: a generator of reports that returns the run.
 
@@ -362,6 +363,8 @@ def record(
         Time or epochs between two checkpoints: "30s", "5min", "1h", "2 epochs".
     pictures
         Whether to draw any; with a small model they take most of the time.
+    trainer
+        What trains the module, where others are trained at once with it; there are then no checkpoints.
 
     Raises
     ------
@@ -377,7 +380,8 @@ def record(
     [1]
     """
     checkpoints = Checkpoints(Path(folder) / "checkpoints", **interval(checkpoint_every))
-    reports = estimator.fit_iter(dataset.train, validation=dataset.validation, resume=checkpoints)
+    left = checkpoints if trainer is train else None
+    reports = estimator.fit_iter(dataset.train, validation=dataset.validation, resume=left, trainer=trainer)
     description = _description(estimator, dataset, options, command)
     run = Run.create(folder, {**description, "checkpoint_every": checkpoint_every, "pictures": pictures})
     with locked(lock_of(run.folder)):

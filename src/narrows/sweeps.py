@@ -15,6 +15,7 @@ import csv
 import io
 import itertools
 import re
+import shutil
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -29,11 +30,13 @@ from narrows.datasets import Dataset
 from narrows.errors import ConfigError, DataError, DivergedError, did_you_mean
 from narrows.evaluation import Cell
 from narrows.evaluation.probes import few_labels
+from narrows.lock import check_free, lock_of
 from narrows.models import PCA
 from narrows.params import fields, validate
 from narrows.runs import WIDE, Run, record, resume
 from narrows.storage import plain, write_bytes, write_json, write_text
-from narrows.training import Report
+from narrows.together import batches
+from narrows.training import Lockstep, Report, train
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -153,7 +156,10 @@ class Sweep:
         return "_".join(re.sub(r"[^A-Za-z0-9.+-]+", "-", part) for part in [*parts, f"seed {seed}"])
 
     def train(self, read: Callable[[Reports], Run] | None = None) -> Generator[Trained, None, None]:
-        """Train what is not trained yet, one after the other; write the tables after each, the picture at the end.
+        """Train what is not trained yet; write the tables after each training, the picture at the end.
+
+        They are trained one after the other; of small models those that differ in seed, learning rate and weights of
+        the loss at once, where that is faster (`narrows.together`). An interrupt makes these start anew.
 
         Parameters
         ----------
@@ -169,10 +175,7 @@ class Sweep:
         """
         done: list[Trained] = []
         try:
-            for values, seed in self.trainings:
-                estimator = self._estimator(values, seed)
-                folder = self.folder / self.name_of(values, seed)
-                run, again = self._trained(estimator, folder, read or _read)
+            for (values, seed), (run, again) in zip(self.trainings, self._runs(read or _read), strict=True):
                 measures = {} if run.status == "failed" else self._measured(run)
                 done.append(Trained(run, values, seed, measures, again))
                 self._write(done)
@@ -258,15 +261,30 @@ class Sweep:
         chance = {"seed": seed} if any(f.name == "seed" for f in fields(self.model)) else {}
         return self.model(**self.fixed, **values, **chance)
 
-    def _trained(self, estimator: Autoencoder, folder: Path, read: Callable[[Reports], Run]) -> tuple[Run, bool]:
-        """Train into a folder, or go on there, or find that it was done."""
+    def _runs(self, read: Callable[[Reports], Run]) -> Generator[tuple[Run, bool], None, None]:
+        """Yield the run of every training in order, and whether it was there already."""
+        trainings = self.trainings
+        there = [self._found(values, seed) for values, seed in trainings]
+        new = [i for i, run in enumerate(there) if run is None]
+        made: dict[int, Run] = {}
+        estimators = [self._estimator(*trainings[i]) for i in new]
+        planned = batches(estimators, self.dataset.train, self.dataset.validation)
+        for i, run in enumerate(there):
+            if run is None:
+                while i not in made:
+                    chosen = [new[position] for position in next(planned)]
+                    made |= zip(chosen, self._begun([trainings[j] for j in chosen], read), strict=True)
+                yield made.pop(i), False
+            elif run.status == "finished" or _failure(run) in [kind.__name__ for kind in FAILURES]:
+                yield run, True
+            else:
+                yield _ended(resume(run.folder), run.folder, read), False
+
+    def _found(self, values: Mapping[str, Any], seed: int) -> Run | None:
+        """Return the run of a training; None where there is none, or one that left nothing to go on from."""
+        estimator, folder = self._estimator(values, seed), self.folder / self.name_of(values, seed)
         if not (folder / "run.json").exists():
-            try:
-                return read(record(estimator, self.dataset, folder, options=self.options, pictures=False)), False
-            except FAILURES:
-                if not (folder / "run.json").exists():  # nothing began
-                    raise
-                return Run(folder), False
+            return None
         run = Run(folder)
         asked = plain({f.name: estimator._described(f.name) for f in fields(estimator)})
         if (run.record["fields"], run.record["data"]["sha256"]) != (asked, self.dataset.sha256):
@@ -274,13 +292,27 @@ class Sweep:
                 f"sweep: folder must hold trainings of this sweep only; {str(folder)!r} is of other fields or data. "
                 "Choose another."
             )
-        kind = run.record.get("error", "").partition(":")[0]
-        if run.status == "finished" or kind in [failure.__name__ for failure in FAILURES]:
-            return run, True
-        try:
-            return read(resume(folder)), False
-        except FAILURES:
-            return Run(folder), False
+        if run.status == "interrupted" and not any(run.checkpoints_folder.glob("step-*")):
+            check_free(lock_of(folder))
+            shutil.rmtree(folder)
+            return None
+        return run
+
+    def _begun(self, trainings: Sequence[tuple[dict[str, Any], int]], read: Callable[[Reports], Run]) -> list[Run]:
+        """Train into new folders: one, or several at once, whose reports wait while those before them are read."""
+        trainer = train if len(trainings) == 1 else Lockstep().train
+        folders = [self.folder / self.name_of(values, seed) for values, seed in trainings]
+        with contextlib.ExitStack() as opened:
+            several = []
+            for (values, seed), folder in zip(trainings, folders, strict=True):
+                estimator = self._estimator(values, seed)
+                reports = record(
+                    estimator, self.dataset, folder, options=self.options, pictures=False, trainer=trainer
+                )  # fmt: skip
+                several.append(opened.enter_context(contextlib.closing(reports)))
+                if trainer is not train:
+                    next(reports)  # all begin before one goes on
+            return [_ended(reports, folder, read) for reports, folder in zip(several, folders, strict=True)]
 
     def _measured(self, run: Run) -> dict[str, float]:
         """Return what is measured of a finished run; recognition is measured once, and written down with it."""
@@ -346,6 +378,20 @@ class Sweep:
             numbers = [value for cell in cells for value in cell]
             writer.writerow([*(written(value) for value in row.values.values()), row.trainings, *numbers])
         return text.getvalue()
+
+
+def _ended(reports: Reports, folder: Path, read: Callable[[Reports], Run]) -> Run:
+    """Read a training to its end, which may be a failure that is a finding."""
+    try:
+        return read(reports)
+    except FAILURES:
+        if not (folder / "run.json").exists():  # nothing began
+            raise
+        return Run(folder)
+
+
+def _failure(run: Run) -> str:
+    return str(run.record.get("error", "")).partition(":")[0]
 
 
 def _read(reports: Reports) -> Run:

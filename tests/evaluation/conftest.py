@@ -59,7 +59,7 @@ class LinearGaussian(Autoencoder):
         loadings = torch.tensor(basis, dtype=torch.float64 if self.double else torch.float32)
         return LinearGaussianModule(loadings, self.deviation, self.shift, self.family)
 
-    def optimise(self, X, validation, checkpoints=None):
+    def optimise(self, X, validation, checkpoints=None, trainer=None):
         yield from ()
 
     def covariance(self) -> np.ndarray:

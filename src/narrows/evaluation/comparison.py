@@ -26,6 +26,7 @@ from narrows.evaluation.probes import knn_accuracy, logistic_accuracy, trustwort
 from narrows.evaluation.reconstruction import measure_reconstruction
 from narrows.models import PCA
 from narrows.storage import write_json, write_text
+from narrows.together import batches, fit
 
 __all__ = ["Cell", "Comparison", "Row", "compare_models"]
 
@@ -128,7 +129,8 @@ def compare_models(
 
     PCA with as many numbers as the first model's code is added where no model is PCA. Measured are reconstruction,
     trustworthiness, the bound on the likelihood (in a column per kind of likelihood: they do not compare), with labels
-    recognition by neighbours and by a linear classifier, and training time, parameters and size on disk.
+    recognition by neighbours and by a linear classifier, and training time, parameters and size on disk. Small models
+    are trained with all seeds at once; the time of each is then its share.
 
     Parameters
     ----------
@@ -188,16 +190,19 @@ def _trained(
     if _is_fitted(model):
         return [(model, None)]
     chance = "seed" in model.get_params()
-    runs: list[tuple[Autoencoder, float | None]] = []
-    for seed in range(seeds if chance else 1):
-        told(name, seed)
-        copy: Autoencoder = clone(model)
-        if chance:
+    copies: list[Autoencoder] = [clone(model) for _ in range(seeds if chance else 1)]
+    if chance:
+        for seed, copy in enumerate(copies):
             copy.set_params(seed=seed)
+    runs: dict[int, tuple[Autoencoder, float | None]] = {}
+    for batch in batches(copies, X, validation):
+        for seed in batch:
+            told(name, seed)
         started = time.perf_counter()
-        copy.fit(X, validation=validation)
-        runs.append((copy, time.perf_counter() - started))
-    return runs
+        fit([copies[seed] for seed in batch], X, validation)
+        share = (time.perf_counter() - started) / len(batch)
+        runs |= {seed: (copies[seed], share) for seed in batch}
+    return [runs[seed] for seed in range(len(copies))]
 
 
 def _is_fitted(model: Autoencoder) -> bool:

@@ -17,7 +17,7 @@ from narrows.errors import ConfigError, DataError
 from narrows.losses import Batch, Loss, sum_values
 from narrows.modules import Module
 from narrows.params import model, param
-from narrows.training import Checkpoints, Report
+from narrows.training import Checkpoints, Report, Trainer, train
 
 __all__ = ["PCA", "PCAModule"]
 
@@ -128,7 +128,7 @@ class PCA(Autoencoder):
         return PCAModule(shape, self.latent_dim_, self.whiten)
 
     def optimise(
-        self, X: Array, validation: Array | None, checkpoints: Checkpoints | None = None
+        self, X: Array, validation: Array | None, checkpoints: Checkpoints | None = None, trainer: Trainer = train
     ) -> Generator[Report, None, None]:
         """Decompose the data, and report once."""
         started = time.perf_counter()

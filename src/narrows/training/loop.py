@@ -24,10 +24,23 @@ from narrows.training.rows import Rows
 from narrows.training.schedules import factor, optimizer
 from narrows.training.state import Best, Means, State
 
-__all__ = ["Report", "Settings", "evaluate", "train"]
+__all__ = [
+    "Report",
+    "Settings",
+    "Trainer",
+    "check_step",
+    "end_epoch",
+    "evaluate",
+    "order_of",
+    "rate_of",
+    "seed_of",
+    "train",
+]
 
 INTERVAL = 0.2
 """Seconds between two reports within an epoch."""
+AT_ONCE = ("cpu",)
+"""Devices that have done what they were told when the call returns."""
 EARLY, SPIKE = 20, 30.0
 """Of a loss that grows by this factor within the first steps one is told: the learning rate is too high."""
 
@@ -81,7 +94,7 @@ class Report:
     validation: dict[str, float] | None
     """The same on validation data, at the end of an epoch."""
     seconds: float
-    """Since the start of training, validation included."""
+    """Since the start of training, validation included; of models trained at once, a model's share of them."""
     samples_per_second: float
     """In training steps, over the epoch so far."""
     learning_rate: float
@@ -94,6 +107,10 @@ class Report:
     def record(self) -> dict[str, Any]:
         """Return the report as plain values, as a line of `metrics.jsonl` holds it."""
         return {name: value for name, value in asdict(self).items() if name != "end_of_epoch"}
+
+
+Trainer = Callable[..., Generator[Report, None, None]]
+"""What takes the arguments of `train` and trains the module: `train` itself, or one that trains several at once."""
 
 
 def train(
@@ -131,7 +148,7 @@ def train(
     size = min(settings.batch_size or n, n)
     steps_per_epoch = math.ceil(n / size)
     steps = steps_per_epoch * settings.epochs
-    noise = torch.Generator(data.device).manual_seed(_seed(settings.seed, 1))
+    noise = torch.Generator(data.device).manual_seed(seed_of(settings.seed, 1))
     parameters = [p for p in module.parameters() if p.requires_grad]
     opt = optimizer(
         settings.optimizer,
@@ -148,20 +165,24 @@ def train(
     at = State(module, opt, average, noise)
     if checkpoints is not None:
         checkpoints.restore(at)
-    started, rate = time.perf_counter() - at.seconds, _rate(settings, at.step, steps)
+    # On a device that works by itself one looks now and then, where the optimiser can leave out what is not finite.
+    looks = data.device.type in AT_ONCE or not getattr(opt, "_step_supports_amp_scaling", False)
+    lost, whole = torch.zeros((), device=data.device), None
+    started, rate = time.perf_counter() - at.seconds, rate_of(settings, at.step, steps)
     module.train()
     try:
         while at.epoch <= settings.epochs:
-            order = torch.randperm(n, generator=torch.Generator().manual_seed(_seed(settings.seed, 2, at.epoch)))
-            order = order.to(data.device)
+            order = order_of(n, size, settings.seed, at.epoch).to(data.device)
             epoch_started = reported = time.perf_counter()
             done_before = at.means.count  # not zero after a checkpoint within the epoch
             while at.row < n:
-                rate = _rate(settings, at.step + 1, steps)
+                rate = rate_of(settings, at.step + 1, steps)
                 for group in opt.param_groups:
                     group["lr"] = rate
-                index = order[at.row : at.row + size]
-                batch = Batch(data.take(index), progress=at.step / max(1, steps - 1), rng=noise)
+                x = data.take(order[at.row : at.row + size]) if whole is None else whole
+                if size == n and module.corruption is None:  # one of one's own may write into it
+                    whole = x
+                batch = Batch(x, progress=at.step / max(1, steps - 1), rng=noise)
                 with products:
                     loss = module.loss(batch)
                 n_terms = len(loss.terms)
@@ -171,7 +192,18 @@ def train(
                 for parameter in parameters:  # as zero_grad does, which takes 6% of a small model's step
                     parameter.grad = None
                 objective.backward()
-                _guard(objective, sums, names, parameters, settings, at, batch.x[0].numel())
+                gradients = [p.grad for p in parameters if p.grad is not None]
+                # The sum is the quick check: it is finite where all are, but for sums beyond float32.
+                norm = torch.stack([g.sum() for g in gradients]).sum()
+                if settings.clip is not None or (looks and not math.isfinite(norm.item())):
+                    norm = torch.nn.utils.get_total_norm(gradients)
+                if looks or at.step < EARLY:
+                    check_step(objective.item(), norm.item(), sums, names, settings, at, x[0].numel())
+                else:  # to look is to wait for the device: the optimiser leaves this step out, and those after it
+                    lost = torch.maximum(lost, (~torch.isfinite(objective.detach() + norm)).float())
+                    vars(opt)["found_inf"] = lost
+                if settings.clip is not None:
+                    torch.nn.utils.clip_grads_with_norm_(parameters, settings.clip, norm)
                 opt.step()
                 if average is not None:
                     average.update_parameters(module)
@@ -184,34 +216,23 @@ def train(
                     checkpoints.reached(at)
                 if now - reported > INTERVAL and at.row < n:
                     reported = now
+                    _found_lost(lost, at, settings)
                     speed = (at.means.count - done_before) / (now - epoch_started)
                     yield Report(
                         at.epoch, settings.epochs, at.step, steps, at.means.read(), None, at.seconds, speed, rate,
                         end_of_epoch=False,
                     )  # fmt: skip
                     module.train()  # the reader may have looked at reconstructions
+            _found_lost(lost, at, settings)
             speed = (at.means.count - done_before) / max(time.perf_counter() - epoch_started, 1e-9)
             judged = module if average is None else cast(Module, average.module)
             held_out = None
-            note, improved = "", False
             if validation is not None:
                 pause = None if checkpoints is None else partial(checkpoints.reached, at)
                 held_out = evaluate(judged, validation, size, settings.seed, pause)
-                improved = held_out["loss"] < at.best.loss
-                if improved:
-                    at.best = Best(held_out["loss"], at.epoch, _copy(judged))
-                elif settings.patience is not None and at.epoch - at.best.epoch >= settings.patience:
-                    waited = f"{settings.patience} epochs since {at.best.epoch}"
-                    note = f"stopped early: no better validation loss in {waited}"
             at.seconds = time.perf_counter() - started
-            report = Report(
-                at.epoch, settings.epochs, at.step, steps, at.means.read(), held_out, at.seconds, speed, rate, True,
-                improved, note,
-            )  # fmt: skip
             # The state moves on before the reader sees the report: it is whole whenever the reader leaves.
-            at.history.append(report.record())
-            at.epoch, at.row, at.means = (settings.epochs if note else at.epoch) + 1, 0, Means()
-            yield report
+            yield end_epoch(at, settings, steps, judged, held_out, speed, rate)
             module.train()
             if checkpoints is not None:
                 checkpoints.reached(at, epoch_ended=True)
@@ -236,7 +257,7 @@ def evaluate(
 
     `pause` is called before every batch, and may raise.
     """
-    noise = torch.Generator(data.device).manual_seed(_seed(seed, 3))
+    noise = torch.Generator(data.device).manual_seed(seed_of(seed, 3))
     means = Means()
     training = module.training
     module.eval()
@@ -251,35 +272,74 @@ def evaluate(
     return means.read()
 
 
-def _rate(settings: Settings, step: int, steps: int) -> float:
+def _found_lost(lost: Tensor, at: State, settings: Settings) -> None:
+    """Raise where a step since the last look was left out."""
+    if bool(lost):
+        assert at.means.sums is not None
+        check_step(float(at.means.sums.sum()), math.nan, at.means.sums, at.means.names, settings, at, 1)
+
+
+def order_of(n: int, size: int, seed: int, epoch: int) -> Tensor:
+    """Return the order in which an epoch takes the n samples: as they are where one step takes them all."""
+    if size == n:
+        return torch.arange(n)
+    return torch.randperm(n, generator=torch.Generator().manual_seed(seed_of(seed, 2, epoch)))
+
+
+def rate_of(settings: Settings, step: int, steps: int) -> float:
     """Return the learning rate of a step, from 1."""
     return settings.learning_rate * factor(settings.schedule, settings.warmup, step / (steps + 1))
 
 
-def _guard(
-    objective: Tensor,
-    sums: Tensor,
-    names: tuple[str, ...],
-    parameters: list[nn.Parameter],
-    settings: Settings,
-    at: State,
-    values: int,
-) -> None:
-    """Stop before a step that would put numbers that are not finite into the weights; clip the gradient.
+def end_epoch(
+    at: State, settings: Settings, steps: int, judged: nn.Module, held_out: dict[str, float] | None, speed: float,
+    rate: float,
+) -> Report:  # fmt: skip
+    """Return the report of an epoch that ended, and move the state on to the next: past the last where training ends.
 
-    `values` is how many numbers a sample has.
+    `judged` is what `held_out` was measured of; its weights are copied where they are the best so far.
     """
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    # The sum is the quick check: it is finite where all are, but for sums beyond float32.
-    finite = math.isfinite(torch.stack([g.sum() for g in gradients]).sum().item())
-    if settings.clip is not None or not finite:
-        norm = torch.nn.utils.get_total_norm(gradients)
-        finite = math.isfinite(norm.item())
-    loss = objective.item()
+    note, improved = "", False
+    if held_out is not None:
+        improved = held_out["loss"] < at.best.loss
+        if improved:
+            at.best = Best(held_out["loss"], at.epoch, _copy(judged))
+        elif settings.patience is not None and at.epoch - at.best.epoch >= settings.patience:
+            note = f"stopped early: no better validation loss in {settings.patience} epochs since {at.best.epoch}"
+    report = Report(
+        at.epoch, settings.epochs, at.step, steps, at.means.read(), held_out, at.seconds, speed, rate, True, improved,
+        note,
+    )  # fmt: skip
+    at.history.append(report.record())
+    at.epoch, at.row, at.means = (settings.epochs if note else at.epoch) + 1, 0, Means()
+    return report
+
+
+def check_step(
+    loss: float, norm: float, sums: Tensor, names: tuple[str, ...], settings: Settings, at: State, values: int
+) -> None:
+    """Stop before a step that would put numbers that are not finite into the weights; tell of a loss that shoots up.
+
+    Parameters
+    ----------
+    loss, norm
+        The objective, and the norm of its gradient.
+    sums, names
+        What the loss consists of: (len(names),).
+    settings, at
+        Of the training.
+    values
+        How many numbers a sample has.
+
+    Raises
+    ------
+    DivergedError
+        Loss or gradient is not finite.
+    """
     if not math.isfinite(loss):
         bad = [name for name, value in zip(names, sums.tolist(), strict=True) if not math.isfinite(value)]
         what = f"the term {' and '.join(map(repr, bad))} must be finite; got nan or infinity"
-    elif not finite:
+    elif not math.isfinite(norm):
         what = "the gradient must be finite; got nan or infinity"
     else:
         if at.first_loss is None:
@@ -291,8 +351,6 @@ def _guard(
                 f"The loss rose from {at.first_loss:.3g} to {loss:.3g} by step {at.step + 1}: the learning rate is "
                 f"probably too high (it is {settings.learning_rate:g}: try a tenth, or clip=1).", stacklevel=2,
             )  # fmt: skip
-        if settings.clip is not None:
-            torch.nn.utils.clip_grads_with_norm_(parameters, settings.clip, norm)
         return
     raise DivergedError(
         f"{what} at step {at.step + 1} (epoch {at.epoch}). The weights of the step before "
@@ -305,6 +363,6 @@ def _copy(module: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in module.state_dict().items()}
 
 
-def _seed(*parts: int) -> int:
+def seed_of(*parts: int) -> int:
     """Return an independent seed for each use of the one that the user gave."""
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> np.uint64(1))

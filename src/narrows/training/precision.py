@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-__all__ = ["PRECISIONS", "autocast"]
+__all__ = ["PRECISIONS", "autocast", "lowered"]
 
 PRECISIONS = ("auto", "fp32", "bf16")
 
@@ -20,8 +20,12 @@ def autocast(module: nn.Module, precision: str, device: torch.device) -> torch.a
     is convolved (slower in bfloat16 on CPU). It depends on the machine's kind and the module's shape alone, never on a
     timing, so that the same seed gives the same weights.
     """
-    wanted = precision == "bf16" or (precision == "auto" and _native(device) and _gains(module, device))
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted)
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=lowered(module, precision, device))
+
+
+def lowered(module: nn.Module, precision: str, device: torch.device) -> bool:
+    """Tell whether `autocast` means bfloat16."""
+    return precision == "bf16" or (precision == "auto" and _native(device) and _gains(module, device))
 
 
 def _native(device: torch.device) -> bool:
