@@ -14,6 +14,7 @@ from narrows.errors import ConfigError, DataError, DivergedError
 from narrows.losses import Loss
 from narrows.modules import Module
 from narrows.training import Report, Rows, Settings, train
+from narrows.training.compilation import repays
 from narrows.training.schedules import OPTIMIZERS, SCHEDULES, factor, optimizer
 
 DATA = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
@@ -390,3 +391,52 @@ def test_distributions_of_a_batch_do_not_validate_in_the_loop(table):
     module = VAE(latent_dim=2, epochs=1).fit(table).module_
     assert isinstance(module.posterior(torch.from_numpy(table)), Normal)
     assert not module.posterior(torch.from_numpy(table))._validate_args
+
+
+@pytest.mark.parametrize("fields", [{"kl_warmup": 0.5, "corruption": "gaussian:0.1", "ordered": True}, {"beta": 2.0}])
+def test_a_compiled_loss_is_the_loss(fields, monkeypatch, table):
+    monkeypatch.setattr("narrows.training.compilation.BACKEND", "aot_eager")  # traced as for the compiler, run as ever
+    same = {"latent_dim": 2, "hidden": (8,), "epochs": 3, "batch_size": 32, "precision": "fp32", **fields}
+    assert len(table) % 32  # the last batch is a short one
+    eager, compiled = (VAE(compile=how, **same).fit(table) for how in ("off", "on"))
+    losses = [[epoch["train"]["loss"] for epoch in model.history_] for model in (eager, compiled)]
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+    np.testing.assert_allclose(eager.transform(table), compiled.transform(table), atol=1e-4)
+
+
+def test_where_compiling_fails_training_goes_on_as_if_it_had_not_been_tried(monkeypatch, table):
+    def broken(graph, inputs):
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr("narrows.training.compilation.BACKEND", broken)
+    same = {"latent_dim": 2, "hidden": (8,), "epochs": 2, "precision": "fp32"}
+    eager = VAE(compile="off", **same).fit(table)
+    with pytest.warns(UserWarning, match="compiling failed, and training goes on without.*compile='off'"):
+        tried = VAE(compile="on", **same).fit(table)
+    np.testing.assert_array_equal(eager.transform(table), tried.transform(table))
+
+
+def test_a_loss_is_compiled_where_what_is_left_repays_it():
+    plain, convolved = nn.Linear(3, 3), nn.Sequential(nn.Conv2d(1, 1, 3))
+    assert repays(plain, 1000.0)
+    assert not repays(plain, 100.0)
+    assert not repays(convolved, 1000.0)
+
+
+def test_when_to_compile_is_decided_once_and_kept(monkeypatch, tmp_path, table):
+    asked = []
+    monkeypatch.setattr("narrows.training.compilation.BACKEND", "aot_eager")
+    monkeypatch.setattr("narrows.training.loop.MEASURED", 0.0)
+    monkeypatch.setattr("narrows.training.loop.repays", lambda module, seconds: asked.append(seconds) or True)
+    same = {"latent_dim": 2, "hidden": (8,), "epochs": 4, "batch_size": 32}
+    whole = VAE(**same).fit(table, resume=tmp_path / "whole")
+    assert len(asked) == 1
+    assert asked[0] > 0
+    reports = VAE(**same).fit_iter(table, resume=tmp_path / "cut")
+    for report in reports:
+        if report.end_of_epoch and report.epoch == 2:
+            reports.close()
+    assert len(asked) == 2
+    again = VAE(**same).fit(table, resume=tmp_path / "cut")
+    assert len(asked) == 2  # it is in the checkpoint
+    np.testing.assert_array_equal(whole.transform(table), again.transform(table))

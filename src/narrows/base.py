@@ -29,6 +29,7 @@ from narrows.params import fields, model, param, validate
 from narrows.storage import write_record
 from narrows.training import Checkpoints, Report, Rows, Settings, Trainer, fingerprint, subset, train
 from narrows.training.arrays import as_array, dtype_of
+from narrows.training.compilation import COMPILE
 from narrows.training.precision import PRECISIONS
 from narrows.training.schedules import OPTIMIZERS, SCHEDULES
 
@@ -542,6 +543,7 @@ class NeuralAutoencoder(Autoencoder):
     averaging: float | None = param(None, "Decay of the weights' moving average, such as 0.999.", low=0, high=1)
     patience: int | None = param(None, "Stop after so many epochs without a better validation loss.", low=1)
     precision: str = param("auto", "Of products in training; auto: bf16 where it gains.", choices=PRECISIONS)
+    compile: str = param("auto", "Compile the loss; auto: where the rest of training repays it.", choices=COMPILE)
     device: str = param("auto", "Where to train.", choices=("auto", "cpu", "cuda", "mps"))
     seed: int = param(0, "Of initial weights, order and noise.", low=0)
 

@@ -19,6 +19,7 @@ from narrows.errors import DivergedError
 from narrows.losses import Batch
 from narrows.modules import Module
 from narrows.training.checkpoints import Checkpoints
+from narrows.training.compilation import MEASURED, CompiledLoss, repays
 from narrows.training.precision import autocast
 from narrows.training.rows import Rows
 from narrows.training.schedules import factor, optimizer
@@ -62,6 +63,7 @@ class Settings:
     averaging: float | None = None
     patience: int | None = None
     precision: str = "fp32"
+    compile: str = "off"
     seed: int = 0
 
 
@@ -167,7 +169,10 @@ def train(
         checkpoints.restore(at)
     # On a device that works by itself one looks now and then, where the optimiser can leave out what is not finite.
     looks = data.device.type in AT_ONCE or not getattr(opt, "_step_supports_amp_scaling", False)
-    lost, whole = torch.zeros((), device=data.device), None
+    lost, whole, compiled = torch.zeros((), device=data.device), None, CompiledLoss(module)
+    if settings.compile != "auto":
+        at.compiled = settings.compile == "on"
+    begun = (time.perf_counter(), at.step)
     started, rate = time.perf_counter() - at.seconds, rate_of(settings, at.step, steps)
     module.train()
     try:
@@ -184,7 +189,7 @@ def train(
                     whole = x
                 batch = Batch(x, progress=at.step / max(1, steps - 1), rng=noise)
                 with products:
-                    loss = module.loss(batch)
+                    loss = compiled(batch) if at.compiled else module.loss(batch)
                 n_terms = len(loss.terms)
                 names = (*loss.terms, *loss.metrics)
                 sums = torch.stack((*loss.terms.values(), *loss.metrics.values())).sum(1)
@@ -212,6 +217,10 @@ def train(
                 at.row += size
                 now = time.perf_counter()
                 at.seconds = now - started
+                if at.compiled is None and now - begun[0] > MEASURED:
+                    at.compiled = repays(module, (steps - at.step) * (now - begun[0]) / (at.step - begun[1]))
+                    if at.compiled and checkpoints is not None:  # whoever goes on from here computes alike
+                        checkpoints.save(at)
                 if checkpoints is not None:
                     checkpoints.reached(at)
                 if now - reported > INTERVAL and at.row < n:
