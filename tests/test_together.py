@@ -1,6 +1,8 @@
 """Models trained at once: each ends where it ends alone, keeps its own noise and stop, and fails alone."""
 
 import contextlib
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -131,6 +133,20 @@ def test_one_whose_reader_leaves_keeps_what_it_learned_and_the_others_go_on():
     assert all(torch.equal(a, b) for a, b in zip(left, several[0].module_.parameters(), strict=True))
     for seed in (1, 2):
         assert_same(several[seed], AE(seed=seed, **SMALL).fit(X))
+
+
+def test_a_program_may_end_while_models_are_trained():
+    code = """
+import numpy as np
+from narrows import AE
+from narrows.training import Lockstep
+lockstep = Lockstep()
+X = np.random.default_rng(0).random((300, 8)).astype(np.float32)
+readers = [AE(latent_dim=2, hidden=(3,), seed=s, epochs=2).fit_iter(X, trainer=lockstep.train) for s in (0, 1)]
+print([next(reader).step for reader in readers], next(readers[0]).epoch)
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "[0, 0] 1\n"
 
 
 class Line(Module):

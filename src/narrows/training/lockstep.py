@@ -15,6 +15,7 @@ from __future__ import annotations
 import copy
 import math
 import re
+import sys
 import time
 import warnings
 from collections import deque
@@ -312,17 +313,24 @@ class Lockstep:
         """
 
         def one(index: Tensor, values: list[Tensor], x: Tensor) -> Tensor:
-            for slots, value in zip(self._slots, values, strict=True):
-                for holder, key in slots:
-                    holder[key] = value
+            self._place(values)
             with _Noise(self._rng, index, noise):
                 loss = cast(Module, self._base).loss(Batch(x, progress=progress, rng=self._rng))
             self._names, self._n_terms = (*loss.terms, *loss.metrics), len(loss.terms)
             return torch.stack((*loss.terms.values(), *loss.metrics.values())).sum(1)
 
         index = torch.arange(len(noise), device=x.device)
-        found: Tensor = vmap(one, in_dims=(0, 0, along))(index, self._values, x)
+        try:
+            found: Tensor = vmap(one, in_dims=(0, 0, along))(index, self._values, x)
+        finally:
+            self._place(self._values)  # what vmap made must not outlive it
         return found
+
+    def _place(self, values: Sequence[Tensor]) -> None:
+        """Put values where the base keeps its own."""
+        for slots, value in zip(self._slots, values, strict=True):
+            for holder, key in slots:
+                holder[key] = value
 
     def _evaluate(self, size: int) -> list[dict[str, float] | None]:
         """Return what `evaluate` returns, for every model; None without validation data."""
@@ -414,7 +422,7 @@ class Lockstep:
     def _leave(self, leaving: Sequence[_Member]) -> None:
         """Take models out of the stack, each with the best weights it has seen; the others stay as they are."""
         leaving = [member for member in leaving if not member.ended]
-        if not leaving:
+        if not leaving or sys.is_finalizing():  # torch is half gone, and aborts
             return
         for member in leaving:
             module = member.training.module
