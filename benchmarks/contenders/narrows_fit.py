@@ -47,10 +47,12 @@ def squared_error(model: AE, network: str) -> float:
 
 
 def train(
-    network: str, rows: int, batch: int | None = 128, epochs: int = 1, seed: int = 0, rounds: int = 1
-) -> Prepared:
+    network: str, rows: int, batch: int | None = 128, epochs: int = 1, seed: int = 0, rounds: int = 1,
+    compile: str = "auto",
+) -> Prepared:  # fmt: skip
     """A round is `epochs` epochs of one fit, which is left after each."""
-    model = MODELS[network](PLAIN | {"epochs": epochs * rounds, "batch_size": batch, "seed": seed})
+    fields = {"epochs": epochs * rounds, "batch_size": batch, "seed": seed, "compile": compile}
+    model = MODELS[network](PLAIN | fields)
     ends = (report for report in model.fit_iter(images("train", network, rows)) if report.end_of_epoch)
 
     def run() -> None:

@@ -44,7 +44,7 @@ VARIANTS = {
     "running means lost": Variant(
         "training/state.py", "None if sums is None else sums.to(device), means", "None, means", GOING_ON),
     "the order is drawn anew": Variant(
-        "training/loop.py", "settings.seed, 2, at.epoch)", "settings.seed, 2, int(started * 1e6))", GOING_ON),
+        "training/loop.py", "size, settings.seed, at.epoch)", "size, int(started * 1e6), at.epoch)", GOING_ON),
     "files not flushed": Variant("storage.py", "os.fsync(file)  # the rename", "pass  # the rename", POWER_CUT),
     "folders not flushed": Variant("storage.py", "    _sync_folder(path.parent)\n", "    pass\n", POWER_CUT),
     "written in place": Variant(
@@ -67,7 +67,7 @@ VARIANTS = {
         "training/checkpoints.py", "            if not self.force:\n", "            if False:\n",
         "test_checkpoints.py::test_something_else_is_not_gone_on_with"),
     "finite numbers asked for after the step": Variant(
-        "training/loop.py", "                _guard(", "                opt.step()\n                _guard(",
+        "training/loop.py", "                if looks or at", "                opt.step()\n                if looks or at",
         "test_checkpoints.py::test_what_is_not_finite_reaches_no_checkpoint"),
     "weights saved that are not finite": Variant(
         "training/checkpoints.py", "        if not state.finite():\n", "        if False:\n",
