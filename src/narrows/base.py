@@ -681,7 +681,7 @@ def _moments(X: Array) -> tuple[Array, float, float, float, bool]:
         total += chunk.sum(0, dtype=np.float64) / scale
         flat = chunk.reshape(-1).astype(np.float64)
         apart = flat / scale - shift
-        squares += float(apart @ apart)
+        squares += float(np.einsum("i,i", apart, apart))  # numpy's product would leave threads awake, in torch's way
         grey = grey and (scale != 1.0 or bool(np.all(np.abs(flat * 255 - np.round(flat * 255)) < 1e-3)))
     mean = total / len(X)
     variance = squares / X.size - (float(mean.mean()) - shift) ** 2
