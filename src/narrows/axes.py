@@ -105,7 +105,9 @@ def _shift(X: Array) -> Array | None:
     Products of values far from 0 lose the digits of what varies. Where no mean is over twice the largest deviation,
     they lose hardly any, and subtracting would cost as much as a quarter of the product.
     """
-    sample = np.asarray(X[:: max(1, len(X) // 1000)]).reshape(-1, math.prod(X.shape[1:])).astype(np.float64)
+    d = math.prod(X.shape[1:])
+    few = max(100, min(1000, 2**20 // d))
+    sample = np.asarray(X[:: max(1, len(X) // few)]).reshape(-1, d).astype(np.float64)
     mean = sample.mean(0)
     near = float((mean**2).max()) <= 4 * float(sample.var(0).max())
     return None if near else mean.astype(np.float32 if X.dtype == np.uint8 else X.dtype)
@@ -192,7 +194,7 @@ def _range(X: Array, center: bool, k: int) -> Found:
     shift = _shift(X) if center else None
     offset = torch.from_numpy(mean * unit if shift is None else mean * unit - shift).float()
     size = min(k + OVERSAMPLING, len(X), mean.size)
-    basis = torch.linalg.qr(torch.randn(mean.size, size, generator=torch.Generator().manual_seed(0)))[0]
+    basis = torch.randn(mean.size, size, generator=torch.Generator().manual_seed(0)) / math.sqrt(mean.size)
     for _ in range(POWERS):
         product = torch.zeros_like(basis)
         for rows in _float_rows(X, shift):

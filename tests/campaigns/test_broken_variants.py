@@ -67,7 +67,7 @@ VARIANTS = {
         "training/checkpoints.py", "            if not self.force:\n", "            if False:\n",
         "test_checkpoints.py::test_something_else_is_not_gone_on_with"),
     "finite numbers asked for after the step": Variant(
-        "training/loop.py", "                if looks or at", "                opt.step()\n                if looks or at",
+        "training/loop.py", "                if looks or ", "                opt.step()\n                if looks or ",
         "test_checkpoints.py::test_what_is_not_finite_reaches_no_checkpoint"),
     "weights saved that are not finite": Variant(
         "training/checkpoints.py", "        if not state.finite():\n", "        if False:\n",

@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA as REFERENCE
 
-from narrows import PCA
+from narrows import PCA, axes
 from narrows.errors import ConfigError
 
 RNG = np.random.default_rng(0)
@@ -67,16 +67,36 @@ def test_score_is_the_density_of_a_normal_distribution():
     np.testing.assert_allclose(pca.score_samples(X), multivariate_normal(X.mean(0), covariance).logpdf(X), rtol=1e-9)
 
 
+@pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize("center", [True, False])
-def test_products_of_pixels_lose_no_digit(center):
+def test_products_of_pixels_lose_no_digit(center, whole, monkeypatch):
+    if whole and not axes._multiplies_whole():
+        pytest.skip("the processor has no product of 8-bit whole numbers")
+    monkeypatch.setattr(axes, "_multiplies_whole", lambda: whole)
+    monkeypatch.setattr(axes, "WHOLE", 1000)
     rng = np.random.default_rng(0)
-    X = rng.integers(0, 256, (2500, 12)).astype(np.uint8)  # three times what float32 sums at once, and a rest
+    X = rng.integers(0, 256, (2500, 12)).astype(np.uint8)  # three times what is summed at once, and a rest
     X[:, :4] = 255  # the largest products that there are
     X[::2, 3] = 0
     found, expected = (PCA(latent_dim=5, solver=s, center=center).fit(X) for s in ("covariance", "svd"))
     np.testing.assert_allclose(found.explained_variance_, expected.explained_variance_, rtol=1e-12)
     np.testing.assert_allclose(found.components_, expected.components_, atol=1e-9)
     assert found.noise_variance_ == pytest.approx(expected.noise_variance_, rel=1e-12)
+
+
+@pytest.mark.parametrize("solver", ["covariance", "range"])
+@pytest.mark.parametrize("offset", [0.0, 0.5, 1000.0])
+def test_single_precision_products_lose_no_more_than_single_precision(solver, offset, monkeypatch):
+    monkeypatch.setattr(axes, "ROWS", 700)  # several pieces, and a rest
+    rng = np.random.default_rng(0)
+    X = (rng.normal(size=(5000, 6)) @ rng.normal(size=(6, 30)) + offset).astype(np.float32)
+    assert (axes._shift(X) is None) == (offset < 1)
+    found = PCA(latent_dim=5, solver=solver).fit(X)
+    expected = REFERENCE(5, svd_solver="full").fit(X.astype(np.float64))
+    np.testing.assert_allclose(found.mean_, expected.mean_, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(found.explained_variance_, expected.explained_variance_, rtol=1e-5)
+    np.testing.assert_allclose(np.abs(np.sum(found.components_ * expected.components_, 1)), 1, atol=1e-6)
+    assert found.noise_variance_ == pytest.approx(expected.noise_variance_, rel=1e-4)
 
 
 @pytest.mark.parametrize("pixels", [True, False])

@@ -158,10 +158,11 @@ class PCA(Autoencoder):
 
     def _encoded(self, X: Array, rows: Array) -> Array:
         """Return the codes of some rows, by numpy: torch's threads would wait for numpy's to go to sleep."""
-        unit = 255.0 if X.dtype == np.uint8 else 1.0
-        scale = self._fitted("scale")
-        centred = X[rows].reshape(len(rows), -1) / unit - self.mean_
-        return (centred @ self.components_.T) / scale
+        own = np.float64 if X.dtype == np.float64 else np.float32  # float32 data hold no more digits
+        unit = own(255 if X.dtype == np.uint8 else 1)
+        centred = X[rows].reshape(len(rows), -1) / unit - self.mean_.astype(own)
+        found = centred @ self.components_.T.astype(own)
+        return np.asarray(found / self._fitted("scale"), np.float64)
 
     @property
     def components_(self) -> Array:
