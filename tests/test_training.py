@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch._dynamo.backends.debugging import aot_eager
 from torch.distributions import Normal
 
 from narrows import AE, VAE
@@ -393,15 +394,44 @@ def test_distributions_of_a_batch_do_not_validate_in_the_loop(table):
     assert not module.posterior(torch.from_numpy(table))._validate_args
 
 
-@pytest.mark.parametrize("fields", [{"kl_warmup": 0.5, "corruption": "gaussian:0.1", "ordered": True}, {"beta": 2.0}])
-def test_a_compiled_loss_is_the_loss(fields, monkeypatch, table):
-    monkeypatch.setattr("narrows.training.compilation.BACKEND", "aot_eager")  # traced as for the compiler, run as ever
-    same = {"latent_dim": 2, "hidden": (8,), "epochs": 3, "batch_size": 32, "precision": "fp32", **fields}
-    assert len(table) % 32  # the last batch is a short one
-    eager, compiled = (VAE(compile=how, **same).fit(table) for how in ("off", "on"))
-    losses = [[epoch["train"]["loss"] for epoch in model.history_] for model in (eager, compiled)]
-    np.testing.assert_allclose(*losses, rtol=1e-5)
-    np.testing.assert_allclose(eager.transform(table), compiled.transform(table), atol=1e-4)
+@pytest.mark.parametrize(
+    ("model", "fields"),
+    [
+        (VAE, {"kl_warmup": 0.5, "corruption": "gaussian:0.1", "ordered": True}),
+        (VAE, {"beta": 2.0, "clip": 1.0, "averaging": 0.9, "optimizer": "sgd", "likelihood": "gaussian:learned"}),
+        (VAE, {"precision": "bf16"}),
+        (VAE, {"network": "conv", "batch_norm": True}),
+        (AE, {"tied": True, "contractive": 0.1}),
+    ],
+)
+def test_compiled_gradients_are_the_gradients(model, fields, monkeypatch):
+    """To the last bit, where what was traced runs by the kernels that it was traced from."""
+    compiled = []
+
+    def counted(graph, inputs):
+        compiled.append(graph)
+        return aot_eager(graph, inputs)
+
+    monkeypatch.setattr("narrows.training.compilation.BACKEND", counted)
+    X = np.random.default_rng(1).random((70, 1, 8, 8), dtype=np.float32)  # the last batch is a short one
+    same = {"latent_dim": 2, "hidden": (8,), "network": "mlp", "epochs": 3, "batch_size": 32, "precision": "fp32"}
+    one, other = (model(compile=how, **same | fields).fit(X) for how in ("off", "on"))
+    assert compiled
+    assert [epoch["train"] for epoch in one.history_] == [epoch["train"] for epoch in other.history_]
+    for name, value in one.module_.state_dict().items():
+        assert torch.equal(value, other.module_.state_dict()[name]), name
+
+
+def test_what_python_decides_while_training_is_not_compiled_into_a_step():
+    class Switched(Line):
+        def loss(self, batch):
+            return super().loss(batch) if batch.progress < 0.5 else Loss({"reconstruction": self.weight.sum(1)})
+
+    plain, tried = Switched(), Switched()
+    list(train(plain, Rows(DATA, torch.device("cpu")), Settings(epochs=2, batch_size=5)))
+    with pytest.warns(UserWarning, match="compiling failed, and training goes on without"):
+        list(train(tried, Rows(DATA, torch.device("cpu")), Settings(epochs=2, batch_size=5, compile="on")))
+    assert torch.equal(plain.weight, tried.weight)
 
 
 def test_where_compiling_fails_training_goes_on_as_if_it_had_not_been_tried(monkeypatch, table):
@@ -419,7 +449,7 @@ def test_where_compiling_fails_training_goes_on_as_if_it_had_not_been_tried(monk
 def test_a_loss_is_compiled_where_what_is_left_repays_it():
     plain, convolved = nn.Linear(3, 3), nn.Sequential(nn.Conv2d(1, 1, 3))
     assert repays(plain, 1000.0)
-    assert not repays(plain, 100.0)
+    assert not repays(plain, 50.0)
     assert not repays(convolved, 1000.0)
 
 

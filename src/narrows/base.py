@@ -543,7 +543,7 @@ class NeuralAutoencoder(Autoencoder):
     averaging: float | None = param(None, "Decay of the weights' moving average, such as 0.999.", low=0, high=1)
     patience: int | None = param(None, "Stop after so many epochs without a better validation loss.", low=1)
     precision: str = param("auto", "Of products in training; auto: bf16 where it gains.", choices=PRECISIONS)
-    compile: str = param("auto", "Compile the loss; auto: where the rest of training repays it.", choices=COMPILE)
+    compile: str = param("auto", "Compile steps; auto: where the rest of training repays it.", choices=COMPILE)
     device: str = param("auto", "Where to train.", choices=("auto", "cpu", "cuda", "mps"))
     seed: int = param(0, "Of initial weights, order and noise.", low=0)
 

@@ -15,6 +15,7 @@ __all__ = [
     "free_bits",
     "kl",
     "negative_log_likelihood",
+    "rising",
     "sparsity_kl",
     "sparsity_l1",
     "sum_values",
@@ -31,8 +32,8 @@ class Batch:
     """(B, *shape), True where a value was observed; None where all were."""
     y: Tensor | None = None
     """(B,), labels, for models that use them."""
-    progress: float = 1.0
-    """Share of training that is done, in [0, 1]; evaluation has 1."""
+    progress: float | Tensor = 1.0
+    """Share of training that is done, in [0, 1]; evaluation has 1. While a step is compiled it is a tensor."""
     rng: torch.Generator = field(default_factory=lambda: torch.Generator().manual_seed(0))
     """The only source of noise."""
 
@@ -54,6 +55,16 @@ class Loss:
     def total(self) -> Tensor:
         """(B,), the sum of the terms."""
         return torch.stack(tuple(self.terms.values())).sum(0)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the terms, and of the metrics after them."""
+        return (*self.terms, *self.metrics)
+
+    @property
+    def sums(self) -> Tensor:
+        """(len(names),), each summed over the batch."""
+        return torch.stack((*self.terms.values(), *self.metrics.values())).sum(1)
 
 
 def sum_values(per_value: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -81,6 +92,14 @@ def free_bits(kl_per_dimension: Tensor, nats: float) -> Tensor:
     """
     floor = torch.clamp(kl_per_dimension.mean(0), min=nats).sum()
     return floor.expand(kl_per_dimension.shape[0])
+
+
+def rising(progress: float | Tensor, share: float) -> float | Tensor:
+    """Return a weight that rises from 0 to 1 over the first `share` of training, and is 1 where that is 0."""
+    if not share:
+        return 1.0
+    done = progress / share
+    return done.clamp(max=1.0) if isinstance(done, Tensor) else min(1.0, done)
 
 
 def sparsity_kl(activity: Tensor, target: float) -> Tensor:

@@ -10,7 +10,7 @@ from torch.distributions import Distribution, Normal
 
 from narrows.base import NeuralAutoencoder
 from narrows.likelihoods import Likelihood
-from narrows.losses import Batch, Loss, free_bits, kl, negative_log_likelihood
+from narrows.losses import Batch, Loss, free_bits, kl, negative_log_likelihood, rising
 from narrows.modules import LatentVariableModule
 from narrows.networks import networks
 from narrows.params import model, param
@@ -56,7 +56,7 @@ class VAEModule(LatentVariableModule):
         if kept is not None:  # numbers that are left out cost nothing: the bound of the shorter code
             divergence = divergence * kept
         nats = divergence.sum(1)
-        weight = self.beta * min(1.0, batch.progress / self.kl_warmup if self.kl_warmup else 1.0)
+        weight = self.beta * rising(batch.progress, self.kl_warmup)
         penalty = free_bits(divergence, self.free_bits) if self.free_bits and self.training else nats
         return Loss(
             {"reconstruction": reconstruction, "kl": weight * penalty}, {"elbo": -(reconstruction + nats).detach()}

@@ -1,4 +1,4 @@
-"""The loss as one compiled function, where what it saves over the rest of training repays the compiler's time."""
+"""Loss and gradients as one compiled function, where what it saves over the rest of training repays the compiler."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 
 from narrows.losses import Batch, Loss
 from narrows.modules import Module
+from narrows.training.gradients import Found, Gradients, objective, total
 
-__all__ = ["COMPILE", "MEASURED", "CompiledLoss", "repays"]
+__all__ = ["COMPILE", "MEASURED", "CompiledGradients", "repays"]
 
 COMPILE = ("auto", "on", "off")
 MEASURED = 2.0
 """Seconds of training from which "auto" estimates the rest, once."""
-GAIN, COST = 0.15, 30.0
-"""The share of a step that is saved at the least, and the seconds that compiling takes at the most, on two cores."""
+GAIN, COST = 0.25, 15.0
+"""The share of a step that is saved, and the seconds that compiling takes, as measured on two cores."""
 BACKEND = "inductor"
 
-Losses = tuple[dict[str, Tensor], dict[str, Tensor]]
 Call = tuple[Callable[..., Tensor], tuple[Any, ...], dict[str, Any]]
 
 
@@ -35,36 +36,47 @@ def repays(module: nn.Module, seconds: float) -> bool:
     return GAIN * seconds > COST and not any(isinstance(layer, slow) for layer in module.modules())
 
 
-class CompiledLoss:
-    """`module.loss`, compiled for batches of the first one's shape; others, and what cannot be compiled, go as ever.
+class CompiledGradients(Gradients):
+    """Likewise, by one function that is compiled for batches of the first one's shape; others go as ever.
 
-    What the module draws from the batch's generator is drawn before, in the same order: a compiler sees no generators.
+    The module's Python runs once: what it did to tensors then, forward and backward, is what is compiled. So any
+    module can be, and no part of a step is left to be looked up while it runs. What may differ from step to step is
+    handed in: weights, buffers, samples, progress, and the noise, which is drawn before, in the same order. What
+    Python decides by the values of those cannot be compiled; then training goes on without.
     """
 
-    def __init__(self, module: Module) -> None:
-        self.module = module
+    def __init__(self, module: Module, products: torch.autocast) -> None:
+        super().__init__(module, products)
         self._draws: list[Call] | None = None
         """What the first batch was seen to draw."""
         self._shape = torch.Size()
-        self._function: Callable[..., Losses] | None = None
+        self._function: Callable[..., Sequence[Tensor]] | None = None
+        self._state = {f"module.{name}": t for name, t in (*module.named_parameters(), *module.named_buffers())}
+        self._trained: list[nn.Parameter] = []
+        """Those that the objective depends on."""
+        self._names: tuple[str, ...] = ()
+        self._n_terms = 0
 
-    def __call__(self, batch: Batch) -> Loss:
-        """Return `module.loss(batch)`, up to rounding."""
+    def __call__(self, batch: Batch) -> Found:
+        """Do what `eager` does, up to rounding."""
         if self._draws is None:
             with _Watched(batch.rng) as seen:
-                loss = self.module.loss(batch)
-            # What is drawn by a tensor's values cannot be drawn before them.
-            tensors = any(isinstance(v, Tensor) for _, args, options in seen.calls for v in (*args, *options.values()))
+                found = self.eager(batch)
             self._draws, self._shape = seen.calls, batch.x.shape
-            if not tensors:
-                self._function = torch.compile(self._losses, backend=BACKEND)
-            return loss
+            # What is drawn by a tensor's values cannot be drawn before them.
+            if not any(isinstance(v, Tensor) for _, args, options in seen.calls for v in (*args, *options.values())):
+                self._function = self._compiled
+            return found
         if self._function is None or batch.x.shape != self._shape:
-            return self.module.loss(batch)
+            return self.eager(batch)
         before = batch.rng.get_state()
         noise = [draw(*args, **options) for draw, args, options in self._draws]
+        progress = torch.tensor(batch.progress, dtype=torch.float64)
+        for parameter in self.parameters:
+            parameter.grad = None
         try:
-            return Loss(*self._function(batch, noise))
+            with torch.no_grad():  # the gradients are among what is computed
+                computed = self._function(batch.x, progress, *self._state.values(), *noise)
         except Exception as error:  # a compiler that is missing or gives up, in one of many ways
             self._function = None
             warnings.warn(
@@ -72,12 +84,51 @@ class CompiledLoss:
                 "does not try.", stacklevel=2,
             )  # fmt: skip
             batch.rng.set_state(before)
-            return self.module.loss(batch)
+            return self.eager(batch)
+        sums, value, all_gradients, *gradients = computed
+        for parameter, gradient in zip(self._trained, gradients, strict=True):
+            parameter.grad = gradient
+        # The sums outlive the step, and what a CUDA graph computes does not.
+        return Found(self._names, self._n_terms, sums.clone(), value.clone(), all_gradients.clone())
 
-    def _losses(self, batch: Batch, noise: Sequence[Tensor]) -> Losses:
-        with _Drawn(noise):
-            loss = self.module.loss(batch)
-        return loss.terms, loss.metrics
+    def _compiled(self, *given: Tensor) -> Sequence[Tensor]:
+        """Compile, and compute; from then on the compiled function stands in for this."""
+        from torch.fx.experimental.proxy_tensor import make_fx  # half a second, for those who compile
+
+        # On copies: to trace is to run, and buffers may be written to.
+        graph = make_fx(self._step)(*(t.clone() for t in given))
+        graphs = "reduce-overhead" if given[0].device.type == "cuda" else None  # as one CUDA graph
+        self._function = torch.compile(graph, backend=BACKEND, dynamic=False, mode=graphs)
+        return self._function(*given)
+
+    def _step(self, x: Tensor, progress: Tensor, *given: Tensor) -> list[Tensor]:
+        """Return sums, objective, the sum of all gradients, and the gradients, as functions of what is given."""
+        values, noise = given[: len(self._state)], given[len(self._state) :]
+        of = dict(zip(self._state, values, strict=True))
+        with torch.enable_grad():
+            leaves = {name: of[name].detach().requires_grad_() for name, t in self._state.items() if t.requires_grad}
+            with self.products, _Drawn(noise):
+                batch = Batch(x, progress=progress, rng=torch.Generator(x.device))
+                loss: Loss = functional_call(_Losses(self.module), of | leaves, (batch,))
+            sums = loss.sums
+            value = objective(sums, len(loss.terms), len(x))
+            found = torch.autograd.grad(value, list(leaves.values()), allow_unused=True)
+        self._names, self._n_terms = loss.names, len(loss.terms)
+        # The optimisers' kernels take numbers in the order of memory.
+        gradients = {name: g.contiguous() for name, g in zip(leaves, found, strict=True) if g is not None}
+        self._trained = [self._state[name] for name in gradients]  # type: ignore[misc]
+        return [sums.detach(), value.detach(), total(list(gradients.values())), *gradients.values()]
+
+
+class _Losses(nn.Module):
+    """The module as `functional_call` takes it: what is called is its loss."""
+
+    def __init__(self, module: Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, batch: Batch) -> Loss:
+        return self.module.loss(batch)
 
 
 class _Watched(TorchFunctionMode):

@@ -316,8 +316,8 @@ class Lockstep:
             self._place(values)
             with _Noise(self._rng, index, noise):
                 loss = cast(Module, self._base).loss(Batch(x, progress=progress, rng=self._rng))
-            self._names, self._n_terms = (*loss.terms, *loss.metrics), len(loss.terms)
-            return torch.stack((*loss.terms.values(), *loss.metrics.values())).sum(1)
+            self._names, self._n_terms = loss.names, len(loss.terms)
+            return loss.sums
 
         index = torch.arange(len(noise), device=x.device)
         try:

@@ -19,7 +19,7 @@ from narrows.errors import DivergedError
 from narrows.losses import Batch
 from narrows.modules import Module
 from narrows.training.checkpoints import Checkpoints
-from narrows.training.compilation import MEASURED, CompiledLoss, repays
+from narrows.training.compilation import MEASURED, CompiledGradients, repays
 from narrows.training.precision import autocast
 from narrows.training.rows import Rows
 from narrows.training.schedules import factor, optimizer
@@ -160,7 +160,7 @@ def train(
         adam_betas=settings.adam_betas,
         weight_decay=settings.weight_decay,
     )
-    products = autocast(module, settings.precision, data.device)
+    gradients = CompiledGradients(module, autocast(module, settings.precision, data.device))
     average = None
     if settings.averaging is not None:
         average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging), use_buffers=True)
@@ -169,7 +169,7 @@ def train(
         checkpoints.restore(at)
     # On a device that works by itself one looks now and then, where the optimiser can leave out what is not finite.
     looks = data.device.type in AT_ONCE or not getattr(opt, "_step_supports_amp_scaling", False)
-    lost, whole, compiled = torch.zeros((), device=data.device), None, CompiledLoss(module)
+    lost, whole = torch.zeros((), device=data.device), None
     if settings.compile != "auto":
         at.compiled = settings.compile == "on"
     begun = (time.perf_counter(), at.step)
@@ -188,31 +188,21 @@ def train(
                 if size == n and module.corruption is None:  # one of one's own may write into it
                     whole = x
                 batch = Batch(x, progress=at.step / max(1, steps - 1), rng=noise)
-                with products:
-                    loss = compiled(batch) if at.compiled else module.loss(batch)
-                n_terms = len(loss.terms)
-                names = (*loss.terms, *loss.metrics)
-                sums = torch.stack((*loss.terms.values(), *loss.metrics.values())).sum(1)
-                objective = sums[:n_terms].sum() / len(batch.x)
-                for parameter in parameters:  # as zero_grad does, which takes 6% of a small model's step
-                    parameter.grad = None
-                objective.backward()
-                gradients = [p.grad for p in parameters if p.grad is not None]
-                # The sum is the quick check: it is finite where all are, but for sums beyond float32.
-                norm = torch.stack([g.sum() for g in gradients]).sum()
+                found = gradients(batch) if at.compiled else gradients.eager(batch)
+                norm = found.total
                 if settings.clip is not None or (looks and not math.isfinite(norm.item())):
-                    norm = torch.nn.utils.get_total_norm(gradients)
+                    norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
                 if looks or at.step < EARLY:
-                    check_step(objective.item(), norm.item(), sums, names, settings, at, x[0].numel())
+                    check_step(found.objective.item(), norm.item(), found.sums, found.names, settings, at, x[0].numel())
                 else:  # to look is to wait for the device: the optimiser leaves this step out, and those after it
-                    lost = torch.maximum(lost, (~torch.isfinite(objective.detach() + norm)).float())
+                    lost = torch.maximum(lost, (~torch.isfinite(found.objective + norm)).float())
                     vars(opt)["found_inf"] = lost
                 if settings.clip is not None:
                     torch.nn.utils.clip_grads_with_norm_(parameters, settings.clip, norm)
                 opt.step()
                 if average is not None:
                     average.update_parameters(module)
-                at.means.add(names, n_terms, sums.detach(), len(batch.x))
+                at.means.add(found.names, found.n_terms, found.sums, len(batch.x))
                 at.step += 1
                 at.row += size
                 now = time.perf_counter()
@@ -275,8 +265,7 @@ def evaluate(
             if pause is not None:
                 pause()
             loss = module.loss(Batch(x, rng=noise))
-            sums = torch.stack((*loss.terms.values(), *loss.metrics.values())).sum(1)
-            means.add((*loss.terms, *loss.metrics), len(loss.terms), sums.double(), len(x))
+            means.add(loss.names, len(loss.terms), loss.sums.double(), len(x))
     module.train(training)
     return means.read()
 
