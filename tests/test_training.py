@@ -412,7 +412,7 @@ def test_compiled_gradients_are_the_gradients(model, fields, monkeypatch):
         compiled.append(graph)
         return aot_eager(graph, inputs)
 
-    monkeypatch.setattr("narrows.training.compilation.BACKEND", counted)
+    monkeypatch.setattr("narrows.training.compilation.backend", counted)
     X = np.random.default_rng(1).random((70, 1, 8, 8), dtype=np.float32)  # the last batch is a short one
     same = {"latent_dim": 2, "hidden": (8,), "network": "mlp", "epochs": 3, "batch_size": 32, "precision": "fp32"}
     one, other = (model(compile=how, **same | fields).fit(X) for how in ("off", "on"))
@@ -438,7 +438,7 @@ def test_where_compiling_fails_training_goes_on_as_if_it_had_not_been_tried(monk
     def broken(graph, inputs):
         raise RuntimeError("no compiler")
 
-    monkeypatch.setattr("narrows.training.compilation.BACKEND", broken)
+    monkeypatch.setattr("narrows.training.compilation.backend", broken)
     same = {"latent_dim": 2, "hidden": (8,), "epochs": 2, "precision": "fp32"}
     eager = VAE(compile="off", **same).fit(table)
     with pytest.warns(UserWarning, match="compiling failed, and training goes on without.*compile='off'"):
@@ -455,7 +455,7 @@ def test_a_loss_is_compiled_where_what_is_left_repays_it():
 
 def test_when_to_compile_is_decided_once_and_kept(monkeypatch, tmp_path, table):
     asked = []
-    monkeypatch.setattr("narrows.training.compilation.BACKEND", "aot_eager")
+    monkeypatch.setattr("narrows.training.compilation.backend", aot_eager)
     monkeypatch.setattr("narrows.training.loop.MEASURED", 0.0)
     monkeypatch.setattr("narrows.training.loop.repays", lambda module, seconds: asked.append(seconds) or True)
     same = {"latent_dim": 2, "hidden": (8,), "epochs": 4, "batch_size": 32}
