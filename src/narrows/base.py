@@ -6,6 +6,7 @@ import contextlib
 import copy
 import math
 import re
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
@@ -181,7 +182,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                         self.history_.append(report.record())
                     yield report
         finally:
-            if learned or self.history_:
+            # A generator that is still open when Python ends is closed when little of it is left.
+            if (learned or self.history_) and not sys.is_finalizing():
                 self._keep_codes(X)
 
     @property
