@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from narrows import notebook
@@ -26,12 +24,17 @@ from narrows.likelihoods import Likelihood, ScaledLikelihood, likelihood
 from narrows.modules import Module
 from narrows.networks import ACTIVATIONS, NETWORKS, Decoder, Layout, ResidualDecoder, ResidualEncoder, start_at_axes
 from narrows.params import fields, model, param, validate
+from narrows.postponed import postponed
 from narrows.storage import write_record
 from narrows.training import Checkpoints, Report, Rows, Settings, Trainer, fingerprint, subset, train
 from narrows.training.arrays import as_array, dtype_of
 from narrows.training.compilation import COMPILE
 from narrows.training.precision import PRECISIONS
 from narrows.training.schedules import OPTIMIZERS, SCHEDULES
+
+with postponed("pandas", "scipy.stats"):  # nothing here uses them, and they are most of what scikit-learn imports
+    from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+    from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 if TYPE_CHECKING:
     from narrows.densities import CodeDensity
