@@ -406,8 +406,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 weight = next(module.parameters())
                 for x in Rows(X, weight.device, weight.dtype).chunks(size):
                     result = as_array(function(x))
-                    # The sum is the quick check: it is finite where all are, but for sums beyond float32.
-                    if not (np.isfinite(result.sum()) or np.isfinite(result).all()):
+                    # The sum is the quick check: it is finite where all are, but for sums beyond float32. `sum` itself
+                    # would take a tenth of the time of coding one sample.
+                    if not (math.isfinite(np.add.reduce(result, axis=None)) or np.isfinite(result).all()):
                         raise DataError(
                             f"{type(self).__name__}: what comes out must be finite; got nan or infinity for values "
                             f"from {X.min():.3g} to {X.max():.3g}. Scale them as in fit."
