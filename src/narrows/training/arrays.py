@@ -19,9 +19,8 @@ def as_array(tensor: Tensor) -> np.ndarray:
     ConfigError
         The tensor is of a type that numpy lacks, and that fits no other.
     """
-    tensor = tensor.detach().cpu()
     try:
-        return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+        return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy(force=True)
     except TypeError as error:
         raise ConfigError(
             f"network: its tensors must be of a type that numpy has, or bfloat16; got {tensor.dtype}. Convert it: "

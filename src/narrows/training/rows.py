@@ -25,7 +25,7 @@ class Rows:
         self.tensor: Tensor | None = None
         # torch warns of read-only arrays and refuses negative strides: those are read through numpy, or copied once.
         if not (isinstance(X, np.memmap) or isinstance(X.base, np.memmap)):
-            owned = X if X.flags.writeable and all(s >= 0 for s in X.strides) else X.copy()
+            owned = X if X.flags.writeable and min(X.strides) >= 0 else X.copy()
             self.tensor = torch.from_numpy(owned).to(device)
 
     def __len__(self) -> int:
@@ -39,6 +39,9 @@ class Rows:
 
     def chunks(self, size: int) -> Iterator[Tensor]:
         """Yield all rows in order, `size` at a time."""
+        if self.tensor is not None and size >= len(self):  # to slice takes a while where there is one sample
+            yield self._scaled(self.tensor)
+            return
         for start in range(0, len(self), size):
             if self.tensor is not None:
                 yield self._scaled(self.tensor[start : start + size])
@@ -46,7 +49,8 @@ class Rows:
                 yield self._scaled(torch.from_numpy(np.array(self.array[start : start + size])).to(self.device))
 
     def _scaled(self, x: Tensor) -> Tensor:
-        return x.to(self.dtype).div_(255) if x.dtype == torch.uint8 else x.to(self.dtype)
+        wide = x.to(self.dtype)
+        return wide.div_(255) if x.dtype == torch.uint8 else wide
 
 
 def subset(n: int, limit: int | None, seed: int) -> np.ndarray[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -12,13 +13,22 @@ from torch.optim import Optimizer
 
 __all__ = ["OPTIMIZERS", "SCHEDULES", "factor", "optimizer"]
 
+
+def _uncompiled(kind: type[Optimizer]) -> type[Optimizer]:
+    """Return torch's optimiser without what its methods do for a compiler: that imports all of it, for a second."""
+    names = ("add_param_group", "load_state_dict", "state_dict", "step")
+    methods: dict[str, Any] = {name: inspect.unwrap(getattr(kind, name)) for name in names}
+    methods["step"] = torch.no_grad()(methods["step"])  # one of the wrappers did this too
+    return type(kind.__name__, (kind,), methods)
+
+
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "adamax": torch.optim.Adamax,
-    "sgd": torch.optim.SGD,
-    "rmsprop": torch.optim.RMSprop,
-    "adagrad": torch.optim.Adagrad,
+    "adam": _uncompiled(torch.optim.Adam),
+    "adamw": _uncompiled(torch.optim.AdamW),
+    "adamax": _uncompiled(torch.optim.Adamax),
+    "sgd": _uncompiled(torch.optim.SGD),
+    "rmsprop": _uncompiled(torch.optim.RMSprop),
+    "adagrad": _uncompiled(torch.optim.Adagrad),
 }
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
