@@ -71,8 +71,8 @@ def whole(epochs: int, target: float | None = None, seed: int = 0) -> Prepared:
         fields = PLAIN | {"epochs": epochs, "seed": seed}
         if target is not None:
             fields = {
-                "epochs": 4, "learning_rate": 6e-3, "adam_betas": (0.9, 0.99), "schedule": "linear", "warmup": 0.1,
-                "seed": seed,
+                "epochs": 3, "batch_size": 192, "learning_rate": 1e-2, "adam_betas": (0.9, 0.98),
+                "schedule": "linear", "warmup": 0.1, "seed": seed,
             }  # fmt: skip
         model = MODELS["vae"](fields)
         with contextlib.closing(model.fit_iter(digits("train"))) as reports:
