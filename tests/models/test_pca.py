@@ -113,6 +113,28 @@ def test_a_range_holds_nearly_all_of_the_variance(pixels):
     assert total[0] == pytest.approx(total[1], rel=1e-6)
 
 
+def test_a_range_holds_all_of_a_variance_that_falls(monkeypatch):
+    monkeypatch.setattr(axes, "ROWS", 700)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, 1000)) * np.arange(1, 1001) ** -0.75 + 0.5  # variance falls as in photographs
+    X = X.astype(np.float32)
+    found, expected = (PCA(latent_dim=40, solver=s).fit(X) for s in ("range", "svd"))
+    assert 0 <= 1 - found.explained_variance_.sum() / expected.explained_variance_.sum() + 1e-6 < 1e-5
+    np.testing.assert_allclose(found.explained_variance_[:20], expected.explained_variance_[:20], rtol=1e-6)
+    np.testing.assert_allclose(found.components_ @ found.components_.T, np.eye(40), atol=1e-6)
+    np.testing.assert_array_equal(found.components_, PCA(latent_dim=40, solver="range").fit(X).components_)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+@pytest.mark.parametrize("columns", [0, 7, 100])
+def test_a_range_of_data_with_fewer_dimensions_than_it_follows(columns, scale):
+    X = np.zeros((500, 400), np.float32)  # all others are constant: products with them are 0, not nearly
+    X[:, :columns] = scale * np.random.default_rng(0).normal(size=(500, columns))
+    found, expected = (PCA(latent_dim=120, solver=s).fit(X) for s in ("range", "svd"))
+    np.testing.assert_allclose(found.components_ @ found.components_.T, np.eye(120), atol=1e-6)
+    np.testing.assert_allclose(found.explained_variance_, expected.explained_variance_, atol=1e-6 * scale**2)
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_without_centring(solver):
     X = TABLES["iris"]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from narrows.axes import LARGEST, SOLVERS, principal_axes
-from narrows.base import Array, Autoencoder
+from narrows.base import CHUNK, Array, Autoencoder
 from narrows.errors import ConfigError, DataError
 from narrows.losses import Batch, Loss, sum_values
 from narrows.modules import Module
@@ -160,8 +160,11 @@ class PCA(Autoencoder):
         """Return the codes of some rows, by numpy: torch's threads would wait for numpy's to go to sleep."""
         own = np.float64 if X.dtype == np.float64 else np.float32  # float32 data hold no more digits
         unit = own(255 if X.dtype == np.uint8 else 1)
-        centred = X[rows].reshape(len(rows), -1) / unit - self.mean_.astype(own)
-        found = centred @ self.components_.T.astype(own)
+        mean, axes = self.mean_.astype(own), self.components_.T.astype(own)
+        found, size = np.empty((len(rows), axes.shape[1])), max(1, CHUNK // len(mean))
+        for start in range(0, len(rows), size):  # memory that is new for all of them costs more than the product
+            part: Array = X[rows[start : start + size]].reshape(-1, len(mean)) / unit
+            found[start : start + size] = (part - mean) @ axes
         return np.asarray(found / self._fitted("scale"), np.float64)
 
     @property
