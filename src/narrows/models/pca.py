@@ -87,7 +87,7 @@ class PCA(Autoencoder):
     Units: `score` in nats per sample (Tipping & Bishop, 1999), equal to scikit-learn's.
     Use it first: whatever a network adds shows against it.
     `solver="auto"` is exact, but for covariances of over 5e11 multiplications: there a range finder takes over,
-    whose axes hold nearly all of that variance (Halko et al., 2011). Ask for "covariance" or "gram" to have all of it.
+    whose axes hold nearly all of that variance (Musco & Musco, 2015). Ask for "covariance" or "gram" to have all of it.
     Raises: ConfigError where latent_dim exceeds min(n_samples, n_features); DataError for fewer than two samples.
 
     Examples
