@@ -2,6 +2,10 @@
 
 import copy
 import math
+import os
+import platform
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -470,3 +474,26 @@ def test_when_to_compile_is_decided_once_and_kept(monkeypatch, tmp_path, table):
     again = VAE(**same).fit(table, resume=tmp_path / "cut")
     assert len(asked) == 2  # it is in the checkpoint
     np.testing.assert_array_equal(whole.transform(table), again.transform(table))
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="about glibc's malloc")
+def test_what_a_step_frees_stays_for_the_next(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("MALLOC_")]:
+        monkeypatch.delenv(name)
+    code = """
+import resource, sys, torch
+from narrows.training.memory import keep_freed
+if sys.argv[1] == "kept":
+    keep_freed()
+for step in range(22):
+    if step == 2:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    blocks = [torch.empty(1_500_000).fill_(1.0) for _ in range(5)]
+    del blocks
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    faults = {
+        kind: int(subprocess.run([sys.executable, "-c", code, kind], capture_output=True, text=True, check=True).stdout)
+        for kind in ("kept", "given back")
+    }
+    assert faults["kept"] < 0.05 * faults["given back"], faults

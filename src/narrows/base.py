@@ -30,6 +30,7 @@ from narrows.storage import write_record
 from narrows.training import Checkpoints, Report, Rows, Settings, Trainer, fingerprint, subset, train
 from narrows.training.arrays import as_array, dtype_of
 from narrows.training.compilation import COMPILE
+from narrows.training.memory import keep_freed
 from narrows.training.precision import PRECISIONS
 from narrows.training.schedules import OPTIMIZERS, SCHEDULES
 
@@ -613,6 +614,7 @@ class NeuralAutoencoder(Autoencoder):
                 f"{type(self).__name__}: patience must come with validation data; got patience={self.patience} and "
                 "none. Call fit(X, validation=0.1)."
             )
+        keep_freed()
         module = self.module_.to(_device(self.device))
         module.corruption = corruption(self.corruption)
         module.ordered = self.ordered
