@@ -21,8 +21,10 @@ ROWS = 4096
 """Rows that are multiplied at once, so that sums over more are in double precision."""
 EXACT, WHOLE = 2**10, 2**16
 """Rows of pixels whose products float32 sums without rounding, and whole numbers of 32 bits do."""
-OVERSAMPLING, BLOCKS = 80, 5
-"""The range finder follows a third of latent_dim + OVERSAMPLING dimensions through so many powers, and keeps all."""
+BLOCKS, OVERSAMPLING = 6, 24
+"""The range finder follows a quarter of latent_dim and this many dimensions through so many powers, and keeps all."""
+CODES = 2**30
+"""Bytes that the range finder may keep beside the data, so as not to multiply twice."""
 MANY = 1500
 """Features from which on the decomposition of their product for a few axes is quicker than that for all."""
 HUGE = 5e11
@@ -54,7 +56,7 @@ def principal_axes(X: Array, k: int, *, center: bool = True, solver: str = "auto
         work = float(n) * d * min(n, d)
         if work < 2e9:  # a second or so: the decomposition of the data keeps all digits
             solver = "svd"
-        elif work > HUGE and 10 * (k + OVERSAMPLING) < min(n, d):
+        elif work > HUGE and 6 * BLOCKS * _width(k) < min(n, d):
             solver = "range"
         else:
             solver = "covariance" if n >= d else "gram"
@@ -185,25 +187,36 @@ def _multiplies_whole() -> bool:
     return hasattr(torch, "_int_mm") and probe is not None and bool(probe())
 
 
+def _width(k: int) -> int:
+    """Return how many dimensions the range finder follows at once."""
+    return k // 4 + OVERSAMPLING
+
+
 def _range(X: Array, center: bool, k: int) -> Found:
     """Find a subspace that nearly holds the data by a block Krylov method (Musco & Musco 2015, algorithm 2).
 
     A pass over the rows multiplies a block by the D x D product, which is never there. The blocks of all passes are
-    kept: each a third as wide, they lose less than one of full width of which only the last power is left.
+    kept: each narrower than latent_dim, they lose less than one of full width of which only the last power is left.
     In float32, sums of squares in double.
     """
     mean, unit = _mean(X, center), 255.0 if X.dtype == np.uint8 else 1.0
     shift = _shift(X) if center else None
     offset = torch.from_numpy(mean * unit if shift is None else mean * unit - shift).float()
     most, generator = min(len(X), mean.size), torch.Generator().manual_seed(0)
-    width, single = min((k + OVERSAMPLING) // 3, most), torch.finfo(torch.float32)
+    width, single = min(_width(k), most), torch.finfo(torch.float32)
     basis, block = torch.empty(mean.size, 0), torch.randn(mean.size, width, generator=generator)
     size = min(BLOCKS * width, most)
+    # What the rows are along a block is computed on the way to the next, and is wanted again at the end.
+    kept = torch.empty(len(X), size if 4 * len(X) * size <= CODES else 0)
     while basis.shape[1] < size:
-        product = torch.zeros_like(block)
+        product, at, own = torch.zeros_like(block), 0, slice(basis.shape[1] - block.shape[1], basis.shape[1])
         for rows in _float_rows(X, shift):
+            codes = rows @ block
+            if basis.shape[1] and kept.shape[1]:
+                kept[at : at + len(rows), own] = codes
+            at += len(rows)
             # Centring the codes does it: they add up to 0, and with them what is multiplied by the rows' mean.
-            product.addmm_(rows.T, (rows @ block).sub_(offset @ block))
+            product.addmm_(rows.T, codes.sub_(offset @ block))
         product /= torch.linalg.vector_norm(product, dim=0, dtype=torch.float64).clamp(min=single.tiny)
         # Noise as small as rounding: where the data have no further dimension, any other follows.
         product += single.eps * torch.randn(mean.size, width, generator=generator)
@@ -211,12 +224,16 @@ def _range(X: Array, center: bool, k: int) -> Found:
         for _ in range(3):  # columns that nearly vanish are mostly rounding at first
             block = torch.linalg.qr(block - basis @ (basis.T @ block))[0]
         # Lengths that Householder's reflections leave are off by more than rounding.
-        basis = torch.cat([basis, nn.functional.normalize(block, dim=0)], 1)
-    small, total = torch.zeros(size, size, dtype=torch.float64), 0.0
+        block = nn.functional.normalize(block, dim=0)
+        basis = torch.cat([basis, block], 1)
+    small, total, at = torch.zeros(size, size, dtype=torch.float64), 0.0, 0
+    done = min(kept.shape[1], size - block.shape[1])
+    left, middle = basis[:, done:], (offset @ basis).double()
     for rows in _float_rows(X, shift):
-        codes = (rows @ basis).double().sub_((offset @ basis).double())
-        small.addmm_(codes.T, codes)
+        found = torch.cat([kept[at : at + len(rows), :done], rows @ left], 1).double().sub_(middle)
+        small.addmm_(found.T, found)
         total += float(torch.linalg.vector_norm(rows, dim=1).double().square().sum())
+        at += len(rows)
     total -= len(X) * float(offset.double().square().sum())
     values, vectors = torch.linalg.eigh(small)
     axes = (basis.double() @ vectors[:, -k:]).T.flip(0)
