@@ -497,3 +497,14 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
         for kind in ("kept", "given back")
     }
     assert faults["kept"] < 0.05 * faults["given back"], faults
+
+
+def test_a_fit_left_open_when_python_ends_is_saved_quietly(tmp_path):
+    code = (
+        "import sys, numpy as np\nfrom narrows import AE\n"
+        "reports = AE(latent_dim=2, epochs=50).fit_iter(np.eye(60, dtype=np.float32), resume=sys.argv[1])\n"
+        "next(reports)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+    assert ended.stderr == ""
+    assert list(tmp_path.glob("*.safetensors"))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import copy
 import math
 import re
-import sys
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
@@ -56,6 +57,16 @@ CODES = "training.codes"
 
 KEPT, KEPT_NUMBERS = 5000, 2**20
 """Training samples whose codes a model keeps at most, and numbers in all."""
+
+_OPEN: weakref.WeakSet[Generator[Report, None, None]] = weakref.WeakSet()
+"""Fits that are not at their end."""
+
+
+@atexit.register
+def _close() -> None:
+    """End the fits that are open when Python ends, while there is enough left of it to save a checkpoint."""
+    for reports in list(_OPEN):
+        reports.close()
 
 
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
@@ -167,7 +178,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         elif validation is not None:
             held_out = self._checked(validation, reset=False)
         checkpoints = Checkpoints(resume) if isinstance(resume, str | Path) else resume
-        return self._fit(data, held_out, checkpoints, trainer)
+        reports = self._fit(data, held_out, checkpoints, trainer)
+        _OPEN.add(reports)
+        return reports
 
     def _fit(
         self, X: Array, validation: Array | None, checkpoints: Checkpoints | None, trainer: Trainer
@@ -186,8 +199,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                         self.history_.append(report.record())
                     yield report
         finally:
-            # A generator that is still open when Python ends is closed when little of it is left.
-            if (learned or self.history_) and not sys.is_finalizing():
+            if learned or self.history_:
                 self._keep_codes(X)
 
     @property
