@@ -205,7 +205,7 @@ def picture(results: Results):
         axes.barh(y, ratio.median - 1, 0.65, 1, color=colour, xerr=ends, error_kw={"ecolor": INK, "lw": 0.8})
         beside = {"xytext": (4, 0), "textcoords": "offset points", "va": "center"}
         # A goal that would run through the number is passed on its far side.
-        near = wanted is not None and ratio.high <= wanted < 1.45 * max(1.0, ratio.high)
+        near = wanted is not None and ratio.high <= wanted < 1.6 * max(1.0, ratio.high)
         at = wanted if near else max(1.0, ratio.high)
         axes.annotate(f"{ratio.median:.2f}", (at, y), fontsize=7, color=INK, **beside)
         if wanted:

@@ -70,7 +70,8 @@ class CompiledGradients(Gradients):
             return self.eager(batch)
         before = batch.rng.get_state()
         noise = [draw(*args, **options) for draw, args, options in self._draws]
-        progress = torch.tensor(batch.progress, dtype=torch.float64)
+        double = torch.float32 if batch.x.device.type == "mps" else torch.float64  # which that device lacks
+        progress = torch.tensor(batch.progress, dtype=double, device=batch.x.device)
         for parameter in self.parameters:
             parameter.grad = None
         try:
@@ -79,8 +80,8 @@ class CompiledGradients(Gradients):
         except Exception as error:  # a compiler that is missing or gives up, in one of many ways
             self._function = None
             warnings.warn(
-                f"compiling failed, and training goes on without: {str(error).strip().splitlines()[0]}. compile='off' "
-                "does not try.", stacklevel=2,
+                f"compiling failed, and training goes on without: {_first_line(error)}. compile='off' does not try.",
+                stacklevel=2,
             )  # fmt: skip
             batch.rng.set_state(before)
             return self.eager(batch)
@@ -126,6 +127,10 @@ def backend(graph: torch.fx.GraphModule, inputs: list[Any]) -> Callable[..., Seq
     options = {"triton.cudagraphs": True} if inputs[0].device.type == "cuda" else {}
     compiled: Callable[..., Sequence[Tensor]] = _inductor.compile(graph, inputs, options=options)
     return compiled
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 class _Losses(nn.Module):
