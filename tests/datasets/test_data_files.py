@@ -143,8 +143,8 @@ def test_idx_with_labels_and_test_part_beside(tmp_path):
         b"\0\0\x07\x01\0\0\0\1a",
         b"\0\0\x08\x03" + b"\xff" * 12,
         idx(np.ones((3, 4), np.uint8)) + b"more",
-        gzip.compress(b"\0\0\x08\x02" + struct.pack(">2I", 10**6, 10**6)),
-        gzip.compress(idx(np.ones((3, 4), np.uint8)))[:-9],
+        gzip.compress(b"\0\0\x08\x02" + struct.pack(">2I", 10**6, 10**6), mtime=0),
+        gzip.compress(idx(np.ones((3, 4), np.uint8)), mtime=0)[:-9],
     ],
 )
 def test_damaged_idx(tmp_path, content):
@@ -212,7 +212,16 @@ def test_csv_delimiters_and_headers(tmp_path, text):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\n\n", b"a,b\n", b"1,2\n3\n", b"1,\0\n", b"\xff\xfe1,2\n", b'1,"2\n', gzip.compress(b"0," * 2**20)[:99]],
+    [
+        b"",
+        b"\n\n",
+        b"a,b\n",
+        b"1,2\n3\n",
+        b"1,\0\n",
+        b"\xff\xfe1,2\n",
+        b'1,"2\n',
+        gzip.compress(b"0," * 2**20, mtime=0)[:99],
+    ],
 )
 def test_damaged_csv(tmp_path, content):
     (tmp_path / "x.csv").write_bytes(content)
