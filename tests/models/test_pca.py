@@ -241,3 +241,15 @@ def test_the_printed_errors_on_mnist(real_data):
     for k, error in ((64, 7.093), (30, 13.866), (16, 21.06)):
         rebuilt = Z[:, :k] @ pca.components_[:k] + pca.mean_
         assert ((flat - rebuilt) ** 2).sum(1).mean() == pytest.approx(error, abs=6e-3 if k == 16 else 6e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_the_range_finder_finds_the_same_where_it_may_keep_nothing(dtype, monkeypatch):
+    """It then multiplies once more instead of remembering."""
+    rng = np.random.default_rng(3)
+    X = (rng.random((400, 60)) @ rng.random((60, 300)) * 8).astype(dtype)
+    kept = PCA(latent_dim=5, solver="range").fit(X)
+    monkeypatch.setattr("narrows.axes.CODES", 0)
+    again = PCA(latent_dim=5, solver="range").fit(X)
+    np.testing.assert_allclose(again.components_, kept.components_, atol=1e-5)
+    np.testing.assert_allclose(again.explained_variance_, kept.explained_variance_, rtol=1e-6)
