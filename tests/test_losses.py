@@ -9,6 +9,7 @@ from torch.distributions import Normal, kl_divergence
 from narrows.losses import (
     Batch,
     Loss,
+    StandardNormal,
     contractive_penalty,
     free_bits,
     kl,
@@ -35,6 +36,18 @@ def test_kl():
     closed = 0.5 * (MEAN**2 + LOG_VARIANCE.exp() - 1 - LOG_VARIANCE)
     torch.testing.assert_close(found, closed, atol=1e-6, rtol=0)
     assert kl(PRIOR, PRIOR).abs().max() == 0
+
+
+def test_kl_from_the_standard_prior_is_that_from_any():
+    prior = StandardNormal(torch.zeros(3, dtype=torch.float64))
+    closed = 0.5 * (MEAN**2 + LOG_VARIANCE.exp() - 1 - LOG_VARIANCE)
+    torch.testing.assert_close(kl(posterior(), prior), closed, atol=1e-12, rtol=0)
+    assert kl(prior, prior).abs().max() == 0
+    wide = prior.expand(torch.Size([7, 3]))
+    assert wide.batch_shape == (7, 3)
+    torch.testing.assert_close(kl(posterior(), wide), closed, atol=1e-12, rtol=0)
+    mean, log_variance = MEAN.clone().requires_grad_(), LOG_VARIANCE.clone().requires_grad_()
+    assert gradcheck(lambda m, v: kl(posterior(m, v), prior), (mean, log_variance))
 
 
 def test_kl_is_the_mean_log_ratio_of_draws():

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, kl_divergence
+from torch.distributions import Distribution, Normal, kl_divergence, register_kl
 
 __all__ = [
     "Batch",
     "Loss",
+    "StandardNormal",
     "contractive_penalty",
     "free_bits",
     "kl",
@@ -77,6 +79,22 @@ def sum_values(per_value: Tensor, mask: Tensor | None = None) -> Tensor:
 def negative_log_likelihood(likelihood: Distribution, x: Tensor, mask: Tensor | None = None) -> Tensor:
     """Return -log p(x | z), summed over a sample's values: (B,), in nats."""
     return -sum_values(likelihood.log_prob(x), mask)
+
+
+class StandardNormal(Normal):
+    """N(0, I): a prior against which the KL term takes half as many steps."""
+
+    def __init__(self, zeros: Tensor) -> None:
+        super().__init__(zeros, torch.ones_like(zeros), validate_args=False)
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> StandardNormal:
+        """Likewise, of another batch shape."""
+        return StandardNormal(self.loc.expand(batch_shape))
+
+
+@register_kl(Normal, StandardNormal)  # type: ignore[untyped-decorator]
+def _kl_from_standard(posterior: Normal, prior: StandardNormal) -> Tensor:
+    return (posterior.loc.square() + posterior.scale.square() - 1) / 2 - posterior.scale.log()
 
 
 def kl(posterior: Distribution, prior: Distribution) -> Tensor:
