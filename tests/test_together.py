@@ -199,6 +199,27 @@ def test_weights_with_two_names_are_one():
         torch.testing.assert_close(mine.module.weight, theirs.module.weight, rtol=1e-4, atol=1e-6)
 
 
+def test_each_keeps_its_noise_where_what_is_drawn_changes_from_step_to_step():
+    def turns(module, batch):
+        turn, x = round(batch.progress * 299) % 5, batch.x
+        noise = torch.zeros(x.shape)
+        if turn in (0, 1, 2):
+            noise = noise + torch.randn(x.shape, generator=batch.rng)
+        if turn in (2, 3):  # one more than the step before, and then another as the first
+            noise = noise + torch.rand(x.shape, generator=batch.rng)
+        return ((noise * x) @ module.weight).sum(1)
+
+    lockstep, alone = Lockstep(), trainings(turns, n=3, learning_rate=0.01)
+    several = trainings(turns, n=3, learning_rate=0.01)
+    readers = [lockstep.train(*training) for training in several]
+    for reader in readers:
+        next(reader)
+    for reader, mine, theirs in zip(readers, several, alone, strict=True):
+        assert list(reader)[-1].step == 300
+        list(train(*theirs))
+        torch.testing.assert_close(mine.module.weight, theirs.module.weight, rtol=1e-4, atol=1e-5)
+
+
 def test_what_stops_the_step_stops_all():
     calls = []
 

@@ -12,6 +12,7 @@ trained.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 import re
@@ -111,22 +112,49 @@ class _Draw(torch.autograd.Function):
         return draw(), 0
 
 
-class _Noise(TorchFunctionMode):
-    """Whatever is drawn from the batch's generator is drawn from the generator of each model, in the same order."""
+Drawing = tuple[Callable[..., Tensor], tuple[Any, ...], dict[str, Any]]
+"""A call that draws: the function, and what it is given besides the generator."""
 
-    def __init__(self, rng: torch.Generator, index: Tensor, own: Sequence[torch.Generator]) -> None:
+
+class _OtherDrawsError(Exception):
+    """A step draws something else than the one before it."""
+
+
+class _Noise(TorchFunctionMode):
+    """Whatever is drawn from the batch's generator is drawn from the generator of each model, in the same order.
+
+    What is drawn is written down; `given` that and the noise, it is handed out: to draw within vmap takes a tenth of
+    a step.
+    """
+
+    def __init__(
+        self, rng: torch.Generator, index: Tensor, own: Sequence[torch.Generator],
+        given: tuple[list[Drawing], Sequence[Tensor]] | None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.rng, self.index, self.own = rng, index, own
+        self.drawn: list[Drawing] = []
+        self.given = given
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if kwargs.get("generator") is not self.rng:
-            return func(*args, **kwargs)
-        if any(isinstance(value, Tensor) for value in (*args, *kwargs.values())):
+        if not kwargs or kwargs.get("generator") is not self.rng:
+            return func(*args, **(kwargs or {}))
+        rest = {name: value for name, value in kwargs.items() if name != "generator"}
+        if any(isinstance(value, Tensor) for value in (*args, *rest.values())):
             raise NotImplementedError(f"{func.__name__} draws by a tensor, which differs between models")
-        return _Draw.apply(  # type: ignore[no-untyped-call]
-            self.index, lambda: torch.stack([func(*args, **{**kwargs, "generator": own}) for own in self.own])
-        )
+        self.drawn.append((func, args, rest))
+        if self.given is not None:
+            expected, noise = self.given
+            if self.drawn != expected[: len(self.drawn)]:
+                raise _OtherDrawsError
+            return noise[len(self.drawn) - 1]
+        return _Draw.apply(self.index, lambda: _drawn(self.drawn[-1], self.own))  # type: ignore[no-untyped-call]
+
+
+def _drawn(drawing: Drawing, own: Sequence[torch.Generator]) -> Tensor:
+    """Return what a call draws from each generator: (models, ...)."""
+    func, args, rest = drawing
+    return torch.stack([func(*args, **rest, generator=one) for one in own])
 
 
 class Lockstep:
@@ -154,6 +182,8 @@ class Lockstep:
         self._opt: torch.optim.Optimizer | None = None
         self._views: list[list[tuple[int, slice, Tensor]]] = []
         """By group of the optimiser: a value's position, the models that share a learning rate, and their part."""
+        self._drawings: dict[tuple[bool, torch.Size], list[Drawing]] = {}
+        """What a model was last seen to draw, in training and elsewhere, for samples (models, B, *shape)."""
         self._names: tuple[str, ...] = ()
         self._n_terms = 0
         self._sums: Tensor | None = None
@@ -312,16 +342,31 @@ class Lockstep:
         `along` is 0 for x (models, B, *shape), and None for x (B, *shape) that all models share.
         """
 
-        def one(index: Tensor, values: list[Tensor], x: Tensor) -> Tensor:
+        def one(index: Tensor, values: list[Tensor], x: Tensor, ready: list[Tensor]) -> Tensor:
             self._place(values)
-            with _Noise(self._rng, index, noise):
+            noises = _Noise(self._rng, index, noise, None if drawings is None else (drawings, ready))
+            with noises if drawings != [] else contextlib.nullcontext():
                 loss = cast(Module, self._base).loss(Batch(x, progress=progress, rng=self._rng))
+            if len(noises.drawn) < len(drawings or ()):
+                raise _OtherDrawsError
+            self._drawings[kind] = noises.drawn
             self._names, self._n_terms = loss.names, len(loss.terms)
             return loss.sums
 
         index = torch.arange(len(noise), device=x.device)
+        kind = self._base.training, x.shape
+        drawings = self._drawings.get(kind)
+        before = [own.get_state() for own in noise] if drawings else []
+        ready = [_drawn(drawing, noise) for drawing in drawings or ()]
         try:
-            found: Tensor = vmap(one, in_dims=(0, 0, along))(index, self._values, x)
+            found: Tensor = vmap(one, in_dims=(0, 0, along, 0))(index, self._values, x, ready)
+        except (_OtherDrawsError, RuntimeError):  # vmap's, where it was to draw nothing
+            if drawings is None:
+                raise
+            for own, state in zip(noise, before, strict=False):
+                own.set_state(state)
+            self._drawings.pop(kind)
+            return self._losses(x, along, noise, progress)
         finally:
             self._place(self._values)  # what vmap made must not outlive it
         return found
