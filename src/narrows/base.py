@@ -32,7 +32,7 @@ from narrows.training import Checkpoints, Report, Rows, Settings, Trainer, finge
 from narrows.training.arrays import as_array, dtype_of
 from narrows.training.compilation import COMPILE
 from narrows.training.memory import keep_freed
-from narrows.training.precision import PRECISIONS
+from narrows.training.precision import PRECISIONS, autocast
 from narrows.training.schedules import OPTIMIZERS, SCHEDULES
 
 with postponed("pandas", "scipy.stats"):  # nothing here uses them, and they are most of what scikit-learn imports
@@ -343,7 +343,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def score_samples(self, X: ArrayLike) -> Array:
         """Return how normal each sample is, higher is more normal, without noise: (N,), in nats."""
         check_is_fitted(self)
-        return self._mapped(self.module_.score, self._checked(X, reset=False))
+        return self._mapped(self.module_.score, self._checked(X, reset=False), exact=True)
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Return the mean of `score_samples`, in nats."""
@@ -407,8 +407,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             self._densities[sampler] = fit_density(self.codes_, sampler, self._seed)
         return self._densities[sampler]
 
-    def _mapped(self, function: Callable[[Tensor], Tensor], X: Array) -> Array:
-        """Apply a function of the module to X in chunks, in evaluation mode: (N, ...) -> (N, ...) numpy."""
+    def _mapped(self, function: Callable[[Tensor], Tensor], X: Array, exact: bool = False) -> Array:
+        """Apply a function of the module to X in chunks, in evaluation mode: (N, ...) -> (N, ...) numpy.
+
+        What is `exact` is never computed in a lower precision than that of the weights.
+        """
         module = self.module_
         size = max(1, min(CHUNK // max(1, self.n_features_in_), 4096))
         training = module.training
@@ -416,10 +419,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             module.eval()
         out: Array | None = None
         try:
-            with torch.inference_mode(), np.errstate(over="ignore", invalid="ignore"):
+            products = contextlib.nullcontext() if exact else self._products
+            with torch.inference_mode(), np.errstate(over="ignore", invalid="ignore"), products:
                 start = 0
-                weight = next(module.parameters())
-                for x in Rows(X, weight.device, weight.dtype).chunks(size):
+                for x in Rows(X, module.device, module.dtype).chunks(size):
                     result = as_array(function(x))
                     # The sum is the quick check: it is finite where all are, but for sums beyond float32. `sum` itself
                     # would take a tenth of the time of coding one sample.
@@ -439,6 +442,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 module.train()
         assert out is not None  # X has at least one sample
         return out
+
+    @property
+    def _products(self) -> contextlib.AbstractContextManager[Any]:
+        """The context in which codes and reconstructions are computed."""
+        return contextlib.nullcontext()
 
     @property
     def _n_features_out(self) -> int:
@@ -561,13 +569,21 @@ class NeuralAutoencoder(Autoencoder):
     clip: float | None = param(None, "Largest norm of the gradient.", low=0, low_open=True)
     averaging: float | None = param(None, "Decay of the weights' moving average, such as 0.999.", low=0, high=1)
     patience: int | None = param(None, "Stop after so many epochs without a better validation loss.", low=1)
-    precision: str = param("auto", "Of products in training; auto: bf16 where it gains.", choices=PRECISIONS)
+    precision: str = param(
+        "auto", "Of products in training; auto: bf16 where it gains. bf16: and in codes, not in scores.",
+        choices=PRECISIONS,
+    )  # fmt: skip
     compile: str = param("auto", "Compile steps; auto: where the rest of training repays it.", choices=COMPILE)
     device: str = param("auto", "Where to train.", choices=("auto", "cpu", "cuda", "mps"))
     seed: int = param(0, "Of initial weights, order and noise.", low=0)
 
     heads: ClassVar[int] = 1
     """Numbers that the encoder returns per latent dimension."""
+
+    @property
+    def _products(self) -> contextlib.AbstractContextManager[Any]:
+        forced = self.precision == "bf16"  # what "auto" chooses for training leaves codes in full precision
+        return autocast(self.module_, self.precision, self.module_.device) if forced else super()._products
 
     @property
     def _seed(self) -> int:

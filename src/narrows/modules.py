@@ -79,12 +79,28 @@ class Module(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """Type of the weights."""
-        return next(self.parameters()).dtype
+        return _first_weight(self).dtype
 
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return next(self.parameters()).device
+        return _first_weight(self).device
+
+
+def _first_weight(module: nn.Module) -> Tensor:
+    """Return the first of `parameters()`, which lists all modules before it, and takes as long as a layer."""
+    found = _search(module)
+    return next(module.parameters()) if found is None else found
+
+
+def _search(module: nn.Module) -> Tensor | None:
+    for weight in module._parameters.values():
+        if weight is not None:
+            return weight
+    for layer in module._modules.values():
+        if layer is not None and (found := _search(layer)) is not None:
+            return found
+    return None
 
 
 class LatentVariableModule(Module):

@@ -1,4 +1,7 @@
-"""When to multiply in bfloat16. Weights, optimiser, losses and every evaluation stay in float32."""
+"""When to multiply in bfloat16. Weights, optimiser, losses, scores and every evaluation stay in float32.
+
+Codes and reconstructions do too, but where a user forces bfloat16.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ LARGE = 2**14
 
 
 def autocast(module: nn.Module, precision: str, device: torch.device) -> torch.autocast:
-    """Return the context for a training step: bfloat16 products where asked for, or, by "auto", where they gain.
+    """Return the context for products: bfloat16 products where asked for, or, by "auto", where they gain.
 
     "auto" takes bfloat16 where the processor multiplies it natively, the largest matrix is large enough, and nothing
     is convolved (slower in bfloat16 on CPU). It depends on the machine's kind and the module's shape alone, never on a
