@@ -23,6 +23,8 @@ class Contender:
 CONTENDERS = {
     "narrows": Contender("narrows", "narrows_fit.py", "narrows", "torch"),
     "narrows_eager": Contender("narrows, not compiled", "narrows_fit.py", "narrows", "torch", {"compile": "off"}),
+    "narrows_compiled": Contender("narrows, compiled", "narrows_fit.py", "narrows", "torch", {"compile": "on"}),
+    "narrows_bf16": Contender("narrows, bf16 forced", "narrows_fit.py", "narrows", "torch", {"precision": "bf16"}),
     "torch_classic": Contender("classic PyTorch script", "torch_classic.py", "torch", "torch"),
     "torch_memory": Contender("PyTorch in memory", "torch_memory.py", "torch", "torch"),
     "lightning": Contender("Lightning", "lightning_fit.py", "lightning", "torch"),
@@ -99,7 +101,7 @@ WORKS = {
     ),
     "vae10": Work(
         "that VAE for 10 epochs with test passes: whole process", "whole",
-        {"epochs": 10}, {"epochs": 2}, EVERYBODY, (Goal(6, ("torch_classic",)),), "torch_memory",
+        {"epochs": 10}, {"epochs": 2}, (*EVERYBODY, "narrows_compiled"), (Goal(6, ("torch_classic",)),), "torch_memory",
         whole=True, long=True,
     ),
     "target": Work(
@@ -153,7 +155,7 @@ WORKS = {
     ),
     "encode": Work(
         "encode 10,000 digits", "encode", {"rows": 10_000, "calls": 10}, {"rows": 500, "calls": 2},
-        ("narrows", "torch_memory", "onnx"), (Goal(2, ("torch_memory",)),), limit=0.02, per="calls",
+        ("narrows", "narrows_bf16", "torch_memory", "onnx"), (Goal(2, ("torch_memory",)),), limit=0.02, per="calls",
     ),
     "encode_one": Work(
         "encode one digit", "encode", {"rows": 1, "calls": 1000}, {"calls": 50},

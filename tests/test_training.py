@@ -4,6 +4,7 @@ import copy
 import math
 import os
 import platform
+import shutil
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 from torch._dynamo.backends.debugging import aot_eager
+from torch._dynamo.utils import counters
 from torch.distributions import Normal
 
 from narrows import AE, VAE
@@ -76,6 +78,36 @@ def test_a_step_is_torchs_own(name):
         ours.step()
         plain.step()
     torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize(("name", "plain"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
+def test_adam_is_torchs_own_to_the_last_bit(name, plain):
+    """Also where rates change, a weight has no gradient for a while, or a state is loaded."""
+    drawn = torch.Generator().manual_seed(0)
+    shapes = [(3, 2), (2,), (4,)]
+    mine = [nn.Parameter(torch.randn(shape, generator=drawn)) for shape in shapes]
+    theirs = [nn.Parameter(weight.detach().clone()) for weight in mine]
+    decay, betas = 0.1, (0.8, 0.95)
+    groups = [{"params": mine[:2], "lr": 0.01}, {"params": mine[2:], "lr": 0.02}]
+    ours = optimizer(name, groups, 0.01, momentum=0.0, adam_betas=betas, weight_decay=decay)
+    groups = [{"params": theirs[:2], "lr": 0.01}, {"params": theirs[2:], "lr": 0.02}]
+    other = plain(groups, lr=0.01, betas=betas, weight_decay=decay, fused=True)
+    for step in range(12):
+        for a, b in zip(mine, theirs, strict=True):
+            a.grad = torch.randn(a.shape, generator=drawn)
+            b.grad = a.grad.clone()
+        if step in (4, 5):
+            mine[1].grad = theirs[1].grad = None
+        for opt in (ours, other):
+            opt.param_groups[0]["lr"] = 0.01 / (step + 1)
+            opt.step()
+        if step == 8:
+            for opt in (ours, other):
+                opt.load_state_dict(copy.deepcopy(opt.state_dict()))
+        assert all(map(torch.equal, mine, theirs)), step
+    for a, b in zip(mine, theirs, strict=True):
+        assert ours.state[a].keys() == other.state[b].keys()
+        assert all(torch.equal(value, other.state[b][key]) for key, value in ours.state[a].items())
 
 
 def test_plain_gradient_descent_by_hand():
@@ -391,6 +423,17 @@ def test_low_precision_trains_and_leaves_single_precision(table):
     assert ae.score(table) == pytest.approx(full.score(table), rel=0.02)
 
 
+def test_low_precision_that_is_forced_reaches_codes_but_no_score(table):
+    ae = AE(latent_dim=2, hidden=(16,), epochs=2, precision="fp32").fit(table)
+    codes, images, scores = ae.transform(table), ae.reconstruct(table), ae.score_samples(table)
+    np.testing.assert_array_equal(ae.set_params(precision="auto").transform(table), codes)
+    ae.set_params(precision="bf16")
+    for found, full in ((ae.transform(table), codes), (ae.reconstruct(table), images)):
+        assert found.dtype == np.float32
+        assert 0 < np.abs(found - full).max() < 0.02 * np.abs(full).max()
+    np.testing.assert_array_equal(ae.score_samples(table), scores)
+
+
 def test_distributions_of_a_batch_do_not_validate_in_the_loop(table):
     """Checking arguments at every step would cost more than the step."""
     module = VAE(latent_dim=2, epochs=1).fit(table).module_
@@ -426,6 +469,19 @@ def test_compiled_gradients_are_the_gradients(model, fields, monkeypatch):
         assert torch.equal(value, other.module_.state_dict()[name]), name
 
 
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
+def test_what_was_compiled_before_is_not_compiled_again(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    X = np.random.default_rng(0).random((48, 8), dtype=np.float32)
+    same = {"latent_dim": 2, "hidden": (), "epochs": 2, "batch_size": 16, "precision": "fp32"}
+    counters.clear()
+    kept = counters["aot_autograd"]
+    for hits in (0, 1):
+        one, other = (AE(compile=how, **same).fit(X) for how in ("off", "on"))
+        np.testing.assert_allclose(one.transform(X), other.transform(X), rtol=1e-4, atol=1e-5)
+        assert (kept["autograd_cache_miss"], kept["autograd_cache_hit"]) == (1, hits)
+
+
 def test_what_python_decides_while_training_is_not_compiled_into_a_step():
     class Switched(Line):
         def loss(self, batch):
@@ -453,7 +509,7 @@ def test_where_compiling_fails_training_goes_on_as_if_it_had_not_been_tried(monk
 def test_a_loss_is_compiled_where_what_is_left_repays_it():
     plain, convolved = nn.Linear(3, 3), nn.Sequential(nn.Conv2d(1, 1, 3))
     assert repays(plain, 1000.0)
-    assert not repays(plain, 50.0)
+    assert not repays(plain, 20.0)
     assert not repays(convolved, 1000.0)
 
 
@@ -481,22 +537,24 @@ def test_what_a_step_frees_stays_for_the_next(monkeypatch):
     for name in [name for name in os.environ if name.startswith("MALLOC_")]:
         monkeypatch.delenv(name)
     code = """
-import resource, sys, torch
+import resource, torch
 from narrows.training.memory import keep_freed
-if sys.argv[1] == "kept":
-    keep_freed()
-for step in range(22):
-    if step == 2:
+keep_freed()
+for step in range(25):
+    if step == 5:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     blocks = [torch.empty(1_500_000).fill_(1.0) for _ in range(5)]
     del blocks
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
-    faults = {
-        kind: int(subprocess.run([sys.executable, "-c", code, kind], capture_output=True, text=True, check=True).stdout)
-        for kind in ("kept", "given back")
-    }
-    assert faults["kept"] < 0.05 * faults["given back"], faults
+
+    def faults():
+        return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+
+    pages = 20 * 5 * 6_000_000 // os.sysconf("SC_PAGE_SIZE")
+    assert faults() < 0.05 * pages
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "131072")  # who sets it has the say
+    assert faults() > 0.9 * pages
 
 
 def test_a_fit_left_open_when_python_ends_is_saved_quietly(tmp_path):

@@ -63,12 +63,12 @@ def train(
     return Prepared(run, lambda: {"test_error": measure(model, network)})
 
 
-def whole(epochs: int, target: float | None = None, seed: int = 0) -> Prepared:
+def whole(epochs: int, target: float | None = None, seed: int = 0, compile: str = "auto") -> Prepared:
     """A pass over the test images after every epoch; where there is a target, narrows' own way to get there."""
     found: list[float] = []
 
     def run() -> None:
-        fields = PLAIN | {"epochs": epochs, "seed": seed}
+        fields = PLAIN | {"epochs": epochs, "seed": seed, "compile": compile}
         if target is not None:
             fields = {
                 "epochs": 3, "batch_size": 192, "learning_rate": 1e-2, "adam_betas": (0.9, 0.98),
@@ -96,10 +96,11 @@ def pca(data: str, k: int, seed: int = 0) -> Prepared:
     return Prepared(lambda: model.fit(X), lambda: gap(model.components_, X, data))
 
 
-def encode(rows: int, calls: int) -> Prepared:
+def encode(rows: int, calls: int, precision: str = "auto") -> Prepared:
     """Codes of pixels in uint8, `calls` times."""
     X, found = digits("test", rows), []
-    model = AE(network="mlp", hidden=(400,), latent_dim=20, epochs=1).fit(digits("train", 256))
+    model = AE(network="mlp", hidden=(400,), latent_dim=20, epochs=1, precision=precision)
+    model.fit(digits("train", 256))
     layers = [layer for layer in model.module_.encoder if isinstance(layer, torch.nn.Linear)]
     for layer, (weight, bias) in zip(layers, weights(), strict=True):
         layer.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)})

@@ -343,7 +343,7 @@ def check_step(
         if at.first_loss is None:
             at.first_loss = loss
         # Against a sample's values too: the loss may begin near 0.
-        if at.step < EARLY and not at.spiked and loss > SPIKE * (abs(at.first_loss) + values):
+        if at.step < EARLY and not at.spiked and loss > SPIKE * max(abs(at.first_loss), values):
             at.spiked = True
             warnings.warn(
                 f"The loss rose from {at.first_loss:.3g} to {loss:.3g} by step {at.step + 1}: the learning rate is "
