@@ -18,9 +18,16 @@ def stop(*_: object) -> None:
 
 def watched(plan: training.Plan) -> Any:
     """Load the data, and see to it that the first step ends all; torch is there by now, and was not at the start."""
-    from torch.optim.optimizer import register_optimizer_step_pre_hook
+    from narrows.training import loop
 
-    register_optimizer_step_pre_hook(stop)
+    made = loop.optimizer
+
+    def stopped(*given: Any, **options: Any) -> Any:
+        found = made(*given, **options)
+        found.step = stop  # type: ignore[method-assign]
+        return found
+
+    loop.optimizer = stopped
     return data_of(plan)
 
 
