@@ -80,21 +80,23 @@ def test_a_step_is_torchs_own(name):
     torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("first", [torch.float32, torch.float64])
 @pytest.mark.parametrize(("name", "plain"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
-def test_adam_is_torchs_own_to_the_last_bit(name, plain):
+def test_adam_is_torchs_own_to_the_last_bit(name, plain, first):
     """Also where rates change, a weight has no gradient for a while, or a state is loaded."""
     drawn = torch.Generator().manual_seed(0)
     shapes = [(3, 2), (2,), (4,)]
-    mine = [nn.Parameter(torch.randn(shape, generator=drawn)) for shape in shapes]
+    mine = [nn.Parameter(torch.randn(shape, generator=drawn, dtype=first)) for shape in shapes[:2]]
+    mine.append(nn.Parameter(torch.randn(shapes[2], generator=drawn)))
     theirs = [nn.Parameter(weight.detach().clone()) for weight in mine]
     decay, betas = 0.1, (0.8, 0.95)
-    groups = [{"params": mine[:2], "lr": 0.01}, {"params": mine[2:], "lr": 0.02}]
+    groups = [{"params": mine[:1], "lr": 0.01}, {"params": mine[1:], "lr": 0.02}]
     ours = optimizer(name, groups, 0.01, momentum=0.0, adam_betas=betas, weight_decay=decay)
-    groups = [{"params": theirs[:2], "lr": 0.01}, {"params": theirs[2:], "lr": 0.02}]
+    groups = [{"params": theirs[:1], "lr": 0.01}, {"params": theirs[1:], "lr": 0.02}]
     other = plain(groups, lr=0.01, betas=betas, weight_decay=decay, fused=True)
     for step in range(12):
         for a, b in zip(mine, theirs, strict=True):
-            a.grad = torch.randn(a.shape, generator=drawn)
+            a.grad = torch.randn(a.shape, generator=drawn, dtype=a.dtype)
             b.grad = a.grad.clone()
         if step in (4, 5):
             mine[1].grad = theirs[1].grad = None

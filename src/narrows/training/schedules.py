@@ -39,10 +39,12 @@ class _Direct(Optimizer):
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         weights = [[weight for weight in group["params"] if weight.grad is not None] for group in self.param_groups]
+        # Weights of several types are torch's to sort, and what it may leave out on a GPU its to take back.
         if self._weights is None or "found_inf" in vars(self) or not _same(weights, self._weights):
             super().step(closure)
-            self._weights, self._kept = weights, []
-            for own in weights:
+            several = len({(weight.dtype, weight.device) for own in weights for weight in own}) > 1
+            self._weights, self._kept = None if several or "found_inf" in vars(self) else weights, []
+            for own in weights if self._weights is not None else ():
                 states = [self.state[weight] for weight in own]
                 self._kept.append(tuple([s[key] for s in states] for key in ("exp_avg", "exp_avg_sq", "step")))
             return
