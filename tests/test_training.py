@@ -22,6 +22,7 @@ from narrows.losses import Loss
 from narrows.modules import Module
 from narrows.training import Report, Rows, Settings, train
 from narrows.training.compilation import repays
+from narrows.training.precision import lowered
 from narrows.training.schedules import OPTIMIZERS, SCHEDULES, factor, optimizer
 
 DATA = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
@@ -423,6 +424,29 @@ def test_low_precision_trains_and_leaves_single_precision(table):
     full = AE(latent_dim=2, epochs=10, learning_rate=1e-2, precision="fp32").fit(table)
     assert not np.array_equal(ae.transform(table), full.transform(table))
     assert ae.score(table) == pytest.approx(full.score(table), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("layer", "rows", "gains"),
+    [
+        (nn.Linear(784, 400), 128, True),
+        (nn.Linear(784, 400), 53, False),
+        (nn.Linear(784, 400), 54, True),
+        (nn.Linear(100, 400), 128, False),
+        (nn.Linear(100, 400), 512, True),
+        (nn.LSTM(28, 100), 1, True),
+        (nn.LSTM(28, 32), 128, False),
+        (nn.Sequential(nn.Conv2d(1, 8, 3), nn.Linear(784, 400)), 128, False),
+    ],
+)
+def test_low_precision_where_many_multiplications_repay_its_conversions(monkeypatch, layer, rows, gains):
+    monkeypatch.setattr("narrows.training.precision._native", lambda device: True)
+    cpu = torch.device("cpu")
+    assert lowered(layer, "auto", cpu, rows) == gains
+    assert lowered(layer, "bf16", cpu, rows)
+    assert not lowered(layer, "fp32", cpu, rows)
+    monkeypatch.setattr("narrows.training.precision._native", lambda device: False)
+    assert not lowered(layer, "auto", cpu, rows)
 
 
 def test_low_precision_that_is_forced_reaches_codes_but_no_score(table):

@@ -509,7 +509,7 @@ def fits(trainings: Sequence[Training]) -> bool:
         len(trainings) > 1
         and device.type == "cpu"
         and settings.averaging is None
-        and not lowered(first.module, settings.precision, device)
+        and not lowered(first.module, settings.precision, device, first.size)
         and first.steps >= WORTH * steps
         and sum(p.numel() for training in trainings for p in training.module.parameters()) <= NUMBERS
         and len({_shape(training) for training in trainings}) == 1

@@ -160,7 +160,7 @@ def train(
         adam_betas=settings.adam_betas,
         weight_decay=settings.weight_decay,
     )
-    gradients = CompiledGradients(module, autocast(module, settings.precision, data.device))
+    gradients = CompiledGradients(module, autocast(module, settings.precision, data.device, size))
     average = None
     if settings.averaging is not None:
         average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging), use_buffers=True)
