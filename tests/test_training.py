@@ -21,8 +21,8 @@ from narrows.errors import ConfigError, DataError, DivergedError
 from narrows.losses import Loss
 from narrows.modules import Module
 from narrows.training import Report, Rows, Settings, train
-from narrows.training.compilation import repays
-from narrows.training.precision import lowered
+from narrows.training.compilation import CompiledGradients
+from narrows.training.precision import autocast, lowered
 from narrows.training.schedules import OPTIMIZERS, SCHEDULES, factor, optimizer
 
 DATA = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
@@ -532,22 +532,29 @@ def test_where_compiling_fails_training_goes_on_as_if_it_had_not_been_tried(monk
     np.testing.assert_array_equal(eager.transform(table), tried.transform(table))
 
 
-def test_a_loss_is_compiled_where_what_is_left_repays_it():
-    plain, convolved = nn.Linear(3, 3), nn.Sequential(nn.Conv2d(1, 1, 3))
-    assert repays(plain, 1000.0)
-    assert not repays(plain, 20.0)
-    assert not repays(convolved, 1000.0)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_step_is_compiled_where_what_is_left_repays_it(precision):
+    def repays(module, *rest):
+        return CompiledGradients(module, autocast(module, precision, torch.device("cpu"))).repay(*rest)
+
+    assert repays(nn.Linear(3, 3), 0.1, 8, 1000)
+    assert not repays(nn.Linear(3, 3), 0.1, 8, 200)
+    assert not repays(nn.Sequential(nn.Conv2d(1, 1, 3)), 0.1, 8, 1000)
+    assert not repays(nn.LSTM(3, 3), 0.1, 8, 1000)
+    assert not repays(nn.Linear(1000, 1000), 1e-4, 1000, 10**9)  # all of it are products
 
 
 def test_when_to_compile_is_decided_once_and_kept(monkeypatch, tmp_path, table):
     asked = []
     monkeypatch.setattr("narrows.training.compilation.backend", aot_eager)
     monkeypatch.setattr("narrows.training.loop.MEASURED", 0.0)
-    monkeypatch.setattr("narrows.training.loop.repays", lambda module, seconds: asked.append(seconds) or True)
+    monkeypatch.setattr(CompiledGradients, "repay", lambda self, *asks: asked.append(asks) or True)
     same = {"latent_dim": 2, "hidden": (8,), "epochs": 4, "batch_size": 32}
     whole = VAE(**same).fit(table, resume=tmp_path / "whole")
     assert len(asked) == 1
-    assert asked[0] > 0
+    seconds, rows, steps = asked[0]
+    assert 0 < seconds < 10
+    assert (rows, steps) == (32, 4 * math.ceil(len(table) / 32) - 1)
     reports = VAE(**same).fit_iter(table, resume=tmp_path / "cut")
     for report in reports:
         if report.end_of_epoch and report.epoch == 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,24 +16,17 @@ from narrows.losses import Batch, Loss
 from narrows.modules import Module
 from narrows.training.gradients import Found, Gradients, objective, total
 
-__all__ = ["COMPILE", "MEASURED", "CompiledGradients", "repays"]
+__all__ = ["COMPILE", "MEASURED", "CompiledGradients"]
 
 COMPILE = ("auto", "on", "off")
 MEASURED = 2.0
 """Seconds of training from which "auto" estimates the rest, once."""
-GAIN, COST = 0.33, 10.0
-"""The share of a step that is saved, and the seconds that compiling takes, as measured on two cores."""
+GAIN, COST = 0.45, 10.0
+"""The share of what is not products that is saved, and the seconds that compiling takes, as measured on two cores."""
+SLOW = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.RNNBase)
+"""Layers that torch runs as one call, and that lose by being taken apart."""
 
 Call = tuple[Callable[..., Tensor], tuple[Any, ...], dict[str, Any]]
-
-
-def repays(module: nn.Module, seconds: float) -> bool:
-    """Tell whether compiling repays itself in training that would go on for so many seconds.
-
-    Only layers that torch does not already run as one call gain: convolutions and recurrent layers lose.
-    """
-    slow = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.RNNBase)
-    return GAIN * seconds > COST and not any(isinstance(layer, slow) for layer in module.modules())
 
 
 class CompiledGradients(Gradients):
@@ -57,6 +51,26 @@ class CompiledGradients(Gradients):
         """Those that the objective depends on."""
         self._names: tuple[str, ...] = ()
         self._n_terms = 0
+
+    def repay(self, seconds: float, rows: int, steps: int) -> bool:
+        """Tell whether compiling repays itself within so many steps, each of so many seconds and rows."""
+        return not any(isinstance(layer, SLOW) for layer in self.module.modules()) and (
+            GAIN * (seconds - self._products(rows)) * steps > COST
+        )
+
+    def _products(self, rows: int) -> float:
+        """Return what a step's products with weights take, in seconds: one forward and two backward, not saved."""
+        taken = 0.0
+        with self.products:
+            lower = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
+        for weight in (p.detach().to(lower) for p in self.parameters if p.dim() == 2 and p.device.type == "cpu"):
+            x, tries = weight.new_ones(rows, weight.shape[1]), []
+            for _ in range(5):
+                begun = time.perf_counter()
+                x @ weight.T
+                tries.append(time.perf_counter() - begun)
+            taken += 3 * min(tries)
+        return taken
 
     def __call__(self, batch: Batch) -> Found:
         """Do what `eager` does, up to rounding."""

@@ -19,7 +19,7 @@ from narrows.errors import DivergedError
 from narrows.losses import Batch
 from narrows.modules import Module
 from narrows.training.checkpoints import Checkpoints
-from narrows.training.compilation import MEASURED, CompiledGradients, repays
+from narrows.training.compilation import MEASURED, CompiledGradients
 from narrows.training.precision import autocast
 from narrows.training.rows import Rows
 from narrows.training.schedules import factor, optimizer
@@ -208,7 +208,7 @@ def train(
                 now = time.perf_counter()
                 at.seconds = now - started
                 if at.compiled is None and now - begun[0] > MEASURED:
-                    at.compiled = repays(module, (steps - at.step) * (now - begun[0]) / (at.step - begun[1]))
+                    at.compiled = gradients.repay((now - begun[0]) / (at.step - begun[1]), size, steps - at.step)
                     if at.compiled and checkpoints is not None:  # whoever goes on from here computes alike
                         checkpoints.save(at)
                 if checkpoints is not None:
