@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.overrides import TorchFunctionMode
 
 from narrows.losses import Batch, Loss
 from narrows.modules import Module
 from narrows.training.gradients import Found, Gradients, objective, total
+from narrows.training.noise import Drawing, HandsOut, Watches, by_values, drawn
 
 __all__ = ["COMPILE", "MEASURED", "CompiledGradients"]
 
@@ -25,8 +25,6 @@ GAIN, COST = 0.45, 10.0
 """The share of what is not products that is saved, and the seconds that compiling takes, as measured on two cores."""
 SLOW = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.RNNBase)
 """Layers that torch runs as one call, and that lose by being taken apart."""
-
-Call = tuple[Callable[..., Tensor], tuple[Any, ...], dict[str, Any]]
 
 
 class CompiledGradients(Gradients):
@@ -40,7 +38,7 @@ class CompiledGradients(Gradients):
 
     def __init__(self, module: Module, products: torch.autocast) -> None:
         super().__init__(module, products)
-        self._draws: list[Call] | None = None
+        self._draws: list[Drawing] | None = None
         """What the first batch was seen to draw."""
         self._shape = torch.Size()
         self._function: Callable[..., Sequence[Tensor]] | None = None
@@ -75,17 +73,16 @@ class CompiledGradients(Gradients):
     def __call__(self, batch: Batch) -> Found:
         """Do what `eager` does, up to rounding."""
         if self._draws is None:
-            with _Watched(batch.rng) as seen:
+            with Watches(batch.rng) as seen:
                 found = self.eager(batch)
-            self._draws, self._shape = seen.calls, batch.x.shape
-            # What is drawn by a tensor's values cannot be drawn before them.
-            if not any(isinstance(v, Tensor) for _, args, options in seen.calls for v in (*args, *options.values())):
+            self._draws, self._shape = seen.drawn, batch.x.shape
+            if not any(map(by_values, seen.drawn)):
                 self._function = self._compiled
             return found
         if self._function is None or batch.x.shape != self._shape:
             return self.eager(batch)
         before = None if self._works else batch.rng.get_state()
-        noise = [draw(*args, **options) for draw, args, options in self._draws]
+        noise = [drawn(drawing, batch.rng) for drawing in self._draws]
         double = torch.float32 if batch.x.device.type == "mps" else torch.float64  # which that device lacks
         progress = torch.tensor(batch.progress, dtype=double, device=batch.x.device)
         for parameter in self.parameters:
@@ -126,8 +123,8 @@ class CompiledGradients(Gradients):
         of = dict(zip(self._state, values, strict=True))
         with torch.enable_grad():
             leaves = {name: of[name].detach().requires_grad_() for name, t in self._state.items() if t.requires_grad}
-            with self.products, _Drawn(noise):
-                batch = Batch(x, progress=progress, rng=torch.Generator(x.device))
+            batch = Batch(x, progress=progress, rng=torch.Generator(x.device))
+            with self.products, HandsOut(batch.rng, noise):
                 loss: Loss = functional_call(_Losses(self.module), of | leaves, (batch,))
             sums = loss.sums
             value = objective(sums, len(loss.terms), len(x))
@@ -169,30 +166,3 @@ class _Losses(nn.Module):
 
     def forward(self, batch: Batch) -> Loss:
         return self.module.loss(batch)
-
-
-class _Watched(TorchFunctionMode):
-    """Writes down what is drawn from a generator."""
-
-    def __init__(self, rng: torch.Generator) -> None:
-        super().__init__()
-        self.rng = rng
-        self.calls: list[Call] = []
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if kwargs.get("generator") is self.rng:
-            self.calls.append((func, args, kwargs))
-        return func(*args, **kwargs)
-
-
-class _Drawn(TorchFunctionMode):
-    """Hands out what was drawn before."""
-
-    def __init__(self, noise: Sequence[Tensor]) -> None:
-        super().__init__()
-        self.noise = list(noise)
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        return self.noise.pop(0) if kwargs.get("generator") is not None else func(*args, **kwargs)

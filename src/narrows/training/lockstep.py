@@ -20,7 +20,7 @@ import sys
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, NamedTuple, cast
@@ -29,13 +29,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import vmap
-from torch.overrides import TorchFunctionMode
 
 from narrows.errors import DivergedError
 from narrows.losses import Batch
 from narrows.modules import Module
 from narrows.training.checkpoints import Checkpoints
 from narrows.training.loop import INTERVAL, Report, Settings, check_step, end_epoch, order_of, rate_of, seed_of, train
+from narrows.training.noise import Drawing, EachDraws, OtherDrawsError, drawn_by_each
 from narrows.training.precision import lowered
 from narrows.training.rows import Rows
 from narrows.training.schedules import optimizer
@@ -94,67 +94,6 @@ class _Member:
     def state(self) -> State:
         assert self.at is not None  # since the first step
         return self.at
-
-
-class _Draw(torch.autograd.Function):
-    """Noise within vmap: `draw()` makes that of all models, (models, ...), and each sees its own."""
-
-    @staticmethod
-    def forward(index: Tensor, draw: Callable[[], Tensor]) -> Tensor:
-        raise NotImplementedError  # there is no noise for one model alone
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        """Keep nothing: noise has no gradient."""
-
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, index: Tensor, draw: Callable[[], Tensor]) -> tuple[Tensor, int]:
-        return draw(), 0
-
-
-Drawing = tuple[Callable[..., Tensor], tuple[Any, ...], dict[str, Any]]
-"""A call that draws: the function, and what it is given besides the generator."""
-
-
-class _OtherDrawsError(Exception):
-    """A step draws something else than the one before it."""
-
-
-class _Noise(TorchFunctionMode):
-    """Whatever is drawn from the batch's generator is drawn from the generator of each model, in the same order.
-
-    What is drawn is written down; `given` that and the noise, it is handed out: to draw within vmap takes a tenth of
-    a step.
-    """
-
-    def __init__(
-        self, rng: torch.Generator, index: Tensor, own: Sequence[torch.Generator],
-        given: tuple[list[Drawing], Sequence[Tensor]] | None,
-    ) -> None:  # fmt: skip
-        super().__init__()
-        self.rng, self.index, self.own = rng, index, own
-        self.drawn: list[Drawing] = []
-        self.given = given
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if not kwargs or kwargs.get("generator") is not self.rng:
-            return func(*args, **(kwargs or {}))
-        rest = {name: value for name, value in kwargs.items() if name != "generator"}
-        if any(isinstance(value, Tensor) for value in (*args, *rest.values())):
-            raise NotImplementedError(f"{func.__name__} draws by a tensor, which differs between models")
-        self.drawn.append((func, args, rest))
-        if self.given is not None:
-            expected, noise = self.given
-            if self.drawn != expected[: len(self.drawn)]:
-                raise _OtherDrawsError
-            return noise[len(self.drawn) - 1]
-        return _Draw.apply(self.index, lambda: _drawn(self.drawn[-1], self.own))  # type: ignore[no-untyped-call]
-
-
-def _drawn(drawing: Drawing, own: Sequence[torch.Generator]) -> Tensor:
-    """Return what a call draws from each generator: (models, ...)."""
-    func, args, rest = drawing
-    return torch.stack([func(*args, **rest, generator=one) for one in own])
 
 
 class Lockstep:
@@ -344,11 +283,11 @@ class Lockstep:
 
         def one(index: Tensor, values: list[Tensor], x: Tensor, ready: list[Tensor]) -> Tensor:
             self._place(values)
-            noises = _Noise(self._rng, index, noise, None if drawings is None else (drawings, ready))
+            noises = EachDraws(self._rng, index, noise, None if drawings is None else (drawings, ready))
             with noises if drawings != [] else contextlib.nullcontext():
                 loss = cast(Module, self._base).loss(Batch(x, progress=progress, rng=self._rng))
             if len(noises.drawn) < len(drawings or ()):
-                raise _OtherDrawsError
+                raise OtherDrawsError
             self._drawings[kind] = noises.drawn
             self._names, self._n_terms = loss.names, len(loss.terms)
             return loss.sums
@@ -357,10 +296,10 @@ class Lockstep:
         kind = self._base.training, x.shape
         drawings = self._drawings.get(kind)
         before = [own.get_state() for own in noise] if drawings else []
-        ready = [_drawn(drawing, noise) for drawing in drawings or ()]
+        ready = [drawn_by_each(drawing, noise) for drawing in drawings or ()]
         try:
             found: Tensor = vmap(one, in_dims=(0, 0, along, 0))(index, self._values, x, ready)
-        except (_OtherDrawsError, RuntimeError):  # vmap's, where it was to draw nothing
+        except (OtherDrawsError, RuntimeError):  # vmap's, where it was to draw nothing
             if drawings is None:
                 raise
             for own, state in zip(noise, before, strict=False):
