@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import torch
@@ -56,7 +57,7 @@ class Loss:
     @property
     def total(self) -> Tensor:
         """(B,), the sum of the terms."""
-        return torch.stack(tuple(self.terms.values())).sum(0)
+        return reduce(torch.add, self.terms.values())
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -126,8 +126,7 @@ class CompiledGradients(Gradients):
             batch = Batch(x, progress=progress, rng=torch.Generator(x.device))
             with self.products, HandsOut(batch.rng, noise):
                 loss: Loss = functional_call(_Losses(self.module), of | leaves, (batch,))
-            sums = loss.sums
-            value = objective(sums, len(loss.terms), len(x))
+            sums, value = loss.sums, objective(loss, batch)
             found = torch.autograd.grad(value, list(leaves.values()), allow_unused=True)
         self._names, self._n_terms = loss.names, len(loss.terms)
         # The optimisers' kernels take numbers in the order of memory.
