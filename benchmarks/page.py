@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import report
-from measures import spread
+from measures import ratios, spread
 from report import Results, duration, ranged
 from works import AXES, CONTENDERS, GROWTH_AT, GROWTH_CONTENDERS, MEMORY, STARTUP, WORKS
 
@@ -117,7 +117,8 @@ def startup(results: Results) -> str:
 
 
 def growth(results: Results) -> str:
-    """Return a table per axis: seconds and memory of everybody at every size."""
+    """Return a table per axis: seconds, memory and ratio of everybody at every size."""
+    own, *others = GROWTH_CONTENDERS
     parts = []
     for axis, title in AXES.items():
         points = {(p["value"], p["contender"]): p for p in results["growth"] if p["axis"] == axis}
@@ -130,8 +131,14 @@ def growth(results: Results) -> str:
                 cells += ["", "left out"] if failed else [
                     duration(spread(point["seconds"]).median), f"{point['peak'] - point['bare']:.0f} MB"
                 ]  # fmt: skip
+                if name in others:
+                    judged = not failed and "error" not in points.get((value, own), {"error": "not run"})
+                    cells.append(ranged(ratios(point["seconds"], points[value, own]["seconds"]), "x") if judged else "")
             rows.append(cells)
-        head = [title] + [f"{CONTENDERS[name].title}{what}" for name in GROWTH_CONTENDERS for what in ("", ", memory")]
+        head = [title]
+        for name in GROWTH_CONTENDERS:
+            head += [f"{CONTENDERS[name].title}{what}" for what in ("", ", memory")]
+            head += ["of narrows' time"] * (name in others)
         parts += [grid(head, rows)] if rows else []
     return "\n\n".join(parts)
 

@@ -26,7 +26,7 @@ import environments
 from measures import rotation
 from process import Bare, ContenderError, Process, variables
 from report import AGAIN, table
-from works import CONTENDERS, GROWTH, GROWTH_AT, GROWTH_CONTENDERS, GROWTH_QUICK, STARTUP, WORKS
+from works import CONTENDERS, GROWTH, GROWTH_AT, GROWTH_CONTENDERS, GROWTH_LONG, GROWTH_QUICK, STARTUP, WORKS
 
 HERE = Path(__file__).resolve().parent
 EXTRA = ("startup", "growth")
@@ -144,22 +144,19 @@ class Runner:
         self.results["startup"] = {key: seconds[1:] for key, seconds in found.items()}
 
     def growth(self) -> None:
-        """One epoch after another in a process of its own, for every size."""
+        """One epoch after another, in turns, for every size."""
+        there = [name for name in GROWTH_CONTENDERS if self.has(CONTENDERS[name].environment)]
         for axis, values in (GROWTH_QUICK if self.quick else GROWTH).items():
             for value in values:
-                settings = GROWTH_AT | {axis: value, "rounds": 3}
-                for name in GROWTH_CONTENDERS:
-                    contender = CONTENDERS[name]
-                    if not self.has(contender.environment):
-                        continue
-                    point: dict[str, Any] = {"axis": axis, "value": value, "contender": name, "seconds": []}
-                    point["bare"] = self.bare.of(contender)
-                    with told(point), Process(contender, self.env, self.patience) as process:
-                        process.ask(do="prepare", work="growth", settings=settings)
-                        process.ask(do="round")
-                        point["seconds"] = [process.ask(do="round")["seconds"] for _ in range(2)]
-                        point["peak"] = process.ask(do="result")["peak"]
-                    self.results["growth"].append(point)
+                rounds = 1 if self.quick else 2 if value >= GROWTH_LONG else self.rounds
+                settings = GROWTH_AT | {axis: value, "rounds": rounds + 1}
+                tasks, found = {}, {}
+                for name in there:
+                    tasks[name] = (CONTENDERS[name], {"do": "prepare", "work": "growth", "settings": settings})
+                    found[name] = {"axis": axis, "value": value, "contender": name, "seconds": []}
+                    found[name]["bare"] = self.bare.of(CONTENDERS[name])
+                self._in_turns(tasks, found, rounds)
+                self.results["growth"] += found.values()
 
     def save(self) -> None:
         """Write what there is so far."""

@@ -188,6 +188,8 @@ GROWTH: dict[str, tuple[int, ...]] = {
 }
 """One of them at a time, the others as above."""
 GROWTH_QUICK: dict[str, tuple[int, ...]] = {"rows": (200, 400)}
+GROWTH_LONG = 1_000_000
+"""From this size two rounds must do."""
 GROWTH_CONTENDERS = ("narrows", "torch_memory")
 
 MEMORY = ("vae10", 500.0)

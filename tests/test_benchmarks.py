@@ -43,7 +43,12 @@ def results():
         "works": {"vae": {"rounds": 3, "settings": {}, "contenders": contenders}},
         "startup": {"help": [0.3, 0.5, 0.2]},
         "growth": [
-            {"axis": "rows", "value": 1000, "contender": "narrows", "seconds": [0.1, 0.3], "peak": 250.0, "bare": 200.0}
+            {"axis": "rows", "value": value, "contender": key, "seconds": seconds, "peak": peak, "bare": 200.0}
+            for value, key, seconds, peak in (
+                (1000, "narrows", [0.1, 0.3], 250.0),
+                (2000, "narrows", [0.5, 0.5], 260.0),
+                (2000, "torch_memory", [1.5, 0.75], 230.0),
+            )
         ],
     }  # fmt: skip
 
@@ -139,7 +144,8 @@ def test_the_page_tells_what_was_found_and_what_was_not(results):
     assert "| products alone in bf16 | 500 ms | 50% |" in text
     assert "| narrows --help | < 0.4 s | 300 ms |  | yes |" in text
     assert "| lightning | left out: no such version |" in text
-    assert "| 1,000 | 200 ms | 50 MB |  | left out |" in text
+    assert "| 1,000 | 200 ms | 50 MB |  | left out |  |" in text
+    assert "| 2,000 | 500 ms | 60 MB | 1.12 s | 30 MB | 2.25x (1.50 to 3.00) |" in text
     assert "trial" not in text
     assert "trial" in page.text(results | {"quick": True})
     assert page.picture(results).width > 500
