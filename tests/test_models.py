@@ -7,6 +7,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from narrows import MODELS, load
+from narrows.base import _moments
 from narrows.losses import Batch
 from narrows.params import fields
 from narrows.training.rows import Rows
@@ -202,3 +203,15 @@ def test_sample_is_seeded_or_has_a_named_error(name, X):
     for n in (0, -1, 2.5):
         with pytest.raises(ValueError, match="n must be a whole number >= 1"):
             estimator.sample(n)
+
+
+@pytest.mark.parametrize("chunk", [1, 20, 2**22])
+def test_moments_of_the_data_are_taken_in_parts_of_any_size(monkeypatch, chunk):
+    """A part of wide data has few rows: in float64 it takes as much memory however wide they are."""
+    monkeypatch.setattr("narrows.base.CHUNK", chunk)
+    X = np.random.default_rng(0).integers(0, 256, (23, 2, 5)).astype(np.uint8)
+    mean, deviation, low, high, grey = _moments(X)
+    np.testing.assert_allclose(mean, (X / 255).mean(0), rtol=1e-12)
+    assert deviation == pytest.approx((X / 255).std(), rel=1e-12)
+    assert (low, high, grey) == (X.min() / 255, X.max() / 255, True)
+    assert not _moments(np.float32(X) + np.float32(0.5))[-1]

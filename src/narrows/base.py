@@ -711,8 +711,9 @@ def _moments(X: Array) -> tuple[Array, float, float, float, bool]:
     total, squares = np.zeros(X.shape[1:]), 0.0
     low, high, grey = math.inf, -math.inf, True
     shift = float(np.mean(X[0], dtype=np.float64)) / scale  # near the mean: squares about it lose no digits
-    for start in range(0, len(X), 8192):
-        chunk = np.asarray(X[start : start + 8192])
+    rows = max(1, min(2 * CHUNK // max(1, X[0].size), 8192))
+    for start in range(0, len(X), rows):
+        chunk = np.asarray(X[start : start + rows])
         low, high = min(low, float(chunk.min()) / scale), max(high, float(chunk.max()) / scale)
         total += chunk.sum(0, dtype=np.float64) / scale
         flat = chunk.reshape(-1).astype(np.float64)
