@@ -9,17 +9,17 @@ import time
 
 import numpy as np
 import pytest
+from narrows.cli.app.progress import line, printed
 from PIL import Image
 
-from narrows import MODELS, load, load_dataset
-from narrows.cli import main
-from narrows.cli.output import duration, number
-from narrows.cli.progress import line, printed
-from narrows.cli.training import options_of, plan, value_of
+from narrows import ESTIMATORS, load, load_dataset
+from narrows.cli.app import main
+from narrows.cli.console import duration, number
+from narrows.cli.train import options_of, plan, value_of
 from narrows.errors import ConfigError
-from narrows.lock import lock_of, locked
 from narrows.params import fields
-from narrows.runs import Run
+from narrows.runs.folder import Run
+from narrows.storage.lock import lock_of, locked
 from narrows.training import Report
 
 
@@ -73,7 +73,7 @@ def width(path):
 
 def test_help_needs_nothing_heavy():
     code = (
-        "import sys; from narrows.cli import main\n"
+        "import sys; from narrows.cli.app import main\n"
         "try: main(sys.argv[1:])\n"
         "except SystemExit: pass\n"
         "heavy = {'torch', 'numpy', 'sklearn', 'scipy', 'matplotlib', 'PIL', 'pandas'} & set(sys.modules)\n"
@@ -91,10 +91,10 @@ def test_help_lists_commands_models_and_fields(capsys):
         assert re.search(rf"│ {command}\b", shown)
     main(["train", "--help"])
     shown = capsys.readouterr().out
-    assert all(re.search(rf"│ {model}\b", shown) for model in MODELS)
+    assert all(re.search(rf"│ {model}\b", shown) for model in ESTIMATORS)
     main(["train", "vae", "--help"])
     shown = capsys.readouterr().out
-    for field in fields(MODELS["vae"]):
+    for field in fields(ESTIMATORS["vae"]):
         assert f"--{field.name.replace('_', '-')}" in shown
     for heading in ("Data and run", "VAE", "Network", "Likelihood and noise", "Training"):
         assert f"─ {heading} ─" in shown
@@ -214,7 +214,7 @@ def test_who_trains_into_a_folder_is_told_before_the_models_are_imported(command
     lock.parent.mkdir(parents=True)
     (here / "runs/held/run.json").write_text('{"status": "running", "started": "2026"}')
     code = (
-        "import sys; from narrows.cli import main; told = main(sys.argv[1:])\n"
+        "import sys; from narrows.cli.app import main; told = main(sys.argv[1:])\n"
         "assert not {'torch', 'sklearn', 'scipy'} & set(sys.modules); sys.exit(told)"
     )
     with locked(lock):
@@ -261,7 +261,7 @@ def test_tables_fit_the_terminal(columns, made, monkeypatch, capsys):
 
 
 def test_data_sets_are_listed(capsys):
-    from narrows.datasets import DATASETS
+    from narrows.data import DATASETS
 
     assert main(["data"]) == 0
     shown = capsys.readouterr().out
@@ -370,7 +370,7 @@ def test_a_file_that_cannot_be_written_is_an_error_of_its_own(made, capsys):
 
 def _started(folder, *flags):
     """Start a long training in a process of its own, and wait until it has learned something."""
-    command = [sys.executable, "-c", "import sys; from narrows.cli import main; sys.exit(main())"]
+    command = [sys.executable, "-c", "import sys; from narrows.cli.app import main; sys.exit(main())"]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         [*command, "train", "ae", "--data", "cloud", "--epochs", "100000", *flags],
@@ -410,7 +410,7 @@ def test_on_a_terminal_there_is_a_live_bar(here):
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
     env = {k: v for k, v in os.environ.items() if k != "COLUMNS"} | {"TERM": "xterm", "NO_COLOR": "1"}
-    command = "import sys; from narrows.cli import main; sys.exit(main())"
+    command = "import sys; from narrows.cli.app import main; sys.exit(main())"
     process = subprocess.Popen(
         [sys.executable, "-c", command, "train", "ae", "--data", "cloud", "--epochs", "4"],
         cwd=here, env=env, stdout=slave, stderr=slave,
@@ -476,7 +476,7 @@ def test_times_read_as_one_says_them(seconds, text):
     ],
 )  # fmt: skip
 def test_texts_become_values_by_the_type_of_the_field(name, text, value):
-    field = next(f for f in fields(MODELS["vae"]) if f.name == name)
+    field = next(f for f in fields(ESTIMATORS["vae"]) if f.name == name)
     assert value_of(field, text) == value
 
 

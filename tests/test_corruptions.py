@@ -7,7 +7,7 @@ import torch
 from narrows import AE, VAE
 from narrows.corruptions import CORRUPTIONS, Dropout, Gaussian, Masking, SaltPepper, Uniform, Warp, corruption
 from narrows.errors import ConfigError
-from narrows.losses import Batch
+from narrows.objectives import Batch
 
 N = 200_000
 HALF = torch.full((N, 1), 0.5)

@@ -9,9 +9,9 @@ import torch
 from sklearn.datasets import load_digits
 
 import narrows
-from narrows.densities import DENSITIES, fit_density
 from narrows.errors import ConfigError, DataError, FormatError
-from narrows.storage import read_record, read_tensors, tensor_path, write_record
+from narrows.probability.densities import DENSITIES, fit_density
+from narrows.storage.record import read_record, read_tensors, tensor_path, write_record
 
 
 def two_clouds(n=1500, seed=0):
@@ -73,11 +73,11 @@ def test_codes_are_those_of_training_and_a_bounded_number_of_them(monkeypatch):
     model = narrows.AE(latent_dim=2, hidden=(), epochs=1).fit(TRAIN)
     np.testing.assert_allclose(model.codes_, model.transform(TRAIN), atol=1e-6)
     np.testing.assert_array_equal(model.sample(5, 0, "gmm"), model.sample(5, 0, "gmm", X=TRAIN))
-    monkeypatch.setattr("narrows.base.KEPT", 50)
+    monkeypatch.setattr("narrows.estimators.base.KEPT", 50)
     some = narrows.AE(latent_dim=2, hidden=(), epochs=1).fit(TRAIN).codes_
     assert some.shape == (50, 2)
     assert {tuple(code) for code in some.round(4)} <= {tuple(code) for code in model.codes_.round(4)}
-    monkeypatch.setattr("narrows.base.KEPT_NUMBERS", 80)
+    monkeypatch.setattr("narrows.estimators.base.KEPT_NUMBERS", 80)
     assert narrows.PCA(latent_dim=4).fit(TRAIN).codes_.shape == (20, 4)
 
 

@@ -35,7 +35,7 @@ def test_imports_go_one_way():
     assert [(a, b) for a, b in sorted(found) if ORDER.index(b) > ORDER.index(a)] == []
 
 
-@pytest.mark.parametrize("command", ["", "from narrows.cli import main; sys.exit(main(['--help']))"])
+@pytest.mark.parametrize("command", ["", "from narrows.cli.app import main; sys.exit(main(['--help']))"])
 def test_import_and_help_load_no_heavy_package(command):
     code = f"import sys, narrows\ntry:\n    {command or 'pass'}\nexcept SystemExit as end:\n    assert not end.code\n"
     code += "print(*sorted({'torch', 'sklearn', 'scipy', 'matplotlib'} & set(sys.modules)), file=sys.stderr)"
@@ -61,7 +61,7 @@ VAE(latent_dim=1, hidden=(4,), epochs=2).fit(X, validation=X, resume={str(tmp_pa
 
 def test_what_was_postponed_is_imported_on_first_use():
     code = """
-import narrows.models, sys
+import narrows.estimators, sys
 from sklearn.utils import fixes
 assert "scipy.stats" not in sys.modules
 assert fixes._mode([1, 2, 2]).mode == 2

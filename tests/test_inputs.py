@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from narrows import MODELS
+from narrows import ESTIMATORS
 from narrows.errors import ConfigError, DataError, DivergedError, NarrowsError
 from narrows.params import fields
 
@@ -14,12 +14,12 @@ PLAIN = np.random.default_rng(0).random((12, 4))
 
 
 def make(name, **changes):
-    known = {field.name for field in fields(MODELS[name])}
+    known = {field.name for field in fields(ESTIMATORS[name])}
     options = {"latent_dim": 2, "hidden": (5,), "epochs": 2, "batch_size": 8, **changes}
-    return MODELS[name](**{k: v for k, v in options.items() if k in known})
+    return ESTIMATORS[name](**{k: v for k, v in options.items() if k in known})
 
 
-@pytest.fixture(params=list(MODELS))
+@pytest.fixture(params=list(ESTIMATORS))
 def name(request):
     return request.param
 
@@ -173,7 +173,7 @@ def test_degenerate_data_give_finite_numbers(name, case):
 
 def test_whitening_degenerate_data():
     for X in DEGENERATE.values():
-        for out in outputs(MODELS["pca"](latent_dim=1, whiten=True).fit(X), X):
+        for out in outputs(ESTIMATORS["pca"](latent_dim=1, whiten=True).fit(X), X):
             assert np.isfinite(out).all()
 
 

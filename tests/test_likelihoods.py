@@ -9,7 +9,7 @@ from torch.distributions import Bernoulli, ContinuousBernoulli
 
 from narrows import AE, VAE
 from narrows.errors import ConfigError, DataError
-from narrows.likelihoods import LIKELIHOODS, DiscretizedLogistic, GaussianLikelihood, likelihood
+from narrows.probability.likelihoods import LIKELIHOODS, DiscretizedLogistic, GaussianLikelihood, likelihood
 
 G = torch.Generator().manual_seed(0)
 H = torch.randn(6, 5, generator=G, dtype=torch.float64) * 3

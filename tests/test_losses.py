@@ -6,7 +6,8 @@ import torch
 from torch.autograd import gradcheck
 from torch.distributions import Normal, kl_divergence
 
-from narrows.losses import (
+from narrows.nn.network import Layout, networks
+from narrows.objectives import (
     Batch,
     Loss,
     StandardNormal,
@@ -18,7 +19,6 @@ from narrows.losses import (
     sparsity_l1,
     sum_values,
 )
-from narrows.networks import Layout, networks
 
 G = torch.Generator().manual_seed(0)
 MEAN = torch.randn(7, 3, generator=G, dtype=torch.float64)

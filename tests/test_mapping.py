@@ -7,13 +7,13 @@ import pytest
 
 from drawn import structured
 from narrows import PCA, figures
-from narrows.cli import main
-from narrows.datasets import Dataset
+from narrows.analyses import Subject
+from narrows.analyses.map import Map, agreement
+from narrows.cli.app import main
+from narrows.data import Dataset
 from narrows.errors import ConfigError
 from narrows.figures.thumbnails import apart
-from narrows.runs import Run, _description
-from narrows.steps import Subject
-from narrows.steps.mapping import Map, agreement
+from narrows.runs.folder import Run, _description
 
 
 def subject_of(folder, X, y=None, k=3):

@@ -6,19 +6,19 @@ import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from narrows import MODELS, load
-from narrows.base import _moments
-from narrows.losses import Batch
+from narrows import ESTIMATORS, load
+from narrows.data.batches import Rows
+from narrows.estimators.base import _moments
+from narrows.objectives import Batch
 from narrows.params import fields
-from narrows.training.rows import Rows
 
 SMALL = {"latent_dim": 2, "epochs": 8, "batch_size": 16, "learning_rate": 1e-2}
 
 
 def small(name, **changes):
     """Return a model that fits in a moment."""
-    known = {field.name for field in fields(MODELS[name])}
-    return MODELS[name](**{k: v for k, v in {**SMALL, **changes}.items() if k in known})
+    known = {field.name for field in fields(ESTIMATORS[name])}
+    return ESTIMATORS[name](**{k: v for k, v in {**SMALL, **changes}.items() if k in known})
 
 
 def state(estimator):
@@ -29,7 +29,7 @@ def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.fixture(params=list(MODELS))
+@pytest.fixture(params=list(ESTIMATORS))
 def name(request):
     return request.param
 
@@ -154,7 +154,7 @@ def test_clone_and_params(name):
     assert estimator.set_params(latent_dim=3).latent_dim == 3
     assert set(estimator.get_params()) == {field.name for field in fields(estimator)}
     with pytest.raises(TypeError):
-        MODELS[name](3)
+        ESTIMATORS[name](3)
 
 
 def test_history_has_one_record_per_epoch(name, X):
@@ -208,7 +208,7 @@ def test_sample_is_seeded_or_has_a_named_error(name, X):
 @pytest.mark.parametrize("chunk", [1, 20, 2**22])
 def test_moments_of_the_data_are_taken_in_parts_of_any_size(monkeypatch, chunk):
     """A part of wide data has few rows: in float64 it takes as much memory however wide they are."""
-    monkeypatch.setattr("narrows.base.CHUNK", chunk)
+    monkeypatch.setattr("narrows.estimators.base.CHUNK", chunk)
     X = np.random.default_rng(0).integers(0, 256, (23, 2, 5)).astype(np.uint8)
     mean, deviation, low, high, grey = _moments(X)
     np.testing.assert_allclose(mean, (X / 255).mean(0), rtol=1e-12)

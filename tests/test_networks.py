@@ -10,7 +10,7 @@ from torch import nn
 import narrows
 from narrows import AE, PCA, VAE, log_likelihood
 from narrows.errors import ConfigError
-from narrows.networks import ACTIVATIONS, NETWORKS, Layout, network_for, networks
+from narrows.nn.network import ACTIVATIONS, NETWORKS, Layout, network_for, networks
 
 SHAPES = [
     (1, 28, 20), (3, 218, 178), (1, 112, 92), (1, 1, 7), (1, 13, 1), (3, 5, 3), (1, 1, 1),

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from narrows import AE, PCA, VAE, figures, load_dataset, notebook
-from narrows.runs import Run, record
+from narrows.runs.folder import Run, record
 
 SMALL = {"latent_dim": 2, "hidden": (8,), "epochs": 3}
 

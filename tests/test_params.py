@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
 
-from narrows import AE, MODELS, PCA, VAE
+from narrows import AE, ESTIMATORS, PCA, VAE
 from narrows.errors import ConfigError
 from narrows.params import fields, model, param, validate
 
@@ -88,7 +88,7 @@ def test_validation_waits_for_fit(table):
         estimator.fit_iter(table)  # at once, not at the first step
 
 
-@pytest.mark.parametrize("cls", MODELS.values())
+@pytest.mark.parametrize("cls", ESTIMATORS.values())
 def test_every_field_is_described_and_its_default_fits(cls):
     validate(cls())
     for field in fields(cls):

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 import narrows
-from narrows.cli import main
-from narrows.datasets import load_dataset
+from narrows.cli.app import main
+from narrows.data import load_dataset
 from narrows.errors import ConfigError, FormatError
 from narrows.recipes import MEASURES, Verdict, judge, load_recipe, recipe_names
 from narrows.recipes.curves import Curve, drawn, point
 from narrows.recipes.goals import Goal
 from narrows.recipes.recipe import parse_recipe
-from narrows.runs import Run
+from narrows.runs.folder import Run
 
 SMALL = """
 lesson = 1

@@ -5,14 +5,14 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from narrows import PCA, figures
-from narrows.cli import main
-from narrows.datasets import Dataset, load_dataset
+from narrows.analyses import Subject
+from narrows.analyses.recognition import Recognise
+from narrows.cli.app import main
+from narrows.data import Dataset, load_dataset
 from narrows.errors import ConfigError, DataError
+from narrows.estimators import AE
 from narrows.evaluation.probes import few_label_accuracy, few_labels
-from narrows.models import AE
-from narrows.runs import Run, _description
-from narrows.steps import Subject
-from narrows.steps.recognition import Recognise
+from narrows.runs.folder import Run, _description
 
 
 def subject_of(folder, estimator, dataset, **given):

@@ -9,8 +9,8 @@ import torch
 import narrows
 from narrows import AE, PCA, VAE, load_dataset
 from narrows.errors import ConfigError, DivergedError, FormatError
-from narrows.losses import kl
-from narrows.runs import Run, next_folder, record, summarise
+from narrows.objectives import kl
+from narrows.runs.folder import Run, next_folder, record, summarise
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +210,7 @@ def test_in_a_notebook_a_run_shows_itself(finished, tmp_path):
 
 
 def test_pictures_show_one_sample_of_every_class_first():
-    from narrows.runs import _fixed
+    from narrows.runs.folder import _fixed
 
     data = load_dataset("digits")
     X = _fixed(data)
@@ -220,6 +220,6 @@ def test_pictures_show_one_sample_of_every_class_first():
 
 
 def test_long_runs_get_pictures_at_few_epochs():
-    from narrows.runs import _is_shown
+    from narrows.runs.folder import _is_shown
 
     assert [e for e in range(1, 1002) if _is_shown(e, 1001)] == [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 1001]

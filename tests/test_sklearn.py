@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from narrows import AE, MODELS, PCA, VAE
+from narrows import AE, PCA, VAE
 
 SMALL = {"latent_dim": 1, "hidden": (8,), "epochs": 2}
 ESTIMATORS = [PCA(latent_dim=1), PCA(), AE(**SMALL), VAE(**SMALL)]
@@ -32,9 +32,11 @@ def test_there_are_many_checks():
     assert len(CHECKS) > 40 * len(ESTIMATORS)
 
 
-@pytest.fixture(params=list(MODELS))
+@pytest.fixture(params=list(ESTIMATORS))
 def estimator(request):
-    return PCA(latent_dim=2) if request.param == "pca" else MODELS[request.param](latent_dim=2, hidden=(8,), epochs=5)
+    return (
+        PCA(latent_dim=2) if request.param == "pca" else ESTIMATORS[request.param](latent_dim=2, hidden=(8,), epochs=5)
+    )
 
 
 def test_in_a_pipeline(estimator, table):

@@ -11,15 +11,15 @@ from scipy.special import ndtri
 from sklearn.base import clone
 
 from narrows import AE, PCA, VAE, cli, load_dataset
-from narrows.cli import main
+from narrows.analyses import STEPS, Subject
+from narrows.analyses.expression import parsed
+from narrows.analyses.gallery import class_of
+from narrows.analyses.interpolation import slerp
+from narrows.analyses.subspace import angle_between, direction
+from narrows.cli.app import main
 from narrows.errors import ConfigError
 from narrows.params import fields
-from narrows.runs import Run, _description, record
-from narrows.steps import STEPS, Subject
-from narrows.steps.expression import parsed
-from narrows.steps.linear import angle_between, direction
-from narrows.steps.looking import class_of
-from narrows.steps.mixing import slerp
+from narrows.runs.folder import Run, _description, record
 from test_cli import fails
 
 PIXELS = ("digits", {"shape": "image", "limit": 300})
@@ -227,7 +227,7 @@ def test_the_plane_left_out_is_that_of_the_most_used_numbers(runs, drawn):
 
 
 def test_a_prior_without_quantiles_leaves_those_of_the_codes(runs, drawn, monkeypatch):
-    from narrows.models.vae import VAEModule
+    from narrows.estimators.vae import VAEModule
 
     class Mixture(torch.distributions.Normal):
         def icdf(self, value):

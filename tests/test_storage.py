@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from narrows.errors import FormatError
-from narrows.storage import (
+from narrows.storage.record import (
     read_json,
     read_record,
     read_tensors,

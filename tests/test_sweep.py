@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from narrows import AE, PCA, cli, figures, sweeps
-from narrows.cli.sweeping import values_of
-from narrows.datasets import load_dataset
+from narrows.cli.sweep import values_of
+from narrows.data import load_dataset
 from narrows.errors import ConfigError
 from narrows.evaluation.probes import few_label_accuracy
 from narrows.params import fields
-from narrows.runs import Run
-from narrows.sweeps import Sweep
+from narrows.runs.folder import Run
+from narrows.sweeps.sweep import Sweep
 
 OPTIONS = {"limit": 200, "shape": "image"}
 SMALL = {"network": "mlp", "hidden": (), "epochs": 1}

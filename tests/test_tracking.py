@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from narrows import AE, PCA, VAE, load_dataset
-from narrows.cli import main
+from narrows.cli.app import main
 from narrows.errors import ConfigError
-from narrows.runs import Run, record, resume
-from narrows.tracking import WRITERS, logged
+from narrows.runs.folder import Run, record, resume
+from narrows.runs.trackers import WRITERS, logged
 from narrows.training import Checkpoints
 
 OPTIONS = {"validation": 0.2}
@@ -40,7 +40,7 @@ def data(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Leave out the pictures of the finished model."""
-    monkeypatch.setattr("narrows.runs._draw_all", lambda *_: None)
+    monkeypatch.setattr("narrows.runs.folder._draw_all", lambda *_: None)
 
 
 def vae(**changed):
@@ -118,7 +118,7 @@ def test_a_run_that_is_left_and_gone_on_with_has_every_step_once(events, data, t
 
 
 def test_epochs_that_come_again_after_a_crash_replace_the_first_ones(events, data, tmp_path, monkeypatch):
-    monkeypatch.setattr("narrows.runs.Checkpoints", partial(Checkpoints, epochs=2))
+    monkeypatch.setattr("narrows.runs.folder.Checkpoints", partial(Checkpoints, epochs=2))
     reports = logged(record(vae(), data, tmp_path / "run", options=OPTIONS), tmp_path / "run")
     while next(reports).epoch < 5:  # the last checkpoint is of the end of epoch 4
         pass

@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from narrows.training.compilation import CompiledGradients
 from torch import nn
 from torch._dynamo.backends.debugging import aot_eager
 from torch._dynamo.utils import counters
@@ -18,10 +19,9 @@ from torch.distributions import Normal
 
 from narrows import AE, VAE
 from narrows.errors import ConfigError, DataError, DivergedError
-from narrows.losses import Loss
-from narrows.modules import Module
+from narrows.module import Module
+from narrows.objectives import Loss
 from narrows.training import Report, Rows, Settings, train
-from narrows.training.compilation import CompiledGradients
 from narrows.training.precision import autocast, lowered
 from narrows.training.schedules import OPTIMIZERS, SCHEDULES, factor, optimizer
 

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from typing import Any
 
-from narrows.cli import main, training
+from narrows.cli.app import main, training
 
 data_of = training.data_of
 

@@ -18,7 +18,7 @@ PLAIN = {"optimizer": "adam", "learning_rate": 1e-3, "schedule": "constant", "wa
 """The rivals' training: nothing that helps it on the way is switched on."""
 AS_SIGMOID = {"activation": "sigmoid", "code_activation": "sigmoid", "output_activation": "sigmoid"}
 
-MODELS = {
+ESTIMATORS = {
     "vae": lambda fields: VAE(network="mlp", hidden=(400,), latent_dim=20, likelihood="bernoulli", **fields),
     "conv": lambda fields: VAE(network="conv", hidden=(32, 64), latent_dim=16, likelihood="bernoulli", **fields),
     "lstm": lambda fields: AE(network="lstm", hidden=(100,), latent_dim=30, **fields),
@@ -52,7 +52,7 @@ def train(
 ) -> Prepared:  # fmt: skip
     """A round is `epochs` epochs of one fit, which is left after each."""
     fields = {"epochs": epochs * rounds, "batch_size": batch, "seed": seed, "compile": compile}
-    model = MODELS[network](PLAIN | fields)
+    model = ESTIMATORS[network](PLAIN | fields)
     ends = (report for report in model.fit_iter(images("train", network, rows)) if report.end_of_epoch)
 
     def run() -> None:
@@ -74,7 +74,7 @@ def whole(epochs: int, target: float | None = None, seed: int = 0, compile: str 
                 "epochs": 3, "batch_size": 192, "learning_rate": 1e-2, "adam_betas": (0.9, 0.98),
                 "schedule": "linear", "warmup": 0.1, "seed": seed,
             }  # fmt: skip
-        model = MODELS["vae"](fields)
+        model = ESTIMATORS["vae"](fields)
         with contextlib.closing(model.fit_iter(digits("train"))) as reports:
             found[:] = [bound(model) for report in reports if report.end_of_epoch]
 
@@ -117,7 +117,7 @@ def scores(rows: int, epochs: int, seed: int = 0) -> Prepared:
     found = []
 
     def run() -> None:
-        model = MODELS["detector"](PLAIN | {"epochs": epochs, "seed": seed}).fit(digits("train", rows))
+        model = ESTIMATORS["detector"](PLAIN | {"epochs": epochs, "seed": seed}).fit(digits("train", rows))
         test = digits("test")
         found[:] = [model, model.score_samples(test)]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from narrows import VAE, load_dataset
-from narrows.cli import main
-from narrows.runs import record
+from narrows.cli.app import main
+from narrows.runs.folder import record
 from safety.mutations import spoiled_bytes, spoiled_value
 
 COMMANDS = (["show", "x"], ["runs"], ["encode", "x"], ["sample", "x", "-n", "2"], ["resume", "x"])

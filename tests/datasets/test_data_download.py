@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from narrows.datasets import DATASETS, load_dataset
-from narrows.datasets.download import Remote, fetch
-from narrows.datasets.folders import cache_folder
-from narrows.datasets.named import read_lfw_archive
+from narrows.data import DATASETS, load_dataset
+from narrows.data.download import Remote, fetch
+from narrows.data.folders import cache_folder
+from narrows.data.published import read_lfw_archive
 from narrows.errors import DataError, DownloadError
 
 CONTENT = np.random.default_rng(0).bytes(200_000)

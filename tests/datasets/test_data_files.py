@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from narrows.datasets import load_dataset
+from narrows.data import load_dataset
 from narrows.errors import ConfigError, DataError
 
 rng = np.random.default_rng(0)

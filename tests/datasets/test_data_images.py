@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from narrows.datasets import load_dataset
-from narrows.datasets.images import decode
+from narrows.data import load_dataset
+from narrows.data.readers.images import decode
 from narrows.errors import ConfigError, DataError
 
 rng = np.random.default_rng(1)

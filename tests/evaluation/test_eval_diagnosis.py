@@ -7,7 +7,7 @@ from torch import nn
 
 import narrows
 from narrows.evaluation import diagnose
-from narrows.evaluation.rules import RULES
+from narrows.evaluation.diagnosis.rules import RULES
 
 SMALL = {"hidden": (64,), "batch_size": 16}
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from narrows.datasets import load_dataset
+from narrows.data import load_dataset
 from narrows.errors import ConfigError, DataError
 from narrows.evaluation import (
     completeness,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from narrows.datasets import Dataset
+from narrows.data import Dataset
 from narrows.errors import ConfigError, DataError, FormatError
 from narrows.evaluation import (
     PIXELS,
@@ -16,7 +16,7 @@ from narrows.evaluation import (
     measure_generation,
     precision_recall,
 )
-from narrows.storage import write_tensors
+from narrows.storage.record import write_tensors
 
 
 def covariance(d, seed):

@@ -12,7 +12,7 @@ from PIL import Image
 
 import narrows
 from narrows.evaluation import compare_models
-from narrows.report import write_report
+from narrows.evaluation.report import write_report
 
 
 class Page(HTMLParser):

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from narrows import AE, PCA, VAE
-from narrows.base import Autoencoder
-from narrows.storage import write_json, write_tensors
+from narrows.estimators.base import Autoencoder
+from narrows.storage.record import write_json, write_tensors
 
 
 def data() -> dict[str, np.ndarray]:

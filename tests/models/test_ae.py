@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 
 from narrows import AE, PCA
 from narrows.errors import ConfigError
-from narrows.losses import Batch
+from narrows.objectives import Batch
 
 
 def cloud():

@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 import narrows
 from narrows import AE, PCA, VAE
 from narrows.errors import ConfigError, DataError
-from narrows.losses import Batch, kl, negative_log_likelihood
+from narrows.objectives import Batch, kl, negative_log_likelihood
 
 X = load_digits().data.astype(np.float32) / 16
 TRAIN, TEST = X[:1437], X[1437:]

@@ -249,7 +249,7 @@ def test_the_range_finder_finds_the_same_where_it_may_keep_nothing(dtype, monkey
     rng = np.random.default_rng(3)
     X = (rng.random((400, 60)) @ rng.random((60, 300)) * 8).astype(dtype)
     kept = PCA(latent_dim=5, solver="range").fit(X)
-    monkeypatch.setattr("narrows.axes.CODES", 0)
+    monkeypatch.setattr("narrows.pca.CODES", 0)
     again = PCA(latent_dim=5, solver="range").fit(X)
     np.testing.assert_allclose(again.components_, kept.components_, atol=1e-5)
     np.testing.assert_allclose(again.explained_variance_, kept.explained_variance_, rtol=1e-6)

@@ -6,7 +6,7 @@ import torch
 from sklearn.decomposition import PCA as REFERENCE
 
 from narrows import VAE
-from narrows.losses import Batch
+from narrows.objectives import Batch
 
 
 def fitted(X, **options):

@@ -31,7 +31,7 @@ import numpy as np
 from PIL import Image
 
 from narrows import load_dataset
-from narrows.datasets.download import Remote, fetch
+from narrows.data.download import Remote, fetch
 from narrows.errors import NarrowsError
 from safety.memory import fresh_peak, peak_mb
 

@@ -27,9 +27,9 @@ import numpy as np
 import torch
 
 from narrows import AE, VAE, load_dataset
-from narrows.base import NeuralAutoencoder
-from narrows.runs import Run, record, resume
-from narrows.storage import read_record, read_tensors, tensor_path
+from narrows.estimators.base import NeuralAutoencoder
+from narrows.runs.folder import Run, record, resume
+from narrows.storage.record import read_record, read_tensors, tensor_path
 from narrows.training import Checkpoints, checkpoints
 
 TIMES = ("seconds", "samples_per_second")

@@ -24,8 +24,8 @@ import numpy as np
 
 from narrows import AE, PCA, VAE
 from narrows.errors import ConfigError, DataError, FormatError
-from narrows.models.saved import load_model
-from narrows.storage import _checksum, tensor_path
+from narrows.estimators.persistence import load_model
+from narrows.storage.record import _checksum, tensor_path
 from safety.memory import fresh_peak, peak_mb
 
 FORBIDDEN = (

@@ -26,7 +26,7 @@ import numpy as np
 from PIL import Image
 
 from narrows import load_dataset
-from narrows.datasets import Dataset
+from narrows.data import Dataset
 from narrows.errors import DataError
 from safety.memory import fresh_peak, peak_mb
 from safety.mutations import FORBIDDEN

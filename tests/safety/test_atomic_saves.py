@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from narrows import PCA
-from narrows.base import Autoencoder
 from narrows.errors import FormatError
-from narrows.models.saved import load_model
-from narrows.storage import ABANDONED, read_json, read_record, tensor_path, write_bytes, write_json
+from narrows.estimators.base import Autoencoder
+from narrows.estimators.persistence import load_model
+from narrows.storage.record import ABANDONED, read_json, read_record, tensor_path, write_bytes, write_json
 from safety.disk import Disk, PowerCut
 
 

@@ -19,9 +19,9 @@ import pytest
 import torch
 
 from narrows import AE, PCA, VAE
-from narrows.base import NeuralAutoencoder
 from narrows.errors import DivergedError, FormatError, TrainingError
-from narrows.storage import read_record, tensor_path
+from narrows.estimators.base import NeuralAutoencoder
+from narrows.storage.record import read_record, tensor_path
 from narrows.training import Checkpoints, checkpoints, fingerprint, loop
 from safety.clock import ends_within, within
 from safety.disk import Disk, PowerCut

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from narrows import VAE, load_dataset
-from narrows.cli import main
+from narrows.cli.app import main
 from narrows.errors import ConfigError
-from narrows.runs import Run, record
+from narrows.runs.folder import Run, record
 from narrows.training import interval
 from safety.clock import killed, within
 from safety.disk import Disk

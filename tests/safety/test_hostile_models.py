@@ -18,8 +18,8 @@ import torch
 
 from narrows import AE
 from narrows.errors import ConfigError, FormatError
-from narrows.models.saved import load_model
-from narrows.storage import LARGEST, MOST_VALUES, read_json, read_tensors
+from narrows.estimators.persistence import load_model
+from narrows.storage.record import LARGEST, MOST_VALUES, read_json, read_tensors
 from safety.clock import within
 from safety.mutations import good_models, packed, put, signed
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from narrows import AE, MODELS, VAE
-from narrows.base import NeuralAutoencoder
+from narrows import AE, ESTIMATORS, VAE
 from narrows.errors import DataError, DivergedError
+from narrows.estimators.base import NeuralAutoencoder
 from narrows.training import loop
 
 rng = np.random.default_rng(0)
@@ -22,7 +22,7 @@ TABLE = (rng.normal(size=(300, 3)) @ rng.normal(size=(3, 10))).astype(np.float32
 IMAGES = rng.integers(0, 256, (200, 1, 8, 8), dtype=np.uint8)
 SEQUENCES = rng.normal(size=(200, 6, 3)).astype(np.float32)
 DATA = {"table": TABLE, "images": IMAGES, "sequences": SEQUENCES}
-NEURAL = {name: model for name, model in MODELS.items() if issubclass(model, NeuralAutoencoder)}
+NEURAL = {name: model for name, model in ESTIMATORS.items() if issubclass(model, NeuralAutoencoder)}
 
 
 @pytest.mark.parametrize("kind", DATA)
@@ -89,13 +89,13 @@ def test_targets_out_of_range(likelihood: str, value: float) -> None:
 
 @pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered")
 @pytest.mark.parametrize("scale", [1e15, 1e20, 1e30, 3e38])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ESTIMATORS)
 def test_squares_beyond_float32(name: str, scale: float) -> None:
     X = (np.sign(TABLE) * scale).astype(np.float32)
     X[:, 0] *= 0.5
     fields: dict[str, Any] = {"latent_dim": 2, **({"epochs": 2} if name in NEURAL else {})}
-    model: Any = MODELS[name](**fields)
-    for work in (lambda: model.fit(X), lambda: MODELS[name](**fields).fit(TABLE).score_samples(X)):
+    model: Any = ESTIMATORS[name](**fields)
+    for work in (lambda: model.fit(X), lambda: ESTIMATORS[name](**fields).fit(TABLE).score_samples(X)):
         with contextlib.suppress(DataError, DivergedError):
             fitted = work()
             found = fitted if isinstance(fitted, np.ndarray) else fitted.reconstruct(X)

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from narrows import load_dataset
-from narrows.cli import main
-from narrows.runs import Run
+from narrows.cli.app import main
+from narrows.runs.folder import Run
 
 CLASSES = (
     "two words", "line\nbreak", "tab\there", "שלום \u202egnp", "🐕", "[bold]x[", "]", "\x1b[31mred", "$\\frac{$", "-rf",

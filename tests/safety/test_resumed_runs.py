@@ -17,11 +17,11 @@ import pytest
 from PIL import Image
 
 from narrows import PCA, VAE, load_dataset
-from narrows.cli import main
-from narrows.datasets import Dataset
+from narrows.cli.app import main
+from narrows.data import Dataset
 from narrows.errors import ConfigError, FormatError, TrainingError
-from narrows.runs import Run, record, resume
-from narrows.storage import parse_json, write_json
+from narrows.runs.folder import Run, record, resume
+from narrows.storage.record import parse_json, write_json
 from narrows.training import checkpoints, loop
 from safety.clock import ends_within
 
@@ -113,7 +113,7 @@ def test_stopped_while_judging(data: Dataset, whole: Run, tmp_path: Path, monkey
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("narrows.runs.summarise", interrupted)
+        patch.setattr("narrows.runs.folder.summarise", interrupted)
         with pytest.raises(KeyboardInterrupt):
             list(record(estimator(), data, folder, options=OPTIONS))
     assert Run(folder).summary is None
@@ -202,7 +202,7 @@ def test_a_run_of_one_step(data: Dataset, tmp_path: Path) -> None:
 def test_the_command_line(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     flags = ["--data", "cloud", "--latent-dim", "1", "--epochs", "300", "--name", "x"]
-    code = "import sys; from narrows.cli import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from narrows.cli.app import main; sys.exit(main(sys.argv[1:]))"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "train", "vae", *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},

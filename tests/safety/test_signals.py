@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from narrows.cli import main
-from narrows.runs import Run
-from narrows.storage import read_record
+from narrows.cli.app import main
+from narrows.runs.folder import Run
+from narrows.storage.record import read_record
 from safety.clock import ends_within, killed
 
 SLOW = pytest.mark.campaign
@@ -34,22 +34,22 @@ if name:
     setattr(owner, name, slow)
 else:
     print("here", flush=True)
-from narrows.cli import main
+from narrows.cli.app import main
 sys.exit(main())
 """
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 MOMENTS = {
     "imports": "",
-    "loading": "narrows.datasets.load_dataset",
-    "checking": "narrows.base:Autoencoder._checked",
-    "beginning": "narrows.runs.write_json",
-    "building": "narrows.base:NeuralAutoencoder._start",
+    "loading": "narrows.data.load_dataset",
+    "checking": "narrows.estimators.base:Autoencoder._checked",
+    "beginning": "narrows.runs.folder.write_json",
+    "building": "narrows.estimators.base:NeuralAutoencoder._start",
     "evaluation": "narrows.training.loop.evaluate",
     "checkpoint": "narrows.training.checkpoints.write_record",
-    "model": "narrows.base:Autoencoder.save",
+    "model": "narrows.estimators.base:Autoencoder.save",
     "pictures": "narrows.figures.latent_map",
-    "summary": "narrows.runs.summarise",
-    "result": "narrows.cli.showing.results",
+    "summary": "narrows.runs.folder.summarise",
+    "result": "narrows.cli.show.results",
 }
 """What is being done when the signal comes: the first call of a function, made slow."""
 BEFORE = ("imports", "loading", "checking", "beginning")

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
-from narrows.cli.output import count, duration, number, out
+from narrows.cli.console import count, duration, number, out
 from narrows.training import Report
 
 __all__ = ["follow", "line", "printed"]

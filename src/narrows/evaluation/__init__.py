@@ -17,17 +17,9 @@ case.py             what those rules look at
 rules.py            the rules of diagnosis
 """
 
-from narrows.datasets.factors import (
+from narrows.data.factors import (
     FactorGrid,
     factor_grid,
-)
-from narrows.densities import (
-    DENSITIES,
-    CodeDensity,
-    FlowDensity,
-    KernelCodeDensity,
-    MixtureDensity,
-    fit_density,
 )
 from narrows.evaluation.anomaly import (
     SCORES,
@@ -48,6 +40,9 @@ from narrows.evaluation.comparison import (
 from narrows.evaluation.diagnosis import (
     Finding,
     diagnose,
+)
+from narrows.evaluation.diagnosis.history import (
+    diagnose_history,
 )
 from narrows.evaluation.disentanglement import (
     DCI,
@@ -117,8 +112,13 @@ from narrows.evaluation.representation import (
     kl_per_dimension,
     perplexity,
 )
-from narrows.evaluation.watching import (
-    diagnose_history,
+from narrows.probability.densities import (
+    DENSITIES,
+    CodeDensity,
+    FlowDensity,
+    KernelCodeDensity,
+    MixtureDensity,
+    fit_density,
 )
 
 __all__ = [

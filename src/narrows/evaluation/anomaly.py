@@ -11,12 +11,12 @@ from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from narrows.base import Autoencoder
-from narrows.densities import fit_density
 from narrows.errors import ConfigError, DataError, did_you_mean
-from narrows.evaluation.access import Array, checked, same_length
+from narrows.estimators.base import Autoencoder
+from narrows.evaluation.inference import Array, checked, same_length
 from narrows.evaluation.likelihood import elbo
 from narrows.evaluation.reconstruction import squared_error
+from narrows.probability.densities import fit_density
 
 __all__ = [
     "SCORES",

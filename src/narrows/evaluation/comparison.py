@@ -18,15 +18,14 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from narrows.base import Autoencoder
 from narrows.errors import ConfigError, DataError
-from narrows.evaluation.access import checked, same_length, subset
+from narrows.estimators import PCA
+from narrows.estimators.base import Autoencoder
+from narrows.evaluation.inference import checked, same_length, subset
 from narrows.evaluation.likelihood import log_likelihood, unit
 from narrows.evaluation.probes import knn_accuracy, logistic_accuracy, trustworthiness
 from narrows.evaluation.reconstruction import measure_reconstruction
-from narrows.models import PCA
-from narrows.storage import write_json, write_text
-from narrows.together import batches, fit
+from narrows.storage.record import write_json, write_text
 
 __all__ = ["Cell", "Comparison", "Row", "compare_models"]
 
@@ -129,8 +128,7 @@ def compare_models(
 
     PCA with as many numbers as the first model's code is added where no model is PCA. Measured are reconstruction,
     trustworthiness, the bound on the likelihood (in a column per kind of likelihood: they do not compare), with labels
-    recognition by neighbours and by a linear classifier, and training time, parameters and size on disk. Small models
-    are trained with all seeds at once; the time of each is then its share.
+    recognition by neighbours and by a linear classifier, and training time, parameters and size on disk.
 
     Parameters
     ----------
@@ -194,15 +192,13 @@ def _trained(
     if chance:
         for seed, copy in enumerate(copies):
             copy.set_params(seed=seed)
-    runs: dict[int, tuple[Autoencoder, float | None]] = {}
-    for batch in batches(copies, X, validation):
-        for seed in batch:
-            told(name, seed)
+    runs: list[tuple[Autoencoder, float | None]] = []
+    for seed, copy in enumerate(copies):
+        told(name, seed)
         started = time.perf_counter()
-        fit([copies[seed] for seed in batch], X, validation)
-        share = (time.perf_counter() - started) / len(batch)
-        runs |= {seed: (copies[seed], share) for seed in batch}
-    return [runs[seed] for seed in range(len(copies))]
+        copy.fit(X, validation=validation)
+        runs.append((copy, time.perf_counter() - started))
+    return runs
 
 
 def _is_fitted(model: Autoencoder) -> bool:

@@ -17,7 +17,7 @@ from sklearn.metrics import mutual_info_score
 from sklearn.svm import LinearSVC
 
 from narrows.errors import ConfigError, DataError
-from narrows.evaluation.access import Array
+from narrows.evaluation.inference import Array
 
 __all__ = [
     "DCI",

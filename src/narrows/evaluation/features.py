@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
-from narrows.datasets import Dataset, cache_folder
+from narrows.data import Dataset, cache_folder
 from narrows.errors import DataError, FormatError
-from narrows.evaluation.access import Array
-from narrows.storage import read_tensors, write_tensors
+from narrows.evaluation.inference import Array
+from narrows.storage.record import read_tensors, write_tensors
 
 __all__ = ["PIXELS", "Features", "classifier_features"]
 

@@ -11,8 +11,8 @@ from sklearn.metrics import pairwise_distances_chunked
 from sklearn.neighbors import NearestNeighbors
 
 from narrows.errors import ConfigError, DataError
-from narrows.evaluation.access import Array, subset
 from narrows.evaluation.features import PIXELS, Features
+from narrows.evaluation.inference import Array, subset
 
 __all__ = [
     "DensityCoverage",

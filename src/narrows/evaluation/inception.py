@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from narrows.errors import DataError, FormatError
-from narrows.evaluation.access import Array
 from narrows.evaluation.features import Features
-from narrows.storage import read_tensors
+from narrows.evaluation.inference import Array
+from narrows.storage.record import read_tensors
 
 __all__ = ["InceptionModule", "inception_features"]
 

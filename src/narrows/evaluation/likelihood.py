@@ -18,10 +18,10 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.distributions import Distribution, Normal, constraints
 
-from narrows.base import Autoencoder
 from narrows.errors import ConfigError
-from narrows.evaluation.access import BUDGET, Array, checked, evaluating, variational
-from narrows.modules import LatentVariableModule
+from narrows.estimators.base import Autoencoder
+from narrows.evaluation.inference import BUDGET, Array, checked, evaluating, variational
+from narrows.module import LatentVariableModule
 from narrows.training import Rows
 
 __all__ = ["Estimate", "bits_per_dimension", "elbo", "log_likelihood", "mean_and_error", "unit"]

@@ -13,9 +13,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from narrows.base import Autoencoder
 from narrows.errors import ConfigError, DataError, did_you_mean
-from narrows.evaluation.access import Array, checked, same_length, scaled, subset
+from narrows.estimators.base import Autoencoder
+from narrows.evaluation.inference import Array, checked, same_length, scaled, subset
 
 __all__ = [
     "METRICS",

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from narrows.base import Autoencoder
 from narrows.errors import ConfigError, DataError
-from narrows.evaluation.access import Array, checked, scaled
-from narrows.models import PCA
+from narrows.estimators import PCA
+from narrows.estimators.base import Autoencoder
+from narrows.evaluation.inference import Array, checked, scaled
 
 __all__ = [
     "AgainstBaselines",

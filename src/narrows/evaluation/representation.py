@@ -10,11 +10,11 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from narrows.base import Autoencoder
 from narrows.errors import DataError
-from narrows.evaluation.access import Array, checked, evaluating, mapped, subset, variational
+from narrows.estimators.base import Autoencoder
+from narrows.evaluation.inference import Array, checked, evaluating, mapped, subset, variational
 from narrows.evaluation.likelihood import draw
-from narrows.losses import kl
+from narrows.objectives import kl
 from narrows.training import Rows
 
 __all__ = [

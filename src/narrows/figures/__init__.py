@@ -15,12 +15,12 @@ thumbnails.py  samples laid out in the plane
 sweeping.py  numbers with their spread, and along a field that is swept
 """
 
-from narrows.figures.captioned import by_epoch, sheet, signed, total
+from narrows.figures.captions import by_epoch, sheet, signed, total
 from narrows.figures.charts import curves, latent_map
-from narrows.figures.flat import cloud, codes
 from narrows.figures.plane import plane, rows
 from narrows.figures.samples import compare, gallery, is_image, limits_of, room
-from narrows.figures.sweeping import Line, bars, sweep
+from narrows.figures.scatter import cloud, codes
+from narrows.figures.sweep import Line, bars, sweep
 from narrows.figures.thumbnails import thumbnail_map
 
 __all__ = [

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from narrows import figures
-from narrows.base import Autoencoder
-from narrows.datasets import Dataset
-from narrows.figures.sweeping import Line
-from narrows.models import PCA
+from narrows.data import Dataset
+from narrows.estimators import PCA
+from narrows.estimators.base import Autoencoder
+from narrows.figures.sweep import Line
 from narrows.recipes.goals import MEASURES
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from narrows.base import Array, Autoencoder
-from narrows.datasets import Dataset
+from narrows.data import Dataset
 from narrows.errors import ConfigError
+from narrows.estimators import PCA
+from narrows.estimators.base import Array, Autoencoder
 from narrows.evaluation import against_baselines, elbo, measure_reconstruction
 from narrows.evaluation.reconstruction import squared_error
-from narrows.losses import negative_log_likelihood
-from narrows.models import PCA
+from narrows.objectives import negative_log_likelihood
 
 __all__ = ["BOUNDS", "MEASURES", "Goal", "Measure", "Verdict", "judge", "measured"]
 

@@ -21,13 +21,13 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, NamedTuple, NoReturn
 
-from narrows.base import Autoencoder
+from narrows.analyses import STEPS, Step
 from narrows.errors import ConfigError, FormatError, did_you_mean
-from narrows.models import MODELS
+from narrows.estimators import ESTIMATORS
+from narrows.estimators.base import Autoencoder
 from narrows.params import fields, validate
 from narrows.recipes.curves import ROWS, Curve
 from narrows.recipes.goals import BOUNDS, MEASURES, Goal
-from narrows.steps import STEPS, Step
 
 __all__ = ["Goal", "Recipe", "Variant", "load_recipe", "parse_recipe", "recipe_names"]
 
@@ -50,7 +50,7 @@ class Variant:
 
     def estimator(self) -> Autoencoder:
         """Return the estimator, not fitted, its fields checked."""
-        made = MODELS[self.model](**self.fields)
+        made = ESTIMATORS[self.model](**self.fields)
         validate(made)
         return made
 
@@ -182,10 +182,10 @@ def _variant(name: str, content: Mapping[str, Any], entry: Mapping[str, Any]) ->
     where = f"{name}: variant {entry.get('name', '')!r}"
     _check_keys(where, entry, ("name", "model", "data", "fields", "data_options"))
     model = entry.get("model", content["model"])
-    if model not in MODELS:
-        _refuse(where, "model", f"one of {', '.join(MODELS)}", model, MODELS)
+    if model not in ESTIMATORS:
+        _refuse(where, "model", f"one of {', '.join(ESTIMATORS)}", model, ESTIMATORS)
     given = {**content.get("fields", {}), **entry.get("fields", {})}
-    _check_keys(f"{where}: fields", given, [f.name for f in fields(MODELS[model])])
+    _check_keys(f"{where}: fields", given, [f.name for f in fields(ESTIMATORS[model])])
     options = {**content.get("data_options", {}), **entry.get("data_options", {})}
     return Variant(entry.get("name", ""), model, _plain_fields(given), entry.get("data", content["data"]), options)
 
@@ -222,7 +222,7 @@ def _curve(name: str, content: Mapping[str, Any], variants: Sequence[Variant]) -
         return None
     where, given = f"{name}: curve", content["curve"]
     _check_keys(where, given, Curve.__dataclass_fields__)
-    known = [ROWS, *(f.name for f in fields(MODELS[variants[0].model]))]
+    known = [ROWS, *(f.name for f in fields(ESTIMATORS[variants[0].model]))]
     if given.get("across") not in known:
         _refuse(where, "across", f"{ROWS!r} or a field of {content['model']}", given.get("across"), known)
     if given.get("measure") not in MEASURES:

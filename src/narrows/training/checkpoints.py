@@ -1,6 +1,6 @@
 """Checkpoints: training that is killed at any moment goes on from the last one, bit for bit.
 
-A checkpoint is a record and its tensors, written as one (see `narrows.storage`), named by its step. The last two good
+A checkpoint is a record and its tensors, written as one (see `narrows.storage.record`), named by its step. The last two good
 ones are kept. Nothing in them is executed: JSON and safetensors, checked by their checksums.
 """
 
@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from narrows.errors import ConfigError, FormatError, TrainingError
-from narrows.lock import locked
-from narrows.storage import plain, read_record, read_tensors, tensor_path, write_record
+from narrows.storage.lock import locked
+from narrows.storage.record import plain, read_record, read_tensors, tensor_path, write_record
 from narrows.training.state import State
 
 __all__ = ["EVERY", "Checkpoints", "fingerprint", "interval"]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from narrows.losses import Batch, Loss
-from narrows.modules import Module
+from narrows.module import Module
+from narrows.objectives import Batch, Loss
 
 __all__ = ["Found", "Gradients", "objective", "total"]
 

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from narrows.data.batches import Rows
 from narrows.errors import DivergedError
-from narrows.losses import Batch
-from narrows.modules import Module
+from narrows.module import Module
+from narrows.objectives import Batch
 from narrows.training.checkpoints import Checkpoints
-from narrows.training.compilation import MEASURED, CompiledGradients
+from narrows.training.gradients import Gradients
 from narrows.training.precision import autocast
-from narrows.training.rows import Rows
 from narrows.training.schedules import factor, optimizer
 from narrows.training.state import Best, Means, State
 
@@ -63,7 +63,7 @@ class Settings:
     averaging: float | None = None
     patience: int | None = None
     precision: str = "fp32"
-    compile: str = "off"
+    compile: bool = False
     seed: int = 0
 
 
@@ -77,7 +77,7 @@ EPOCH = {
     "seconds": float | int,
     "learning_rate": float | int,
 }
-"""The form of `Report.record()` in files (see `narrows.storage.check_form`)."""
+"""The form of `Report.record()` in files (see `narrows.storage.record.check_form`)."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Report:
     validation: dict[str, float] | None
     """The same on validation data, at the end of an epoch."""
     seconds: float
-    """Since the start of training, validation included; of models trained at once, a model's share of them."""
+    """Since the start of training, validation included."""
     samples_per_second: float
     """In training steps, over the epoch so far."""
     learning_rate: float
@@ -112,7 +112,7 @@ class Report:
 
 
 Trainer = Callable[..., Generator[Report, None, None]]
-"""What takes the arguments of `train` and trains the module: `train` itself, or one that trains several at once."""
+"""What takes the arguments of `train` and trains the module."""
 
 
 def train(
@@ -160,7 +160,7 @@ def train(
         adam_betas=settings.adam_betas,
         weight_decay=settings.weight_decay,
     )
-    gradients = CompiledGradients(module, autocast(module, settings.precision, data.device, size))
+    gradients = Gradients(module, autocast(module, settings.precision, data.device, size))
     average = None
     if settings.averaging is not None:
         average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging), use_buffers=True)
@@ -170,9 +170,6 @@ def train(
     # On a device that works by itself one looks now and then, where the optimiser can leave out what is not finite.
     looks = data.device.type in AT_ONCE or not getattr(opt, "_step_supports_amp_scaling", False)
     lost, whole = torch.zeros((), device=data.device), None
-    if settings.compile != "auto":
-        at.compiled = settings.compile == "on"
-    begun = (time.perf_counter(), at.step)
     started, rate = time.perf_counter() - at.seconds, rate_of(settings, at.step, steps)
     module.train()
     try:
@@ -188,7 +185,7 @@ def train(
                 if size == n and module.corruption is None:  # one of one's own may write into it
                     whole = x
                 batch = Batch(x, progress=at.step / max(1, steps - 1), rng=noise)
-                found = gradients(batch) if at.compiled else gradients.eager(batch)
+                found = gradients.eager(batch)
                 norm = found.total
                 if settings.clip is not None or (looks and not math.isfinite(norm.item())):
                     norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
@@ -207,10 +204,6 @@ def train(
                 at.row += size
                 now = time.perf_counter()
                 at.seconds = now - started
-                if at.compiled is None and now - begun[0] > MEASURED:
-                    at.compiled = gradients.repay((now - begun[0]) / (at.step - begun[1]), size, steps - at.step)
-                    if at.compiled and checkpoints is not None:  # whoever goes on from here computes alike
-                        checkpoints.save(at)
                 if checkpoints is not None:
                     checkpoints.reached(at)
                 if now - reported > INTERVAL and at.row < n:

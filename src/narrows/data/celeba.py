@@ -1,0 +1,153 @@
+"""CelebA: faces with 40 attributes (Liu et al., 2015), from the published files or a subset of them."""
+
+from __future__ import annotations
+
+import csv
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from narrows.data.dataset import Array, Parts
+from narrows.data.folders import by_hand, find
+from narrows.data.readers.checks import reading, zip_members
+from narrows.data.readers.images import decode, decode_all
+from narrows.errors import ConfigError, DataError, DownloadError, did_you_mean
+
+__all__ = ["celeba", "celeba_on_disk"]
+
+_SUBSET = ("celeba_aligned_subset_jpg.zip", "celeba_aligned_subset.csv")
+_PUBLISHED = ("img_align_celeba.zip", "list_attr_celeba.txt", "list_eval_partition.txt", "identity_CelebA.txt")
+_PART_NAMES = {"0": "train", "1": "val", "2": "test"}
+
+
+@dataclass
+class _Table:
+    """One row a picture."""
+
+    archive: Path
+    images: list[str] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
+    columns: dict[str, list[int]] = field(default_factory=dict)  # identity and the attributes
+
+
+def celeba_on_disk() -> bool:
+    """Whether the files are at hand."""
+    return find("celeba", _PUBLISHED) is not None or find("celeba", _SUBSET) is not None
+
+
+def celeba(
+    *,
+    size: int = 64,
+    crop: int = 178,
+    label: str = "Male",
+    grey: bool = False,
+    strict: bool = False,
+    limit: int | None = None,
+) -> Parts:
+    """Faces of CelebA, aligned, (N, 3, size, size) uint8, in the published parts.
+
+    A subset without the training part trains on the validation part.
+
+    Parameters
+    ----------
+    size
+        Height and width after resizing.
+    crop
+        Side of the square that is cut from the middle of the 178x218 pictures first.
+    label
+        "identity", or an attribute: "Male", "Smiling", "Eyeglasses" and so on.
+    grey
+        Whether to give one channel.
+    strict
+        Raise an error for the first malformed picture instead of leaving it out.
+    limit
+        Read only that many of the training pictures.
+    """
+    for option, value, top in (("size", size, 178), ("crop", crop, 178)):
+        if not 1 <= value <= top:
+            raise ConfigError(f"load_dataset: {option} must be from 1 to {top}; got {value!r}.")
+    published, subset = find("celeba", _PUBLISHED), find("celeba", _SUBSET)
+    if published is not None:
+        table = _read_published(*(published[name] for name in _PUBLISHED))
+    elif subset is not None:
+        table = _read_subset(*(subset[name] for name in _SUBSET))
+    else:
+        reason = (
+            "it is not there, and its licence lets only you fetch it, from "
+            "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html."
+        )
+        raise DownloadError(by_hand("celeba", _PUBLISHED, reason, "mnist-5k"))
+    if label not in table.columns:
+        raise ConfigError(
+            f"load_dataset: label must be one of {', '.join(table.columns)}; "
+            f"got {label!r}.{did_you_mean(label, table.columns)}"
+        )
+    roles = {"train": "train", "validation": "val", "test": "test"}
+    if "train" not in table.parts:
+        roles = {"train": "val", "test": "test"}
+    labels = np.array(table.columns[label], dtype=np.int64)
+    result: dict[str, Array] = {}
+    skipped: tuple[str, ...] = ()
+    with reading(table.archive), zipfile.ZipFile(table.archive) as archive:
+        members = {PurePosixPath(n).name: m for n, m in zip_members(archive, str(table.archive)).items()}
+        for role, part in roles.items():
+            rows = np.array([i for i, of in enumerate(table.parts) if of == part], dtype=np.int64)
+            rows = rows[:limit] if role == "train" else rows
+            if not len(rows):
+                continue
+            images, read, bad = decode_all(
+                [table.images[i] for i in rows],
+                lambda name: archive.read(members[name]) if name in members else b"",
+                lambda content: decode(content, size=(size, size), crop=crop, mode="grey" if grey else "rgb"),
+                len(rows),
+                strict=strict,
+            )
+            result[role], result[f"{role}_labels"] = images, labels[rows[read]]
+            skipped += bad
+    if "train" not in result:
+        raise DataError(f"load_dataset: {str(table.archive)!r} must hold training pictures; got none.")
+    return Parts(
+        result["train"],
+        test=result.get("test"),
+        validation=result.get("validation"),
+        train_labels=result["train_labels"],
+        test_labels=result.get("test_labels"),
+        validation_labels=result.get("validation_labels"),
+        label_names=None if label == "identity" else (f"not {label}", label),
+        source="CelebA (Liu et al., 2015), aligned",
+        licence="for non-commercial research (Chinese University of Hong Kong)",
+        how="as published"
+        if "train" in table.parts
+        else "the published validation part, since there is no training part",
+        skipped=skipped,
+    )
+
+
+def _read_subset(archive: Path, listing: Path) -> _Table:
+    with reading(listing), listing.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream, strict=True))
+        if not rows or not {"image", "identity", "part"} <= rows[0].keys():
+            raise DataError(f"load_dataset: {str(listing)!r} must have the columns image, identity and part.")
+        return _Table(
+            archive,
+            [row["image"] for row in rows],
+            [row["part"] for row in rows],
+            {name: [int(row[name]) for row in rows] for name in rows[0] if name not in ("image", "part")},
+        )
+
+
+def _read_published(archive: Path, attributes: Path, partition: Path, identity: Path) -> _Table:
+    with reading(partition):
+        parts = dict(line.split() for line in partition.read_text(encoding="utf-8").splitlines() if line.strip())
+    with reading(identity):
+        people = dict(line.split() for line in identity.read_text(encoding="utf-8").splitlines() if line.strip())
+    with reading(attributes):
+        _, names, *lines = attributes.read_text(encoding="utf-8").splitlines()
+        rows = [line.split() for line in lines if line.strip()]
+        table = _Table(archive, [row[0] for row in rows], [_PART_NAMES[parts[row[0]]] for row in rows])
+        table.columns["identity"] = [int(people[row[0]]) for row in rows]
+        for i, name in enumerate(names.split(), start=1):
+            table.columns[name] = [int(row[i] == "1") for row in rows]
+    return table

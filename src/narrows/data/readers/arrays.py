@@ -1,0 +1,252 @@
+"""Array files: .npy and .npz. Headers are believed only as far as the file's size bears them out."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from narrows.data.dataset import Array, Parts
+from narrows.data.readers.checks import read_exactly, reading, zip_members
+from narrows.errors import ConfigError, DataError, did_you_mean
+
+__all__ = ["as_labels", "as_samples", "choose", "from_arrays", "read_npy", "read_npz", "read_npz_arrays"]
+
+_MAP_BYTES = 256 * 2**20  # .npy files from here on are memory-mapped unless told otherwise
+_TRAIN = ("X_train", "x_train", "train", "X", "x", "data", "images")
+_TEST = ("X_test", "x_test", "test")
+_VALIDATION = ("X_valid", "X_val", "x_val", "validation", "valid", "val")
+_TRAIN_LABELS = ("y_train", "train_labels", "y", "labels", "label", "target", "targets")
+_TEST_LABELS = ("y_test", "test_labels")
+_VALIDATION_LABELS = ("y_valid", "y_val", "validation_labels")
+
+
+def read_npy(path: Path, *, transpose: bool = False, memory_map: bool | None = None) -> Parts:
+    """Read samples from a .npy file.
+
+    Parameters
+    ----------
+    path
+        The file: (N, D), (N, T, D), (N, H, W) or (N, H, W, C) or (N, C, H, W).
+    transpose
+        Whether samples lie along the last axis of a two-dimensional array.
+    memory_map
+        Leave the rows on disk until they are used. None: from 256 MiB on.
+    """
+    with reading(path), path.open("rb") as stream:
+        size = path.stat().st_size
+        shape, fortran, dtype = _npy_header(stream, str(path))
+        offset, order = stream.tell(), "F" if fortran else "C"
+        expected = math.prod(shape) * dtype.itemsize
+        if expected != size - offset:
+            raise DataError(
+                f"load_dataset: {str(path)!r} must hold the {expected} bytes that its header speaks of; "
+                f"got {size - offset}. It is damaged or not finished: write it again."
+            )
+        if not expected:
+            raise DataError(f"load_dataset: {str(path)!r} must hold samples; got an array of shape {shape}.")
+        array: Array = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape, order=order)  # type: ignore[call-overload]
+        mapped = size >= _MAP_BYTES if memory_map is None else memory_map
+        if not mapped or not dtype.isnative:
+            array = np.array(array, order="C", subok=False)
+    return Parts(as_samples(array.T if transpose else array, str(path)), source=str(path))
+
+
+def read_npz(path: Path, *, variable: str | None = None, label: str | None = None, transpose: bool = False) -> Parts:
+    """Read samples, and labels and a test part where there are, from a .npz file.
+
+    Parameters
+    ----------
+    path
+        The file. Names that are recognised: X, data, images or train; X_test or test; X_valid or valid; y, labels or
+        target; y_train, y_test, y_valid; or the only array of two or more dimensions.
+    variable
+        Name of the array of samples, where it is none of those.
+    label
+        Name of the array of labels, where it is none of those.
+    transpose
+        Whether samples lie along the last axis of a two-dimensional array.
+    """
+    with reading(path), zipfile.ZipFile(path) as archive:
+        members = {name.removesuffix(".npy"): member for name, member in zip_members(archive, str(path)).items()}
+        if not members:
+            raise DataError(f"load_dataset: {str(path)!r} must hold at least one array; got an empty archive.")
+        headers: dict[str, tuple[int, ...]] = {}
+        for name, member in members.items():
+            with archive.open(member) as stream:
+                headers[name], _, _ = _npy_header(stream, f"{name!r} in {path}", text=True)
+        wanted = choose(headers, variable, label, str(path))
+        arrays = {role: _npz_array(archive, members[name], f"{name!r} in {path}") for role, name in wanted.items()}
+    return from_arrays(arrays, path, transpose=transpose)
+
+
+def read_npz_arrays(path: Path, names: tuple[str, ...]) -> dict[str, Array]:
+    """Read the arrays of these names from a .npz file; texts of fixed length are allowed here."""
+    with reading(path), zipfile.ZipFile(path) as archive:
+        members = zip_members(archive, str(path))
+        missing = [name for name in names if f"{name}.npy" not in members]
+        if missing:
+            raise DataError(
+                f"load_dataset: {str(path)!r} must hold the arrays {', '.join(names)}; got none named {missing[0]!r}."
+            )
+        return {name: _npz_array(archive, members[f"{name}.npy"], f"{name!r} in {path}", text=True) for name in names}
+
+
+def as_samples(array: Array, what: str) -> Array:
+    """Return numeric samples of a shape that models take, or raise DataError.
+
+    One-dimensional arrays become (N, 1); uint8 (N, H, W) become images (N, 1, H, W); (N, H, W, C) with 1, 3 or 4
+    channels become (N, C, H, W). Integers other than uint8 become float32; floats stay as they are; NaN stays NaN.
+    """
+    if array.dtype.kind not in "buif":
+        raise DataError(
+            f"load_dataset: {what} must hold real numbers; got an array of type {array.dtype}. Convert it first."
+        )
+    if not 1 <= array.ndim <= 4:
+        raise DataError(f"load_dataset: {what} must have 1 to 4 dimensions, samples first; got shape {array.shape}.")
+    if not array.size:
+        raise DataError(f"load_dataset: {what} must hold samples; got shape {array.shape}.")
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim == 3 and array.dtype == np.uint8:
+        array = array[:, None]
+    if array.ndim == 4 and array.shape[3] in (1, 3, 4) and array.shape[1] not in (1, 3, 4):
+        array = array.transpose(0, 3, 1, 2)
+    if array.dtype.kind in "biu" and array.dtype != np.uint8:
+        array = np.asarray(array.astype(np.float32))  # of a memory map, astype keeps only the name
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        array = array.astype(np.float64)
+    return array
+
+
+def as_labels(values: Array, rows: int, what: str) -> tuple[Array, tuple[str, ...] | None]:
+    """Return one label per row: whole numbers as int64, other numbers as float64, texts as int64 with their names."""
+    values = values.reshape(-1) if values.ndim == 2 and 1 in values.shape else values
+    if values.shape != (rows,):
+        raise DataError(
+            f"load_dataset: {what} must hold one label for each of the {rows} samples; got shape {values.shape}."
+        )
+    if values.dtype.kind in "US":
+        names, codes = np.unique(values.astype(np.str_), return_inverse=True)
+        return codes.astype(np.int64), tuple(str(name) for name in names)
+    if values.dtype.kind not in "buif":
+        raise DataError(f"load_dataset: {what} must hold numbers or texts; got an array of type {values.dtype}.")
+    if values.dtype.kind == "f":
+        whole = np.isfinite(values).all() and (values == np.round(values)).all() and (np.abs(values) < 2**53).all()
+        return (values.astype(np.int64) if whole else values.astype(np.float64)), None
+    return values.astype(np.int64), None
+
+
+def _npy_header(stream: IO[bytes], what: str, *, text: bool = False) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Parse the header of a .npy stream with numpy's own parser (literals only), and check what it claims."""
+    version = np.lib.format.read_magic(stream)
+    if version == (1, 0):
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+    elif version == (2, 0):
+        shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream)
+    else:
+        raise DataError(
+            f"load_dataset: {what} must be of .npy version 1 or 2; got {version}. Save it as a plain array."
+        )
+    if dtype.hasobject:
+        raise DataError(
+            f"load_dataset: {what} must hold numbers; got Python objects, which could run code when loaded."
+        )
+    if dtype.names is not None or dtype.subdtype is not None or dtype.kind not in ("buifUS" if text else "buif"):
+        raise DataError(f"load_dataset: {what} must hold real numbers; got type {dtype}. Save it as a plain array.")
+    if any(type(n) is not int or n < 0 for n in shape):
+        raise DataError(f"load_dataset: {what} must have sizes of 0 or more; got shape {shape}.")
+    return tuple(shape), fortran, dtype
+
+
+def _npz_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, what: str, *, text: bool = True) -> Array:
+    with archive.open(member) as stream:
+        shape, fortran, dtype = _npy_header(stream, what, text=text)
+        expected = math.prod(shape) * dtype.itemsize
+        if expected != member.file_size - stream.tell():
+            raise DataError(
+                f"load_dataset: {what} must hold the {expected} bytes that its header speaks of; "
+                f"got {member.file_size - stream.tell()}."
+            )
+        content = read_exactly(stream, expected, what)
+    array: Array = np.frombuffer(content, dtype=dtype).reshape(shape, order="F" if fortran else "C")
+    return np.ascontiguousarray(array, dtype=dtype.newbyteorder("="))
+
+
+def choose(shapes: dict[str, tuple[int, ...]], variable: str | None, label: str | None, what: str) -> dict[str, str]:
+    """Decide which array plays which role."""
+    for option, name in (("variable", variable), ("label", label)):
+        if name is not None and name not in shapes:
+            raise ConfigError(
+                f"load_dataset: {option} must be one of {', '.join(sorted(shapes)) or 'no arrays'} in {what!r}; "
+                f"got {name!r}.{did_you_mean(name, shapes)}"
+            )
+    roles = {
+        "train": _TRAIN if variable is None else (variable,),
+        "test": _TEST,
+        "validation": _VALIDATION,
+        "train_labels": _TRAIN_LABELS if label is None else (label,),
+        "test_labels": _TEST_LABELS,
+        "validation_labels": _VALIDATION_LABELS,
+    }
+    found = {role: next((n for n in names if n in shapes), None) for role, names in roles.items()}
+    if found["train"] is None:
+        matrices = [name for name, shape in shapes.items() if len(shape) >= 2 and name not in found.values()]
+        if len(matrices) > 1:  # of a column beside a matrix, the column is not the samples
+            matrices = [name for name in matrices if 1 not in shapes[name]] or matrices
+        if len(matrices) != 1:
+            raise DataError(
+                f"load_dataset: {what!r} must hold one array of samples, or one named X; "
+                f"got {', '.join(f'{n} {s}' for n, s in shapes.items()) or 'no numbers'}. Choose it with variable=."
+            )
+        found["train"] = matrices[0]
+    if variable is not None:  # a chosen variable stands alone; its rows are divided by seed
+        found["test"] = found["validation"] = None
+    return {
+        role: name for role, name in found.items() if name is not None and (role == "train" or name != found["train"])
+    }
+
+
+def from_arrays(arrays: dict[str, Array], path: Path, *, transpose: bool = False) -> Parts:
+    """Return the parts of a file from its arrays: train, test, validation, and each with `_labels`."""
+    rows: dict[str, Array] = {
+        part: as_samples(arrays[part].T if transpose else arrays[part], f"{part!r} in {path}")
+        for part in ("train", "test", "validation")
+        if part in arrays
+    }
+    for part, samples in rows.items():
+        if samples.shape[1:] != rows["train"].shape[1:]:
+            raise DataError(
+                f"load_dataset: {part!r} in {str(path)!r} must have samples of shape {rows['train'].shape[1:]}; "
+                f"got {samples.shape[1:]}."
+            )
+    labels = {part: arrays[f"{part}_labels"] for part in rows if f"{part}_labels" in arrays}
+    coded, names = _coded_together(labels, {part: len(samples) for part, samples in rows.items()}, path)
+    return Parts(
+        train=rows["train"],
+        test=rows.get("test"),
+        validation=rows.get("validation"),
+        train_labels=coded.get("train"),
+        test_labels=coded.get("test"),
+        validation_labels=coded.get("validation"),
+        label_names=names,
+        source=str(path),
+        how="as found in the file",
+    )
+
+
+def _coded_together(
+    labels: dict[str, Array], rows: dict[str, int], path: Path
+) -> tuple[dict[str, Array], tuple[str, ...] | None]:
+    """Code the labels of all parts with one list of names."""
+    if not labels:
+        return {}, None
+    flat = [values.reshape(-1) for values in labels.values()]
+    coded, names = as_labels(np.concatenate(flat), sum(rows[part] for part in labels), f"the labels in {path}")
+    ends = np.cumsum([len(values) for values in flat])
+    return dict(zip(labels, np.split(coded, ends[:-1]), strict=True)), names

@@ -1,0 +1,81 @@
+"""Which reader takes which file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from narrows.data.dataset import Parts
+from narrows.data.readers.arrays import read_npy, read_npz
+from narrows.data.readers.checks import check_regular
+from narrows.data.readers.idx import read_idx
+from narrows.data.readers.images import read_image_zip, read_images
+from narrows.data.readers.mat import read_mat
+from narrows.data.readers.tables import read_csv, read_parquet
+from narrows.errors import DataError
+
+__all__ = ["READERS", "file_builder", "looks_like_path"]
+
+READERS: dict[str, Callable[..., Parts]] = {
+    ".npy": read_npy,
+    ".npz": read_npz,
+    ".csv": read_csv,
+    ".tsv": read_csv,
+    ".txt": read_csv,
+    ".parquet": read_parquet,
+    ".mat": read_mat,
+    ".idx": read_idx,
+    ".zip": read_image_zip,
+}
+
+
+def file_builder(name: str) -> Callable[..., Parts] | None:
+    """Return what reads the file or folder of this name, or None if nothing is there.
+
+    Raises
+    ------
+    DataError
+        If no reader takes such a file.
+    """
+    path = Path(name)
+    try:
+        found, folder = bool(name) and path.exists(), path.is_dir()  # an empty name would be the current folder
+    except (OSError, ValueError):  # names too long, or with a zero byte
+        return None
+    if not found:
+        return None
+    reader = read_images if folder else _reader_for(path)
+    if folder and (idx := _idx_in(path)) is not None:
+        path, reader = idx, read_idx
+    if reader is None:
+        raise DataError(
+            f"load_dataset: {name!r} must end in one of {', '.join(READERS)}, be an IDX file or a folder of images; "
+            f"got {path.suffix or 'no ending'!r}. Rename or convert it."
+        )
+    if reader is not read_images:
+        check_regular(path)
+    return partial(reader, path)
+
+
+def looks_like_path(name: str) -> bool:
+    """Whether a name that is nowhere was meant as a path rather than as that of a data set."""
+    path = Path(name)
+    return len(path.parts) > 1 or path.suffix.lower() in (*READERS, ".gz")
+
+
+def _reader_for(path: Path) -> Callable[..., Parts] | None:
+    bare = path.name.lower().removesuffix(".gz")
+    if bare.endswith("-ubyte"):
+        return read_idx
+    suffix = Path(bare).suffix
+    packed = bare != path.name.lower()
+    if packed and READERS.get(suffix) not in (read_csv, read_idx):
+        return None
+    return READERS.get(suffix)
+
+
+def _idx_in(folder: Path) -> Path | None:
+    """Return the training images of a folder laid out as MNIST is."""
+    files = [folder / f"train-images-idx3-ubyte{ending}" for ending in ("", ".gz")]
+    return next((file for file in files if file.is_file()), None)

@@ -1,0 +1,11 @@
+"""The models, one file each."""
+
+from narrows.estimators.ae import AE
+from narrows.estimators.base import Autoencoder
+from narrows.estimators.pca import PCA
+from narrows.estimators.vae import VAE
+
+__all__ = ["AE", "ESTIMATORS", "PCA", "VAE"]
+
+ESTIMATORS: dict[str, type[Autoencoder]] = {"pca": PCA, "ae": AE, "vae": VAE}
+"""Every model by its name on the command line and in saved files."""

@@ -1,0 +1,199 @@
+"""Principal component analysis (Pearson 1901; Hotelling 1933), with its probabilistic score (Tipping & Bishop 1999)."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from narrows.errors import ConfigError, DataError
+from narrows.estimators.base import CHUNK, Array, Autoencoder
+from narrows.module import Module
+from narrows.objectives import Batch, Loss, sum_values
+from narrows.params import model, param
+from narrows.pca import LARGEST, SOLVERS, principal_axes
+from narrows.training import Checkpoints, Report, Trainer, train
+
+__all__ = ["PCA", "PCAModule"]
+
+
+class PCAModule(Module):
+    """The mean, the principal axes and their variances, in double precision."""
+
+    ordered = True
+
+    exact_score = True
+
+    def __init__(self, shape: tuple[int, ...], k: int, whiten: bool) -> None:
+        super().__init__()
+        n = math.prod(shape)
+        self.shape, self.whiten = shape, whiten
+        self.mean = _constant(n)
+        self.components = _constant(k, n)
+        self.variance = _constant(k)
+        self.variance_ratio = _constant(k)
+        self.noise_variance = _constant()
+
+    @property
+    def scale(self) -> Tensor:
+        """What a code is divided by: (latent_dim,); with whitening the deviations."""
+        if not self.whiten:
+            return torch.ones_like(self.variance)
+        return self.variance.sqrt().clamp(min=torch.finfo(self.variance.dtype).eps)
+
+    def encode(self, x: Tensor) -> Tensor:
+        return ((x.flatten(1) - self.mean) @ self.components.T) / self.scale
+
+    def decode(self, z: Tensor) -> Tensor:
+        return (z * self.scale @ self.components + self.mean).reshape(-1, *self.shape)
+
+    def loss(self, batch: Batch) -> Loss:
+        """Return half the squared error, in training and out of it."""
+        error = batch.x - self.decode(self.encode(batch.x))
+        return Loss({"reconstruction": sum_values(error.square() / 2, batch.mask)})
+
+    def score(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return log p(x) of the probabilistic model, in closed form (Tipping & Bishop 1999, eq. 3 to 8).
+
+        p(x) = N(mean, W W^T + s^2 I): a variance of its own along every axis, and s^2 along all the others.
+        """
+        centred = x.flatten(1) - self.mean
+        along = centred @ self.components.T
+        n, k = self.mean.numel(), self.variance.numel()
+        across = (centred.square().sum(1) - along.square().sum(1)).clamp(min=0)
+        # Data that lie in a plane have no density: a variance of 0 counts as the rounding error of the largest.
+        tiny = float(self.variance.max()) * torch.finfo(x.dtype).eps + torch.finfo(x.dtype).tiny
+        variance, noise = self.variance.clamp(min=tiny), self.noise_variance.clamp(min=tiny)
+        log_determinant = variance.log().sum() + (n - k) * noise.log()
+        distance = (along.square() / variance).sum(1) + (across / noise if k < n else 0)
+        return -(n * math.log(2 * math.pi) + log_determinant + distance) / 2
+
+
+def _constant(*sizes: int) -> torch.nn.Parameter:
+    return torch.nn.Parameter(torch.zeros(sizes, dtype=torch.float64), requires_grad=False)
+
+
+@model
+class PCA(Autoencoder):
+    """The linear code with the least squared error; exact, for tables, sequences and images alike.
+
+    Minimises sum ||x - x_hat||^2 over all linear maps to latent_dim numbers and back (Pearson, 1901).
+    Shapes: x (B, *shape), z (B, latent_dim); `components_` (latent_dim, D), `mean_` (D,), D numbers per sample.
+    Units: `score` in nats per sample (Tipping & Bishop, 1999), equal to scikit-learn's.
+    Use it first: whatever a network adds shows against it.
+    `solver="auto"` is exact, but for covariances of over 5e11 multiplications: there a range finder takes over,
+    whose axes hold nearly all of that variance (Musco & Musco, 2015). Ask for "covariance" or "gram" to have all of it.
+    Raises: ConfigError where latent_dim exceeds min(n_samples, n_features); DataError for fewer than two samples.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> pca = PCA(latent_dim=2).fit(load_iris().data)
+    >>> pca.explained_variance_ratio_.round(4).tolist()
+    [0.9246, 0.0531]
+
+    References: doi.org/10.1111/1467-9868.00196
+    """
+
+    latent_dim: int | None = param(None, "Numbers in the code; None for as many as the data allow.", low=1)
+    center: bool = param(True, "Subtract the mean first.")
+    whiten: bool = param(False, "Scale the codes to unit variance.")
+    solver: str = param(
+        "auto",
+        "Decomposition of the data, of their covariance, or of a range that nearly holds it; auto: by shape.",
+        choices=("auto", *SOLVERS),
+    )
+
+    takes_float64: ClassVar[bool] = True
+
+    def code_size(self, shape: tuple[int, ...]) -> int:
+        """Return latent_dim, or the most that the data allow."""
+        n, d = shape[0], math.prod(shape[1:])
+        if n < 2:
+            raise DataError(f"PCA: X must have at least 2 samples; got n_samples = {n}. A variance needs two.")
+        if self.latent_dim is not None and self.latent_dim > min(n, d):
+            raise ConfigError(
+                f"PCA: latent_dim must be at most min(n_samples, n_features) = {min(n, d)} (n_samples = {n}, "
+                f"n_features = {d}); got {self.latent_dim}. Lower it or add samples."
+            )
+        return self.latent_dim or min(n, d)
+
+    def build(self, shape: tuple[int, ...]) -> PCAModule:
+        """Return the module, all zero."""
+        return PCAModule(shape, self.latent_dim_, self.whiten)
+
+    def optimise(
+        self, X: Array, validation: Array | None, checkpoints: Checkpoints | None = None, trainer: Trainer = train
+    ) -> Generator[Report, None, None]:
+        """Decompose the data, and report once."""
+        started = time.perf_counter()
+        module = self.module_
+        assert isinstance(module, PCAModule)
+        n, k = len(X), self.latent_dim_
+        if X.dtype == np.float64 and max(X.max(), -X.min()) > LARGEST:
+            raise DataError(
+                f"PCA: X must lie within +-{LARGEST:g}, so that its squares are finite; got values from "
+                f"{X.min():.3g} to {X.max():.3g}. Scale X."
+            )
+        found = principal_axes(X, k, center=self.center, solver=self.solver)
+        with torch.no_grad():
+            for parameter, value in (
+                (module.mean, found.mean),
+                (module.components, found.components),
+                (module.variance, found.variance),
+                (module.variance_ratio, found.variance / found.total if found.total > 0 else np.zeros(k)),
+                (module.noise_variance, np.float64(found.noise)),
+            ):
+                parameter.copy_(torch.as_tensor(value))
+        error = (found.total - found.variance.sum()) * (n - 1) / n / 2
+        seconds = time.perf_counter() - started
+        yield Report(
+            1, 1, 1, 1, {"loss": error, "reconstruction": error}, None, seconds, n / max(seconds, 1e-9), 0.0, True
+        )
+
+    def _encoded(self, X: Array, rows: Array) -> Array:
+        """Return the codes of some rows, by numpy: torch's threads would wait for numpy's to go to sleep."""
+        own = np.float64 if X.dtype == np.float64 else np.float32  # float32 data hold no more digits
+        unit = own(255 if X.dtype == np.uint8 else 1)
+        mean, axes = self.mean_.astype(own), self.components_.T.astype(own)
+        found, size = np.empty((len(rows), axes.shape[1])), max(1, CHUNK // len(mean))
+        for start in range(0, len(rows), size):  # memory that is new for all of them costs more than the product
+            part: Array = X[rows[start : start + size]].reshape(-1, len(mean)) / unit
+            found[start : start + size] = (part - mean) @ axes
+        return np.asarray(found / self._fitted("scale"), np.float64)
+
+    @property
+    def components_(self) -> Array:
+        """Principal axes, unit vectors, by falling variance: (latent_dim, D)."""
+        return self._fitted("components")
+
+    @property
+    def mean_(self) -> Array:
+        """What is subtracted: (D,)."""
+        return self._fitted("mean")
+
+    @property
+    def explained_variance_(self) -> Array:
+        """Variance along each axis, with n - 1 degrees of freedom: (latent_dim,)."""
+        return self._fitted("variance")
+
+    @property
+    def explained_variance_ratio_(self) -> Array:
+        """Its share of the whole variance: (latent_dim,)."""
+        return self._fitted("variance_ratio")
+
+    @property
+    def noise_variance_(self) -> float:
+        """Mean variance along the axes left out."""
+        return float(self._fitted("noise_variance"))
+
+    def _fitted(self, name: str) -> Array:
+        module = self.__dict__.get("module_")
+        if module is None:
+            raise AttributeError(f"PCA: {name} is there after fit.")
+        return getattr(module, name).detach().numpy()

@@ -1,0 +1,152 @@
+"""A comparison as one HTML file that needs nothing else: the table, pictures and advice, to be sent to a colleague."""
+
+from __future__ import annotations
+
+import base64
+import io
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from narrows import figures
+from narrows.estimators.base import Autoencoder
+from narrows.evaluation import Comparison, diagnose
+from narrows.evaluation.comparison import LOWER
+from narrows.storage.record import write_text
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["report", "write_report"]
+
+MAPPED = 2000
+"""Codes in a map."""
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #1c1f24; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.5rem; } h3 { font-size: 1rem; }
+p.note, figcaption { color: #6b7280; font-size: 0.875rem; }
+div.wide { overflow-x: auto; } figure { margin: 0.75rem 0; } img { max-width: 100%; height: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem; }
+th, td { padding: 0.3rem 0.7rem; text-align: right; border-bottom: 1px solid #d7dade; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; white-space: normal; }
+"""
+
+# Nothing is fetched, whatever a name in the report may hold.
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def report(
+    comparison: Comparison,
+    X: ArrayLike,
+    X_test: ArrayLike,
+    *,
+    title: str = "Comparison",
+    about: str = "",
+    y_test: ArrayLike | None = None,
+    label_names: tuple[str, ...] | None = None,
+    seed: int = 0,
+) -> str:
+    """Return a comparison as one HTML page.
+
+    It holds the table, reconstructions side by side, and of every model the course of training, samples, a map of
+    codes, and advice. Of a model with several seeds, the first is shown.
+
+    Parameters
+    ----------
+    comparison
+        What `narrows.evaluation.compare_models` returned.
+    X, X_test
+        The training and test samples that it was given.
+    title, about
+        Heading, and a sentence below it, such as the data set's name, source and licence.
+    y_test, label_names
+        Labels of the test samples (N,), for the colours of the maps, and the names of the classes.
+    seed
+        Of samples, maps and advice.
+    """
+    train, test = np.asarray(X), np.asarray(X_test)
+    labels = None if y_test is None else np.asarray(y_test)
+    models = {name: fitted[0] for name, fitted in comparison.models.items()}
+    shown = test[: figures.room(test.shape[1:])]
+    rebuilt = {name: model.reconstruct(shown) for name, model in models.items()}
+    parts = [
+        f"<h1>{escape(title)}</h1>",
+        f"<p>{escape(about)}</p>" if about else "",
+        "<h2>Measures</h2>",
+        _table(comparison),
+        "<h2>Reconstructions</h2>",
+        _figure(figures.compare({"original": shown, **rebuilt}), "The same test samples, as each model rebuilds them."),
+    ]
+    for name, model in models.items():
+        parts += [f"<h2>{escape(name)}</h2>", f"<p class='note'>{escape(repr(model))}</p>"]
+        parts += _pictures(model, train, test, labels, label_names, seed)
+        findings = diagnose(model, train, test, seed=seed)
+        advice = "".join(f"<li>{escape(f.sentence)} <b>{escape(f.remedy)}</b></li>" for f in findings)
+        parts.append(f"<h3>Advice</h3><ul>{advice or '<li>Nothing found.</li>'}</ul>")
+    head = (
+        f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">'
+        f'<meta name="viewport" content="width=device-width"><title>{escape(title)}</title><style>{STYLE}</style>'
+    )
+    body = "\n".join(part for part in parts if part)
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
+
+
+def write_report(path: str | Path, comparison: Comparison, X: ArrayLike, X_test: ArrayLike, **options: Any) -> Path:
+    """Write `report` to a file, and return its path; options as there."""
+    write_text(Path(path), report(comparison, X, X_test, **options))
+    return Path(path)
+
+
+def _table(comparison: Comparison) -> str:
+    """Return the table, one measure a row; the best is bold where it leads by more than the spread."""
+    head = "".join(f"<th>{escape(row.name)}</th>" for row in comparison.rows)
+    lines = []
+    for measure in comparison.measures:
+        best = comparison.best(measure)
+        cells = []
+        for row in comparison.rows:
+            text = escape(str(row.cells[measure])) if measure in row.cells else "-"
+            cells.append(f"<td><b>{text}</b></td>" if row.name == best else f"<td>{text}</td>")
+        arrow = "↓" if measure in LOWER else "↑"
+        lines.append(f"<tr><td>{escape(measure)} {arrow}</td>{''.join(cells)}</tr>")
+    seeds = ", ".join(f"{row.name} {row.seeds}" for row in comparison.rows)
+    note = (
+        f"Mean ± deviation over seeds ({seeds}), on test samples. ↓ less is better, ↑ more is better; the best is bold "
+        "where its lead exceeds the spread of the first two."
+    )
+    table = f"<table><thead><tr><th>measure</th>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+    return f"<div class='wide'>{table}</div><p class='note'>{escape(note)}</p>"
+
+
+def _pictures(
+    model: Autoencoder,
+    X: NDArray[Any],
+    X_test: NDArray[Any],
+    labels: NDArray[Any] | None,
+    label_names: tuple[str, ...] | None,
+    seed: int,
+) -> list[str]:
+    found = []
+    if len(model.history_) > 1:
+        found.append(_figure(figures.curves(model.history_), "Course of training."))
+    sampler, said = ("prior", "the prior") if model.module_.probabilistic else ("gmm", "a mixture fitted to the codes")
+    drawn = model.sample(2 * figures.room(X.shape[1:]), seed, sampler, X=X)
+    if X.dtype == np.uint8:
+        drawn = drawn.clip(0, 1)  # else a few values below black make all of it grey
+    found.append(_figure(figures.gallery(drawn), f"New samples, at codes drawn from {said}."))
+    codes = model.transform(X_test[:MAPPED])
+    picture = figures.latent_map(codes, None if labels is None else labels[:MAPPED], label_names, seed=seed)
+    found.append(_figure(picture, "Codes of test samples."))
+    return found
+
+
+def _figure(picture: Image.Image, caption: str) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    text = escape(caption)
+    return f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'

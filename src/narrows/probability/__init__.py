@@ -1,0 +1,1 @@
+"""Distributions of samples given codes, and of codes."""

@@ -1,0 +1,1 @@
+"""Files that are whole or absent, and that are checked before they are believed."""
