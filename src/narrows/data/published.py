@@ -18,7 +18,7 @@ from narrows.data.readers.checks import check_member_name, reading
 from narrows.data.readers.idx import read_idx_file
 from narrows.data.readers.images import decode
 from narrows.errors import ConfigError, DataError
-from narrows.storage.record import write_bytes
+from narrows.storage.atomic import write_bytes
 
 __all__ = ["binarized_mnist", "fashion_mnist", "lfw", "mnist", "on_disk"]
 

@@ -21,8 +21,10 @@ from typing import Any
 import numpy as np
 
 from narrows.errors import ConfigError, FormatError, TrainingError
+from narrows.storage.json import plain
 from narrows.storage.lock import locked
-from narrows.storage.record import plain, read_record, read_tensors, tensor_path, write_record
+from narrows.storage.record import read_record, tensor_path, write_record
+from narrows.storage.tensors import read_tensors
 from narrows.training.state import State
 
 __all__ = ["EVERY", "Checkpoints", "fingerprint", "interval"]
