@@ -38,7 +38,7 @@ from narrows.errors import FormatError, NarrowsError, TrainingError
 from narrows.storage.lock import check_vacant, lock_of, locked
 from narrows.objectives import kl, negative_log_likelihood
 from narrows.estimators import ESTIMATORS, PCA
-from narrows.estimators.persistence import described_model, load_model
+from narrows.estimators.loading import described_estimator, load_model
 from narrows.params import fields
 from narrows.storage.record import check_form, parse_json, read_json, write_bytes, write_json, write_text
 from narrows.training import EPOCH, EVERY, Checkpoints, Report, Rows, Trainer, interval, train
@@ -416,7 +416,7 @@ def resume(folder: str | Path, *, force: bool = False, **objects: Any) -> Genera
         raise TrainingError(f"{folder}: must have been interrupted to be gone on with; it is {run.status}. Train anew.")
     with locked(lock_of(run.folder)):
         run = Run(folder)  # what another process wrote before it let go
-        estimator = described_model(run.folder / "run.json", run.record, objects)
+        estimator = described_estimator(run.folder / "run.json", run.record, objects)
         dataset = _recorded(run, force)
         every = interval(run.record.get("checkpoint_every", EVERY))
         checkpoints = Checkpoints(run.checkpoints_folder, force=force, **every)
