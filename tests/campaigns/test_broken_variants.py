@@ -24,48 +24,51 @@ class Variant(NamedTuple):
     """Which catches it, below tests/safety."""
 
 
-GOING_ON = "test_checkpoints.py::test_leaving_and_going_on"
+RESUMING = "test_checkpoints.py::test_leaving_and_resuming"
 POWER_CUT = "test_atomic_saves.py::test_a_power_cut_at_every_operation"
-IMAGES = "../datasets/test_data_images.py"
+IMAGES = "../data/test_data_images.py"
 SPOILED = "test_checkpoints.py::test_a_spoiled_checkpoint_is_seen"
 
 VARIANTS = {
     "noise starts again": Variant(
-        "training/state.py", 'self.noise.set_state(groups["random"]["noise"])', "pass", GOING_ON),
+        "training/state.py", 'self.noise.set_state(groups["random"]["noise"])', "pass", RESUMING),
     "dropout starts again": Variant(
-        "training/state.py", 'torch.set_rng_state(groups["random"]["torch"])', "pass", GOING_ON),
+        "training/state.py", 'torch.set_rng_state(groups["random"]["torch"])', "pass", RESUMING),
     "position within the epoch lost": Variant(
-        "training/state.py", 'record["row"], record["step"]', '0, record["step"]', GOING_ON),
-    "optimiser starts again": Variant("training/state.py", '{"state": moments,', '{"state": {},', GOING_ON),
+        "training/state.py", 'record["row"], record["step"]', '0, record["step"]', RESUMING),
+    "optimiser starts again": Variant("training/state.py", '{"state": moments,', '{"state": {},', RESUMING),
     "averaged weights lost": Variant(
-        "training/state.py", 'self.average.load_state_dict(groups["average"])', "pass", GOING_ON),
+        "training/state.py", 'self.average.load_state_dict(groups["average"])', "pass", RESUMING),
     "best weights lost": Variant(
-        "training/state.py", 'best["epoch"], weights)', 'best["epoch"])', GOING_ON),
+        "training/state.py", 'best["epoch"], weights)', 'best["epoch"])', RESUMING),
     "running means lost": Variant(
-        "training/state.py", "None if sums is None else sums.to(device), means", "None, means", GOING_ON),
+        "training/state.py", "None if sums is None else sums.to(device), means", "None, means", RESUMING),
     "the order is drawn anew": Variant(
-        "training/loop.py", "size, settings.seed, at.epoch)", "size, int(started * 1e6), at.epoch)", GOING_ON),
-    "files not flushed": Variant("storage.py", "os.fsync(file)  # the rename", "pass  # the rename", POWER_CUT),
-    "folders not flushed": Variant("storage.py", "    _sync_folder(path.parent)\n", "    pass\n", POWER_CUT),
+        "training/loop.py", "size, settings.seed, at.epoch)", "size, int(started * 1e6), at.epoch)", RESUMING),
+    "files not flushed": Variant("storage/atomic.py", "os.fsync(file)  # the rename", "pass  # the rename", POWER_CUT),
+    "folders not flushed": Variant("storage/atomic.py", "    _sync_folder(path.parent)\n", "    pass\n", POWER_CUT),
     "written in place": Variant(
-        "storage.py", 'temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")', "temporary = path", POWER_CUT),
+        "storage/atomic.py", 'temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")', "temporary = path",
+        POWER_CUT),
     "old tensors removed first": Variant(
-        "storage.py", "    was_there = new.exists()\n",
-        "    was_there = new.exists()\n    if old:\n        old.unlink(missing_ok=True)\n", POWER_CUT),
+        "storage/record.py", "    existing = {",
+        "    for file in old:\n        file.unlink(missing_ok=True)\n    existing = {", POWER_CUT),
     "litter of a failed save": Variant(
-        "storage.py", "        temporary.unlink(missing_ok=True)\n", "",
+        "storage/atomic.py", "        temporary.unlink(missing_ok=True)\n", "",
         "test_atomic_saves.py::test_an_error_at_every_operation"),
-    "tensors' checksum not read": Variant("storage.py", "if sha256 is not None and", "if False and", SPOILED),
-    "record's checksum not read": Variant("storage.py", "if checksum != _checksum(record):", "if False:", SPOILED),
+    "tensors' checksum not read": Variant("storage/tensors.py", "if sha256 is not None and", "if False and", SPOILED),
+    "history's checksum not read": Variant("storage/lines.py", "if sha256 is not None and", "if False and", SPOILED),
+    "record's checksum not read": Variant(
+        "storage/record.py", "if checksum != _checksum(record):", "if False:", SPOILED),
     "silent restart": Variant(
         "training/checkpoints.py", "        if problems:\n", "        if False:\n",
         "test_checkpoints.py::test_no_sound_checkpoint_is_an_error"),
     "lock ignored": Variant(
-        "lock.py", "            _take(file)\n", "            pass\n",
+        "storage/lock.py", "            _take(file)\n", "            pass\n",
         "test_resumed_runs.py::test_two_processes_and_one_run"),
     "changed data accepted": Variant(
         "training/checkpoints.py", "            if not self.force:\n", "            if False:\n",
-        "test_checkpoints.py::test_something_else_is_not_gone_on_with"),
+        "test_checkpoints.py::test_another_training_is_not_resumed"),
     "finite numbers asked for after the step": Variant(
         "training/loop.py", "                if looks or ", "                opt.step()\n                if looks or ",
         "test_checkpoints.py::test_what_is_not_finite_reaches_no_checkpoint"),
@@ -73,30 +76,34 @@ VARIANTS = {
         "training/checkpoints.py", "        if not state.finite():\n", "        if False:\n",
         "test_checkpoints.py::test_weights_that_are_not_finite_reach_no_checkpoint"),
     "pickle accepted": Variant(
-        "storage.py", "        pickled = start",
+        "storage/tensors.py", "        pickled = start",
         "        import pickle; file.seek(0); pickle.load(file)\n        pickled = start",
         "test_hostile_models.py::test_a_pickle_under_any_name"),
     "keys twice accepted": Variant(
-        "storage.py", 'refuse("a key is there twice")', "pass", "test_hostile_models.py"),
+        "storage/json.py", 'raise ValueError("a key is there twice")', "pass", "test_hostile_models.py"),
     "sizes not compared": Variant(
-        "storage.py", "        if expected is not None:\n", "        if False:\n", "test_hostile_models.py"),
+        "storage/tensors.py", "        if expected is not None:\n", "        if False:\n", "test_hostile_models.py"),
     "drives accepted": Variant(
-        "datasets/reading.py", "if path.anchor or", "if path.root or",
+        "data/readers/checks.py", "if path.anchor or", "if path.root or",
         f"{IMAGES}::test_a_zip_with_names_that_lead_out_is_refused"),
     "malformed files not counted": Variant(
-        "datasets/dataset.py", "self.picked(np.arange(min(count, len(self.names))))",
-        "self.picked(np.arange(self.read[min(count, len(self.read)) - 1] + 1))",
+        "data/splits.py", "self.select(np.arange(min(count, len(self.names))))",
+        "self.select(np.arange(self.rows[min(count, len(self.rows)) - 1] + 1))",
         f"{IMAGES}::test_a_malformed_file_counts_in_the_limit"),
     "malformed files divided apart": Variant(
-        "datasets/images.py", "    files = Files(tuple(names), codes, numbers)\n",
-        "    files = Files(tuple(np.array(names)[numbers]), labels, np.arange(len(numbers)))\n",
+        "data/readers/images.py", "    files = SourceFiles(tuple(names), codes, numbers)\n",
+        "    files = SourceFiles(tuple(np.array(names)[numbers]), labels, np.arange(len(numbers)))\n",
         f"{IMAGES}::test_a_malformed_file_changes_neither_order_nor_part_of_the_others"),
     "large images decoded": Variant(
-        "datasets/images.py", " > _MAX_BYTES:", " < 0:",
+        "data/readers/decoding.py", " > _MAX_BYTES:", " < 0:",
         f"{IMAGES}::test_large_images_of_greedy_formats_are_refused_before_they_are_decoded"),
     "signals not heeded": Variant(
-        "training/checkpoints.py", "            self._signal = number\n", "            pass\n",
+        "training/signals.py", "        _pending = number\n", "        pass\n",
         "test_checkpoints.py::test_a_signal_stops_within_a_step"),
+    "handlers put back in the order of ends": Variant(
+        "training/signals.py", "            if _trainings:\n                _install()",
+        "            if False:\n                pass",
+        "test_checkpoints.py::test_trainings_that_end_in_any_order"),
 }  # fmt: skip
 
 

@@ -22,7 +22,10 @@ from narrows.estimators.neural import device_of
 from narrows.estimators.persistence import CODES, FORMAT, SCHEMA
 from narrows.params import Param, fields, validate
 from narrows.rng import Seeded
-from narrows.storage.record import check_form, read_record, read_tensors, tensor_path
+from narrows.storage.form import check_form
+from narrows.storage.lines import read_lines
+from narrows.storage.record import lines_path, read_record, tensor_path
+from narrows.storage.tensors import read_tensors
 from narrows.training import EPOCH
 from narrows.training.arrays import dtype_of
 
@@ -33,7 +36,7 @@ LONGEST = 100
 MOST_VALUES = 1000
 RECORD = {
     "format": int, "model": str, "parameters": dict, "schema": FORM, "n_features_in": int, "latent_dim": int,
-    "feature_names": ([str], type(None)), "history": [EPOCH], "codes": int,
+    "feature_names": ([str], type(None)), "codes": int,
 }  # fmt: skip
 """The form of model.json (see `narrows.storage`)."""
 DTYPES = (
@@ -139,6 +142,8 @@ def _fill(path: Path, record: dict[str, Any], estimator: Autoencoder, schema: Sc
         name: tensors.pop(SCHEMA + name) for name in ("offset", "factor") if SCHEMA + name in tensors
     }
     schema = replace(schema, **scaling)
+    history = read_lines(lines_path(path, record), sha256=record["lines"])
+    check_form(history, [EPOCH], path, "history")
     codes = tensors.pop(CODES, None)
     with Seeded(0):
         module = estimator.build(schema).eval()
@@ -146,7 +151,7 @@ def _fill(path: Path, record: dict[str, Any], estimator: Autoencoder, schema: Sc
     names = record["feature_names"]
     estimator.__dict__.update(
         module_=module.to(device_of(estimator.get_params(deep=False).get("device", "cpu"), strict=False)),
-        schema_=schema, history_=record["history"], latent_dim_=record["latent_dim"],
+        schema_=schema, history_=history, latent_dim_=record["latent_dim"],
         n_features_in_=record["n_features_in"], codes_=codes, _densities={},
         **({} if names is None else {"feature_names_in_": np.array(names, dtype=object)}),
     )  # fmt: skip

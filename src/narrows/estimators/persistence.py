@@ -59,7 +59,6 @@ def save_model(estimator: Any, folder: Path) -> Path:
         "n_features_in": estimator.n_features_in_,
         "latent_dim": estimator.latent_dim_,
         "feature_names": None if names is None else list(names),
-        "history": estimator.history_,
         "codes": 0 if codes is None else len(codes),
         "narrows": __version__,
     }
@@ -67,5 +66,5 @@ def save_model(estimator: Any, folder: Path) -> Path:
     tensors |= {SCHEMA + name: array for name, array in estimator.schema_.tensors().items()}
     if record["codes"]:
         tensors[CODES] = codes
-    write_record(folder / "model.json", record, tensors)
+    write_record(folder / "model.json", record, tensors, estimator.history_)
     return folder
