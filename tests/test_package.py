@@ -60,6 +60,7 @@ def test_source_executes_nothing_that_it_loads(path):
     assert list(dangers(ast.parse(path.read_text(encoding="utf-8")))) == []
 
 
+@pytest.mark.slow
 def test_no_import_opens_a_socket():
     code = """
 import importlib, pkgutil, sys
@@ -119,12 +120,14 @@ def build(tmp_path_factory):
     return build
 
 
+@pytest.mark.slow
 def test_wheel_holds_the_package_its_record_and_the_licence(build):
     about = {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"}
     with zipfile.ZipFile(build("wheel")) as wheel:
         assert set(wheel.namelist()) == shipped() | {f"narrows-0.1.0.dist-info/{name}" for name in about}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["wheel", "sdist"])
 def test_two_builds_are_the_same_to_the_byte(build, kind):
     first, second = build(kind), build(kind)

@@ -20,6 +20,7 @@ def test_readme_opens_with_a_sentence_and_the_two_commands():
     ]
 
 
+@pytest.mark.slow
 def test_ci_runs_the_test_command_of_the_readme():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     reading = re.search(r"^test_command=\$\((.*)\)$", script, re.MULTILINE)[1]
