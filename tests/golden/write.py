@@ -11,7 +11,8 @@ import numpy as np
 
 from narrows import AE, PCA, VAE
 from narrows.estimators.base import Autoencoder
-from narrows.storage.record import write_json, write_tensors
+from narrows.storage.json import write_json
+from narrows.storage.tensors import write_tensors
 
 
 def data() -> dict[str, np.ndarray]:

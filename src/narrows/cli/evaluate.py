@@ -39,7 +39,7 @@ from narrows.evaluation.report import write_report
 from narrows.params import fields
 from narrows.recipes import load_recipe, recipe_names
 from narrows.runs.folder import Run
-from narrows.storage.record import write_json
+from narrows.storage.json import write_json
 
 __all__ = ["advise", "compare", "diagnosed", "evaluate"]
 

@@ -18,7 +18,7 @@ from narrows.data import DATASETS, Dataset, load_dataset
 from narrows.errors import ConfigError, did_you_mean
 from narrows.estimators.base import Array
 from narrows.runs.folder import Run
-from narrows.storage.record import write_bytes
+from narrows.storage.atomic import write_bytes
 
 __all__ = ["chosen_data", "encode", "own_data", "reconstruct", "sample"]
 

@@ -16,7 +16,9 @@ from narrows.errors import ConfigError, FormatError, did_you_mean
 from narrows.estimators import ESTIMATORS
 from narrows.estimators.base import FORMAT, Array, Autoencoder
 from narrows.params import fields, validate
-from narrows.storage.record import check_form, read_record, read_tensors, tensor_path
+from narrows.storage.form import check_form
+from narrows.storage.record import read_record, tensor_path
+from narrows.storage.tensors import read_tensors
 from narrows.training import EPOCH
 
 __all__ = ["described_model", "load_model"]

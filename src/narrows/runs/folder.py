@@ -40,7 +40,9 @@ from narrows.objectives import kl, negative_log_likelihood
 from narrows.estimators import ESTIMATORS, PCA
 from narrows.estimators.persistence import described_model, load_model
 from narrows.params import fields
-from narrows.storage.record import check_form, parse_json, read_json, write_bytes, write_json, write_text
+from narrows.storage.atomic import write_bytes, write_text
+from narrows.storage.form import check_form
+from narrows.storage.json import parse_json, read_json, write_json
 from narrows.training import EPOCH, EVERY, Checkpoints, Report, Rows, Trainer, interval, train
 
 if TYPE_CHECKING:

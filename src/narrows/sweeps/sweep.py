@@ -33,8 +33,9 @@ from narrows.evaluation import Cell
 from narrows.evaluation.probes import few_labels
 from narrows.params import fields, validate
 from narrows.runs.folder import WIDE, Run, record, resume
+from narrows.storage.atomic import write_bytes, write_text
+from narrows.storage.json import plain, write_json
 from narrows.storage.lock import check_free, lock_of
-from narrows.storage.record import plain, write_bytes, write_json, write_text
 from narrows.training import Report
 
 if TYPE_CHECKING:
