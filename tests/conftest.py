@@ -5,6 +5,7 @@ Tests marked slow, gpu or campaign may start processes and open sockets; in all 
 
 import multiprocessing.process
 import os
+import platform
 import socket
 import subprocess
 from pathlib import Path
@@ -17,6 +18,7 @@ import torch
 from drawn import structured
 
 torch.set_num_threads(1)
+platform.platform()  # starts uname the first time, and remembers
 
 STARTS = [
     (subprocess.Popen, "__init__"),

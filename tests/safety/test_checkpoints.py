@@ -408,9 +408,8 @@ CAMPAIGN = pytest.mark.campaign
 
 
 @pytest.mark.parametrize(("number", "moment"), [
-    pytest.param(signal.SIGTERM, "training", marks=CAMPAIGN), pytest.param(signal.SIGINT, "training", marks=CAMPAIGN),
-    pytest.param(signal.SIGTERM, "evaluation", marks=CAMPAIGN), pytest.param(signal.SIGINT, "evaluation", marks=CAMPAIGN),
-    pytest.param(signal.SIGTERM, "reader", marks=CAMPAIGN), pytest.param(signal.SIGINT, "reader", marks=CAMPAIGN),
+    pytest.param(number, moment, marks=CAMPAIGN)
+    for moment in ("training", "evaluation", "reader") for number in (signal.SIGTERM, signal.SIGINT)
 ])  # fmt: skip
 def test_a_signal_ends_the_process(
     number: signal.Signals, moment: str, child: Callable[..., Any], tmp_path: Path

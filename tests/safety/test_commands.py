@@ -43,7 +43,8 @@ def holder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
 
 @pytest.mark.skipif(sys.platform == "win32", reason="processes cannot be halted there")
 @pytest.mark.parametrize(("moment", "command"), [
-    pytest.param("checkpoint", TRAIN, marks=pytest.mark.slow), pytest.param("checkpoint", ["resume", "x"], marks=CAMPAIGN),
+    pytest.param("checkpoint", TRAIN, marks=pytest.mark.slow),
+    pytest.param("checkpoint", ["resume", "x"], marks=CAMPAIGN),
     pytest.param("building", TRAIN, marks=CAMPAIGN), pytest.param("building", ["resume", "x"], marks=CAMPAIGN),
 ])  # fmt: skip
 def test_who_comes_second_is_told_who_is_at_it(
