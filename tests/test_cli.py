@@ -71,6 +71,7 @@ def width(path):
         return picture.width
 
 
+@pytest.mark.slow
 def test_help_needs_nothing_heavy():
     code = (
         "import sys; from narrows.cli.app import main\n"
@@ -206,6 +207,7 @@ def test_a_run_of_that_name_is_not_overwritten(made, capsys):
     assert (made / "runs/vae-cloud-1/run.json").read_bytes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", ["train vae --name held", "train vae --out=runs --name=held", "resume held", "resume"]
 )
@@ -385,6 +387,7 @@ def _started(folder, *flags):
     raise AssertionError("training did not start")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("signal_", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_ctrl_c_saves_the_model_and_says_how_to_look_at_it(signal_, code, here):
     process = _started(here)
@@ -401,6 +404,7 @@ def test_ctrl_c_saves_the_model_and_says_how_to_look_at_it(signal_, code, here):
     assert "epoch" in shown  # plain lines where there is no terminal
 
 
+@pytest.mark.slow
 def test_on_a_terminal_there_is_a_live_bar(here):
     pty = pytest.importorskip("pty")
     import fcntl

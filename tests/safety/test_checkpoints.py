@@ -404,13 +404,12 @@ def test_a_signal_stops_within_a_step(
     assert_same(AE(**SMALL).fit(X, validation=0.2, resume=tmp_path), AE(**SMALL).fit(X, validation=0.2))
 
 
-SLOW = pytest.mark.campaign
+CAMPAIGN = pytest.mark.campaign
 
 
 @pytest.mark.parametrize(("number", "moment"), [
-    pytest.param(signal.SIGTERM, "training", marks=SLOW), pytest.param(signal.SIGINT, "training", marks=SLOW),
-    pytest.param(signal.SIGTERM, "evaluation", marks=SLOW), pytest.param(signal.SIGINT, "evaluation", marks=SLOW),
-    pytest.param(signal.SIGTERM, "reader", marks=SLOW), pytest.param(signal.SIGINT, "reader", marks=SLOW),
+    pytest.param(number, moment, marks=CAMPAIGN)
+    for moment in ("training", "evaluation", "reader") for number in (signal.SIGTERM, signal.SIGINT)
 ])  # fmt: skip
 def test_a_signal_ends_the_process(
     number: signal.Signals, moment: str, child: Callable[..., Any], tmp_path: Path
@@ -427,7 +426,7 @@ def test_a_signal_ends_the_process(
     assert len(steps(tmp_path / "x")) == 1  # the only checkpoint is the one that the signal asked for
 
 
-@SLOW
+@CAMPAIGN
 def test_two_trainings_in_one_folder(child: Callable[..., Any], tmp_path: Path) -> None:
     process = child()
     with within(2), pytest.raises(TrainingError, match=f"at a time; process {process.pid} on .* is at it"):
