@@ -10,7 +10,9 @@ import narrows
 from narrows import AE, PCA, VAE, load_dataset
 from narrows.errors import ConfigError, DivergedError, FormatError
 from narrows.objectives import kl
-from narrows.runs.folder import Run, next_folder, record, summarise
+from narrows.runs import Run, next_folder, record
+from narrows.runs.pictures import has_picture, representative
+from narrows.runs.summary import summarise
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,7 @@ def cloud():
 def finished(cloud, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "first"
     vae = VAE(latent_dim=1, hidden=(8,), epochs=6, seed=3)
-    reports = list(record(vae, cloud, folder, options={"samples": 100, "validation": 0.2}, command=["narrows", "x"]))
+    reports = list(record(vae, cloud, folder, command=["narrows", "x"]))
     return Run(folder), vae, reports
 
 
@@ -210,16 +212,12 @@ def test_in_a_notebook_a_run_shows_itself(finished, tmp_path):
 
 
 def test_pictures_show_one_sample_of_every_class_first():
-    from narrows.runs.folder import _fixed
-
     data = load_dataset("digits")
-    X = _fixed(data)
+    X = representative(data)
     assert len(X) == 8
     labels = [int(data.test_labels[np.flatnonzero((data.test == x).all(1))[0]]) for x in X]
     assert labels == [0, 1, 2, 3, 4, 5, 6, 7]
 
 
 def test_long_runs_get_pictures_at_few_epochs():
-    from narrows.runs.folder import _is_shown
-
-    assert [e for e in range(1, 1002) if _is_shown(e, 1001)] == [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 1001]
+    assert [e for e in range(1, 1002) if has_picture(e, 1001)] == [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 1001]

@@ -6,7 +6,7 @@ import inspect
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,10 @@ from narrows.errors import ConfigError, DataError, did_you_mean
 __all__ = ["DATASETS", "Entry", "load_dataset"]
 
 _TEST_SHARE = 0.2
-_COMMON = ("seed", "test", "validation", "limit", "shape", "shuffle", "standardise")
+_COMMON = {
+    "seed": 0, "test": None, "validation": None, "limit": None, "shape": None, "shuffle": True, "standardise": False,
+}  # fmt: skip
+"""Options of all data sets, and their defaults."""
 _FORMS = ("table", "sequence", "image")
 
 
@@ -165,6 +168,8 @@ def load_dataset(
     >>> len(data.train), len(data.validation), len(data.test)
     (80, 20, 25)
     """
+    given = {"seed": seed, "test": test, "validation": validation, "limit": limit, "shape": shape}
+    given |= {"shuffle": shuffle, "standardise": standardise, **options}
     name = os.fspath(name_or_path)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ConfigError(f"load_dataset: seed must be a whole number of 0 or more; got {seed!r}.")
@@ -185,7 +190,8 @@ def load_dataset(
             f"load_dataset: test must be left out, since {name!r} has a test part of its own; got {test!r}."
         )
     data = _finish(parts, name, seed, validation, limit, shape, shuffle)
-    return data.standardised() if standardise else data
+    changed = {key: value for key, value in given.items() if key not in _COMMON or value != _COMMON[key]}
+    return replace(data.standardised() if standardise else data, options=changed)
 
 
 def _build(builder: Callable[..., Parts], name: str, given: dict[str, Any], options: dict[str, Any]) -> Parts:

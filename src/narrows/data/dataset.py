@@ -97,6 +97,8 @@ class Dataset:
     """One "name: reason" for every malformed file that was left out."""
     files: Files | None = None
     """For folders and archives of images: what the training rows were read from."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What `load_dataset` is given beside the name to load the same data again."""
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
@@ -190,6 +192,7 @@ class Dataset:
             validation_labels=None if self.train_labels is None else self.train_labels[held],
             splits={**self.splits, **counts, "how": f"{self.splits.get('how', 'as given')}; {how}"},
             files=files,
+            options={**self.options, "validation": share},
         )
 
     def __repr__(self) -> str:
