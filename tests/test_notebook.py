@@ -13,8 +13,9 @@ from PIL import Image
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from narrows import AE, PCA, VAE, figures, load_dataset, notebook
-from narrows.runs.folder import Run, record
+from narrows import AE, PCA, VAE, figures, load_dataset
+from narrows.figures import notebook
+from narrows.runs import Run, record
 
 SMALL = {"latent_dim": 2, "hidden": (8,), "epochs": 3}
 
@@ -125,7 +126,7 @@ def test_texts_are_escaped():
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "first"
-    list(record(VAE(**SMALL), load_dataset("cloud", samples=60), folder, options={"samples": 60}))
+    list(record(VAE(**SMALL), load_dataset("cloud", samples=60), folder))
     return Run(folder)
 
 

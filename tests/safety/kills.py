@@ -28,7 +28,7 @@ import torch
 
 from narrows import AE, VAE, load_dataset
 from narrows.estimators.base import NeuralAutoencoder
-from narrows.runs.folder import Run, record, resume
+from narrows.runs import Run, record, resume
 from narrows.storage.record import read_record, read_tensors, tensor_path
 from narrows.training import Checkpoints, checkpoints
 
@@ -72,7 +72,7 @@ def train_run(folder: Path) -> None:
         options = {"validation": 0.2}
         model = VAE(latent_dim=2, hidden=(4,), epochs=40, batch_size=50)
         data_ = load_dataset("cloud", **options)
-        list(record(model, data_, run, options=options, checkpoint_every="0.01s"))
+        list(record(model, data_, run, checkpoint_every="0.01s"))
     (folder / "done").touch()
 
 
