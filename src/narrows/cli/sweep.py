@@ -39,9 +39,7 @@ FLAGS = {
 
 def application(tokens: Sequence[str]) -> App:
     """Return the command with one subcommand per model."""
-    epilogue = (
-        f"Any parameter takes several values with commas, {EXAMPLE}; `narrows sweep MODEL --help` lists them."
-    )
+    epilogue = f"Any parameter takes several values with commas, {EXAMPLE}; `narrows sweep MODEL --help` lists them."
     return per_model("sweep", HELP, epilogue, tokens, _command)
 
 
