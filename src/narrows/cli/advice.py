@@ -40,7 +40,7 @@ def advise(run: Run, dataset: Dataset | None) -> None:
 
 def findings_of(model: Autoencoder, dataset: Dataset) -> list[Finding]:
     """Return the findings on a model, from its data."""
-    part, X, _ = dataset.judged
+    part, X, _ = dataset.evaluation_split
     return diagnose(model, dataset.train, None if part == "training" else X)
 
 

@@ -35,12 +35,12 @@ def evaluate(
     """Measure a run on held-out samples, beside PCA."""
     from narrows.cli.measures import comparison_table, features_of, generation_record, latent_record
     from narrows.evaluation import compare_models
-    from narrows.storage.record import write_json
+    from narrows.storage.json import write_json
 
     chosen = run_of(run)
     dataset, model = source.dataset(chosen), chosen.load()
     named = None if features is None else features_of(features, dataset)
-    part, X, y = dataset.judged
+    part, X, y = dataset.evaluation_split
     labels = {"y": dataset.train_labels, "y_test": y} if y is not None and dataset.train_labels is not None else {}
     comparison = compare_models({chosen.name: model}, dataset.train, X, **labels, samples=draws)
     out().print(as_is(f"{chosen.name} on {len(X):,} {part} samples", "bold"))
@@ -84,7 +84,7 @@ def compare(
 
     entries = entries_of(names)
     dataset = common_data(entries, source)
-    part, X, y = dataset.judged
+    part, X, y = dataset.evaluation_split
     labels = {"y": dataset.train_labels, "y_test": y} if y is not None and dataset.train_labels is not None else {}
 
     def training(name: str, seed: int) -> None:

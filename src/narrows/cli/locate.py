@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from narrows.errors import ConfigError, FormatError, did_you_mean
-from narrows.storage.record import read_json
+from narrows.storage.json import read_json
 
 if TYPE_CHECKING:
     from narrows.runs import Run

@@ -14,7 +14,7 @@ from narrows.data import DATASETS, Dataset
 from narrows.errors import ConfigError, did_you_mean
 from narrows.estimators.base import Array
 from narrows.runs import Run
-from narrows.storage.record import write_bytes
+from narrows.storage.atomic import write_bytes
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -70,17 +70,14 @@ def samples_of(run: Run, source: Source) -> Samples:
 
 
 def _part(dataset: Dataset, part: str | None) -> Samples:
-    parts = dataset.parts
     if part == "all":
-        labels = [y for _, y in parts.values() if y is not None]
-        y = np.concatenate(labels) if len(labels) == len(parts) else None
-        X = np.concatenate([X for X, _ in parts.values()])
-        return Samples(X, y, dataset.label_names, "all" if len(parts) > 1 else "")
-    part = part or ("test" if "test" in parts else "train")
-    if part not in parts:
-        raise ConfigError(f"--part must be one of {', '.join((*parts, 'all'))} for {dataset.name!r}; got {part!r}.")
-    X, y = parts[part]
-    return Samples(X, y, dataset.label_names, {"train": "training"}.get(part, part))
+        splits = [dataset.split(name) for name in dataset.split_names]
+        labels = [y for _, _, y in splits if y is not None]
+        y = np.concatenate(labels) if len(labels) == len(splits) else None
+        X = np.concatenate([X for _, X, _ in splits])
+        return Samples(X, y, dataset.label_names, "all" if len(splits) > 1 else "")
+    split = dataset.split(part or ("test" if dataset.test is not None else "train"))
+    return Samples(split.X, split.y, dataset.label_names, split.name)
 
 
 def target(run: Run, path: str | None, default: str, endings: tuple[str, ...]) -> Path:

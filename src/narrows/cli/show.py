@@ -113,12 +113,12 @@ def data(
     table.add_column("samples" if wide else "what it is", overflow="fold", max_width=22 if wide else None)
     if wide:
         table.add_column("what it is", overflow="fold")
-        table.add_column("on disk", justify="center")
+        table.add_column("available", justify="center")
     for key, entry in DATASETS.items():
-        on_disk = entry.at_hand()
-        cells: list[Any] = [Text(key, "bold" if on_disk else "")]
+        available = entry.available()
+        cells: list[Any] = [Text(key, "bold" if available else "")]
         if wide:
-            cells += [entry.size, entry.description, Text("yes", "green") if on_disk else Text("no", "dim")]
+            cells += [entry.size, entry.description, Text("yes", "green") if available else Text("no", "dim")]
         else:
             cells.append(entry.description)
         table.add_row(*cells)

@@ -15,7 +15,7 @@ from narrows import figures
 from narrows.estimators.base import Autoencoder
 from narrows.evaluation import Comparison, diagnose
 from narrows.evaluation.comparison import LOWER
-from narrows.storage.record import write_text
+from narrows.storage.atomic import write_text
 
 if TYPE_CHECKING:
     from PIL import Image

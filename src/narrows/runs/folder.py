@@ -28,11 +28,13 @@ from narrows.data import DATASETS, Dataset, load_dataset
 from narrows.errors import FormatError
 from narrows.estimators import ESTIMATORS
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.persistence import load_model
+from narrows.estimators.loading import load_model
 from narrows.params import fields
 from narrows.runs import notebook
 from narrows.storage.lock import check_vacant
-from narrows.storage.record import check_form, parse_json, read_json, write_bytes, write_json, write_text
+from narrows.storage.atomic import write_bytes, write_text
+from narrows.storage.form import check_form
+from narrows.storage.json import parse_json, read_json, write_json
 from narrows.training import EPOCH, Report
 
 if TYPE_CHECKING:

@@ -67,7 +67,7 @@ class Measures:
     @cached_property
     def _labelled(self) -> tuple[Any, Any, Any, Any] | None:
         """Training samples with labels and those to recognise, where there are classes of enough samples."""
-        part, X, y = self.dataset.judged
+        part, X, y = self.dataset.evaluation_split
         labels = self.dataset.train_labels
         if not self.per_class or y is None or labels is None or labels.dtype.kind == "f" or part == "training":
             return None

@@ -26,7 +26,8 @@ from narrows.estimators.base import Autoencoder
 from narrows.params import fields, validate, write_value
 from narrows.runs import Run, record, resume
 from narrows.storage.lock import check_free, lock_of
-from narrows.storage.record import plain, write_bytes, write_json, write_text
+from narrows.storage.atomic import write_bytes, write_text
+from narrows.storage.json import plain, write_json
 from narrows.sweeps.measures import Measures
 from narrows.sweeps.table import Row, Trained, as_csv, picture, rows_of
 from narrows.training import Report
@@ -203,7 +204,7 @@ class Sweep:
             "data": {
                 "name": self.dataset.name, "options": dict(self.dataset.options), "sha256": self.dataset.sha256,
             },
-            "part": self.dataset.judged[0],
+            "part": self.dataset.evaluation_split[0],
             "fixed": dict(self.fixed),
             "grid": {name: list(values) for name, values in self.grid.items()},
             "trainings": len(self.trainings),
