@@ -46,7 +46,7 @@ def place(tmp_path_factory):
     try:
         flags = ["--data", "cloud", "--data-option", "samples=100", "--latent-dim", "1"]
         assert main(["train", "pca", *flags]) == 0
-        assert main(["train", "vae", *flags, "--hidden", "8,4", "--epochs", "3"]) == 0
+        assert main(["train", "vae", *flags, "--network", "mlp:8x4", "--epochs", "3"]) == 0
     finally:
         os.chdir(before)
     return folder
@@ -106,11 +106,11 @@ def test_help_shows_types_and_choices(capsys):
     main(["train", "vae", "--help"])
     shown = " ".join(capsys.readouterr().out.split())
     for flag in (
-        "--epochs INT", "--learning-rate FLOAT", "--hidden INT,...", "--adam-betas FLOAT,FLOAT", "--batch-size INT",
-        "--likelihood STR", "--clip FLOAT", "--network CHOICE", "--log CHOICE", "--data-option KEY=VALUE",
+        "--epochs INT", "--learning-rate FLOAT", "--network.hidden INT,...", "--adam-betas FLOAT,FLOAT", "--batch-size INT",
+        "--likelihood NAME:VALUE", "--clip FLOAT", "--network NAME:VALUE", "--scale CHOICE", "--log CHOICE", "--data-option KEY=VALUE",
     ):  # fmt: skip
         assert f"{flag} " in shown
-    assert "[choices: auto, mlp, conv, lstm, residual]" in re.sub(r" │ │ ", " ", shown)
+    assert "One of mlp, conv, recurrent, residual." in re.sub(r" │ │ ", " ", shown)
 
 
 def test_version_is_printed(capsys):
@@ -138,22 +138,22 @@ def test_training_ends_with_a_table_and_paths_that_exist(here, capsys):
 
 
 def test_every_train_flag_reaches_its_field_and_the_record(here):
-    flags = "--hidden 6,3 --epochs 2 --adam-betas 0.8,0.9 --batch-size none --activation tanh --beta 0.5 --no-data-bias"
+    flags = "--network mlp --network.hidden 6,3 --network.activation tanh --epochs 2 --adam-betas 0.8,0.9 --batch-size none --beta 0.5 --no-data-bias"
     assert main(["train", "vae", "--data", "arc", *flags.split(), "--out", "there", "--name", "mine"]) == 0
-    found = Run("there/mine").record["fields"]
-    wanted = {"hidden": [6, 3], "adam_betas": [0.8, 0.9], "batch_size": None, "activation": "tanh", "beta": 0.5}
+    found = Run("there/mine").record["parameters"]
+    wanted = {"adam_betas": [0.8, 0.9], "batch_size": None, "network": "mlp:6x3,activation=tanh", "beta": 0.5}
     assert {name: found[name] for name in wanted} == wanted
     assert found["data_bias"] is False
-    assert load("there/mine").hidden == (6, 3)
+    assert load("there/mine").get_params()["network__hidden"] == (6, 3)
 
 
 def test_flags_win_over_the_file_and_the_file_over_defaults(here):
     (here / "c.toml").write_text(
-        'model = "ae"\ndata = "cloud"\nepochs = 9\nlatent-dim = 1\nhidden = [8, 4]\nvalidation = 0.3\n'
+        'model = "ae"\ndata = "cloud"\nepochs = 9\nlatent-dim = 1\nnetwork = "mlp:8x4"\nvalidation = 0.3\n'
         "[data_options]\nsamples = 50\nseed = 4\n"
     )
     asked = plan("ae", {"config": "c.toml", "epochs": "2", "data_option": ["samples=60"]})
-    assert asked.values == {"epochs": 2, "latent_dim": 1, "hidden": (8, 4)}
+    assert asked.values == {"epochs": 2, "latent_dim": 1, "network": "mlp:8x4"}
     assert (asked.data, asked.validation, asked.options) == ("cloud", 0.3, {"samples": 60, "seed": 4})
 
 
@@ -235,7 +235,7 @@ def test_runs_and_show(made, capsys):
     for name in ("vae-cloud-1", "runs/vae-cloud-1"):
         assert main(["show", name]) == 0
         shown = capsys.readouterr().out
-        assert "vae: latent_dim=1, hidden=8,4, epochs=3" in shown
+        assert "vae: latent_dim=1, network=mlp:8x4, epochs=3" in shown
         assert "90 training, 10 validation, 25 test of 2 values" in shown
     assert "Did you mean 'vae-cloud-1'?" in fails(["show", "vae-clod-1"], capsys)
     assert "must be a run folder, with run.json" in fails(["show", "runs"], capsys)
@@ -473,8 +473,7 @@ def test_times_read_as_one_says_them(seconds, text):
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [
-        ("hidden", "512,256", (512, 256)), ("hidden", "(32, 16)", (32, 16)), ("hidden", "none", None),
-        ("hidden", "", ()), ("learning_rate", "3e-4", 3e-4), ("epochs", "7", 7), ("epochs", "7.5", "7.5"),
+        ("learning_rate", "3e-4", 3e-4), ("epochs", "7", 7), ("epochs", "7.5", "7.5"),
         ("clip", "None", None),
         ("network", "conv", "conv"), ("likelihood", "gaussian:0.5", "gaussian:0.5"), ("batch_size", "none", None),
         ("adam_betas", "0.5,0.9", (0.5, 0.9)),

@@ -16,7 +16,7 @@ from narrows.sweeps import Sweep, measures, sweep as sweep_module
 from narrows.sweeps.table import across
 
 OPTIONS = {"limit": 200, "shape": "image"}
-SMALL = {"network": "mlp", "hidden": (), "epochs": 1}
+SMALL = {"network": "mlp:", "epochs": 1}
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +53,9 @@ def test_every_combination_is_trained_with_every_seed_into_a_run_of_its_own(made
         "latent-dim-2_seed-0", "latent-dim-2_seed-1", "latent-dim-5_seed-0", "latent-dim-5_seed-1",
     ]  # fmt: skip
     run = Run(sweep.folder / "latent-dim-5_seed-1")
-    assert (run.status, run.record["fields"]["latent_dim"], run.record["seed"]) == ("finished", 5, 1)
-    assert run.record["fields"]["hidden"] == []
-    assert run.pictures + run.samples == []  # of small models they would take most of the time
+    assert (run.status, run.record["parameters"]["latent_dim"], run.record["seed"]) == ("finished", 5, 1)
+    assert run.record["parameters"]["network"] == "mlp:"
+    assert [*run.pictures, *run.samples] == []  # of small models they would take most of the time
 
 
 def test_numbers_are_those_of_the_models(made, digits):
@@ -126,7 +126,7 @@ def test_a_sweep_that_is_interrupted_goes_on_within_the_training_at_work(digits,
     assert [t.earlier for t in again] == [True, False]
     resumed = Run(sweep.folder / "latent-dim-3_seed-0")
     assert resumed.record["resumed"]
-    assert resumed.pictures + resumed.samples == []
+    assert [*resumed.pictures, *resumed.samples] == []
     for a, b in zip(again, whole, strict=True):
         assert {**a.measures, "seconds": 0} == {**b.measures, "seconds": 0}
 
@@ -176,10 +176,10 @@ def test_runs_of_another_sweep_are_left_alone(made, digits):
 
 
 def test_names_of_runs_and_the_field_the_picture_goes_along(digits, tmp_path):
-    grid = {"hidden": ((400, 200), (50,)), "learning_rate": (1e-3, 1e-2, 0.1), "corruption": ("gaussian:0.2", None)}
+    grid = {"network": ("mlp:400x200", "mlp:50"), "learning_rate": (1e-3, 1e-2, 0.1), "corruption": ("gaussian:0.2", None)}
     sweep = sweep_of(digits, tmp_path / "out", grid=grid, fixed={})
     assert len(sweep.points) == 12
-    assert sweep.name_of(sweep.points[0], 1) == "hidden-400-200_learning-rate-0.001_corruption-gaussian-0.2_seed-1"
+    assert sweep.name_of(sweep.points[0], 1) == "network-mlp-400x200_learning-rate-0.001_corruption-gaussian-0.2_seed-1"
     assert across(sweep.grid) == "learning_rate"
     assert len({sweep.name_of(values, seed) for values, seed in sweep.trainings}) == 24
 
@@ -188,8 +188,8 @@ def test_names_of_runs_and_the_field_the_picture_goes_along(digits, tmp_path):
     ("name", "text", "values"),
     [
         ("latent_dim", "2,4,8", [2, 4, 8]), ("learning_rate", "1e-3, 0.01", [1e-3, 0.01]),
-        ("hidden", "400/200,200,()", [(400, 200), (200,), ()]), ("hidden", "none,64", [None, (64,)]),
-        ("batch_norm", "true,false", [True, False]), ("corruption", "gaussian:0.2,none", ["gaussian:0.2", None]),
+        ("network", "mlp:400x200,activation=elu,conv", ["mlp:400x200,activation=elu", "conv"]),
+        ("data_bias", "true,false", [True, False]), ("corruption", "gaussian:0.2,none", ["gaussian:0.2", None]),
         ("adam_betas", "0.9/0.99,0.5/0.9", [(0.9, 0.99), (0.5, 0.9)]), ("latent_dim", "two", ["two"]),
     ],
 )  # fmt: skip
@@ -211,7 +211,7 @@ def test_panels_have_lines_for_numbers_and_for_names():
 def test_the_command_prints_a_line_for_each_training_and_the_table(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     command = ["sweep", "ae", "--data", "digits", "--data-option", "limit=200", "--data-option", "shape=image"]
-    command += ["--latent-dim", "2,4", "--hidden", "16", "--epochs", "1", "--seeds", "1", "--network", "mlp"]
+    command += ["--latent-dim", "2,4", "--network", "mlp:16", "--epochs", "1", "--seeds", "1"]
     assert cli.main(command) == 0
     printed = capsys.readouterr().out
     assert "ae on digits: 180 training, 20 validation, 359 test samples of 1x8x8; 2 trainings\n" in printed

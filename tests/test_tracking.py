@@ -44,7 +44,7 @@ def quick(monkeypatch):
 
 
 def vae(**changed):
-    return VAE(**{"latent_dim": 1, "network": "mlp", "hidden": (4,), "epochs": 7, **changed})
+    return VAE(**{"latent_dim": 1, "network": "mlp:4", "epochs": 7, **changed})
 
 
 def scalars(found):
@@ -157,12 +157,12 @@ def test_a_model_that_is_fitted_in_one_step_is_logged_too(events, data, tmp_path
 
 def test_from_the_command_line_and_gone_on_with(events, data, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    flags = ["--data", "cloud", "--data-option", "samples=60", "--epochs", "3", "--hidden", "4"]
+    flags = ["--data", "cloud", "--data-option", "samples=60", "--epochs", "3", "--network", "mlp:4"]
     assert main(["train", "ae", *flags, "--log", "tensorboard"]) == 0
     assert "runs/ae-cloud-1/logs  tensorboard --logdir runs" in capsys.readouterr().out
     run = Run("runs/ae-cloud-1")
     assert scalars(events(run)) == told(run)
-    reports = logged(record(AE(hidden=(4,), epochs=4), data, "runs/left"), "runs/left")
+    reports = logged(record(AE(network="mlp:4", epochs=4), data, "runs/left"), "runs/left")
     next(reports)
     reports.close()
     assert main(["resume", "left"]) == 0

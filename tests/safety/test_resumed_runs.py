@@ -36,7 +36,7 @@ def data() -> Dataset:
 
 
 def estimator(**changed: Any) -> VAE:
-    return VAE(**{"latent_dim": 2, "hidden": (4,), "epochs": 4, "batch_size": 100, **changed})
+    return VAE(**{"latent_dim": 2, "network": "mlp:4", "epochs": 4, "batch_size": 100, **changed})
 
 
 @pytest.fixture(scope="module")
@@ -162,10 +162,10 @@ def test_changed_fields_are_refused(data: Dataset, tmp_path: Path) -> None:
         ({"network": "../x"}, FormatError, "not a path"),
         ({"betta": 2}, FormatError, "no field 'betta'"),
     ):
-        write_json(folder / "run.json", {**before, "fields": {**before["fields"], **fields}})
+        write_json(folder / "run.json", {**before, "parameters": {**before["parameters"], **fields}})
         with pytest.raises(error, match=words):
             next(resume(folder))
-    for change in ({"model": "os.system"}, {"fields": []}, {"data": "cloud"}, {"data": {"name": "cloud"}}):
+    for change in ({"model": "os.system"}, {"parameters": []}, {"data": "cloud"}, {"data": {"name": "cloud"}}):
         write_json(folder / "run.json", {**before, **change})
         with pytest.raises(FormatError):
             next(resume(folder))
@@ -235,7 +235,7 @@ def test_a_reader_never_sees_a_partial_file(
 
     def write() -> None:
         try:
-            model = VAE(latent_dim=1, hidden=(4,), epochs=saves // 4, batch_size=100)
+            model = VAE(latent_dim=1, network="mlp:4", epochs=saves // 4, batch_size=100)
             list(record(model, data, folder, checkpoint_every="0s"))
         except BaseException as error:
             errors.append(error)

@@ -187,8 +187,9 @@ def _flag_of(each: Param, group: Group, several: bool) -> inspect.Parameter:
     if each.axis is not None:
         text = f"{each.help} One of {_names(each)}."
         return flag(each.name, text, str, shown_default(each), group=group, metavar="NAME:VALUE")
-    kind = Literal[each.choices] if each.choices else str
-    metavar = None if each.choices else _type_name(each.annotation)
+    only_names = each.choices is not None and set(kinds_of(each.annotation)) <= {str, type(None)}
+    kind = Literal[each.choices] if only_names else str
+    metavar = "CHOICE" if each.choices else _type_name(each.annotation)
     made = flag(each.name, each.help, str, shown_default(each), group=group, metavar=metavar)
     _, about = typing.get_args(made.annotation)
     return made.replace(annotation=Annotated[kind, about])

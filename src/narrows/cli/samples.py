@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from narrows.cli.arguments import Source
-from narrows.data import DATASETS, Dataset
+from narrows.data import DATASETS
+from narrows.data.dataset import Dataset, Split
 from narrows.errors import ConfigError, did_you_mean
 from narrows.estimators.base import Array
 from narrows.runs import Run
@@ -19,65 +21,51 @@ from narrows.storage.atomic import write_bytes
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Samples", "samples_of", "target", "write_array", "write_codes", "write_picture"]
+__all__ = ["samples_of", "target", "write_array", "write_codes", "write_picture"]
 
 PARTS = ("train", "validation", "test", "all")
 
 
-class Samples(NamedTuple):
-    """Samples of one part of a data set, or of all."""
+def samples_of(dataset: Dataset, source: Source, index: str | None = None) -> Split:
+    """Return the samples that flags name: the test samples, or of a file all, in its order.
 
-    X: Array
-    labels: Array | None
-    label_names: tuple[str, ...] | None
-    part: str
-    """In words; empty where there is only one."""
-
-    def rows(self, index: str | None) -> Array:
-        """Return the samples at positions such as "0,3,5"; all of them for None.
-
-        Raises
-        ------
-        ConfigError
-            A position is not a whole number below the number of samples.
-        """
-        if index is None:
-            return self.X
-        try:
-            rows = [int(i) for i in index.split(",")]
-        except ValueError:
-            rows = [-1]
-        if not all(0 <= i < len(self.X) for i in rows):
-            last = len(self.X) - 1
-            raise ConfigError(f"--index must be whole numbers from 0 to {last}, such as 7 or 0,3,5; got {index!r}.")
-        return self.X[rows]
-
-
-def samples_of(run: Run, source: Source) -> Samples:
-    """Return the samples that flags name: of a run's own data its test samples, of another file all, in its order.
+    Parameters
+    ----------
+    dataset
+        What `source` names.
+    source
+        Its part may be train, validation, test or all.
+    index
+        Positions such as "0,3,5" within the part; None for all.
 
     Raises
     ------
     ConfigError
-        The data have no such part.
+        There is no such part or position.
     """
     part = source.part
     if part is not None and part not in PARTS:
         raise ConfigError(f"--part must be one of {', '.join(PARTS)}; got {part!r}.{did_you_mean(part, PARTS)}")
-    if part is None and source.data is not None and source.data not in DATASETS:
-        part = "all"
-    return _part(source.dataset(run), part)
+    if part is None:
+        from_file = source.data is not None and source.data not in DATASETS
+        part = "all" if from_file else "test" if dataset.test is not None else "train"
+    name, X, y = _all(dataset) if part == "all" else dataset.split(part)
+    if index is None:
+        return Split(name, X, y)
+    try:
+        rows = [int(i) for i in index.split(",")]
+    except ValueError:
+        rows = [-1]
+    if not all(0 <= i < len(X) for i in rows):
+        raise ConfigError(f"--index must be whole numbers from 0 to {len(X) - 1}, such as 7 or 0,3,5; got {index!r}.")
+    return Split(name, X[rows], None if y is None else y[rows])
 
 
-def _part(dataset: Dataset, part: str | None) -> Samples:
-    if part == "all":
-        splits = [dataset.split(name) for name in dataset.split_names]
-        labels = [y for _, _, y in splits if y is not None]
-        y = np.concatenate(labels) if len(labels) == len(splits) else None
-        X = np.concatenate([X for _, X, _ in splits])
-        return Samples(X, y, dataset.label_names, "all" if len(splits) > 1 else "")
-    split = dataset.split(part or ("test" if dataset.test is not None else "train"))
-    return Samples(split.X, split.y, dataset.label_names, split.name)
+def _all(dataset: Dataset) -> Split:
+    splits = [dataset.split(name) for name in dataset.split_names]
+    labels = [y for _, _, y in splits if y is not None]
+    y = np.concatenate(labels) if len(labels) == len(splits) else None
+    return Split("all" if len(splits) > 1 else "", np.concatenate([X for _, X, _ in splits]), y)
 
 
 def target(run: Run, path: str | None, default: str, endings: tuple[str, ...]) -> Path:
@@ -97,14 +85,15 @@ def target(run: Run, path: str | None, default: str, endings: tuple[str, ...]) -
     return file
 
 
-def write_codes(path: Path, Z: Array, samples: Samples) -> None:
-    """Write codes (N, latent dimension) as CSV: a column per latent, and the label where there is one."""
-    columns = [f"code_{i + 1}" for i in range(Z.shape[1])]
-    rows: list[list[Any]] = Z.tolist()
-    if samples.labels is not None:
+def write_codes(path: Path, Z: Array, y: Array | None, label_names: Sequence[str] | None) -> None:
+    """Write codes (N, *code shape) as CSV: a column per value, and the label where there is one."""
+    flat = Z.reshape(len(Z), -1)
+    columns = [f"code_{i + 1}" for i in range(flat.shape[1])]
+    rows: list[list[Any]] = flat.tolist()
+    if y is not None:
         columns.append("label")
-        for row, label in zip(rows, samples.labels.tolist(), strict=True):
-            row.append(label if samples.label_names is None else samples.label_names[int(label)])
+        for row, label in zip(rows, y.tolist(), strict=True):
+            row.append(label if label_names is None else label_names[int(label)])
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(columns)

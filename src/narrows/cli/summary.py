@@ -53,8 +53,6 @@ def _errors(run: Run, summary: dict[str, Any]) -> Table:
     )
     if "pca" in errors and not run.is_pca:
         label = f"PCA, latent dimension {pca_k}" + (" (as many as the data allow)" if pca_k < k else "")
-        if summary["pca_samples"] < (run.record["data"]["splits"].get("train") or 0):
-            label += f", fitted to {count(summary['pca_samples'])} samples"
         table.add_row(label, number(error_of(errors, "pca")), "")
     if "mean" in errors:
         table.add_row("the mean sample", number(errors["mean"]), relative_to_pca(errors, "mean"))

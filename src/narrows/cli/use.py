@@ -27,13 +27,15 @@ def encode(run: RunName = None, /, *, source: Source) -> None:
 
     chosen = run_of(run)
     path = target(chosen, source.out, "codes.npy", (".npy", ".csv"))
-    samples = samples_of(chosen, source)
-    Z = chosen.load().transform(samples.X)
+    dataset = source.dataset(chosen)
+    part, X, y = samples_of(dataset, source)
+    Z = chosen.load().transform(X, y)
     if path.suffix == ".npy":
         write_array(path, Z)
     else:
-        write_codes(path, Z, samples)
-    _say(f"{len(Z):,} codes of latent dimension {Z.shape[1]} ({samples.part} samples)", path)
+        write_codes(path, Z, y, dataset.label_names)
+    shape = "x".join(map(str, Z.shape[1:]))
+    _say(f"{len(Z):,} codes of latent dimension {shape} ({part} samples)", path)
 
 
 @with_source(
@@ -53,17 +55,16 @@ def reconstruct(
 
     chosen = run_of(run)
     path = target(chosen, source.out, "reconstructed.png", (".png", ".npy"))
-    samples = samples_of(chosen, source)
-    X = samples.rows(index)
+    part, X, y = samples_of(source.dataset(chosen), source, index)
     model = chosen.load()
-    X_hat = model.reconstruct(X)
+    X_hat = model.reconstruct(X, y=y)
     if path.suffix == ".npy":
         write_array(path, X_hat)
     else:
         n = figures.room(X.shape[1:]) if index is None else SHOWN
         write_picture(path, figures.compare({"original": X[:n], "reconstruction": X_hat[:n]}))
-    error = float(squared_error(model, X).mean())
-    _say(f"squared error {number(error)} per sample, {len(X):,} {samples.part} samples", path)
+    error = float(squared_error(model, X, y).mean())
+    _say(f"squared error {number(error)} per sample, {len(X):,} {part} samples", path)
 
 
 @with_source(data=f"{OWN}, which a --sampler is fitted to", data_option="", out="sampled.png in the run; .png or .npy")
@@ -97,8 +98,7 @@ def sample(
     if path.suffix == ".npy":
         write_array(path, X)
     else:
-        # A few values below black would make all of it grey.
-        write_picture(path, figures.gallery(X.clip(0, 1) if model.pixels_ else X))
+        write_picture(path, figures.gallery(X))
     _say(f"{n:,} samples, seed {seed}" + ("" if sampler == "prior" else f", codes by {sampler}"), path)
 
 

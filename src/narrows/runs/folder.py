@@ -24,12 +24,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from narrows.components import from_record
 from narrows.data import DATASETS, Dataset, load_dataset
 from narrows.errors import FormatError
 from narrows.estimators import ESTIMATORS
 from narrows.estimators.base import Autoencoder
 from narrows.estimators.loading import load_model
-from narrows.params import fields
+from narrows.params import Param, fields, write_value
 from narrows.runs import notebook
 from narrows.storage.lock import check_vacant
 from narrows.storage.atomic import write_bytes, write_text
@@ -49,7 +50,7 @@ RECORD = {
     "status": str,
     "pid?": int | str | None,
     "model": str,
-    "fields": dict,
+    "parameters": dict,
     "seed?": int | None,
     "data": {
         "name": str, "options": dict, "sha256": str, "source": str, "licence": str,
@@ -66,8 +67,8 @@ RECORD = {
     "resumed?": [{"at": str, "step": int}],
     "logged?": {"to": str, "folder": str, "scalars": [str], "images": [str], "epoch": int},
     "summary?": ({
-        "part": str, "samples": int, "squared_error": {str: NUMBER}, "latent_dim": int, "pca_latent_dim": int,
-        "pca_samples": int, "elbo": NUMBER, "kl": NUMBER, "parameters": int,
+        "part": str, "samples": int, "squared_error": {str: NUMBER}, "latent_dim": int,
+        "pca_latent_dim": int, "elbo": NUMBER, "kl": NUMBER, "parameters": int,
     }, type(None)),
 }  # fmt: skip
 """The form of run.json."""
@@ -147,10 +148,10 @@ class Run:
     def settings(self) -> str:
         """The model, and its parameters that differ from the defaults."""
         cls = ESTIMATORS.get(self.record["model"])
-        defaults = {} if cls is None else {field.name: field.default for field in fields(cls)}
-        values = {name: tuple(v) if isinstance(v, list) else v for name, v in self.record["fields"].items()}
-        changed = {name: v for name, v in values.items() if name not in defaults or defaults[name] != v}
-        shown = [f"{name}={','.join(map(str, v)) if isinstance(v, tuple) else v}" for name, v in changed.items()]
+        known = {} if cls is None else {field.name: field for field in fields(cls)}
+        values = {name: tuple(v) if isinstance(v, list) else v for name, v in self.record["parameters"].items()}
+        changed = {name: v for name, v in values.items() if name not in known or known[name].default != v}
+        shown = [f"{name}={_text(known.get(name), value)}" for name, value in changed.items()]
         return f"{self.record['model']}: {', '.join(shown) or 'all defaults'}"
 
     @property
@@ -339,6 +340,13 @@ def _line(epoch: Mapping[str, Any]) -> str:
     if "NaN" in line or "Infinity" in line:  # not JSON: such values become null
         line = json.dumps(json.loads(line, parse_constant=lambda _: None))
     return line + "\n"
+
+
+def _text(field: Param | None, value: Any) -> str:
+    """Return a parameter as one would write it on the command line."""
+    if isinstance(value, dict) and field is not None and field.axis is not None and "object" not in value:
+        return str(from_record(field.axis, value))
+    return str(value.get("object")) if isinstance(value, dict) else write_value(value)
 
 
 def _alive(pid: Any) -> bool:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from narrows import figures
-from narrows.data import Dataset
-from narrows.estimators.base import Array, Autoencoder
+from narrows.data.dataset import Dataset, Split
+from narrows.estimators.base import Autoencoder
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -28,39 +28,37 @@ def has_picture(epoch: int, epochs: int) -> bool:
     return epoch == epochs or epoch in {m * 10**p for p in range(9) for m in (1, 2, 5)}
 
 
-def representative(dataset: Dataset) -> Array:
+def representative(dataset: Dataset) -> Split:
     """Return the samples that all pictures show: the first ones, class by class where there are few classes."""
-    _, X, labels = dataset.evaluation_split
+    part, X, labels = dataset.evaluation_split
     n = min(figures.room(dataset.sample_shape), len(X))
-    if labels is None or labels.dtype.kind == "f" or n > 10:
-        return np.asarray(X[:n])
-    classes = np.unique(labels)
-    if len(classes) > 10:
-        return np.asarray(X[:n])
-    ranks = np.empty(len(labels), int)
-    for c in classes:
-        rows = np.flatnonzero(labels == c)
-        ranks[rows] = np.arange(len(rows))
-    order = np.lexsort((labels, ranks))[:n]
-    return np.asarray(X[order])
+    rows = np.arange(n)
+    if labels is not None and labels.dtype.kind != "f" and n <= 10 and len(classes := np.unique(labels)) <= 10:
+        ranks = np.empty(len(labels), int)
+        for c in classes:
+            members = np.flatnonzero(labels == c)
+            ranks[members] = np.arange(len(members))
+        rows = np.lexsort((labels, ranks))[:n]
+    return Split(part, np.asarray(X[rows]), None if labels is None else labels[rows])
 
 
-def reconstructed(estimator: Autoencoder, X: Array) -> Image.Image:
+def reconstructed(estimator: Autoencoder, shown: Split) -> Image.Image:
     """Return samples above their reconstructions, and new samples where there is a prior."""
-    new = estimator.sample(len(X), seed=0) if estimator.module_.probabilistic else None
-    return figures.compare({"original": X, "reconstruction": estimator.reconstruct(X)}, samples=new)
+    _, X, y = shown
+    new = estimator.sample(len(X), seed=0, y=y) if estimator.module_.probabilistic else None
+    return figures.compare({"original": X, "reconstruction": estimator.reconstruct(X, y=y)}, samples=new)
 
 
-def draw_all(run: Run, estimator: Autoencoder, dataset: Dataset, X: Array) -> None:
-    """Draw the pictures of the finished model; `X` are the samples to reconstruct."""
-    rows = {"original": X, "reconstruction": estimator.reconstruct(X)}
+def draw_all(run: Run, estimator: Autoencoder, dataset: Dataset, shown: Split) -> None:
+    """Draw the pictures of the finished model; `shown` are the samples to reconstruct."""
+    _, X, y = shown
+    rows = {"original": X, "reconstruction": estimator.reconstruct(X, y=y)}
     run.draw("reconstructions.png", figures.compare(rows))
     if estimator.module_.probabilistic:
-        new = estimator.sample(GENERATED, seed=0)
-        # A few values below black would make all of it grey.
-        run.draw("samples.png", figures.gallery(new.clip(0, 1) if estimator.pixels_ else new))
+        new = estimator.sample(GENERATED, seed=0, y=None if y is None else np.resize(y, GENERATED))
+        run.draw("samples.png", figures.gallery(new))
     if history := run.history:
         run.draw("curves.png", figures.curves(history))
-    _, X, labels = dataset.evaluation_split
-    Z = estimator.transform(X[:MAPPED])
-    run.draw("latent.png", figures.latent_map(Z, None if labels is None else labels[:MAPPED], dataset.label_names))
+    _, X, y = dataset.evaluation_split
+    labels = None if y is None else y[:MAPPED]
+    run.draw("latent.png", figures.latent_map(estimator.transform(X[:MAPPED], labels), labels, dataset.label_names))

@@ -22,7 +22,7 @@ from narrows.data import Dataset
 from narrows.errors import NarrowsError, TrainingError
 from narrows.estimators.base import Autoencoder
 from narrows.estimators.loading import described_estimator
-from narrows.params import fields
+from narrows.estimators.persistence import describe_all
 from narrows.runs.folder import Run, dataset_of
 from narrows.runs.pictures import draw_all, has_picture, reconstructed, representative
 from narrows.runs.summary import summarise
@@ -75,7 +75,7 @@ def record(
     [1]
     """
     checkpoints = Checkpoints(Path(folder) / "checkpoints", **interval(checkpoint_every))
-    reports = estimator.fit_iter(dataset.train, validation=dataset.validation, resume=checkpoints)
+    reports = _training(estimator, dataset, checkpoints)
     description = _description(estimator, dataset, command)
     run = Run.create(folder, {**description, "checkpoint_every": checkpoint_every, "pictures": pictures})
     with locked(lock_of(run.folder)):
@@ -119,9 +119,20 @@ def resume(folder: str | Path, *, force: bool = False, **objects: Any) -> Genera
         dataset = dataset_of(run, changed=changed)
         every = interval(run.record.get("checkpoint_every", EVERY))
         checkpoints = Checkpoints(run.checkpoints_folder, force=force, **every)
-        reports = estimator.fit_iter(dataset.train, validation=dataset.validation, resume=checkpoints)
+        reports = _training(estimator, dataset, checkpoints)
         yield from _written(run, estimator, dataset, reports, checkpoints, resumed=True)
     return run
+
+
+def _training(
+    estimator: Autoencoder, dataset: Dataset, checkpoints: Checkpoints
+) -> Generator[Report, None, None]:
+    validation: Any = dataset.validation
+    if validation is not None and estimator.get_params(deep=False).get("condition") is not None:
+        validation = validation, dataset.validation_labels
+    return estimator.fit_iter(
+        dataset.train, dataset.train_labels, validation=validation, resume=checkpoints, columns=dataset.columns
+    )
 
 
 def _written(
@@ -216,7 +227,7 @@ def _description(estimator: Autoencoder, dataset: Dataset, command: Sequence[str
 
     return {
         "model": type(estimator).__name__.lower(),
-        "fields": {field.name: estimator._described(field.name) for field in fields(estimator)},
+        "parameters": describe_all(estimator),
         "seed": getattr(estimator, "seed", None),
         "data": {
             "name": dataset.name,

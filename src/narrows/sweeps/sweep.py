@@ -23,6 +23,7 @@ from typing import Any
 from narrows.data import Dataset
 from narrows.errors import ConfigError, DataError, DivergedError, TrainingError, did_you_mean
 from narrows.estimators.base import Autoencoder
+from narrows.estimators.persistence import describe_all
 from narrows.params import fields, validate, write_value
 from narrows.runs import Run, record, resume
 from narrows.storage.lock import check_free, lock_of
@@ -236,8 +237,8 @@ class Sweep:
         if not (folder / "run.json").exists():
             return None
         run = Run(folder)
-        expected = plain({each.name: estimator._described(each.name) for each in fields(estimator)})
-        if (run.record["fields"], run.record["data"]["sha256"]) != (expected, self.dataset.sha256):
+        expected = plain(describe_all(estimator))
+        if (run.record["parameters"], run.record["data"]["sha256"]) != (expected, self.dataset.sha256):
             raise ConfigError(
                 f"sweep: folder must hold trainings of this sweep only; {str(folder)!r} has other parameters or data. "
                 "Choose another."
