@@ -201,7 +201,7 @@ class Sweep:
         described = {
             "model": self.model.__name__.lower(),
             "data": {"name": self.dataset.name, "options": dict(self.options), "sha256": self.dataset.sha256},
-            "part": self.dataset.judged[0],
+            "part": self.dataset.evaluation_split[0],
             "fixed": dict(self.fixed),
             "grid": {name: list(values) for name, values in self.grid.items()},
             "trainings": len(self.trainings),
@@ -315,7 +315,7 @@ class Sweep:
     @cached_property
     def _labelled(self) -> tuple[Any, Any, Any, Any] | None:
         """Training samples with labels and those to recognise, where there are classes of enough samples."""
-        part, X, y = self.dataset.judged
+        part, X, y = self.dataset.evaluation_split
         labels = self.dataset.train_labels
         if not self.per_class or y is None or labels is None or labels.dtype.kind == "f" or part == "training":
             return None

@@ -238,7 +238,7 @@ def test_binarized_mnist_from_text_files_in_the_cache(tmp_path, monkeypatch):
     for part in ("train", "valid", "test"):
         lines = "".join(" ".join(map(str, row)) + "\n" for row in bits)
         (tmp_path / "binarized-mnist" / f"binarized_mnist_{part}.amat").write_text(lines)
-    assert DATASETS["binarized-mnist"].at_hand()
+    assert DATASETS["binarized-mnist"].available()
     data = load_dataset("binarized-mnist")
     assert np.array_equal(data.validation.reshape(4, 784), bits * 255)
     (tmp_path / "binarized-mnist" / "binarized_mnist_test.amat").write_text(lines[:-1])
