@@ -225,6 +225,7 @@ def test_without_data_and_network_the_error_says_what_to_do(name, nowhere, tmp_p
     assert not DATASETS[name].available()
 
 
+@pytest.mark.slow
 def test_importing_is_light():
     import subprocess
 
