@@ -8,6 +8,7 @@ A hook cannot be taken away again, so it is set in a process of its own.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import random
@@ -18,14 +19,17 @@ import warnings
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from narrows import AE, PCA, VAE
+from narrows.components import Component
 from narrows.errors import ConfigError, DataError, FormatError
-from narrows.estimators.persistence import load_model
-from narrows.storage.record import _checksum, tensor_path
+from narrows.estimators.loading import load_model
+from narrows.nn.mlp import MLP
+from narrows.params import fields
+from narrows.storage.record import _checksum, lines_path, read_record, tensor_path
 from safety.memory import fresh_peak, peak_mb
 
 FORBIDDEN = (
@@ -37,15 +41,22 @@ FORBIDDEN = (
 
 NASTY: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2, 7, 2**31, 2**62, 10**19, 0.5, -0.0, 1e308, 5e-324, "", "auto", "mlp", "conv",
-    "lstm", "../../etc/passwd", "http://localhost/x", "file:///etc/passwd", "__import__('os').system('true')", "\0",
+    "recurrent", "mlp:4,activation=elu", "../../etc/passwd",
+    "http://localhost/x", "file:///etc/passwd", "__import__('os').system('true')", "\0",
     "\ud800", "x" * 5000, "gaussian:1e999", "gaussian:-1", "pickle", [], [0], [-1], [1] * 2000, [[1]], [10**9, 10**9],
     ["a"], {}, {"object": "os.system"}, {"a": {"b": {"c": []}}}, [1.5], [None], "sigmoid", "bernoulli", "l1", 3.0,
+    {"mlp": {}}, {"mlp": {"hidden": [10**9]}}, {"flow": {"layers": 2**62}}, {"vq": {"size": -1}},
     [4], [6],
 )  # fmt: skip
 """What a value of the record is replaced by."""
 
-Files = tuple[bytes, bytes]
-"""The record and its tensors."""
+
+class Files(NamedTuple):
+    """The contents of a saved model's files."""
+
+    record: bytes
+    tensors: bytes
+    lines: bytes
 
 
 def good_models(folder: Path) -> list[Files]:
@@ -53,42 +64,52 @@ def good_models(folder: Path) -> list[Files]:
     rng = np.random.default_rng(0)
     table, images = rng.normal(size=(20, 6)), rng.integers(0, 256, (12, 1, 7, 6), dtype=np.uint8)
     sequences = rng.normal(size=(12, 5, 3))
-    small: dict[str, Any] = {"latent_dim": 2, "hidden": (4,), "epochs": 2}
+    small: dict[str, Any] = {"latent_dim": 2, "epochs": 2}
     fitted = (
         PCA(latent_dim=2).fit(table),
-        AE(**small, corruption="gaussian:0.1").fit(table),
-        AE(**small, batch_norm=True).fit(images),
-        AE(**small).fit(sequences),
-        VAE(**small).fit(table),
-        AE(**small, tied=True).fit(table),
-        VAE(**small, likelihood="discretized_logistic").fit(images),
+        AE(**small, network="mlp:4", corruption="gaussian:0.1").fit(table),
+        AE(**small, network="conv:4,batch_norm=True").fit(images),
+        AE(**small, network="recurrent:4").fit(sequences),
+        VAE(**small, network="mlp:4", condition="concat").fit(table, np.arange(20) % 3),
+        AE(**small, network=MLP(hidden=(4,), tied=True), penalty=("contractive:0.1", "l1:0.1")).fit(table),
+        AE(**small, network="mlp:4", code="vq:8").fit(table),
+        VAE(**small, network="conv:4", likelihood="discretized_logistic").fit(images),
     )
-    found = []
-    for number, model in enumerate(fitted):
-        path = model.save(folder / str(number)) / "model.json"
-        found.append((path.read_bytes(), tensor_path(path, json.loads(path.read_bytes())).read_bytes()))
-    return found
+    return [read_files(model.save(folder / str(number))) for number, model in enumerate(fitted)]
+
+
+def read_files(folder: Path) -> Files:
+    """Return the contents of a saved model's files."""
+    path = folder / "model.json"
+    record = read_record(path)
+    return Files(path.read_bytes(), tensor_path(path, record).read_bytes(), lines_path(path, record).read_bytes())
 
 
 def put(folder: Path, files: Files) -> None:
-    """Write files as a model, the tensors where the record says, as far as it says it."""
+    """Write files as a model, tensors and lines where the record says, as far as it says it."""
     for old in folder.iterdir():
         old.unlink()
-    (folder / "model.json").write_bytes(files[0])
-    try:
-        name = str(json.loads(files[0])["tensors"])[:16]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        name = "lost"
-    (folder / f"model-{name if name.isalnum() else 'odd'}.safetensors").write_bytes(files[1])
+    (folder / "model.json").write_bytes(files.record)
+    for entry, suffix, data in (("tensors", "safetensors", files.tensors), ("lines", "jsonl", files.lines)):
+        try:
+            name = str(json.loads(files.record)[entry])[:16]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            name = "lost"
+        (folder / f"model-{name if name.isalnum() else 'odd'}.{suffix}").write_bytes(data)
 
 
-def signed(record: Any, tensors: bytes) -> Files:
-    """Return files whose checksums are right, whatever they hold."""
+def signed(files: Files, record: Any = None, tensors: bytes | None = None, lines: bytes | None = None) -> Files:
+    """Return files of which some are replaced, whose checksums are right, whatever they hold."""
+    record = json.loads(files.record) if record is None else record
+    tensors = files.tensors if tensors is None else tensors
+    lines = files.lines if lines is None else lines
     if not isinstance(record, dict):
-        return json.dumps(record).encode(), tensors
-    record = {**record, "tensors": hashlib.sha256(tensors).hexdigest()}
+        return Files(json.dumps(record).encode(), tensors, lines)
+    record = {
+        **record, "tensors": hashlib.sha256(tensors).hexdigest(), "lines": hashlib.sha256(lines).hexdigest(),
+    }  # fmt: skip
     record.pop("sha256", None)
-    return json.dumps({**record, "sha256": _checksum(record)}).encode(), tensors
+    return Files(json.dumps({**record, "sha256": _checksum(record)}).encode(), tensors, lines)
 
 
 def packed(header: Any, data: bytes) -> bytes:
@@ -130,7 +151,7 @@ def spoiled_value(value: Any, rng: random.Random) -> Any:
         elif action < 0.8:
             del changed[key]
         elif action < 0.9:
-            changed[rng.choice(["x", "", "network", "__class__", "hidden", "../x"])] = rng.choice(NASTY)
+            changed[rng.choice(["x", "", "network", "__class__", "prior", "../x"])] = rng.choice(NASTY)
         else:
             changed[key + rng.choice([".", "_", "x"])] = changed.pop(key)
         return changed
@@ -150,22 +171,35 @@ def spoiled_data(data: bytes, rng: random.Random) -> bytes:
     return (data[:at] + new + data[at + 4 :])[: len(data)]
 
 
+def spoiled_line(lines: bytes, rng: random.Random) -> bytes:
+    """Return lines with a value of the first replaced."""
+    first, _, rest = lines.partition(b"\n")
+    return json.dumps(spoiled_value(json.loads(first), rng)).encode() + b"\n" + rest
+
+
 def mutated(files: Files, rng: random.Random) -> tuple[str, Files]:
     """Return what was done and the files; most have right checksums, so that the checks behind those are reached."""
-    text, tensors = files
-    record = json.loads(text)
-    header, data = unpacked(tensors)
+    record = json.loads(files.record)
+    header, data = unpacked(files.tensors)
     raw = json.dumps(header).encode()
+
+    def spoiled_part(name: str) -> dict[str, Any]:
+        return {**record, name: spoiled_value(record[name], rng)}
+
     kinds: dict[str, Callable[[], Files]] = {
-        "record bytes": lambda: (spoiled_bytes(text, rng), tensors),
-        "tensor bytes": lambda: (text, spoiled_bytes(tensors, rng)),
-        "record value, signed": lambda: signed(spoiled_value(record, rng), tensors),
-        "fields, signed": lambda: signed({**record, "fields": spoiled_value(record["fields"], rng)}, tensors),
-        "tensor bytes, signed": lambda: signed(record, spoiled_bytes(tensors, rng)),
-        "header bytes, signed": lambda: signed(record, packed(spoiled_bytes(raw, rng), data)),
-        "header value, signed": lambda: signed(record, packed(spoiled_value(header, rng), data)),
-        "numbers, signed": lambda: signed(record, packed(raw, spoiled_data(data, rng))),
-        "length, signed": lambda: signed(record, rng.randbytes(8) + tensors[8:]),
+        "record bytes": lambda: files._replace(record=spoiled_bytes(files.record, rng)),
+        "tensor bytes": lambda: files._replace(tensors=spoiled_bytes(files.tensors, rng)),
+        "line bytes": lambda: files._replace(lines=spoiled_bytes(files.lines, rng)),
+        "record value, signed": lambda: signed(files, spoiled_value(record, rng)),
+        "parameters, signed": lambda: signed(files, spoiled_part("parameters")),
+        "schema, signed": lambda: signed(files, spoiled_part("schema")),
+        "line bytes, signed": lambda: signed(files, lines=spoiled_bytes(files.lines, rng)),
+        "line value, signed": lambda: signed(files, lines=spoiled_line(files.lines, rng)),
+        "tensor bytes, signed": lambda: signed(files, tensors=spoiled_bytes(files.tensors, rng)),
+        "header bytes, signed": lambda: signed(files, tensors=packed(spoiled_bytes(raw, rng), data)),
+        "header value, signed": lambda: signed(files, tensors=packed(spoiled_value(header, rng), data)),
+        "numbers, signed": lambda: signed(files, tensors=packed(raw, spoiled_data(data, rng))),
+        "length, signed": lambda: signed(files, tensors=rng.randbytes(8) + files.tensors[8:]),
     }
     kind = rng.choice(list(kinds))
     return kind, kinds[kind]()
@@ -179,7 +213,8 @@ def use(folder: Path) -> str:
         return "refused"
     if model.n_features_in_ <= 1000 and model.latent_dim_ <= 1000:
         with contextlib.suppress(DataError):  # weights of 3e38: what comes out is not finite, and it says so
-            model.reconstruct(np.zeros((2, *model.sample_shape_), np.float32))
+            X = np.zeros((2, *model.sample_shape_), np.uint8 if model.schema_.scale == "pixels" else np.float32)
+            model.reconstruct(X, y=np.zeros(2, int) if model.schema_.levels else None)
     return "loaded"
 
 
@@ -195,8 +230,16 @@ def main(seed: int, count: int) -> dict[str, Any]:
         for files in models:  # everything that is imported at first use is imported now
             put(trial, files)
             assert use(trial) == "loaded"
-            put(trial, signed({**json.loads(files[0]), "model": "pcb"}, files[1]))
-            assert use(trial) == "refused"
+            record = json.loads(files.record)
+            unknown = {**record, "parameters": {**record["parameters"], "network": {"unknown": {}}}}
+            for changed in ({**record, "model": "pcb"}, unknown):  # which looks for plugins
+                put(trial, signed(files, changed))
+                assert use(trial) == "refused"
+        components = [Component]
+        for component in components:
+            components += component.__subclasses__()
+            if dataclasses.is_dataclass(component):
+                fields(component)
         events: Counter[str] = Counter()
         watching = False
 

@@ -12,7 +12,7 @@ import pytest
 from narrows import PCA
 from narrows.errors import FormatError
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.persistence import load_model
+from narrows.estimators.loading import load_model
 from narrows.storage.atomic import write_bytes
 from narrows.storage.json import read_json, write_json
 from narrows.storage.record import ABANDONED, read_record, tensor_path

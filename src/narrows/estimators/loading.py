@@ -86,6 +86,11 @@ def _restored(path: Path, record: dict[str, Any], objects: dict[str, Any]) -> Au
         raise FormatError(f"{path}: format must be {FORMAT}; got {_short(record['format'])}. Train the model anew.")
     check_form(record, RECORD, path, "model")
     schema = _schema(path, record["schema"])
+    if record["n_features_in"] != schema.n_features:
+        raise FormatError(
+            f"{path}: n_features_in must be {schema.n_features}, as in schema; got "
+            f"{record['n_features_in']}. The file was changed."
+        )
     names = record["feature_names"]
     if names is not None and [len(names)] != list(schema.shape):
         raise FormatError(f"{path}: feature_names must be a name for every feature; got {len(names)}.")
@@ -94,14 +99,16 @@ def _restored(path: Path, record: dict[str, Any], objects: dict[str, Any]) -> Au
         _fill(path, record, estimator, schema)
     except (FormatError, ConfigError):
         raise
-    except (RuntimeError, ValueError, TypeError, ArithmeticError, MemoryError) as error:
-        # What torch says of sizes whose product overflows, and the like.
+    except (RuntimeError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError) as error:
+        # Sizes whose product overflows, values where components belong, and the like.
         raise FormatError(f"{path}: must describe a module that can be built; {_short(error)}.") from error
     return estimator
 
 
 def _schema(path: Path, record: dict[str, Any]) -> Schema:
     """Return the schema without offset and factor, which are among the tensors."""
+    if unknown := record.keys() - FORM.keys():
+        raise FormatError(f"{path}: schema has no entry {_short(min(unknown))}. The file was changed.")
     schema = Schema.from_record(record, {})
     free = schema.shape[:1] == (None,)
     sizes = [n for n in schema.shape[free:] if n is None or n < 1]
@@ -204,6 +211,8 @@ def _value(path: Path, field: Param, value: Any) -> Any:
         if len(value) > MOST_VALUES:
             raise FormatError(f"{path}: {field.name} must have at most {MOST_VALUES} entries; got {len(value)}.")
         return tuple(_value(path, field, item) for item in value)
+    if field.axis is not None and isinstance(value, bool | int | float):
+        raise FormatError(f"{path}: {field.name} must be a name or an object; got {value!r}. The file was changed.")
     if isinstance(value, str) and (len(value) > LONGEST or any(mark in value for mark in "/\\\0")):
         raise FormatError(f"{path}: {field.name} must be a name, not a path or an address; got {_short(value)}.")
     return value
