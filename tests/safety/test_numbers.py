@@ -33,7 +33,7 @@ def test_a_learning_rate_of_10000_times_is_flagged(
 ) -> None:
     monkeypatch.setattr(loop, "INTERVAL", -1.0)
     rate = 1e4 * (1e-4 if optimizer == "sgd" else 2e-3)
-    model = NEURAL[name](latent_dim=3, hidden=(16,), epochs=20, batch_size=16, optimizer=optimizer, learning_rate=rate)
+    model = NEURAL[name](latent_dim=3, network="mlp:16", epochs=20, batch_size=16, optimizer=optimizer, learning_rate=rate)
     step, told = 0, ""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -53,7 +53,7 @@ def test_a_learning_rate_of_10000_times_is_flagged(
 
 
 def test_the_best_weights_are_kept_when_training_explodes() -> None:
-    model = AE(latent_dim=3, hidden=(8,), epochs=9)
+    model = AE(latent_dim=3, network="mlp:8", epochs=9)
     reports = model.fit_iter(TABLE, validation=TABLE)
     first = next(reports)
     weights = {name: t.clone() for name, t in model.module_.state_dict().items()}
@@ -69,7 +69,7 @@ def test_the_best_weights_are_kept_when_training_explodes() -> None:
 
 @pytest.mark.parametrize("log_variance", [-1e4, 1e4])
 def test_log_variances_beyond_all_bounds(log_variance: float) -> None:
-    model = VAE(latent_dim=2, hidden=(4,), epochs=1).fit(TABLE)
+    model = VAE(latent_dim=2, network="mlp:4", epochs=1).fit(TABLE)
     last: Any = list(model.module_.encoder.modules())[-1]  # type: ignore[union-attr, operator]
     with torch.no_grad():
         last.bias[2:] = log_variance

@@ -200,6 +200,7 @@ def described_estimator(path: Path, record: dict[str, Any], objects: dict[str, A
 
 def _value(path: Path, field: Param, value: Any) -> Any:
     """Return the value of a parameter that a record describes."""
+    _check_plain(path, field.name, value)
     if isinstance(value, dict):
         if field.axis is None or "object" in value:
             raise FormatError(
@@ -208,14 +209,21 @@ def _value(path: Path, field: Param, value: Any) -> Any:
             )
         return from_record(field.axis, value)
     if isinstance(value, list):
-        if len(value) > MOST_VALUES:
-            raise FormatError(f"{path}: {field.name} must have at most {MOST_VALUES} entries; got {len(value)}.")
         return tuple(_value(path, field, item) for item in value)
     if field.axis is not None and isinstance(value, bool | int | float):
         raise FormatError(f"{path}: {field.name} must be a name or an object; got {value!r}. The file was changed.")
-    if isinstance(value, str) and (len(value) > LONGEST or any(mark in value for mark in "/\\\0")):
-        raise FormatError(f"{path}: {field.name} must be a name, not a path or an address; got {_short(value)}.")
     return value
+
+
+def _check_plain(path: Path, name: str, value: Any) -> None:
+    """Refuse long lists, and strings that could be a path, an address or code, wherever they are within a value."""
+    if isinstance(value, list | dict):
+        if len(value) > MOST_VALUES:
+            raise FormatError(f"{path}: {name} must have at most {MOST_VALUES} entries; got {len(value)}.")
+        for item in value.values() if isinstance(value, dict) and "object" not in value else value:
+            _check_plain(path, name, item)
+    if isinstance(value, str) and (len(value) > LONGEST or any(mark in value for mark in "/\\\0")):
+        raise FormatError(f"{path}: {name} must be a name, not a path or an address; got {_short(value)}.")
 
 
 def _short(value: Any) -> str:
