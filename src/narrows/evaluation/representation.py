@@ -1,4 +1,4 @@
-"""What the codes of a model with a posterior carry: in nats, per dimension and in all."""
+"""How much information codes carry: in nats, per dimension and in total."""
 
 from __future__ import annotations
 
@@ -9,13 +9,25 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
+from torch.distributions import Distribution
 
 from narrows.errors import DataError
 from narrows.estimators.base import Autoencoder
-from narrows.evaluation.inference import Array, checked, evaluating, mapped, subset, variational
+from narrows.evaluation.inference import (
+    Array,
+    Arrays,
+    arrays_of,
+    batches,
+    codes,
+    evaluating,
+    from_noise,
+    in_double,
+    latent_variable_module,
+    map_batches,
+    subset,
+)
 from narrows.evaluation.likelihood import draw
 from narrows.objectives import kl
-from narrows.training import Rows
 
 __all__ = [
     "ActiveUnits",
@@ -31,7 +43,7 @@ __all__ = [
 
 
 class ActiveUnits(NamedTuple):
-    """Dimensions of the code that vary with the sample."""
+    """Latent dimensions that vary with the sample."""
 
     number: int
     active: Array
@@ -52,16 +64,16 @@ class AggregatePosterior(NamedTuple):
 
 
 class Information(NamedTuple):
-    """The KL term taken apart: kl = mutual_information + marginal_kl (Hoffman & Johnson 2016, eq. 7). In nats."""
+    """The KL term decomposed: kl = mutual_information + marginal_kl (Hoffman & Johnson 2016, eq. 7). In nats."""
 
     kl: float
-    """Mean of KL(q(z | x) || p(z)), estimated from the same draws as the two others."""
+    """Mean of KL(q(z | x) || p(z)), estimated from the same draws as the other two."""
     mutual_information: float
     """Of sample and code under q, over the N samples: at most `ceiling`."""
     marginal_kl: float
     """KL(q(z) || p(z)): how far the aggregate posterior is from the prior."""
     ceiling: float
-    """log N: no more can be seen with N samples; an estimate near it says only that it is at least so much."""
+    """log N: the largest estimate that N samples allow; one near it is a lower bound only."""
     n: int
     """N."""
 
@@ -70,52 +82,65 @@ class Perplexity(NamedTuple):
     """How evenly the entries of a codebook are used."""
 
     perplexity: float
-    """exp of the entropy of the use: from 1 (one entry) to `size` (all alike)."""
+    """exp of the entropy of the usage: from 1 (one entry) to `size` (all entries alike)."""
     used: int
-    """Entries used at all."""
+    """Entries that are used."""
     size: int
     """Entries in the codebook."""
 
 
-def kl_per_dimension(model: Autoencoder, X: ArrayLike) -> Array:
+def kl_per_dimension(model: Autoencoder, X: ArrayLike | Arrays, y: ArrayLike | None = None) -> Array:
     """Return the mean over samples of KL(q(z_j | x) || p(z_j)) for every dimension j: (latent_dim,), in nats.
 
     In closed form (Kingma & Welling 2014, app. B). The sum is the KL term of the ELBO.
     """
-    module = variational(model, "kl_per_dimension")
-    return mapped(model, lambda x: kl(module.posterior(x), module.prior()), X).mean(0)
+    module = latent_variable_module(model, "kl_per_dimension")
+    return map_batches(model, lambda batch: kl(module.posterior(batch), module.prior()), X, y).mean(0)
 
 
-def active_units(model: Autoencoder, X: ArrayLike, *, threshold: float = 0.01) -> ActiveUnits:
-    """Return which dimensions of the code are active: the variance over samples of E_q[z_j | x] exceeds `threshold`.
+def active_units(
+    model: Autoencoder, X: ArrayLike | Arrays, y: ArrayLike | None = None, *, threshold: float = 0.01
+) -> ActiveUnits:
+    """Return which latent dimensions are active: the variance over samples of E_q[z_j | x] exceeds `threshold`.
 
     The measure of Burda et al. (2016, sec. 4.2) and their threshold, which suits a prior of variance 1; for codes on
-    another scale, those of AE and PCA, give one of your own.
+    another scale, those of AE and PCA, pass a threshold on that scale.
 
     References
     ----------
     arXiv:1509.00519
     """
-    variance = mapped(model, model.module_.encode, X).var(0)
+    variance = codes(model, X, y).var(0)
     active = variance > threshold
     return ActiveUnits(int(active.sum()), active, variance)
 
 
-def aggregate_posterior(model: Autoencoder, X: ArrayLike) -> AggregatePosterior:
-    """Return mean and variance of the aggregate posterior beside the prior's: where they differ, samples will be off.
+def aggregate_posterior(model: Autoencoder, X: ArrayLike | Arrays, y: ArrayLike | None = None) -> AggregatePosterior:
+    """Return mean and variance of the aggregate posterior beside the prior's: where they differ, samples suffer.
 
-    `information` gives the whole divergence of the two.
+    `information` gives the divergence of the two distributions.
     """
-    module = variational(model, "aggregate_posterior")
-    mean = mapped(model, lambda x: module.posterior(x).mean, X)
-    spread = mapped(model, lambda x: module.posterior(x).variance, X)
+    module = latent_variable_module(model, "aggregate_posterior")
+    moments = map_batches(model, lambda batch: _moments(module.posterior(batch)), X, y)  # (N, 2, latent_dim)
+    mean, variance = moments[:, 0], moments[:, 1]
     with evaluating(module):
         prior = module.prior()
-        wanted = (prior.mean.double().cpu().numpy(), prior.variance.double().cpu().numpy())
-    return AggregatePosterior(mean.mean(0), mean.var(0) + spread.mean(0), *wanted)
+        of_prior = (in_double(prior.mean).numpy(), in_double(prior.variance).numpy())
+    return AggregatePosterior(mean.mean(0), mean.var(0) + variance.mean(0), *of_prior)
 
 
-def information(model: Autoencoder, X: ArrayLike, *, limit: int | None = 2000, seed: int = 0) -> Information:
+def _moments(posterior: Distribution) -> Tensor:
+    return torch.stack([posterior.mean, posterior.variance], 1)
+
+
+def information(
+    model: Autoencoder,
+    X: ArrayLike | Arrays,
+    y: ArrayLike | None = None,
+    *,
+    limit: int | None = 2000,
+    seed: int = 0,
+) -> Information:
     """Return the information that codes hold on samples, and the divergence of the aggregate posterior from the prior.
 
     One draw per sample; q(z) is the exact mixture of the N posteriors, so that mutual information is
@@ -127,6 +152,8 @@ def information(model: Autoencoder, X: ArrayLike, *, limit: int | None = 2000, s
         A fitted model with a posterior.
     X
         (N, *shape).
+    y
+        Labels (N,), for models with a condition.
     limit
         Rows to use at most, drawn with the seed; None for all.
     seed
@@ -136,24 +163,28 @@ def information(model: Autoencoder, X: ArrayLike, *, limit: int | None = 2000, s
     ----------
     http://approximateinference.org/2016/accepted/HoffmanJohnson2016.pdf
     """
-    module = variational(model, "information")
-    data = checked(model, X)
-    data = data[subset(len(data), limit, seed)]
-    n = len(data)
+    module = latent_variable_module(model, "information")
+    arrays = arrays_of(model, X, y)
+    arrays = arrays.rows(subset(len(arrays.x), limit, seed))
+    n = len(arrays.x)
     with evaluating(module):
-        x = torch.cat(list(Rows(data, module.device, module.dtype).chunks(512)))
-        posterior = module.posterior(x)
-        noise = torch.from_numpy(np.random.default_rng([seed, 1]).standard_normal(posterior.mean.shape))
-        z = draw(posterior, noise.to(posterior.mean)[None])[0]
-        prior = module.prior().log_prob(z).double().sum(1)
-        own, mixture = [], []
-        for i in range(0, n, 64):  # (64, N, latent_dim) at once
-            each: Tensor = posterior.log_prob(z[i : i + 64, None]).double().sum(2)
-            own.append(each[torch.arange(len(each)), torch.arange(i, i + len(each))])
-            mixture.append(each.logsumexp(1) - math.log(n))
-    q, marginal = torch.cat(own), torch.cat(mixture)
+        (batch,) = batches(model, arrays, size=n)
+        posterior = module.posterior(batch)
+        noise = np.random.default_rng([seed, 1]).standard_normal(posterior.mean.shape)
+        z = draw(posterior, from_noise(noise, posterior.mean)[None])[0]
+        log_prior = in_double(module.prior().log_prob(z)).sum(1)
+        diagonal, mixture = [], []
+        for start in range(0, n, 64):  # (64, N, latent_dim) at once
+            log_q = in_double(posterior.log_prob(z[start : start + 64, None])).sum(2)
+            diagonal.append(log_q.diagonal(start))
+            mixture.append(log_q.logsumexp(1) - math.log(n))
+    log_posterior, log_marginal = torch.cat(diagonal), torch.cat(mixture)
     return Information(
-        float((q - prior).mean()), float((q - marginal).mean()), float((marginal - prior).mean()), math.log(n), n
+        kl=float((log_posterior - log_prior).mean()),
+        mutual_information=float((log_posterior - log_marginal).mean()),
+        marginal_kl=float((log_marginal - log_prior).mean()),
+        ceiling=math.log(n),
+        n=n,
     )
 
 
@@ -163,14 +194,14 @@ def perplexity(indices: ArrayLike, size: int) -> Perplexity:
     Parameters
     ----------
     indices
-        Whole numbers in [0, size), of any shape.
+        Integers in [0, size), of any shape.
     size
         Entries in the codebook.
 
     Raises
     ------
     DataError
-        An index is not in the codebook, or there is none.
+        An index is outside the codebook, or there is none.
 
     Examples
     --------
@@ -179,7 +210,7 @@ def perplexity(indices: ArrayLike, size: int) -> Perplexity:
     """
     flat = np.asarray(indices).reshape(-1)
     if not flat.size or flat.dtype.kind not in "iu" or flat.min() < 0 or flat.max() >= size:
-        raise DataError(f"perplexity: indices must be whole numbers in [0, {size}), at least one; got {flat!r}.")
+        raise DataError(f"perplexity: indices must be integers in [0, {size}), at least one; got {flat!r}.")
     share = np.bincount(flat, minlength=size) / flat.size
     used = share[share > 0]
     return Perplexity(round(float(np.exp(-(used * np.log(used)).sum())), 10), len(used), size)
