@@ -109,8 +109,8 @@ def anomaly_scores(
         scale. "elbo": the bound with 10 draws, in nats; for models with a posterior. "nearest": minus the distance of
         the reconstruction from the nearest one of 20 random training samples, the mean over 100 draws of 20 (Sugiyama &
         Borgwardt 2013, who take it between the samples themselves): few samples of a draw are anomalies, so that it
-        tolerates anomalies in the training data best. "latent:gaussian", "latent:gmm", "latent:kde": log density of the code, in
-        nats, under a density fitted to the codes of `X_train`.
+        tolerates anomalies in the training data best. "latent:gaussian", "latent:gmm", "latent:kde": log density of the
+        code, in nats, under a density fitted to the codes of `X_train`.
     X_train
         Normal samples, those of training; for "nearest" and the latent scores.
     seed
@@ -137,7 +137,7 @@ def anomaly_scores(
 def detection(scores: ArrayLike, anomalous: ArrayLike) -> Detection:
     """Return how well scores (N,), higher is more normal, separate anomalies (N,), 1 or True.
 
-    AUROC and average precision by scikit-learn; ties count one half in AUROC, and average precision does not interpolate.
+    AUROC and average precision by scikit-learn: ties count one half in AUROC, average precision does not interpolate.
 
     Raises
     ------

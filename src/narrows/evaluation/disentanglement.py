@@ -144,7 +144,7 @@ def dci(Z: ArrayLike, factors: ArrayLike, *, test: float = 0.25, seed: int = 0) 
     """Return disentanglement, completeness and informativeness (Eastwood & Williams 2018).
 
     Variant: one random forest per factor (scikit-learn, 100 trees, all dimensions at every split), whose impurity
-    importances are the matrix; informativeness is accuracy on a share `test` of the samples, which the forest is not fitted to.
+    importances are the matrix; informativeness is accuracy on a held-out share `test` of the samples.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Features on which generated samples are compared. Their name is part of a measure's name: two kinds do not compare."""
+"""Features on which generated samples are compared. Two kinds do not compare: a measure's name carries theirs."""
 
 from __future__ import annotations
 

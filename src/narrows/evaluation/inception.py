@@ -212,9 +212,9 @@ def inception_features(weights: str | Path) -> Features:
                 f"{path}: {what} {min(names)!r} ({len(names)} in all). Are these weights of Inception v3?"
             )
     for name, shape in shapes.items():
-        if arrays[name].shape != shape or arrays[name].dtype.kind != "f" or not np.isfinite(arrays[name]).all():
+        if (a := arrays[name]).shape != shape or a.dtype.kind != "f" or not np.isfinite(a).all():
             raise FormatError(
-                f"{path}: {name} must be finite, of shape {tuple(shape)}; got {arrays[name].dtype} {arrays[name].shape}. "
+                f"{path}: {name} must be finite, of shape {tuple(shape)}; got {a.dtype} {a.shape}. "
                 "Is this Inception v3?"
             )
     module.load_state_dict({name: torch.from_numpy(array).float() for name, array in arrays.items()}, strict=False)

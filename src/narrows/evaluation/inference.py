@@ -158,7 +158,7 @@ def in_double(tensor: Tensor) -> Tensor:
 
 
 def from_noise(noise: Array, like: Tensor) -> Tensor:
-    """Return noise drawn by numpy as a tensor of the type and on the device of another; converted before it is moved."""
+    """Return noise of numpy as a tensor of the type and on the device of another; converted before it is moved."""
     return torch.from_numpy(noise).to(like.dtype).to(like.device)
 
 

@@ -93,7 +93,7 @@ def compare(
     X, X_hat
         Samples, and their reconstructions.
     mask
-        (N, *shape), True where a value was observed; the others do not count. SSIM is left out where values are missing.
+        (N, *shape), True where a value was observed; the others do not count. SSIM needs all.
     data_range
         Peak for PSNR and SSIM; None for the range of X.
     with_ssim

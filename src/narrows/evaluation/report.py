@@ -138,7 +138,7 @@ def _pictures(
     if len(model.history_) > 1:
         pictures.append(_figure(figures.curves(model.history_), "Loss by epoch."))
     sampler, source = (
-        ("prior", "the prior") if model.module_.probabilistic else ("gmm", "a mixture fitted to the codes")
+        ("prior", "the prior") if model.module_.probabilistic else ("gmm", "a mixture of normals")
     )
     drawn = model.sample(2 * figures.room(X.shape[1:]), seed, sampler, X=X)
     if X.dtype == np.uint8:

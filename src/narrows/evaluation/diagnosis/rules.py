@@ -96,7 +96,7 @@ def dead_units(m: Measurements) -> Finding | None:
         "dead units",
         f"{layer.dead:.0%} of the units of layer {layer.name!r} output 0 for every sample, and have no gradient.",
         {"share": layer.dead, "units": layer.units},
-        "Lower learning_rate, or use the activation leaky_relu, whose gradient is not 0 (network='mlp:activation=leaky_relu').",
+        "Lower learning_rate, or use an activation whose gradient does not vanish, such as leaky_relu.",
     )
 
 
@@ -110,7 +110,7 @@ def saturated_units(m: Measurements) -> Finding | None:
         f"{layer.saturated:.0%} of the units of layer {layer.name!r} are at the ends of their range for nearly every "
         "sample, where the gradient vanishes.",
         {"share": layer.saturated, "units": layer.units},
-        "Use scale='standard' or lower learning_rate; or use the activation relu (network='mlp:activation=relu').",
+        "Use scale='standard' or lower learning_rate; or use an activation without such ends, such as relu.",
     )
 
 
@@ -178,7 +178,7 @@ def learning_rate_low(m: Measurements) -> Finding | None:
         return None
     return Finding(
         "learning rate too low",
-        f"Per unit of learning rate, the training loss still fell at {speed:.0%} of its first speed when training ended.",
+        f"Per unit of learning rate, the training loss still fell at {speed:.0%} of its first speed at the end.",
         {"speed": speed},
         "Multiply learning_rate by 10, or train for more epochs.",
     )
