@@ -1,8 +1,16 @@
-"""One thread for every test, so that times and bits do not depend on the machine; and data that tests share."""
+"""One thread for every test, so that times and bits do not depend on the machine; no processes in the fast suite; data.
 
+Tests marked slow, gpu or campaign may start processes and open sockets; in all others both raise.
+"""
+
+import multiprocessing.process
 import os
+import platform
+import socket
+import subprocess
 from pathlib import Path
 
+import matplotlib.font_manager  # noqa: F401 - where it has no cache yet, its import starts fc-list
 import numpy as np
 import pytest
 import torch
@@ -10,8 +18,35 @@ import torch
 from drawn import structured
 
 torch.set_num_threads(1)
+platform.platform()  # starts uname the first time, and remembers
+
+STARTS = [
+    (subprocess.Popen, "__init__"),
+    (multiprocessing.process.BaseProcess, "start"),
+    (os, "fork"),
+    (os, "posix_spawn"),
+    (socket.socket, "__init__"),
+]
+"""What starts a process or opens a socket; those that the system lacks are passed over."""
+MAY_START = {"slow", "gpu", "campaign"}
 
 SHAPES = {"table": (6,), "sequence": (5, 3), "image": (1, 7, 6), "pixels": (1, 7, 6)}
+
+
+@pytest.fixture(autouse=True)
+def _neither_processes_nor_sockets(request, monkeypatch):
+    """Keep the fast suite fast, and the same on every machine."""
+    if MAY_START.intersection(mark.name for mark in request.node.iter_markers()):
+        return
+    for owner, name in STARTS:
+        monkeypatch.setattr(owner, name, refusal(f"{owner.__name__}.{name}"), raising=False)
+
+
+def refusal(name):
+    def refuse(*args, **kwargs):
+        pytest.fail(f"{name} was called: a test that starts processes or opens sockets needs @pytest.mark.slow")
+
+    return refuse
 
 
 @pytest.fixture(params=list(SHAPES))

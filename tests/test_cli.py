@@ -71,6 +71,7 @@ def width(path):
         return picture.width
 
 
+@pytest.mark.slow
 def test_help_needs_nothing_heavy():
     code = (
         "import sys; from narrows.cli.app import main\n"
@@ -206,6 +207,7 @@ def test_a_run_of_that_name_is_not_overwritten(made, capsys):
     assert (made / "runs/vae-cloud-1/run.json").read_bytes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", ["train vae --name held", "train vae --out=runs --name=held", "resume held", "resume"]
 )
@@ -336,7 +338,7 @@ def test_denoise_compares_noisy_and_cleaned(made, tmp_path, capsys):
         ("sample vae-cloud-1 --seed=-1", "seed must be a whole number >= 0; got -1"),
         ("sample vae-cloud-1 --out x.jpg", "--out must end in .png or .npy; got 'x.jpg'"),
         ("encode vae-cloud-1 --part tset", "got 'tset'. Did you mean 'test'?"),
-        ("encode pca-cloud-1 --part validation", "--part must be one of train, test, all for 'cloud'"),
+        ("encode pca-cloud-1 --part validation", "split must be one of train, test for 'cloud'"),
         (
             "reconstruct vae-cloud-1 --index 99",
             "--index must be whole numbers from 0 to 24, such as 7 or 0,3,5; got '99'",
@@ -385,6 +387,7 @@ def _started(folder, *flags):
     raise AssertionError("training did not start")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("signal_", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_ctrl_c_saves_the_model_and_says_how_to_look_at_it(signal_, code, here):
     process = _started(here)
@@ -401,6 +404,7 @@ def test_ctrl_c_saves_the_model_and_says_how_to_look_at_it(signal_, code, here):
     assert "epoch" in shown  # plain lines where there is no terminal
 
 
+@pytest.mark.slow
 def test_on_a_terminal_there_is_a_live_bar(here):
     pty = pytest.importorskip("pty")
     import fcntl

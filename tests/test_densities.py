@@ -11,7 +11,8 @@ from sklearn.datasets import load_digits
 import narrows
 from narrows.errors import ConfigError, DataError, FormatError
 from narrows.probability.densities import DENSITIES, fit_density
-from narrows.storage.record import read_record, read_tensors, tensor_path, write_record
+from narrows.storage.record import read_record, tensor_path, write_record
+from narrows.storage.tensors import read_tensors
 
 
 def two_clouds(n=1500, seed=0):

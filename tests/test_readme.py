@@ -4,6 +4,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
@@ -15,16 +17,17 @@ def test_readme_opens_with_a_sentence_and_the_two_commands():
     assert title == "# narrows"
     assert sentence.endswith(".")
     assert [line for line in commands.splitlines() if line.startswith("pip")] == [
-        'pip install ".[samples]" && narrows train vae',
-        'pip install -e ".[test]" && pytest',
+        'pip install -c constraints.txt ".[samples]" && narrows train vae',
+        'pip install -c constraints.txt -e ".[test]" && pytest',
     ]
 
 
+@pytest.mark.slow
 def test_ci_runs_the_test_command_of_the_readme():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     reading = re.search(r"^test_command=\$\((.*)\)$", script, re.MULTILINE)[1]
-    found = subprocess.run(["bash", "-c", reading], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert found == 'pip install -e ".[test]" && pytest\n'
+    result = subprocess.run(["bash", "-c", reading], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert result == 'pip install -c constraints.txt -e ".[test]" && pytest\n'
 
 
 def test_python_examples_run_and_print_what_they_say(tmp_path, monkeypatch, capsys):

@@ -262,11 +262,3 @@ def test_a_goal_may_ask_for_what_a_step_found(points):
     assert verdict.found == 0.5
     with pytest.raises(ConfigError, match="'cloud' must find 'angle'; it found 'slope'"):
         judge([goal], pca, points, {"cloud": {"slope": 0.5}}, {})
-
-
-def test_standardised_data_have_mean_0_and_deviation_1():
-    data = load_dataset("cloud", samples=200, standardise=True)
-    np.testing.assert_allclose(data.train.mean(0), 0, atol=1e-6)
-    np.testing.assert_allclose(data.train.std(0), 1, atol=1e-6)
-    raw = load_dataset("cloud", samples=200)
-    np.testing.assert_allclose(data.test, (raw.test - raw.train.mean(0)) / raw.train.std(0), rtol=1e-4, atol=1e-5)

@@ -1,6 +1,8 @@
 """Plain reading and writing; what hostile files and dying disks do is in safety/."""
 
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +10,13 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from narrows.errors import FormatError
-from narrows.storage.record import (
-    read_json,
-    read_record,
-    read_tensors,
-    tensor_path,
-    write_json,
-    write_record,
-    write_tensors,
-    write_text,
-)
+from narrows.storage import json as json_module
+from narrows.storage import lines
+from narrows.storage.atomic import write_text
+from narrows.storage.json import read_json, write_json
+from narrows.storage.lines import append_line, read_lines, write_lines
+from narrows.storage.record import lines_path, read_record, tensor_path, write_record
+from narrows.storage.tensors import read_tensors, write_tensors
 
 
 def arrays() -> dict[str, np.ndarray]:
@@ -69,13 +68,13 @@ def test_a_record_and_its_tensors(tmp_path: Path) -> None:
     write_record(path, {"a": (1, np.nan)}, {"t": np.arange(3.0)})
     record = read_record(path)
     assert record["a"] == [1, None]
-    found = tensor_path(path, record)
-    assert sorted(tmp_path.iterdir()) == sorted([path, found])
-    same(read_tensors(found, {"t": (np.dtype("f8"), (3,))}, record["tensors"]), {"t": np.arange(3.0)})
+    file = tensor_path(path, record)
+    assert sorted(tmp_path.iterdir()) == sorted([path, file])
+    same(read_tensors(file, {"t": (np.dtype("f8"), (3,))}, record["tensors"]), {"t": np.arange(3.0)})
     with pytest.raises(FormatError, match=r"'t' must be float64 \(4,\); got float64 \(3,\)"):
-        read_tensors(found, {"t": (np.dtype("f8"), (4,))})
+        read_tensors(file, {"t": (np.dtype("f8"), (4,))})
     with pytest.raises(FormatError, match="checksum"):
-        read_tensors(found, sha256="0" * 64)
+        read_tensors(file, sha256="0" * 64)
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
@@ -87,3 +86,75 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
 def test_text_keeps_its_line_ends(tmp_path: Path) -> None:
     write_text(tmp_path / "x", "a\r\nü\n")
     assert (tmp_path / "x").read_bytes() == "a\r\nü\n".encode()
+
+
+LIMITS: dict[str, tuple[dict[str, object], str]] = {
+    "bytes": ({"a": "x" * json_module.MAX_BYTES}, "more than 33554432 bytes"),
+    "values": ({"a": [0] * (json_module.MAX_VALUES + 1)}, "more than 2097152 values"),
+    "depth": ({"a": functools.reduce(lambda inner, _: [inner], range(40), [])}, "deeper than 32"),
+    "a key twice": ({1: 0, "1": 0}, None),
+    "a long number": ({"a": 10**30}, "too long"),
+    "half a surrogate": ({"a": "\ud800"}, "decode"),
+}
+
+
+@pytest.mark.parametrize("case", LIMITS)
+@pytest.mark.parametrize("write", [write_json, append_line, lambda path, value: write_lines(path, [value])])
+def test_what_cannot_be_read_again_is_not_written(case: str, write: Callable[..., None], tmp_path: Path) -> None:
+    value, reason = LIMITS[case]
+    path = tmp_path / "x.json"
+    if reason is None:  # keys become text first, and the last one counts
+        write(path, value)
+        assert read_json(path) == {"1": 0}
+        return
+    with pytest.raises(FormatError, match=rf"x\.json: must be JSON that can be read again; .*{reason}.* Nothing was"):
+        write(path, value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("tensors", [
+    {str(i): np.zeros(0) for i in range(10_001)}, {"n" * 2**21: np.zeros(0)}, {"t": np.zeros([1] * 9)},
+])  # fmt: skip
+def test_tensors_that_cannot_be_read_again_are_not_written(tensors: dict[str, np.ndarray], tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match=r"x\.json: "):
+        write_record(tmp_path / "x.json", {}, tensors)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lines_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    values = [{"epoch": 1, "loss": 0.1}, {"epoch": 2, "text": "ü\u2028\n"}]
+    write_lines(path, values[:1])
+    append_line(path, values[1])
+    assert read_lines(path) == values
+    with path.open("a") as file:
+        file.write('{"epoch": ')
+    assert read_lines(path, appended=True) == values
+    with pytest.raises(FormatError, match="sound JSON"):
+        read_lines(path)
+
+
+def test_limits_of_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.jsonl"
+    write_lines(path, [{"a": 1}] * 10)
+    monkeypatch.setattr(lines, "MAX_BYTES", 80)
+    for act in (lambda: read_lines(path), lambda: append_line(path, {}), lambda: write_lines(path, [{"a": 1}] * 11)):
+        with pytest.raises(FormatError, match="must have at most 80 bytes"):
+            act()
+    assert path.read_text() == '{"a": 1}\n' * 10
+
+
+def test_a_record_of_200000_epochs(tmp_path: Path) -> None:
+    """Which one JSON file could not hold."""
+    path = tmp_path / "x.json"
+    epochs = [{"epoch": i, "train": {"loss": i / 7, "mse": i / 3}, "seconds": i * 0.1} for i in range(200_000)]
+    write_record(path, {}, {}, epochs)
+    record = read_record(path)
+    assert read_lines(lines_path(path, record), record["lines"]) == epochs
+    write_record(path, {}, {}, epochs[:1])
+    assert len(list(tmp_path.iterdir())) == 3
+    with pytest.raises(FormatError, match="checksum"):
+        read_lines(lines_path(path, read_record(path)), record["lines"])
+    write_record(path, {}, {})
+    with pytest.raises(FormatError, match="must name a file of lines"):
+        lines_path(path, read_record(path))

@@ -565,6 +565,7 @@ def test_when_to_compile_is_decided_once_and_kept(monkeypatch, tmp_path, table):
     np.testing.assert_array_equal(whole.transform(table), again.transform(table))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="about glibc's malloc")
 def test_what_a_step_frees_stays_for_the_next(monkeypatch):
     for name in [name for name in os.environ if name.startswith("MALLOC_")]:
@@ -590,6 +591,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
     assert faults() > 0.9 * pages
 
 
+@pytest.mark.slow
 def test_a_fit_left_open_when_python_ends_is_saved_quietly(tmp_path):
     code = (
         "import sys, numpy as np\nfrom narrows import AE\n"

@@ -1,55 +1,189 @@
-"""The two contracts of a network under training: tensors in, tensors out; no files, no numpy, no loop."""
+"""The contract between a model and everything else: `Batch` in, `Loss` out, and what a module must offer.
+
+A module works on tensors alone. It knows no numpy, no files and no loop: `narrows.training` trains every module that
+keeps this contract, and bounds, samples, imputation and diagnosis are computed from it outside the models.
+"""
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
-from typing import ClassVar
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from narrows.corruptions import Corruption
 from narrows.errors import ConfigError
-from narrows.objectives import Batch, Loss, kl, negative_log_likelihood
+from narrows.objectives import divergence, negative_log_likelihood
 
-__all__ = ["LatentVariableModule", "Module"]
+__all__ = ["MAIN", "Batch", "CodeSpec", "LatentVariableModule", "Loss", "Module", "Posterior", "Prior"]
 
-WHOLE = 0.2
-"""Share of the samples whose ordered code stays whole in training: without it the longest code suffers most."""
+MAIN = "main"
+"""The phase that every module has."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Samples and what goes with them. It goes to `encode`, `decode`, `loss` and `score` alike."""
+
+    x: Tensor
+    """(B, *shape), floating point. Where `mask` is False it holds 0, whatever it was made from."""
+    mask: Tensor | None = None
+    """(B, *shape), True where a value was observed; None where all were."""
+    lengths: Tensor | None = None
+    """(B,), the number of steps of each padded sequence; None where all are of full length."""
+    y: Tensor | None = None
+    """(B,) integer classes or (B, n) numbers: labels and conditions, for models that use them."""
+    progress: float = 1.0
+    """Share of training that is done, in [0, 1]; it drives schedules. Evaluation has 1."""
+    rng: torch.Generator = field(default_factory=lambda: torch.Generator().manual_seed(0))
+    """The only source of noise."""
+    log_jacobian: Tensor | float = 0.0
+    """(B,) or one number: log |dx / dX|, which turns log densities of x into those of the data as they were given."""
+
+    def __post_init__(self) -> None:
+        if self.mask is not None:  # before any arithmetic: the gradient of what is masked later may be nan
+            self.x = torch.where(self.mask, self.x, self.x.new_zeros(()))
+        if self.rng.device != self.x.device:
+            self.rng = torch.Generator(self.x.device).manual_seed(self.rng.initial_seed())
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def randn(self, shape: torch.Size | tuple[int, ...], dtype: torch.dtype | None = None) -> Tensor:
+        """Return standard normal noise from `rng`."""
+        return torch.randn(shape, generator=self.rng, device=self.x.device, dtype=dtype or self.x.dtype)
+
+
+@dataclass(slots=True)
+class Loss:
+    """Named values per sample, each of shape (B,)."""
+
+    terms: dict[str, Tensor]
+    """Summed and averaged over the batch, they are the objective."""
+    metrics: dict[str, Tensor] = field(default_factory=dict)
+    """Logged, not minimised."""
+    batch_metrics: dict[str, Tensor] = field(default_factory=dict)
+    """Logged values of the batch as a whole, without dimensions, such as a codebook's perplexity."""
+
+    @property
+    def total(self) -> Tensor:
+        """(B,), the sum of the terms."""
+        return reduce(torch.add, self.terms.values())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the terms, the metrics after them, and the batch metrics last."""
+        return (*self.terms, *self.metrics, *self.batch_metrics)
+
+    @property
+    def sums(self) -> Tensor:
+        """(len(names),), each summed over the batch; a batch metric counts once for every sample."""
+        sums = torch.stack((*self.terms.values(), *self.metrics.values())).sum(1)
+        if not self.batch_metrics:
+            return sums
+        count = len(next(iter(self.terms.values())))
+        return torch.cat([sums, torch.stack([v.detach().to(sums.dtype) * count for v in self.batch_metrics.values()])])
+
+
+class CodeSpec(NamedTuple):
+    """What a code is."""
+
+    shape: tuple[int, ...]
+    """Of one sample's code: (latent_dim,), or for example (h, w) for a map of codebook indices."""
+    dtype: torch.dtype = torch.float32
+    """Floating point, or integer where codes are indices."""
+    ordered: bool = False
+    """Whether the first k values of a code are a code by themselves, the others counting as 0."""
+
+    @property
+    def continuous(self) -> bool:
+        """Whether codes are real numbers, so that they can be interpolated and have a density."""
+        return self.dtype.is_floating_point
+
+
+class Prior(Protocol):
+    """p(z): a distribution over latents (B, *latent shape), which need not factorise over them."""
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Return log p(z), summed over a sample's latents: (..., *latent shape) -> (...)."""
+
+    def draw(self, n: int, rng: torch.Generator) -> Tensor:
+        """Return n draws: (n, *latent shape)."""
+
+    def kl_from(self, mean: Tensor, stddev: Tensor) -> Tensor | None:
+        """Return KL(N(mean, stddev^2) || p) per latent dimension, (B, latent_dim); None without a closed form."""
+
+    def quantile(self, p: Tensor) -> Tensor | None:
+        """Return the quantiles of every dimension at probabilities p (n,): (n, latent_dim); None where unknown."""
+
+
+class Posterior(Protocol):
+    """q(z | x) of a batch; it need not factorise over the latents."""
+
+    mean: Tensor
+    """(B, *latent shape)."""
+    stddev: Tensor
+    """(B, *latent shape)."""
+
+    def draw(self, noise: Tensor) -> Tensor:
+        """Return draws made of standard normal noise: (..., B, *latent shape) to the same shape.
+
+        The noise is given, not drawn: evaluation draws each row's by the row's position alone.
+        """
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Return log q(z | x), summed over a sample's latents: (..., B, *latent shape) -> (..., B)."""
+
+    def kl(self, prior: Prior) -> Tensor | None:
+        """Return KL(q(z | x) || p(z)) per latent dimension, (B, latent_dim), in nats; None without a closed form."""
 
 
 class Module(nn.Module):
     """Encodes, decodes, and says what to minimise."""
 
     probabilistic: ClassVar[bool] = False
-    """Whether `posterior`, `prior` and `likelihood` are there."""
+    """Whether `posterior`, `prior` and `likelihood` are there; see `LatentVariableModule`."""
     exact_score: ClassVar[bool] = False
     """Whether `score` is log p(x) itself, in closed form."""
-    corruption: Corruption | None = None
-    """What is done to the input in training; see `corrupted`."""
-    ordered: bool = False
-    """Whether the first k numbers of a code are a code by themselves, the others counting as 0."""
+    density: bool = False
+    """Whether x has a density under the model, whose value depends on the unit of x, rather than a probability."""
+    layers_draw: bool = False
+    """Whether layers draw random numbers of their own in training, as dropout does."""
+    corruption: Any = None
+    """What is done to the input in training: a `narrows.corruptions.Corruption`; see `corrupted`."""
+    code: CodeSpec
+    """What `encode` returns and `decode` takes."""
 
     @abstractmethod
-    def encode(self, x: Tensor) -> Tensor:
-        """Return the codes: (B, *shape) -> (B, latent_dim); without noise."""
+    def encode(self, batch: Batch) -> Tensor:
+        """Return the codes, without noise: (B, *code.shape)."""
 
     @abstractmethod
-    def decode(self, z: Tensor) -> Tensor:
-        """Return the reconstruction: (B, latent_dim) -> (B, *shape), the mean over x."""
+    def decode(self, z: Tensor, batch: Batch | None = None) -> Tensor:
+        """Return the mean over x: (B, *code.shape) -> (B, *shape). `batch` carries conditions and lengths."""
 
     @abstractmethod
-    def loss(self, batch: Batch) -> Loss:
-        """Return the objective's terms, one value per sample, in nats where the model is probabilistic."""
+    def loss(self, batch: Batch, phase: str = MAIN) -> Loss:
+        """Return the terms to minimise in a phase, one value per sample, in nats where the model is probabilistic."""
 
     @abstractmethod
-    def score(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return how normal samples are: (B, *shape) -> (B,), higher is more normal; without noise."""
+    def score(self, batch: Batch) -> Tensor:
+        """Return how normal samples are, without noise: (B,), higher is more normal."""
 
-    def prior(self) -> Distribution:
-        """Return p(z), or say that this model has none."""
+    def phases(self) -> dict[str, Iterable[nn.Parameter]]:
+        """Return the parameters that each phase of a step trains, by the phase's name, in the order of a step."""
+        return {MAIN: self.parameters()}
+
+    def after_step(self, batch: Batch, phase: str) -> None:
+        """Do what follows an optimiser's step, such as moving averages of a codebook. By default nothing."""
+        return
+
+    def prior(self, batch: Batch | None = None) -> Prior:
+        """Return p(z), or raise ConfigError where the model has none."""
         name = type(self).__name__.removesuffix("Module")
         raise ConfigError(
             f"{name}: sampler must be 'gaussian', 'gmm', 'kde' or 'flow' for a model without a prior over codes; got "
@@ -57,24 +191,11 @@ class Module(nn.Module):
         )
 
     def corrupted(self, batch: Batch) -> Tensor:
-        """Return the batch's input with the corruption in training, as it is elsewhere."""
+        """Return the batch's input with the corruption in training, unchanged in evaluation."""
         if self.corruption is None or not self.training:
             return batch.x
-        return self.corruption(batch.x, batch.rng)
-
-    def kept(self, batch: Batch, latent_dim: int) -> Tensor | None:
-        """Return which numbers of the codes remain in training, (B, latent_dim) of 1 and 0; None where all do.
-
-        Nested dropout (Rippel et al. 2014, sec. 3): the first k remain, k drawn for every sample. A share of the
-        samples keep all, since the whole code is what is used most; for the others k is drawn log-uniformly, so that
-        every doubling of the code's length is trained alike.
-        """
-        if not self.ordered or not self.training:
-            return None
-        u = torch.rand(2, len(batch.x), 1, generator=batch.rng, device=batch.x.device)
-        k = torch.exp(u[0] * math.log(latent_dim + 1)).floor()
-        kept = (torch.arange(latent_dim, device=batch.x.device) < k) | (u[1] < WHOLE)
-        return kept.to(batch.x.dtype)
+        x: Tensor = self.corruption(batch.x, batch.rng)
+        return x if batch.mask is None else torch.where(batch.mask, x, x.new_zeros(()))
 
     @property
     def dtype(self) -> torch.dtype:
@@ -88,48 +209,37 @@ class Module(nn.Module):
 
 
 def _first_weight(module: nn.Module) -> Tensor:
-    """Return the first of `parameters()`, which lists all modules before it, and takes as long as a layer."""
-    found = _search(module)
-    return next(module.parameters()) if found is None else found
-
-
-def _search(module: nn.Module) -> Tensor | None:
-    for weight in module._parameters.values():
-        if weight is not None:
-            return weight
-    for layer in module._modules.values():
-        if layer is not None and (found := _search(layer)) is not None:
-            return found
-    return None
+    return next(module.parameters())
 
 
 class LatentVariableModule(Module):
-    """Adds the three distributions from which bounds, samples and diagnosis are made, outside the models."""
+    """Adds the three distributions from which bounds, samples and diagnosis are computed, outside the models."""
 
     probabilistic = True
 
     @abstractmethod
-    def posterior(self, x: Tensor) -> Distribution:
-        """Return q(z | x), independent over the latent dimensions: batch shape (B, latent_dim)."""
+    def posterior(self, batch: Batch) -> Posterior:
+        """Return q(z | x)."""
 
     @abstractmethod
-    def prior(self) -> Distribution:
-        """Return p(z), independent over the latent dimensions: batch shape (latent_dim,)."""
+    def prior(self, batch: Batch | None = None) -> Prior:
+        """Return p(z), or p(z | y)."""
 
     @abstractmethod
-    def likelihood(self, z: Tensor) -> Distribution:
-        """Return p(x | z), independent over the values: batch shape (B, *shape)."""
+    def likelihood(self, z: Tensor, batch: Batch | None = None) -> Distribution:
+        """Return p(x | z), whose `log_prob` gives one value per value of x: (B, *shape)."""
 
-    def encode(self, x: Tensor) -> Tensor:
+    def encode(self, batch: Batch) -> Tensor:
         """Return the posterior mean."""
-        return self.posterior(x).mean
+        return self.posterior(batch).mean
 
-    def decode(self, z: Tensor) -> Tensor:
+    def decode(self, z: Tensor, batch: Batch | None = None) -> Tensor:
         """Return the likelihood's mean."""
-        return self.likelihood(z).mean
+        return self.likelihood(z, batch).mean
 
-    def score(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return log p(x | z) - KL(q || p) at the posterior mean: in nats, and without noise."""
-        posterior = self.posterior(x)
-        reconstruction = negative_log_likelihood(self.likelihood(posterior.mean), x, mask)
-        return -reconstruction - kl(posterior, self.prior()).sum(1)
+    def score(self, batch: Batch) -> Tensor:
+        """Return log p(x | z) - KL(q || p) at the posterior mean: in nats, without noise."""
+        posterior = self.posterior(batch)
+        reconstruction = negative_log_likelihood(self.likelihood(posterior.mean, batch), batch.x, batch.mask)
+        bound = -reconstruction - divergence(posterior, self.prior(batch), posterior.mean)
+        return bound + batch.log_jacobian

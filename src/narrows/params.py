@@ -1,4 +1,4 @@
-"""A field of a model: its default, help and bounds in one line; and the one validator of them all."""
+"""A parameter of an estimator or a component: its default, help and bounds in one line; and the one validator."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar, dataclass_transform
 
 from narrows.errors import ConfigError, did_you_mean
 
-__all__ = ["Param", "fields", "model", "param", "validate"]
+__all__ = ["Param", "document", "fields", "kinds_of", "model", "param", "parse_value", "validate", "write_value"]
 
 T = TypeVar("T")
 
@@ -34,13 +34,17 @@ class Param(NamedTuple):
     """Whether `high` itself is excluded."""
     choices: tuple[str, ...] | None
     """The strings allowed, or None where any are; other types that the annotation admits stay allowed."""
+    axis: str | None
+    """The axis whose components are its values, as in `narrows.components.AXES`; None for plain values."""
+    many: bool
+    """Whether it takes any number of components."""
     annotation: Any
     """The type, resolved."""
 
     @property
     def constraint(self) -> str:
         """What a value must be, in words."""
-        kinds = " or ".join(_name(kind) for kind in _kinds(self.annotation))
+        kinds = " or ".join(_name(kind) for kind in kinds_of(self.annotation))
         if self.choices:
             kinds = kinds.replace("a string", "one of " + ", ".join(repr(c) for c in self.choices))
         bounds = []
@@ -60,6 +64,8 @@ def param(
     low_open: bool = False,
     high_open: bool = False,
     choices: tuple[str, ...] | None = None,
+    axis: str | None = None,
+    many: bool = False,
 ) -> Any:
     """Declare a field: its default, one sentence of help, and its bounds.
 
@@ -73,15 +79,38 @@ def param(
         Bounds, inclusive unless `low_open` or `high_open`; for tuples they hold for every entry.
     choices
         The strings allowed.
+    axis
+        The axis whose components are its values: short strings such as "flow:8", or objects.
+    many
+        Whether a tuple of components is allowed.
     """
-    metadata = {"help": help, "low": low, "high": high, "low_open": low_open, "high_open": high_open}
-    return dataclasses.field(default=default, metadata={**metadata, "choices": choices})
+    metadata = {
+        "help": help, "low": low, "high": high, "low_open": low_open, "high_open": high_open, "choices": choices,
+        "axis": axis, "many": many,
+    }  # fmt: skip
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False)  # a field made by `param` counts as given a default
 def model(cls: type[T]) -> type[T]:
-    """Turn a class whose fields are made by `param` into an estimator with a keyword-only constructor."""
-    return dataclasses.dataclass(kw_only=True, eq=False, repr=False)(cls)
+    """Turn a class whose fields are made by `param` into an estimator with a keyword-only constructor.
+
+    The "Parameters" section of its docstring is written from those fields, in place of a line `{parameters}`.
+    """
+    made = dataclasses.dataclass(kw_only=True, eq=False, repr=False)(cls)
+    document(made)
+    return made
+
+
+def document(cls: type) -> None:
+    """Write the "Parameters" section of a class' docstring from its fields, in place of `{parameters}`."""
+    if cls.__doc__ and "{parameters}" in cls.__doc__:
+        margin = " " * 4
+        lines = [f"Parameters\n{margin}----------"]
+        for field in fields(cls):
+            kind = field.constraint if field.axis is None else f"a component of the axis {field.axis!r}, or its name"
+            lines.append(f"{margin}{field.name} : {kind}, default={field.default!r}\n{margin}    {field.help}")
+        cls.__doc__ = cls.__doc__.replace("{parameters}", "\n".join(lines))
 
 
 @functools.cache
@@ -95,12 +124,12 @@ def _fields(cls: type) -> tuple[Param, ...]:
 
 
 def fields(model: Any) -> tuple[Param, ...]:
-    """Return the fields of a model's class (or of an instance's class), in order of declaration."""
+    """Return the fields of a class (or of an instance's class) that `param` made, in order of declaration."""
     return _fields(model if isinstance(model, type) else type(model))
 
 
 def validate(model: Any) -> None:
-    """Check every field of a model.
+    """Check every plain field of an estimator or a component; components check themselves when they are made.
 
     Raises
     ------
@@ -109,13 +138,46 @@ def validate(model: Any) -> None:
     """
     for field in fields(model):
         value = getattr(model, field.name)
-        if not _fits(value, field):
+        if field.axis is None and not _fits(value, field):
             hint = did_you_mean(value, field.choices) if field.choices and isinstance(value, str) else ""
             message = f"{type(model).__name__}: {field.name} must be {field.constraint}; got {value!r}.{hint}"
             raise ConfigError(f"{message} ({field.help})")
 
 
-def _kinds(annotation: Any) -> tuple[Any, ...]:
+def parse_value(field: Param, text: str) -> Any:
+    """Return the value that text stands for, by the field's type; text that fits no type is returned as it is.
+
+    Tuples are written `400x100` or `400,100`, None as `none`, booleans as `true` and `false`.
+    """
+    kinds, word = kinds_of(field.annotation), text.strip().lower()
+    if type(None) in kinds and word == "none":
+        return None
+    for kind in kinds:
+        try:
+            if kind is bool and word in ("true", "false"):
+                return word == "true"
+            if kind in (int, float):
+                return kind(text)
+            if typing.get_origin(kind) is tuple and typing.get_args(kind)[0] in (int, float):
+                inner = typing.get_args(kind)[0]
+                return tuple(inner(part) for part in text.strip("()[] ").replace("x", ",").split(",") if part.strip())
+        except ValueError:
+            continue
+    return text
+
+
+def write_value(value: Any) -> str:
+    """Return the text that `parse_value` reads back."""
+    if isinstance(value, tuple | list):
+        return "x".join(map(write_value, value))
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    short = f"{value:g}" if isinstance(value, float) else str(value)
+    return short if not isinstance(value, float) or float(short) == value else repr(value)
+
+
+def kinds_of(annotation: Any) -> tuple[Any, ...]:
+    """Return the types of a union, or the one type."""
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         return typing.get_args(annotation)
     return (annotation,)
@@ -132,7 +194,7 @@ def _name(kind: Any) -> str:
 
 
 def _fits(value: Any, field: Param) -> bool:
-    return any(_fits_kind(value, kind, field) for kind in _kinds(field.annotation))
+    return any(_fits_kind(value, kind, field) for kind in kinds_of(field.annotation))
 
 
 def _fits_kind(value: Any, kind: Any, field: Param) -> bool:

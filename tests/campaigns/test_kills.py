@@ -12,7 +12,9 @@ SCRIPT = Path(__file__).parent.parent / "safety" / "kills.py"
 
 
 @pytest.mark.parametrize(("kills", "kind"), [
-    (3, []), pytest.param(100, [], marks=pytest.mark.campaign), pytest.param(50, ["run"], marks=pytest.mark.campaign),
+    pytest.param(3, [], marks=pytest.mark.slow),
+    pytest.param(100, [], marks=pytest.mark.campaign),
+    pytest.param(50, ["run"], marks=pytest.mark.campaign),
 ])  # fmt: skip
 def test_killed_trainings(kills: int, kind: list[str]) -> None:
     command = [sys.executable, SCRIPT, "1", str(kills), *kind]

@@ -11,7 +11,10 @@ import pytest
 TESTS = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize(("seed", "count"), [(0, 150), pytest.param(1, 10_000, marks=pytest.mark.campaign)])
+@pytest.mark.parametrize(
+    ("seed", "count"),
+    [pytest.param(0, 150, marks=pytest.mark.slow), pytest.param(1, 10_000, marks=pytest.mark.campaign)],
+)
 def test_spoiled_models(seed: int, count: int) -> None:
     command = [sys.executable, TESTS / "safety" / "mutations.py", str(seed), str(count)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}

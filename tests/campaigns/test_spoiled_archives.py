@@ -11,7 +11,9 @@ import pytest
 TESTS = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize(("seed", "count"), [(0, 24), pytest.param(1, 400, marks=pytest.mark.campaign)])
+@pytest.mark.parametrize(
+    ("seed", "count"), [pytest.param(0, 24, marks=pytest.mark.slow), pytest.param(1, 400, marks=pytest.mark.campaign)]
+)
 def test_spoiled_archives(seed: int, count: int, tmp_path: Path) -> None:
     command = [sys.executable, TESTS / "safety" / "archives.py", tmp_path, str(seed), str(count)]
     environment = {

@@ -11,7 +11,9 @@ import pytest
 TESTS = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize(("seed", "count"), [(0, 200), pytest.param(1, 8000, marks=pytest.mark.campaign)])
+@pytest.mark.parametrize(
+    ("seed", "count"), [pytest.param(0, 200, marks=pytest.mark.slow), pytest.param(1, 8000, marks=pytest.mark.campaign)]
+)
 def test_spoiled_files(seed: int, count: int) -> None:
     command = [sys.executable, TESTS / "safety" / "data_files.py", str(seed), str(count)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}

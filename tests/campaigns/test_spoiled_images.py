@@ -13,7 +13,9 @@ from safety.spoiled_images import write
 TESTS = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize(("seed", "count"), [(0, 22), pytest.param(1, 1000, marks=pytest.mark.campaign)])
+@pytest.mark.parametrize(
+    ("seed", "count"), [pytest.param(0, 22, marks=pytest.mark.slow), pytest.param(1, 1000, marks=pytest.mark.campaign)]
+)
 def test_spoiled_images(seed: int, count: int, tmp_path: Path) -> None:
     write(tmp_path, seed, count)
     command = [sys.executable, TESTS / "safety" / "spoiled_images.py", tmp_path]

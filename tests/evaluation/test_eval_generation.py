@@ -16,7 +16,7 @@ from narrows.evaluation import (
     measure_generation,
     precision_recall,
 )
-from narrows.storage.record import write_tensors
+from narrows.storage.tensors import write_tensors
 
 
 def covariance(d, seed):

@@ -8,7 +8,7 @@ import torch
 
 from narrows.errors import DataError, FormatError
 from narrows.evaluation import inception, inception_features, measure_generation
-from narrows.storage.record import write_tensors
+from narrows.storage.tensors import write_tensors
 
 
 @pytest.fixture(scope="module")

@@ -96,6 +96,7 @@ def test_page_asks_the_network_for_nothing(written):
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="no browser is installed")
 def test_a_browser_shows_the_table_and_the_pictures(written, tmp_path):
     compared, _, text = written

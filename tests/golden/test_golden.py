@@ -8,7 +8,7 @@ import pytest
 
 import narrows
 from golden.write import data, losses, models, outputs, trained
-from narrows.storage.record import read_tensors
+from narrows.storage.tensors import read_tensors
 
 FOLDERS = sorted(Path(__file__).parent.glob("format_*/*"))
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from narrows import AE, PCA, VAE
 from narrows.estimators.base import Autoencoder
-from narrows.storage.record import write_json, write_tensors
+from narrows.storage.json import write_json
+from narrows.storage.tensors import write_tensors
 
 
 def data() -> dict[str, np.ndarray]:
@@ -27,15 +28,17 @@ def data() -> dict[str, np.ndarray]:
 
 def models() -> dict[str, tuple[Autoencoder, str]]:
     """Return estimators by name, and the kind of samples that they take."""
-    small: dict[str, Any] = {"latent_dim": 2, "hidden": (3,), "epochs": 2, "batch_size": 4}
+    small: dict[str, Any] = {"latent_dim": 2, "epochs": 2, "batch_size": 4, "scale": None}
     return {
         "pca": (PCA(latent_dim=2, whiten=True), "table"),
-        "ae_mlp": (AE(**small, tied=True, corruption="gaussian:0.1", adam_betas=(0.8, 0.9)), "table"),
-        "ae_conv": (AE(**small, batch_norm=True, likelihood="bernoulli"), "images"),
-        "ae_lstm": (AE(**small), "sequences"),
-        "vae_mlp": (VAE(**small, beta=0.5), "table"),
-        "vae_conv": (VAE(**small, likelihood="discretized_logistic"), "images"),
-    }
+        "ae_mlp": (
+            AE(**small, network="mlp:3,tied=true", corruption="gaussian:0.1", adam_betas=(0.8, 0.9)), "table"
+        ),
+        "ae_conv": (AE(**small, network="conv:3,batch_norm=true", likelihood="bernoulli"), "images"),
+        "ae_lstm": (AE(**small, network="recurrent:3"), "sequences"),
+        "vae_mlp": (VAE(**small, network="mlp:3", beta=0.5), "table"),
+        "vae_conv": (VAE(**small, network="conv:3", likelihood="discretized_logistic"), "images"),
+    }  # fmt: skip
 
 
 def outputs(model: Autoencoder, X: np.ndarray) -> dict[str, np.ndarray]:

@@ -29,7 +29,8 @@ import torch
 from narrows import AE, VAE, load_dataset
 from narrows.estimators.base import NeuralAutoencoder
 from narrows.runs.folder import Run, record, resume
-from narrows.storage.record import read_record, read_tensors, tensor_path
+from narrows.storage.record import read_record, tensor_path
+from narrows.storage.tensors import read_tensors
 from narrows.training import Checkpoints, checkpoints
 
 TIMES = ("seconds", "samples_per_second")

@@ -13,7 +13,9 @@ from narrows import PCA
 from narrows.errors import FormatError
 from narrows.estimators.base import Autoencoder
 from narrows.estimators.persistence import load_model
-from narrows.storage.record import ABANDONED, read_json, read_record, tensor_path, write_bytes, write_json
+from narrows.storage.atomic import write_bytes
+from narrows.storage.json import read_json, write_json
+from narrows.storage.record import ABANDONED, read_record, tensor_path
 from safety.disk import Disk, PowerCut
 
 

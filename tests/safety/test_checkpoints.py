@@ -1,6 +1,7 @@
-"""Going on from checkpoints: the same to the last bit, from the last good one, by one process, and never by silence."""
+"""Resuming from checkpoints: the same to the last bit, from the last good one, by one process, and never silently."""
 
 import errno
+import itertools
 import os
 import random
 import shutil
@@ -10,7 +11,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ import torch
 from narrows import AE, PCA, VAE
 from narrows.errors import DivergedError, FormatError, TrainingError
 from narrows.estimators.base import NeuralAutoencoder
-from narrows.storage.record import read_record, tensor_path
-from narrows.training import Checkpoints, checkpoints, fingerprint, loop
+from narrows.storage import json as storage_json
+from narrows.storage.record import lines_path, read_record, tensor_path
+from narrows.training import Checkpoints, Report, checkpoints, fingerprint, loop
 from safety.clock import ends_within, within
 from safety.disk import Disk, PowerCut
 
@@ -67,7 +69,7 @@ def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.usefixtures("every_step")
-def test_leaving_and_going_on(case: str, tmp_path: Path) -> None:
+def test_leaving_and_resuming(case: str, tmp_path: Path) -> None:
     make, data = CASES[case]
     torch.manual_seed(0)
     whole = make().fit(data, validation=0.2)
@@ -101,7 +103,7 @@ def test_the_last_two_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         "step-000000000011.json",
         "step-000000000012.json",
     ]
-    assert len(list(tmp_path.iterdir())) == 5  # two records, their tensors, and the lock
+    assert len(list(tmp_path.iterdir())) == 7  # two records, their tensors and histories, and the lock
 
 
 def test_a_step_in_epochs(tmp_path: Path) -> None:
@@ -128,13 +130,13 @@ def two(tmp_path: Path) -> Iterator[Path]:
     return folder
 
 
-def found(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return what training would go on from."""
+def last_of(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return what training would resume from."""
     record = read_record(next(folder.glob("*.json")))
     saved = Checkpoints(folder)
     with saved.opened(record["identity"]):
-        assert saved._found is not None
-        return saved._found
+        assert saved._last is not None
+        return saved._last
 
 
 def spoil(path: Path, rng: random.Random, how: str) -> None:
@@ -152,23 +154,23 @@ def spoil(path: Path, rng: random.Random, how: str) -> None:
 def test_a_spoiled_checkpoint_is_seen(how: str, count: int, two: Path, tmp_path: Path) -> None:
     rng = random.Random(0)
     paths = sorted(two.glob("*.json"))
-    old, new = (read_record(path) for path in paths)
+    old, new = (read_record(path)["state"]["step"] for path in paths)
+    files = [paths[1], tensor_path(paths[1], read_record(paths[1])), lines_path(paths[1], read_record(paths[1]))]
     harmless = 0
     for number in range(count):
         folder = tmp_path / "trial"
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(two, folder)
-        victim = paths[1] if number % 2 else tensor_path(paths[1], new)
-        spoil(folder / victim.name, rng, how)
+        spoil(folder / files[number % 3].name, rng, how)
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            record, _ = found(folder)
-        if record == new:  # 1e-05 became 1E-05: the same number
+            record, _ = last_of(folder)
+        if record["step"] == new:  # 1e-05 became 1E-05: the same number
             harmless += 1
             assert how == "flip"
         else:
-            assert record == old
-            assert "Going on from the checkpoint before" in str(told[0].message)
+            assert record["step"] == old
+            assert "Resuming from the checkpoint before" in str(told[0].message)
     assert harmless <= count / 50
 
 
@@ -220,13 +222,13 @@ def test_a_power_cut_at_every_operation_of_a_save(begun: Path, tmp_path: Path) -
                     saved_third(begun, folder, failing)
                 if renames_lost is not None:
                     failing.forget(renames_lost)
-                record, _ = found(folder)
-                assert record["state"]["step"] in (8, 12), (number, disk.names[number - 1], done, renames_lost)
-                seen.add(record["state"]["step"])
+                record, _ = last_of(folder)
+                assert record["step"] in (8, 12), (number, disk.names[number - 1], done, renames_lost)
+                seen.add(record["step"])
     assert seen == {8, 12}
     model = AE(**SMALL).fit(X, resume=folder)
     assert_same(model, AE(**SMALL).fit(X))
-    assert len(list(folder.iterdir())) == 5  # what the dead left is gone
+    assert len(list(folder.iterdir())) == 7  # what the dead left is gone
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EIO])
@@ -240,8 +242,9 @@ def test_an_error_at_every_operation_of_a_save(code: int, begun: Path, tmp_path:
             saved_third(begun, folder, failing)
         assert steps(folder) in ([4, 8], [4, 8, 12], [8, 12])
         assert not list(folder.glob(".*"))
-        assert len(list(folder.glob("*.safetensors"))) == len(steps(folder)) or disk.names[number - 1] == "unlink"
-        found(folder)
+        for suffix in ("safetensors", "jsonl"):
+            assert len(list(folder.glob(f"*.{suffix}"))) == len(steps(folder)) or disk.names[number - 1] == "unlink"
+        last_of(folder)
 
 
 CHANGES: dict[str, tuple[dict[str, Any], np.ndarray, str]] = {
@@ -254,19 +257,19 @@ CHANGES: dict[str, tuple[dict[str, Any], np.ndarray, str]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_something_else_is_not_gone_on_with(change: str, begun: Path, tmp_path: Path) -> None:
+def test_another_training_is_not_resumed(change: str, begun: Path, tmp_path: Path) -> None:
     fields, data, words = CHANGES[change]
     shutil.copytree(begun, tmp_path / "x")
     model = AE(**{**SMALL, **fields})
-    with pytest.raises(TrainingError, match=f"must go on with what it began with; .*{words}"):
+    with pytest.raises(TrainingError, match=f"must resume with what it began with; .*{words}"):
         model.fit(data, resume=tmp_path / "x")
     assert steps(tmp_path / "x") == [4, 8]
-    with pytest.warns(UserWarning, match=f"Going on though it changed: .*{words}"):
+    with pytest.warns(UserWarning, match=f"Resuming though it changed: .*{words}"):
         model.fit(data, resume=Checkpoints(tmp_path / "x", force=True))
     assert len(model.history_) == model.epochs
 
 
-def test_another_model_is_not_gone_on_with(begun: Path, tmp_path: Path) -> None:
+def test_another_model_is_not_resumed(begun: Path, tmp_path: Path) -> None:
     shutil.copytree(begun, tmp_path / "x")
     with pytest.raises(TrainingError, match="model was 'AE' and is 'VAE'"):
         VAE(**SMALL).fit(X, resume=tmp_path / "x")
@@ -317,7 +320,7 @@ def test_what_is_not_finite_reaches_no_checkpoint(fault: str, tmp_path: Path, mo
         next(reports)
     assert all(torch.equal(before[name], t) for name, t in model.module_.state_dict().items())
     assert steps(tmp_path) == [4, 8]
-    assert all(np.isfinite(array).all() for array in found(tmp_path)[1].values())
+    assert all(np.isfinite(array).all() for array in last_of(tmp_path)[1].values())
 
 
 def test_weights_that_are_not_finite_reach_no_checkpoint(tmp_path: Path) -> None:
@@ -401,13 +404,12 @@ def test_a_signal_stops_within_a_step(
     assert_same(AE(**SMALL).fit(X, validation=0.2, resume=tmp_path), AE(**SMALL).fit(X, validation=0.2))
 
 
-SLOW = pytest.mark.campaign
+CAMPAIGN = pytest.mark.campaign
 
 
 @pytest.mark.parametrize(("number", "moment"), [
-    pytest.param(signal.SIGTERM, "training", marks=SLOW), pytest.param(signal.SIGINT, "training", marks=SLOW),
-    pytest.param(signal.SIGTERM, "evaluation", marks=SLOW), pytest.param(signal.SIGINT, "evaluation", marks=SLOW),
-    pytest.param(signal.SIGTERM, "reader", marks=SLOW), pytest.param(signal.SIGINT, "reader", marks=SLOW),
+    pytest.param(number, moment, marks=CAMPAIGN)
+    for moment in ("training", "evaluation", "reader") for number in (signal.SIGTERM, signal.SIGINT)
 ])  # fmt: skip
 def test_a_signal_ends_the_process(
     number: signal.Signals, moment: str, child: Callable[..., Any], tmp_path: Path
@@ -424,7 +426,7 @@ def test_a_signal_ends_the_process(
     assert len(steps(tmp_path / "x")) == 1  # the only checkpoint is the one that the signal asked for
 
 
-@SLOW
+@CAMPAIGN
 def test_two_trainings_in_one_folder(child: Callable[..., Any], tmp_path: Path) -> None:
     process = child()
     with within(2), pytest.raises(TrainingError, match=f"at a time; process {process.pid} on .* is at it"):
@@ -444,10 +446,105 @@ def test_elsewhere_than_in_the_main_thread(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_signals_are_given_back(tmp_path: Path) -> None:
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    reports = AE(**SMALL).fit_iter(X, resume=tmp_path)
+def handlers() -> list[Any]:
+    return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+
+def begun_training(folder: Path) -> Generator[Report, None, None]:
+    reports = AE(**SMALL).fit_iter(X, resume=folder)
     next(reports)
-    assert signal.getsignal(signal.SIGINT) is not before[0]
+    return reports
+
+
+def test_handlers_are_put_back(tmp_path: Path) -> None:
+    before = handlers()
+    reports = begun_training(tmp_path)
+    assert handlers() != before
     reports.close()
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert handlers() == before
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_trainings_that_end_in_any_order(order: tuple[int, ...], tmp_path: Path) -> None:
+    before = handlers()
+    trainings = [begun_training(tmp_path / str(i)) for i in range(3)]
+    for position, i in enumerate(order):
+        trainings[i].close()
+        assert (handlers() == before) == (position == 2)
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_a_signal_stops_one_of_several_trainings(number: signal.Signals, tmp_path: Path) -> None:
+    before = handlers()
+    first, second = (begun_training(tmp_path / name) for name in ("first", "second"))
+    signal.raise_signal(number)
+    with pytest.raises(STOPS[number]):
+        next(first)
+    assert handlers() != before  # the second has its own chance to save
+    assert list(second)
+    assert handlers() == before
+    assert_same(AE(**SMALL).fit(X, resume=tmp_path / "first"), AE(**SMALL).fit(X, resume=tmp_path / "second"))
+
+
+def test_a_second_signal_acts_at_once(tmp_path: Path) -> None:
+    reports = begun_training(tmp_path)
+    signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):  # the first, which no step has heeded
+        reports.close()
+
+
+def test_a_handler_that_another_set_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = handlers()
+    reports = begun_training(tmp_path)
+    signal.signal(signal.SIGTERM, other := lambda number, frame: None)
+    reports.close()
+    after = handlers()
+    signal.signal(signal.SIGTERM, before[1])
+    assert after == [before[0], other]
+
+
+def test_an_ignored_signal_stays_ignored(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        reports = begun_training(tmp_path)
+        signal.raise_signal(signal.SIGINT)
+        assert list(reports)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_training_closed_by_another_thread(tmp_path: Path) -> None:
+    """Which cannot set handlers: the one that is left does what the one before it would."""
+    before = handlers()
+    thread = threading.Thread(target=begun_training(tmp_path / "first").close)
+    thread.start()
+    thread.join()
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert handlers() == before
+    thread = threading.Thread(target=begun_training(tmp_path / "second").close)
+    thread.start()
+    thread.join()
+    begun_training(tmp_path / "third").close()
+    assert handlers() == before
+
+
+def test_another_threads_training_heeds_no_signal(tmp_path: Path) -> None:
+    mine = begun_training(tmp_path / "mine")
+    signal.raise_signal(signal.SIGINT)
+    thread = threading.Thread(target=lambda: AE(**SMALL).fit(X, resume=tmp_path / "theirs"))
+    thread.start()
+    thread.join()
+    assert steps(tmp_path / "theirs")[-1] == 12
+    with pytest.raises(KeyboardInterrupt):
+        next(mine)
+
+
+def test_a_history_longer_than_one_json_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage_json, "MAX_VALUES", 400)
+    monkeypatch.setattr(storage_json, "MAX_BYTES", 20_000)
+    model = AE(**{**SMALL, "epochs": 200}).fit(X, resume=tmp_path)
+    assert timeless(AE(**{**SMALL, "epochs": 200}).fit(X, resume=tmp_path).history_) == timeless(model.history_)

@@ -20,7 +20,7 @@ from safety.clock import killed, within
 from safety.disk import Disk
 from safety.test_signals import started
 
-SLOW = pytest.mark.campaign
+CAMPAIGN = pytest.mark.campaign
 TRAIN = ["train", "vae", "--data", "cloud", "--latent-dim", "1", "--name", "x"]
 
 
@@ -43,8 +43,9 @@ def holder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
 
 @pytest.mark.skipif(sys.platform == "win32", reason="processes cannot be halted there")
 @pytest.mark.parametrize(("moment", "command"), [
-    ("checkpoint", TRAIN), pytest.param("checkpoint", ["resume", "x"], marks=SLOW),
-    pytest.param("building", TRAIN, marks=SLOW), pytest.param("building", ["resume", "x"], marks=SLOW),
+    pytest.param("checkpoint", TRAIN, marks=pytest.mark.slow),
+    pytest.param("checkpoint", ["resume", "x"], marks=CAMPAIGN),
+    pytest.param("building", TRAIN, marks=CAMPAIGN), pytest.param("building", ["resume", "x"], marks=CAMPAIGN),
 ])  # fmt: skip
 def test_who_comes_second_is_told_who_is_at_it(
     moment: str, command: list[str], holder: Callable[[str], "subprocess.Popen[str]"],
@@ -66,8 +67,8 @@ def test_who_comes_second_is_told_who_is_at_it(
 
 @pytest.mark.parametrize(("number", "advice"), [
     (errno.ENOSPC, "Make room, then go on: narrows resume runs/x"),
-    pytest.param(errno.EDQUOT, "Make room, then go on: narrows resume runs/x", marks=SLOW),
-    pytest.param(errno.EIO, "Mend that, then go on: narrows resume runs/x", marks=SLOW),
+    pytest.param(errno.EDQUOT, "Make room, then go on: narrows resume runs/x", marks=CAMPAIGN),
+    pytest.param(errno.EIO, "Mend that, then go on: narrows resume runs/x", marks=CAMPAIGN),
 ])  # fmt: skip
 def test_a_disk_that_fails(
     number: int, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -19,7 +19,8 @@ import torch
 from narrows import AE
 from narrows.errors import ConfigError, FormatError
 from narrows.estimators.persistence import load_model
-from narrows.storage.record import LARGEST, MOST_VALUES, read_json, read_tensors
+from narrows.storage.json import MAX_BYTES, MAX_VALUES, read_json
+from narrows.storage.tensors import read_tensors
 from safety.clock import within
 from safety.mutations import good_models, packed, put, signed
 
@@ -160,9 +161,9 @@ TEXTS = {
     "lists 10^5 deep": (b'{"a": ' + b"[" * 10**5 + b"]" * 10**5 + b"}", "deeper"),
     "objects 10^5 deep": (b'{"a":' * 10**5 + b"1" + b"}" * 10**5, "deeper"),
     "never closed": (b'{"a": ' + b"[" * 10**5, "deeper"),
-    "many values": (b'{"a": [' + b"[]," * (MOST_VALUES // 2) + b"1]}", "values"),
+    "many values": (b'{"a": [' + b"[]," * (MAX_VALUES // 2) + b"1]}", "values"),
     "strings that never end": (b'{"' + b'\\"' * 10**6 + b"\\", "sound JSON"),
-    "too long": (b'{"a": "' + b"x" * LARGEST + b'"}', "at most"),
+    "too long": (b'{"a": "' + b"x" * MAX_BYTES + b'"}', "more than"),
 }
 
 

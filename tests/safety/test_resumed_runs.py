@@ -21,7 +21,7 @@ from narrows.cli.app import main
 from narrows.data import Dataset
 from narrows.errors import ConfigError, FormatError, TrainingError
 from narrows.runs.folder import Run, record, resume
-from narrows.storage.record import parse_json, write_json
+from narrows.storage.json import parse_json, write_json
 from narrows.training import checkpoints, loop
 from safety.clock import ends_within
 

@@ -15,7 +15,7 @@ from narrows.runs.folder import Run
 from narrows.storage.record import read_record
 from safety.clock import ends_within, killed
 
-SLOW = pytest.mark.campaign
+CAMPAIGN = pytest.mark.campaign
 CHILD = """
 import importlib, signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started with it ignored
@@ -79,8 +79,8 @@ def stopped(process: "subprocess.Popen[str]", number: signal.Signals) -> tuple[i
 
 
 @pytest.mark.parametrize(("number", "moment"), [
-    pytest.param(number, moment, marks=[] if (number, moment) in {
-        (signal.SIGTERM, "loading"), (signal.SIGINT, "summary")} else SLOW)
+    pytest.param(number, moment, marks=pytest.mark.slow if (number, moment) in {
+        (signal.SIGTERM, "loading"), (signal.SIGINT, "summary")} else CAMPAIGN)
     for moment in MOMENTS if moment != "imports" for number in CODES
 ])  # fmt: skip
 def test_a_signal(number: signal.Signals, moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,7 +107,7 @@ def test_a_signal(number: signal.Signals, moment: str, tmp_path: Path, monkeypat
     assert run.load().latent_dim_ == 1
 
 
-@SLOW
+@CAMPAIGN
 def test_signals_at_random_moments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the first import to the last picture."""
     rng = random.Random(0)

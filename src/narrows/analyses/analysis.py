@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from narrows.data import Dataset
-from narrows.errors import ConfigError
+from narrows.data import Dataset, Split
 from narrows.estimators.base import Array, Autoencoder
 from narrows.params import validate
 from narrows.runs.folder import Run
@@ -62,22 +61,15 @@ class Subject:
         return self.run.load()
 
     @property
-    def shown(self) -> tuple[str, Array, Array | None]:
-        """The part's name in words, its samples (N, *shape), and their labels (N,) or None.
+    def shown(self) -> Split:
+        """The split's name in words, its samples (N, *shape), and their labels (N,) or None.
 
         Raises
         ------
         ConfigError
-            The data have no such part.
+            The data have no such split.
         """
-        if self.part is None:
-            return self.dataset.judged
-        parts = self.dataset.parts
-        if self.part not in parts:
-            there = ", ".join(parts)
-            raise ConfigError(f"part must be one of {there} for {self.dataset.name!r}; got {self.part!r}.")
-        X, y = parts[self.part]
-        return {"train": "training"}.get(self.part, self.part), X, y
+        return self.dataset.evaluation_split if self.part is None else self.dataset.split(self.part)
 
     @property
     def samples(self) -> Array:

@@ -39,7 +39,7 @@ from narrows.evaluation.report import write_report
 from narrows.params import fields
 from narrows.recipes import load_recipe, recipe_names
 from narrows.runs.folder import Run
-from narrows.storage.record import write_json
+from narrows.storage.json import write_json
 
 __all__ = ["advise", "compare", "diagnosed", "evaluate"]
 
@@ -56,7 +56,7 @@ def evaluate(name: str | None, samples: int, features: str | None, out_: str | N
     run = find(name)
     dataset, model = own_data(run, {}), run.load()
     compared_by = None if features is None else _features(features, dataset)
-    part, X, y = dataset.judged
+    part, X, y = dataset.evaluation_split
     found = compare_models(
         {run.name: model},
         dataset.train,
@@ -148,7 +148,7 @@ def advise(run: Run, dataset: Dataset | None) -> None:
 
 
 def _findings(model: Autoencoder, dataset: Dataset) -> list[Finding]:
-    part, X, _ = dataset.judged
+    part, X, _ = dataset.evaluation_split
     return diagnose(model, dataset.train, None if part == "training" else X)
 
 
@@ -186,7 +186,7 @@ def compare(names: Sequence[str], data: str | None, pairs: Sequence[str], seeds:
     entries = {name: _entry(name) for name in names}
     dataset = _common_data(entries, data, options_of(pairs))
     models = _same_size(entries)
-    part, X, y = dataset.judged
+    part, X, y = dataset.evaluation_split
     labels = {"y": dataset.train_labels, "y_test": y} if y is not None and dataset.train_labels is not None else {}
 
     def told(name: str, seed: int) -> None:

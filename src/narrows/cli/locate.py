@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from narrows.errors import ConfigError, FormatError, did_you_mean
-from narrows.storage.record import read_json
+from narrows.storage.json import read_json
 
 __all__ = ["folders", "located"]
 

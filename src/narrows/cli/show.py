@@ -194,12 +194,12 @@ def data(name: str | None, pairs: Sequence[str]) -> None:
     table.add_column("samples" if wide else "what it is", overflow="fold", max_width=22 if wide else None)
     if wide:
         table.add_column("what it is", overflow="fold")
-        table.add_column("at hand", justify="center")
+        table.add_column("available", justify="center")
     for key, entry in DATASETS.items():
-        there = entry.at_hand()
-        cells: list[Any] = [Text(key, "bold" if there else "")]
+        available = entry.available()
+        cells: list[Any] = [Text(key, "bold" if available else "")]
         if wide:
-            cells += [entry.size, entry.description, Text("yes", "green") if there else Text("no", "dim")]
+            cells += [entry.size, entry.description, Text("yes", "green") if available else Text("no", "dim")]
         else:
             cells.append(entry.description)
         table.add_row(*cells)

@@ -18,7 +18,7 @@ from narrows.data import DATASETS, Dataset, load_dataset
 from narrows.errors import ConfigError, did_you_mean
 from narrows.estimators.base import Array
 from narrows.runs.folder import Run
-from narrows.storage.record import write_bytes
+from narrows.storage.atomic import write_bytes
 
 __all__ = ["chosen_data", "encode", "own_data", "reconstruct", "sample"]
 
@@ -121,22 +121,14 @@ def own_data(run: Run, options: dict[str, Any]) -> Dataset:
 
 
 def _part(dataset: Dataset, part: str | None) -> _Chosen:
-    arrays = {
-        "train": (dataset.train, dataset.train_labels),
-        "validation": (dataset.validation, dataset.validation_labels),
-        "test": (dataset.test, dataset.test_labels),
-    }
-    there = {name: found for name, found in arrays.items() if found[0] is not None}
     if part == "all":
-        labels = [y for _, y in there.values() if y is not None]
-        whole = np.concatenate(labels) if len(labels) == len(there) else None
-        X = np.concatenate([X for X, _ in there.values() if X is not None])
-        return _Chosen(X, whole, dataset.label_names, "all" if len(there) > 1 else "")
-    part = part or ("test" if "test" in there else "train")
-    X_part, y = arrays[part]
-    if X_part is None:
-        raise ConfigError(f"--part must be one of {', '.join((*there, 'all'))} for {dataset.name!r}; got {part!r}.")
-    return _Chosen(X_part, y, dataset.label_names, {"train": "training"}.get(part, part))
+        splits = [dataset.split(name) for name in dataset.split_names]
+        labels = [y for _, _, y in splits if y is not None]
+        y = np.concatenate(labels) if len(labels) == len(splits) else None
+        X = np.concatenate([X for _, X, _ in splits])
+        return _Chosen(X, y, dataset.label_names, "all" if len(splits) > 1 else "")
+    split = dataset.split(part or ("test" if dataset.test is not None else "train"))
+    return _Chosen(split.X, split.y, dataset.label_names, split.name)
 
 
 def _rows(X: Array, index: str | None) -> Array:

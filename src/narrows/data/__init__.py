@@ -1,21 +1,21 @@
 """Data sets by name or from files, as one frozen `Dataset`.
 
-dataset.py    Dataset; dividing rows into parts
-catalogue.py  load_dataset, DATASETS
-embedded.py   inside other packages or drawn: mnist-5k, digits, cloud, arc
-factors.py    rendered from known factors: shapes
-named.py      published: mnist, fashion-mnist, binarized-mnist, lfw
-celeba.py     published: celeba
-arrays.py     .npy, .npz, .mat, IDX
-tables.py     .csv, .parquet
-images.py     folders and zip archives of images
-reading.py    what all readers check before they believe a file
-folders.py    where data sets lie
-download.py   fetching one file
+dataset    Dataset, its splits, and what readers return
+splits     dividing rows
+options    checks of options
+catalogue  load_dataset, DATASETS
+builtin    inside other packages or drawn: mnist-5k, digits, cloud, arc
+factors    rendered from known factors: shapes
+published  mnist, fashion-mnist, binarized-mnist, lfw
+celeba     celeba
+folders    where data sets lie
+download   fetching one file
+readers    files: .npy, .npz, .mat, IDX, .csv, .parquet, folders and zip archives of images
 """
 
 from narrows.data.catalogue import DATASETS, Entry, load_dataset
-from narrows.data.dataset import Dataset, split_rows
+from narrows.data.dataset import Dataset, Split
 from narrows.data.folders import cache_folder
+from narrows.data.splits import split_rows
 
-__all__ = ["DATASETS", "Dataset", "Entry", "cache_folder", "load_dataset", "split_rows"]
+__all__ = ["DATASETS", "Dataset", "Entry", "Split", "cache_folder", "load_dataset", "split_rows"]

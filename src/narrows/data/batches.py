@@ -1,60 +1,101 @@
-"""Samples in memory or in a memory map, taken batch by batch."""
+"""Samples as tensors, batch by batch: from memory or from a memory map."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Rows", "subset"]
+from narrows.data.arrays import Array, Arrays
+from narrows.data.schema import Schema
+from narrows.module import Batch
+
+__all__ = ["Batches", "chunk_size"]
+
+VALUES, ROWS = 2**22, 4096
+"""Values of samples, and rows, that pass through a module at once outside training: 16 MB in float32."""
 
 
-class Rows:
-    """An array (N, *shape) whose rows become tensors; uint8 counts as pixels, and is scaled by 1/255 row by row.
+def chunk_size(shape: tuple[int, ...], values: int = VALUES) -> int:
+    """Return how many samples of a shape pass through a module at once outside training."""
+    return max(1, min(values // max(1, int(np.prod(shape))), ROWS))
+
+
+@dataclass
+class Batches:
+    """Rows of `Arrays` as batches on a device; pixels and memory maps are brought to the model's scale batch by batch.
 
     What lies in memory is moved to the device once, as it is; a memory map stays on disk.
     """
 
-    def __init__(self, X: np.ndarray[Any, Any], device: torch.device, dtype: torch.dtype = torch.float32) -> None:
-        self.array = X
-        self.device = device
-        self.dtype = dtype
-        self.tensor: Tensor | None = None
-        # torch warns of read-only arrays and refuses negative strides: those are read through numpy, or copied once.
-        if not (isinstance(X, np.memmap) or isinstance(X.base, np.memmap)):
-            owned = X if X.flags.writeable and min(X.strides) >= 0 else X.copy()
-            self.tensor = torch.from_numpy(owned).to(device)
+    arrays: Arrays
+    schema: Schema
+    device: torch.device
+    dtype: torch.dtype = torch.float32
+    density: bool = False
+    """Whether the model's likelihood is a density, whose value the scale changes: `Batch.log_jacobian`."""
+    _tensors: dict[str, Tensor] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        for name, array in zip(Arrays._fields, self.arrays, strict=True):
+            if array is not None and not on_disk(array):
+                self._tensors[name] = _tensor(array).to(self.device)
 
     def __len__(self) -> int:
-        return len(self.array)
+        return len(self.arrays.x)
 
-    def take(self, index: Tensor) -> Tensor:
-        """Return the rows at `index` (B,): (B, *shape) floating point on the device."""
-        if self.tensor is not None:
-            return self._scaled(self.tensor.index_select(0, index))
-        return self._scaled(torch.from_numpy(np.asarray(self.array[index.numpy()])).to(self.device))
+    def take(self, index: Tensor, *, progress: float = 1.0, rng: torch.Generator | None = None) -> Batch:
+        """Return the rows at `index` (B,) as a batch."""
+        if "x" in self._tensors:
+            parts = {name: tensor.index_select(0, index) for name, tensor in self._tensors.items()}
+            return self._batch(parts, progress, rng)
+        return self._read(index.cpu().numpy(), progress, rng)
 
-    def chunks(self, size: int) -> Iterator[Tensor]:
+    def whole(self, *, progress: float = 1.0, rng: torch.Generator | None = None) -> Batch:
+        """Return all rows as one batch."""
+        if "x" in self._tensors:
+            return self._batch(self._tensors, progress, rng)
+        return self._read(slice(None), progress, rng)
+
+    def chunks(self, size: int, rng: torch.Generator | None = None) -> Iterator[Batch]:
         """Yield all rows in order, `size` at a time."""
-        if self.tensor is not None and size >= len(self):  # to slice takes a while where there is one sample
-            yield self._scaled(self.tensor)
+        if size >= len(self):  # to slice takes a while where there is one sample
+            yield self.whole(rng=rng)
             return
         for start in range(0, len(self), size):
-            if self.tensor is not None:
-                yield self._scaled(self.tensor[start : start + size])
+            rows = slice(start, start + size)
+            if "x" in self._tensors:
+                yield self._batch({name: tensor[rows] for name, tensor in self._tensors.items()}, 1.0, rng)
             else:
-                yield self._scaled(torch.from_numpy(np.array(self.array[start : start + size])).to(self.device))
+                yield self._read(rows, 1.0, rng)
 
-    def _scaled(self, x: Tensor) -> Tensor:
-        wide = x.to(self.dtype)
-        return wide.div_(255) if x.dtype == torch.uint8 else wide
+    def _read(self, rows: Any, progress: float, rng: torch.Generator | None) -> Batch:
+        """Read rows from the disk."""
+        part = self.arrays.rows(rows)
+        x, mask = self.schema.scaled(np.array(part.x), np.dtype(str(self.dtype).removeprefix("torch.")))
+        arrays = part._replace(x=x, mask=mask if part.mask is None else part.mask)
+        named = zip(Arrays._fields, arrays, strict=True)
+        return self._batch({n: _tensor(a).to(self.device) for n, a in named if a is not None}, progress, rng)
+
+    def _batch(self, parts: dict[str, Tensor], progress: float, rng: torch.Generator | None) -> Batch:
+        raw, mask, lengths = parts["x"], parts.get("mask"), parts.get("lengths")
+        x = raw.to(self.dtype)
+        if raw.dtype == torch.uint8:
+            x = x.div_(255)
+        jacobian = self.schema.log_jacobian_of(mask) if self.density else 0.0
+        return Batch(x, mask, lengths, parts.get("y"), progress, rng or torch.Generator().manual_seed(0), jacobian)
 
 
-def subset(n: int, limit: int | None, seed: int) -> np.ndarray[Any, Any]:
-    """Return the positions of at most `limit` of n rows, drawn with a seed and in ascending order."""
-    if limit is None or n <= limit:
-        return np.arange(n)
-    return np.sort(np.random.default_rng(seed).choice(n, limit, replace=False))
+def on_disk(array: Array) -> bool:
+    """Return whether an array is a memory map, or a view of one."""
+    return isinstance(array, np.memmap) or isinstance(array.base, np.memmap)
+
+
+def _tensor(array: Array) -> Tensor:
+    # torch warns of read-only arrays and refuses negative strides: those are copied.
+    usable = array.flags.writeable and (not array.ndim or min(array.strides, default=0) >= 0)
+    return torch.from_numpy(array if usable else array.copy())

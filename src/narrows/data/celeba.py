@@ -9,17 +9,20 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from narrows.data.dataset import Array, Parts
-from narrows.data.folders import by_hand, find
+from narrows.data.dataset import RawDataset
+from narrows.data.folders import find_files, manual_download
+from narrows.data.options import whole_number
 from narrows.data.readers.checks import reading, zip_members
-from narrows.data.readers.images import decode, decode_all
+from narrows.data.readers.decoding import decode
+from narrows.data.readers.images import decode_all
+from narrows.data.splits import Array
 from narrows.errors import ConfigError, DataError, DownloadError, did_you_mean
 
-__all__ = ["celeba", "celeba_on_disk"]
+__all__ = ["celeba", "celeba_available"]
 
 _SUBSET = ("celeba_aligned_subset_jpg.zip", "celeba_aligned_subset.csv")
 _PUBLISHED = ("img_align_celeba.zip", "list_attr_celeba.txt", "list_eval_partition.txt", "identity_CelebA.txt")
-_PART_NAMES = {"0": "train", "1": "val", "2": "test"}
+_SPLIT_NAMES = {"0": "train", "1": "val", "2": "test"}
 
 
 @dataclass
@@ -28,13 +31,13 @@ class _Table:
 
     archive: Path
     images: list[str] = field(default_factory=list)
-    parts: list[str] = field(default_factory=list)
+    splits: list[str] = field(default_factory=list)
     columns: dict[str, list[int]] = field(default_factory=dict)  # identity and the attributes
 
 
-def celeba_on_disk() -> bool:
-    """Whether the files are at hand."""
-    return find("celeba", _PUBLISHED) is not None or find("celeba", _SUBSET) is not None
+def celeba_available() -> bool:
+    """Tell whether the files are on this machine."""
+    return find_files("celeba", _PUBLISHED) is not None or find_files("celeba", _SUBSET) is not None
 
 
 def celeba(
@@ -45,10 +48,10 @@ def celeba(
     grey: bool = False,
     strict: bool = False,
     limit: int | None = None,
-) -> Parts:
-    """Faces of CelebA, aligned, (N, 3, size, size) uint8, in the published parts.
+) -> RawDataset:
+    """Faces of CelebA, aligned, (N, 3, size, size) uint8, in the published splits.
 
-    A subset without the training part trains on the validation part.
+    A subset without the training split trains on the validation split.
 
     Parameters
     ----------
@@ -65,35 +68,33 @@ def celeba(
     limit
         Read only that many of the training pictures.
     """
-    for option, value, top in (("size", size, 178), ("crop", crop, 178)):
-        if not 1 <= value <= top:
-            raise ConfigError(f"load_dataset: {option} must be from 1 to {top}; got {value!r}.")
-    published, subset = find("celeba", _PUBLISHED), find("celeba", _SUBSET)
+    size, crop = whole_number("size", size, 1, 178), whole_number("crop", crop, 1, 178)
+    published, subset = find_files("celeba", _PUBLISHED), find_files("celeba", _SUBSET)
     if published is not None:
         table = _read_published(*(published[name] for name in _PUBLISHED))
     elif subset is not None:
         table = _read_subset(*(subset[name] for name in _SUBSET))
     else:
         reason = (
-            "it is not there, and its licence lets only you fetch it, from "
+            "it is missing, and its licence lets only you fetch it, from "
             "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html."
         )
-        raise DownloadError(by_hand("celeba", _PUBLISHED, reason, "mnist-5k"))
+        raise DownloadError(manual_download("celeba", _PUBLISHED, reason, "mnist-5k"))
     if label not in table.columns:
         raise ConfigError(
             f"load_dataset: label must be one of {', '.join(table.columns)}; "
             f"got {label!r}.{did_you_mean(label, table.columns)}"
         )
     roles = {"train": "train", "validation": "val", "test": "test"}
-    if "train" not in table.parts:
+    if "train" not in table.splits:
         roles = {"train": "val", "test": "test"}
     labels = np.array(table.columns[label], dtype=np.int64)
     result: dict[str, Array] = {}
     skipped: tuple[str, ...] = ()
     with reading(table.archive), zipfile.ZipFile(table.archive) as archive:
         members = {PurePosixPath(n).name: m for n, m in zip_members(archive, str(table.archive)).items()}
-        for role, part in roles.items():
-            rows = np.array([i for i, of in enumerate(table.parts) if of == part], dtype=np.int64)
+        for role, split in roles.items():
+            rows = np.array([i for i, of in enumerate(table.splits) if of == split], dtype=np.int64)
             rows = rows[:limit] if role == "train" else rows
             if not len(rows):
                 continue
@@ -108,7 +109,7 @@ def celeba(
             skipped += bad
     if "train" not in result:
         raise DataError(f"load_dataset: {str(table.archive)!r} must hold training pictures; got none.")
-    return Parts(
+    return RawDataset(
         result["train"],
         test=result.get("test"),
         validation=result.get("validation"),
@@ -119,8 +120,8 @@ def celeba(
         source="CelebA (Liu et al., 2015), aligned",
         licence="for non-commercial research (Chinese University of Hong Kong)",
         how="as published"
-        if "train" in table.parts
-        else "the published validation part, since there is no training part",
+        if "train" in table.splits
+        else "the published validation split, since there is no training split",
         skipped=skipped,
     )
 
@@ -140,13 +141,13 @@ def _read_subset(archive: Path, listing: Path) -> _Table:
 
 def _read_published(archive: Path, attributes: Path, partition: Path, identity: Path) -> _Table:
     with reading(partition):
-        parts = dict(line.split() for line in partition.read_text(encoding="utf-8").splitlines() if line.strip())
+        splits = dict(line.split() for line in partition.read_text(encoding="utf-8").splitlines() if line.strip())
     with reading(identity):
         people = dict(line.split() for line in identity.read_text(encoding="utf-8").splitlines() if line.strip())
     with reading(attributes):
         _, names, *lines = attributes.read_text(encoding="utf-8").splitlines()
         rows = [line.split() for line in lines if line.strip()]
-        table = _Table(archive, [row[0] for row in rows], [_PART_NAMES[parts[row[0]]] for row in rows])
+        table = _Table(archive, [row[0] for row in rows], [_SPLIT_NAMES[splits[row[0]]] for row in rows])
         table.columns["identity"] = [int(people[row[0]]) for row in rows]
         for i, name in enumerate(names.split(), start=1):
             table.columns[name] = [int(row[i] == "1") for row in rows]

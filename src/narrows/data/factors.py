@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from narrows.data.dataset import Array, Parts
+from narrows.data.dataset import RawDataset
+from narrows.data.options import whole_number
+from narrows.data.splits import Array
 from narrows.errors import ConfigError, did_you_mean
 
 __all__ = ["FactorGrid", "factor_grid", "shapes"]
@@ -87,16 +90,10 @@ def factor_grid(
     >>> grid.images.shape, grid.sizes
     ((108, 1, 16, 16), (3, 2, 2, 3, 3))
     """
-    for name, value, low in (
-        ("size", size, 8),
-        ("scales", scales, 1),
-        ("rotations", rotations, 1),
-        ("positions", positions, 1),
-        ("shapes", shapes, 1),
-    ):
-        if value < low or (name == "shapes" and value > len(SHAPES)):
-            upper = f" and <= {len(SHAPES)}" if name == "shapes" else ""
-            raise ConfigError(f"factor_grid: {name} must be >= {low}{upper}; got {value!r}.")
+    check = partial(whole_number, owner="factor_grid")
+    size, shapes = check("size", size, 8), check("shapes", shapes, 1, len(SHAPES))
+    scales, rotations = check("scales", scales, 1), check("rotations", rotations, 1)
+    positions = check("positions", positions, 1)
     sizes = (shapes, scales, rotations, positions, positions)
     images = np.zeros((*sizes, size, size), np.uint8)
     points = (np.arange(size * FINE) + 0.5) / (size * FINE)
@@ -120,7 +117,7 @@ def factor_grid(
     return FactorGrid(images.reshape(-1, 1, size, size), factors, NAMES, sizes, (0,))
 
 
-def shapes(*, label: str = "shape", size: int = 32) -> Parts:
+def shapes(*, label: str = "shape", size: int = 32) -> RawDataset:
     """Render shapes from known factors, every combination once: 7,680 images (N, 1, size, size) uint8.
 
     Parameters
@@ -137,7 +134,7 @@ def shapes(*, label: str = "shape", size: int = 32) -> Parts:
         raise ConfigError(f"load_dataset: label must be one of {names}; got {label!r}.{did_you_mean(label, known)}")
     grid = factor_grid(size)
     labels = np.arange(len(grid.images)) if label == "row" else grid.factors[:, NAMES.index(label)]
-    return Parts(
+    return RawDataset(
         grid.images,
         train_labels=labels.astype(np.int64),
         label_names=("square", "ellipse", "heart") if label == "shape" else None,

@@ -10,17 +10,19 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from narrows.data.dataset import Array, Parts
+from narrows.data.dataset import RawDataset
 from narrows.data.download import Remote
-from narrows.data.folders import cache_folder, find, located
+from narrows.data.folders import cache_folder, find_files, locate_files
+from narrows.data.options import whole_number
 from narrows.data.readers.arrays import read_npz_arrays
 from narrows.data.readers.checks import check_member_name, reading
+from narrows.data.readers.decoding import decode
 from narrows.data.readers.idx import read_idx_file
-from narrows.data.readers.images import decode
-from narrows.errors import ConfigError, DataError
-from narrows.storage.record import write_bytes
+from narrows.data.splits import Array
+from narrows.errors import DataError
+from narrows.storage.atomic import write_bytes
 
-__all__ = ["binarized_mnist", "fashion_mnist", "lfw", "mnist", "on_disk"]
+__all__ = ["binarized_mnist", "fashion_mnist", "lfw", "mnist", "published_available"]
 
 _IDX_FILES = (
     "train-images-idx3-ubyte.gz",
@@ -94,8 +96,8 @@ _LARGEST_PICTURE = 2**20  # bytes
 _LFW_ROW = re.compile(r"lfw/(?P<person>[^/]+)/(?P=person)_(?P<number>\d{4})\.jpg")
 
 
-def on_disk(name: str) -> bool:
-    """Whether the files of a published data set are at hand, so that loading it needs no network."""
+def published_available(name: str) -> bool:
+    """Tell whether the files of a published data set are on this machine, so that loading it needs no network."""
     amat = [remote.name for remote in _BINARIZED]
     choices: dict[str, list[tuple[list[str], list[Path]]]] = {
         "mnist": [(list(_IDX_FILES), [])],
@@ -103,42 +105,42 @@ def on_disk(name: str) -> bool:
         "binarized-mnist": [(["binarized_mnist.npz"], []), (amat, [])],
         "lfw": [([_LFW_FILE], []), ([_LFW.name], [])],
     }
-    return any(find(name, files, *more) is not None for files, more in choices[name])
+    return any(find_files(name, files, *more) is not None for files, more in choices[name])
 
 
-def mnist() -> Parts:
+def mnist() -> RawDataset:
     """60,000 + 10,000 handwritten digits, (N, 1, 28, 28) uint8."""
-    return _idx_parts(
-        located("mnist", _MNIST, "mnist-5k"),
+    return _from_idx(
+        locate_files("mnist", _MNIST, "mnist-5k"),
         tuple("0123456789"),
         "MNIST (LeCun, Cortes, Burges)",
         "CC BY-SA 3.0 (Yann LeCun, Corinna Cortes)",
     )
 
 
-def fashion_mnist() -> Parts:
+def fashion_mnist() -> RawDataset:
     """60,000 + 10,000 pictures of clothes, (N, 1, 28, 28) uint8; also from Debian's package dataset-fashion-mnist."""
-    found = located("fashion-mnist", _FASHION, "mnist-5k", _DEBIAN)
-    return _idx_parts(found, _FASHION_NAMES, "Fashion-MNIST (Xiao, Rasul, Vollgraf, 2017)", "MIT (Zalando SE)")
+    paths = locate_files("fashion-mnist", _FASHION, "mnist-5k", _DEBIAN)
+    return _from_idx(paths, _FASHION_NAMES, "Fashion-MNIST (Xiao, Rasul, Vollgraf, 2017)", "MIT (Zalando SE)")
 
 
-def binarized_mnist() -> Parts:
-    """Train, validation and test part of MNIST drawn once as bits (Salakhutdinov & Murray, 2008).
+def binarized_mnist() -> RawDataset:
+    """Training, validation and test split of MNIST, drawn once as bits (Salakhutdinov & Murray, 2008).
 
     (50,000 + 10,000 + 10,000, 1, 28, 28) uint8 of 0 and 255, which are 0 and 1 to every model; there are no labels.
     """
-    packed = find("binarized-mnist", ["binarized_mnist.npz"])
-    if packed is not None:
-        path = packed["binarized_mnist.npz"]
+    prepared = find_files("binarized-mnist", ["binarized_mnist.npz"])
+    if prepared is not None:
+        path = prepared["binarized_mnist.npz"]
         bits = {
             part: _unpack_bits(rows, part, path)
             for part, rows in read_npz_arrays(path, ("train", "valid", "test")).items()
         }
     else:
-        found = located("binarized-mnist", _BINARIZED, "mnist-5k")
-        bits = {path.stem.rpartition("_")[2]: _read_amat(path) for path in found.values()}
+        paths = locate_files("binarized-mnist", _BINARIZED, "mnist-5k")
+        bits = {path.stem.rpartition("_")[2]: _read_amat(path) for path in paths.values()}
     images = {part: (rows * np.uint8(255)).reshape(-1, 1, 28, 28) for part, rows in bits.items()}
-    return Parts(
+    return RawDataset(
         images["train"],
         test=images["test"],
         validation=images["valid"],
@@ -147,7 +149,7 @@ def binarized_mnist() -> Parts:
     )
 
 
-def lfw(*, min_faces_per_person: int = 1) -> Parts:
+def lfw(*, min_faces_per_person: int = 1) -> RawDataset:
     """13,233 grey faces of 5,749 people, (N, 1, 64, 48) uint8: Labeled Faces in the Wild; labels are people.
 
     Parameters
@@ -155,22 +157,18 @@ def lfw(*, min_faces_per_person: int = 1) -> Parts:
     min_faces_per_person
         Leave out people of whom there are fewer pictures.
     """
-    if not 1 <= min_faces_per_person <= 530:
-        raise ConfigError(
-            "load_dataset: min_faces_per_person must be from 1 to 530, the most pictures of one person; "
-            f"got {min_faces_per_person!r}."
-        )
-    packed = find("lfw", [_LFW_FILE])
-    if packed is not None:
-        path = packed[_LFW_FILE]
+    min_faces_per_person = whole_number("min_faces_per_person", min_faces_per_person, 1, 530)  # the most of one person
+    prepared = find_files("lfw", [_LFW_FILE])
+    if prepared is not None:
+        path = prepared[_LFW_FILE]
         arrays = read_npz_arrays(path, ("images", "target", "names"))
     else:
         path = cache_folder() / "lfw" / _LFW_FILE
-        arrays = read_lfw_archive(located("lfw", [_LFW], "mnist-5k")[_LFW.name])
-        packed_now = io.BytesIO()
-        np.savez_compressed(packed_now, **arrays)  # type: ignore[arg-type]
+        arrays = read_lfw_archive(locate_files("lfw", [_LFW], "mnist-5k")[_LFW.name])
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, packed_now.getvalue())
+        write_bytes(path, buffer.getvalue())
     images, target, names = arrays["images"], arrays["target"].astype(np.int64), arrays["names"]
     if images.ndim != 3 or images.dtype != np.uint8 or target.shape != images.shape[:1] or target.max() >= len(names):
         raise DataError(
@@ -180,7 +178,7 @@ def lfw(*, min_faces_per_person: int = 1) -> Parts:
     rows = np.flatnonzero(np.isin(target, kept_people))
     if not len(rows):
         raise DataError(f"load_dataset: min_faces_per_person must leave somebody; got {min_faces_per_person!r}.")
-    return Parts(
+    return RawDataset(
         images[rows][:, None],
         train_labels=np.searchsorted(kept_people, target[rows]),
         label_names=tuple(str(names[i]).replace("_", " ") for i in kept_people),
@@ -195,7 +193,7 @@ def read_lfw_archive(path: Path) -> dict[str, Array]:
     The box of rows 70 to 198 and columns 78 to 174, at half size, in grey.
     """
     faces: dict[tuple[str, int], Array] = {}
-    with reading(path), _Piecewise(path) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
+    with reading(path), _BoundedReads(path) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
         for member in archive:
             check_member_name(member.name, str(path))
             if member.size > _LARGEST_PICTURE:
@@ -221,8 +219,8 @@ def read_lfw_archive(path: Path) -> dict[str, Array]:
     return {"images": np.stack([faces[key] for key in keys]), "target": target.astype(np.uint16), "names": names}
 
 
-class _Piecewise(gzip.GzipFile):
-    """Hands out little at once, since tarfile asks for as many bytes as a file claims that its next name has."""
+class _BoundedReads(gzip.GzipFile):
+    """Refuses to read much at once, since tarfile asks for as many bytes as a file claims that its next name has."""
 
     def read(self, size: int | None = -1) -> bytes:
         if size is None or not 0 <= size <= _LARGEST_PICTURE:
@@ -238,17 +236,17 @@ def _face(picture: Array) -> Array:
     return grey
 
 
-def _idx_parts(found: dict[str, Path], label_names: tuple[str, ...], source: str, licence: str) -> Parts:
-    arrays = {name: read_idx_file(path) for name, path in found.items()}
+def _from_idx(paths: dict[str, Path], label_names: tuple[str, ...], source: str, licence: str) -> RawDataset:
+    arrays = {name: read_idx_file(path) for name, path in paths.items()}
     for images, labels in (_IDX_FILES[:2], _IDX_FILES[2:]):
         shape, count = arrays[images].shape, arrays[labels].shape
         if shape[1:] != (28, 28) or arrays[images].dtype != np.uint8 or count != shape[:1] or arrays[labels].max() > 9:
             raise DataError(
-                f"load_dataset: {str(found[images])!r} must hold 28x28 pictures and as many labels 0..9; "
+                f"load_dataset: {str(paths[images])!r} must hold 28x28 pictures and as many labels 0..9; "
                 f"got shapes {shape} and {count}. Fetch both again."
             )
     train, train_labels, test, test_labels = (arrays[name] for name in _IDX_FILES)
-    return Parts(
+    return RawDataset(
         train[:, None],
         test=test[:, None],
         train_labels=train_labels.astype(np.int64),

@@ -1,4 +1,4 @@
-"""The models, one file each."""
+"""The estimators, one file each."""
 
 from narrows.estimators.ae import AE
 from narrows.estimators.base import Autoencoder
@@ -8,4 +8,4 @@ from narrows.estimators.vae import VAE
 __all__ = ["AE", "ESTIMATORS", "PCA", "VAE"]
 
 ESTIMATORS: dict[str, type[Autoencoder]] = {"pca": PCA, "ae": AE, "vae": VAE}
-"""Every model by its name on the command line and in saved files."""
+"""Every estimator by its name on the command line and in saved files."""

@@ -1,107 +1,167 @@
-"""The deterministic autoencoder in all its classic forms: linear, deep, sparse, denoising, contractive, tied."""
+"""The deterministic autoencoder: linear, deep, sparse, denoising, contractive, tied, quantised, adversarial."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 
 from torch import Tensor, nn
 
-from narrows.errors import ConfigError
-from narrows.estimators.base import NeuralAutoencoder
-from narrows.module import Module
-from narrows.nn.network import ACTIVATIONS, Layout, networks
-from narrows.objectives import Batch, Loss, contractive_penalty, negative_log_likelihood, sparsity_kl, sparsity_l1
+from narrows.components import AXES, resolve_all
+from narrows.conditions import Condition, join
+from narrows.data.schema import Schema
+from narrows.estimators.neural import NeuralAutoencoder
+from narrows.module import MAIN, Batch, Loss, Module, Prior
+from narrows.nn import Decoder, Encoder
+from narrows.nn.codes import CodeLayer
+from narrows.objectives import negative_log_likelihood
 from narrows.params import model, param
-from narrows.probability.likelihoods import Likelihood
+from narrows.penalties import Penalty, PenaltyLayer
+from narrows.probability.likelihoods import LikelihoodLayer
 
-__all__ = ["AE", "AEModule"]
+__all__ = ["AE", "AEModule", "Conditional"]
+
+
+class Conditional(nn.Module):
+    """An encoder and a decoder, to which the values of a condition are joined where there is one."""
+
+    def __init__(self, encoder: Encoder, decoder: Decoder, condition: Condition | None) -> None:
+        super().__init__()
+        self.encoder, self.decoder, self.condition = encoder, decoder, condition
+
+    def encode(self, x: Tensor, batch: Batch) -> Tensor:
+        """Return the encoder's output for an input (B, *shape)."""
+        layout = self.encoder.layout
+        if self.condition is not None and batch.y is not None:
+            x = join(x, self.condition.values(batch.y, layout.condition, x), layout.feature_axis + 1)
+        return self.encoder(x, batch.lengths)
+
+    def decode(self, z: Tensor, batch: Batch | None) -> Tensor:
+        """Return the decoder's output for latents."""
+        if self.condition is not None and batch is not None and batch.y is not None:
+            z = join(z, self.condition.values(batch.y, self.decoder.layout.condition, z), 1)
+        return self.decoder(z)
 
 
 class AEModule(Module):
     """-log p(x | z) at the one code z, and penalties on it."""
 
     def __init__(
-        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood, *,
-        sparsity: str | None, target: float, weight: float, contractive: float,
-    ) -> None:  # fmt: skip
+        self, networks: Conditional, code: CodeLayer, likelihood: LikelihoodLayer, penalties: Sequence[PenaltyLayer]
+    ) -> None:
         super().__init__()
-        self.encoder, self.decoder, self.observed = encoder, decoder, likelihood
-        self.sparsity, self.target, self.weight, self.contractive = sparsity, target, weight, contractive
+        self.networks, self.layer, self.observed = networks, code, likelihood
+        self.penalties = nn.ModuleList(penalties)
+        self.code = code.spec
+        self.density = not likelihood.of.discrete
 
-    def encode(self, x: Tensor) -> Tensor:
-        return self.encoder(x)
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder."""
+        return self.networks.encoder
 
-    def decode(self, z: Tensor) -> Tensor:
-        return self.observed(self.decoder(z)).mean
+    @property
+    def decoder(self) -> Decoder:
+        """The decoder."""
+        return self.networks.decoder
 
-    def loss(self, batch: Batch) -> Loss:
+    def encode(self, batch: Batch) -> Tensor:
+        """Return the codes."""
+        return self.layer.encode(self.networks.encode(batch.x, batch))
+
+    def decode(self, z: Tensor, batch: Batch | None = None) -> Tensor:
+        """Return the likelihood's mean."""
+        return self.observed(self.networks.decode(self.layer.latents_of(z), batch)).mean
+
+    def loss(self, batch: Batch, phase: str = MAIN) -> Loss:
+        """Return the reconstruction and the penalties; or the loss of a penalty's own phase."""
         x = self.corrupted(batch)
-        penalise_slope = self.contractive > 0 and self.training  # needs a gradient, which evaluation does without
-        if penalise_slope:
+        slope = self.training and any(layer.penalty.slope for layer in self._penalties)
+        if slope:  # evaluation does without a gradient
             x = x.detach().requires_grad_()
-        z = self.encoder(x)
-        kept = self.kept(batch, z.shape[1])
-        z = z if kept is None else z * kept
-        terms = {"reconstruction": negative_log_likelihood(self.observed(self.decoder(z)), batch.x, batch.mask)}
-        if self.sparsity == "kl":
-            terms["sparsity"] = self.weight * sparsity_kl(z.float(), self.target)
-        elif self.sparsity == "l1":
-            terms["sparsity"] = self.weight * sparsity_l1(z.float())
-        if penalise_slope:
-            terms["contractive"] = self.contractive * contractive_penalty(x, z)
-        metrics = {"activity": z.detach().float().mean(1)} if self.sparsity else {}
-        return Loss(terms, metrics)
+        h = self.networks.encode(x, batch)
+        if phase != MAIN:
+            layer = next(layer for layer in self._penalties if layer.name == phase)
+            return layer.phase_loss(self.layer(h, batch).z.detach(), batch)
+        z, terms, batch_metrics = self.layer(h, batch)
+        distribution = self.observed(self.networks.decode(z, batch))
+        objective = {"reconstruction": negative_log_likelihood(distribution, batch.x, batch.mask), **terms}
+        metrics: dict[str, Tensor] = {}
+        for layer in self._penalties:
+            if layer.penalty.slope and not slope:
+                continue
+            objective[layer.name] = layer.term(x, z, batch)
+            metrics |= layer.penalty.metrics(z)
+        return Loss(objective, metrics, batch_metrics)
 
-    def score(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        return -negative_log_likelihood(self.observed(self.decoder(self.encoder(x))), x, mask)
+    @property
+    def _penalties(self) -> list[PenaltyLayer]:
+        return list(self.penalties)  # type: ignore[arg-type]
+
+    def score(self, batch: Batch) -> Tensor:
+        """Return log p(x | z) at the code."""
+        z = self.layer.latents_of(self.layer.encode(self.networks.encode(batch.x, batch)))
+        distribution = self.observed(self.networks.decode(z, batch))
+        return batch.log_jacobian - negative_log_likelihood(distribution, batch.x, batch.mask)
+
+    def phases(self) -> dict[str, Iterable[nn.Parameter]]:
+        """Return the main phase, and one for every penalty that trains parameters of its own."""
+        phases = {layer.name: list(layer.phase_parameters()) for layer in self._penalties}
+        own = {id(parameter) for parameters in phases.values() for parameter in parameters}
+        main = [parameter for parameter in self.parameters() if id(parameter) not in own]
+        return {MAIN: main, **{name: parameters for name, parameters in phases.items() if parameters}}
+
+    def after_step(self, batch: Batch, phase: str) -> None:
+        """Move a codebook."""
+        if phase == MAIN:
+            self.layer.after_step()
+
+    def prior(self, batch: Batch | None = None) -> Prior:
+        """Return the distribution that a penalty draws the codes to, if there is one."""
+        priors = [prior for layer in self._penalties if (prior := layer.prior()) is not None]
+        return priors[0] if priors else super().prior(batch)
 
 
 @model
 class AE(NeuralAutoencoder):
     """An autoencoder with one code per sample.
 
-    Minimises -log p(x | z), z = f(x + noise), summed over a sample's values (Hinton & Salakhutdinov, 2006), and what
-    is asked for of sparsity (Ng, 2011; Olshausen & Field, 1996), slope (Rifai et al., 2011), and noise (Vincent et
-    al., 2010). Without hidden layers, `activation="linear"` or not, it is the linear autoencoder: PCA's subspace.
+    Minimises -log p(x | z), z = f(x + noise), summed over a sample's values (Hinton & Salakhutdinov, 2006), and
+    penalties on the code: sparsity (Ng, 2011; Olshausen & Field, 1996), slope (Rifai et al., 2011), distance from a
+    prior (Makhzani et al., 2016); noise is that of Vincent et al. (2010). Without hidden layers, `network="mlp:"` or
+    `MLP(hidden=())`, it is the linear autoencoder: PCA's subspace.
     Shapes: x (B, *shape), z (B, latent_dim). Units: nats per sample.
     Use it for codes and clean reconstructions; prefer VAE to draw new samples.
-    Raises: ConfigError for a field out of bounds; DataError where the likelihood cannot explain the data.
+    Raises: ConfigError for a parameter out of bounds; DataError where the likelihood cannot explain the data.
+
+    {parameters}
 
     Examples
     --------
     >>> from sklearn.datasets import load_iris
-    >>> ae = AE(latent_dim=2, hidden=(), epochs=2).fit(load_iris().data)
+    >>> ae = AE(latent_dim=2, network="mlp:", epochs=2).fit(load_iris().data)
     >>> ae.transform(load_iris().data).shape
     (150, 2)
 
     References: doi.org/10.1126/science.1127647
     """
 
-    code_activation: str = param("linear", "On the code.", choices=tuple(ACTIVATIONS))
-    sparsity: str | None = param(
-        None, "Penalty on the code's activity: kl to a target mean, or l1.", choices=("kl", "l1")
+    penalty: str | Penalty | tuple[str | Penalty, ...] = param(
+        (), "Penalties on the code, any number: sparsity, l1, contractive, adversarial.", axis="penalty", many=True
     )
-    sparsity_target: float = param(0.05, "Mean activity for kl.", low=0, high=1, low_open=True, high_open=True)
-    sparsity_weight: float = param(1.0, "Weight of the sparsity, which is summed over units.", low=0)
-    contractive: float = param(0.0, "Weight of the squared slope of the encoder.", low=0)
-    tied: bool = param(False, "Decode by the encoder's transposed weights (mlp).")
 
-    def layout(self, shape: tuple[int, ...]) -> Layout:
-        """Return what the networks are built from."""
-        return replace(super().layout(shape), tied=self.tied)
-
-    def build(self, shape: tuple[int, ...]) -> AEModule:
-        """Return the module for samples of a shape."""
-        if self.sparsity == "kl" and self.code_activation != "sigmoid":
-            raise ConfigError(
-                "AE: sparsity='kl' must go with a code in (0, 1); got code_activation="
-                f"{self.code_activation!r}. Set code_activation='sigmoid', or sparsity='l1'."
-            )
-        encoder, decoder = networks(self.network, self.layout(shape))
-        if self.code_activation != "linear":
-            encoder = nn.Sequential(encoder, ACTIVATIONS[self.code_activation]())
-        return AEModule(
-            encoder, decoder, self.observed(),
-            sparsity=self.sparsity, target=self.sparsity_target, weight=self.sparsity_weight,
-            contractive=self.contractive,
+    def build(self, schema: Schema) -> AEModule:
+        """Return the module for samples of a schema."""
+        penalties: tuple[Penalty, ...] = resolve_all("penalty", self.penalty, "AE")
+        encoder, decoder, code, layout, likelihood, network = self.networks(schema)
+        for penalty in penalties:
+            penalty.check("AE", code.activation)
+        layers = [
+            penalty.layer(AXES["penalty"].name_of(penalty) or type(penalty).__name__.lower(), layout.latents)
+            for penalty in penalties
+        ]
+        module = AEModule(
+            Conditional(encoder, decoder, self._component("condition")), code.layer(layout.latents),
+            likelihood.layer(), layers,
         )  # fmt: skip
+        module.layers_draw = network.draws
+        return module

@@ -11,13 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from narrows.data.arrays import Arrays
+from narrows.data.schema import Schema
 from narrows.errors import ConfigError, DataError
-from narrows.estimators.base import CHUNK, Array, Autoencoder
-from narrows.module import Module
-from narrows.objectives import Batch, Loss, sum_values
+from narrows.estimators.base import Array, Autoencoder
+from narrows.module import MAIN, Batch, CodeSpec, Loss, Module
+from narrows.objectives import sum_values
 from narrows.params import model, param
 from narrows.pca import LARGEST, SOLVERS, principal_axes
-from narrows.training import Checkpoints, Report, Trainer, train
+from narrows.training import Checkpoints, Report, Trainer
 
 __all__ = ["PCA", "PCAModule"]
 
@@ -25,14 +27,14 @@ __all__ = ["PCA", "PCAModule"]
 class PCAModule(Module):
     """The mean, the principal axes and their variances, in double precision."""
 
-    ordered = True
-
     exact_score = True
+    density = True
 
     def __init__(self, shape: tuple[int, ...], k: int, whiten: bool) -> None:
         super().__init__()
         n = math.prod(shape)
         self.shape, self.whiten = shape, whiten
+        self.code = CodeSpec((k,), torch.float64, ordered=True)
         self.mean = _constant(n)
         self.components = _constant(k, n)
         self.variance = _constant(k)
@@ -46,22 +48,25 @@ class PCAModule(Module):
             return torch.ones_like(self.variance)
         return self.variance.sqrt().clamp(min=torch.finfo(self.variance.dtype).eps)
 
-    def encode(self, x: Tensor) -> Tensor:
-        return ((x.flatten(1) - self.mean) @ self.components.T) / self.scale
+    def encode(self, batch: Batch) -> Tensor:
+        """Return the codes: (B, latent_dim)."""
+        return ((batch.x.flatten(1) - self.mean) @ self.components.T) / self.scale
 
-    def decode(self, z: Tensor) -> Tensor:
+    def decode(self, z: Tensor, batch: Batch | None = None) -> Tensor:
+        """Return the points on the axes: (B, *shape)."""
         return (z * self.scale @ self.components + self.mean).reshape(-1, *self.shape)
 
-    def loss(self, batch: Batch) -> Loss:
+    def loss(self, batch: Batch, phase: str = MAIN) -> Loss:
         """Return half the squared error, in training and out of it."""
-        error = batch.x - self.decode(self.encode(batch.x))
+        error = batch.x - self.decode(self.encode(batch))
         return Loss({"reconstruction": sum_values(error.square() / 2, batch.mask)})
 
-    def score(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def score(self, batch: Batch) -> Tensor:
         """Return log p(x) of the probabilistic model, in closed form (Tipping & Bishop 1999, eq. 3 to 8).
 
         p(x) = N(mean, W W^T + s^2 I): a variance of its own along every axis, and s^2 along all the others.
         """
+        x = batch.x
         centred = x.flatten(1) - self.mean
         along = centred @ self.components.T
         n, k = self.mean.numel(), self.variance.numel()
@@ -82,13 +87,15 @@ def _constant(*sizes: int) -> torch.nn.Parameter:
 class PCA(Autoencoder):
     """The linear code with the least squared error; exact, for tables, sequences and images alike.
 
-    Minimises sum ||x - x_hat||^2 over all linear maps to latent_dim numbers and back (Pearson, 1901).
-    Shapes: x (B, *shape), z (B, latent_dim); `components_` (latent_dim, D), `mean_` (D,), D numbers per sample.
+    Minimises sum ||x - x_hat||^2 over all linear maps to latent_dim values and back (Pearson, 1901).
+    Shapes: x (B, *shape), z (B, latent_dim); `components_` (latent_dim, D), `mean_` (D,), D values per sample.
     Units: `score` in nats per sample (Tipping & Bishop, 1999), equal to scikit-learn's.
     Use it first: whatever a network adds shows against it.
     `solver="auto"` is exact, but for covariances of over 5e11 multiplications: there a range finder takes over,
     whose axes hold nearly all of that variance (Musco & Musco, 2015). Ask for "covariance" or "gram" to have all of it.
     Raises: ConfigError where latent_dim exceeds min(n_samples, n_features); DataError for fewer than two samples.
+
+    {parameters}
 
     Examples
     --------
@@ -100,9 +107,13 @@ class PCA(Autoencoder):
     References: doi.org/10.1111/1467-9868.00196
     """
 
-    latent_dim: int | None = param(None, "Numbers in the code; None for as many as the data allow.", low=1)
+    latent_dim: int | None = param(None, "Latent dimension; None for as many as the data allow.", low=1)
     center: bool = param(True, "Subtract the mean first.")
     whiten: bool = param(False, "Scale the codes to unit variance.")
+    scale: str | float | None = param(
+        None, "How values are scaled: standard, minmax, a number to divide by, or none.", low=0, low_open=True,
+        choices=("auto", "standard", "minmax"),
+    )  # fmt: skip
     solver: str = param(
         "auto",
         "Decomposition of the data, of their covariance, or of a range that nearly holds it; auto: by shape.",
@@ -111,9 +122,12 @@ class PCA(Autoencoder):
 
     takes_float64: ClassVar[bool] = True
 
-    def code_size(self, shape: tuple[int, ...]) -> int:
+    def _scale(self) -> str | float | None:
+        return self.scale
+
+    def latent_size(self, schema: Schema) -> int:
         """Return latent_dim, or the most that the data allow."""
-        n, d = shape[0], math.prod(shape[1:])
+        n, d = schema.rows, schema.n_features
         if n < 2:
             raise DataError(f"PCA: X must have at least 2 samples; got n_samples = {n}. A variance needs two.")
         if self.latent_dim is not None and self.latent_dim > min(n, d):
@@ -123,49 +137,40 @@ class PCA(Autoencoder):
             )
         return self.latent_dim or min(n, d)
 
-    def build(self, shape: tuple[int, ...]) -> PCAModule:
+    def build(self, schema: Schema) -> PCAModule:
         """Return the module, all zero."""
-        return PCAModule(shape, self.latent_dim_, self.whiten)
+        return PCAModule(schema.sample_shape, self.latent_size(schema), self.whiten)
 
     def optimise(
-        self, X: Array, validation: Array | None, checkpoints: Checkpoints | None = None, trainer: Trainer = train
+        self, data: Arrays, validation: Arrays | None, checkpoints: Checkpoints | None, trainer: Trainer
     ) -> Generator[Report, None, None]:
         """Decompose the data, and report once."""
         started = time.perf_counter()
-        module = self.module_
+        module, X = self.module_, data.x
         assert isinstance(module, PCAModule)
+        if isinstance(X, np.memmap) and not self.schema_.pixels and self.schema_.factor is not None:
+            X = self.schema_.scaled(np.asarray(X), np.dtype(np.float64))[0]
         n, k = len(X), self.latent_dim_
         if X.dtype == np.float64 and max(X.max(), -X.min()) > LARGEST:
             raise DataError(
                 f"PCA: X must lie within +-{LARGEST:g}, so that its squares are finite; got values from "
                 f"{X.min():.3g} to {X.max():.3g}. Scale X."
             )
-        found = principal_axes(X, k, center=self.center, solver=self.solver)
+        axes = principal_axes(X, k, center=self.center, solver=self.solver)
         with torch.no_grad():
             for parameter, value in (
-                (module.mean, found.mean),
-                (module.components, found.components),
-                (module.variance, found.variance),
-                (module.variance_ratio, found.variance / found.total if found.total > 0 else np.zeros(k)),
-                (module.noise_variance, np.float64(found.noise)),
+                (module.mean, axes.mean),
+                (module.components, axes.components),
+                (module.variance, axes.variance),
+                (module.variance_ratio, axes.variance / axes.total if axes.total > 0 else np.zeros(k)),
+                (module.noise_variance, np.float64(axes.noise)),
             ):
                 parameter.copy_(torch.as_tensor(value))
-        error = (found.total - found.variance.sum()) * (n - 1) / n / 2
+        error = (axes.total - axes.variance.sum()) * (n - 1) / n / 2
         seconds = time.perf_counter() - started
         yield Report(
             1, 1, 1, 1, {"loss": error, "reconstruction": error}, None, seconds, n / max(seconds, 1e-9), 0.0, True
         )
-
-    def _encoded(self, X: Array, rows: Array) -> Array:
-        """Return the codes of some rows, by numpy: torch's threads would wait for numpy's to go to sleep."""
-        own = np.float64 if X.dtype == np.float64 else np.float32  # float32 data hold no more digits
-        unit = own(255 if X.dtype == np.uint8 else 1)
-        mean, axes = self.mean_.astype(own), self.components_.T.astype(own)
-        found, size = np.empty((len(rows), axes.shape[1])), max(1, CHUNK // len(mean))
-        for start in range(0, len(rows), size):  # memory that is new for all of them costs more than the product
-            part: Array = X[rows[start : start + size]].reshape(-1, len(mean)) / unit
-            found[start : start + size] = (part - mean) @ axes
-        return np.asarray(found / self._fitted("scale"), np.float64)
 
     @property
     def components_(self) -> Array:

@@ -4,75 +4,95 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.distributions import Distribution, Normal
+from torch import Tensor
+from torch.distributions import Distribution
 
-from narrows.estimators.base import NeuralAutoencoder
-from narrows.module import LatentVariableModule
-from narrows.nn.network import networks
-from narrows.objectives import Batch, Loss, StandardNormal, free_bits, kl, negative_log_likelihood, rising
+from narrows.components import resolve
+from narrows.data.schema import Schema
+from narrows.errors import ConfigError
+from narrows.estimators.ae import Conditional
+from narrows.estimators.neural import NeuralAutoencoder
+from narrows.module import MAIN, Batch, LatentVariableModule, Loss, Posterior
+from narrows.nn import Decoder, Encoder
+from narrows.nn.codes import CodeLayer
+from narrows.objectives import free_bits, negative_log_likelihood, rising
 from narrows.params import model, param
-from narrows.probability.likelihoods import Likelihood
+from narrows.probability.likelihoods import Likelihood, LikelihoodLayer
+from narrows.probability.posteriors import PosteriorFamily
+from narrows.probability.priors import PriorFamily, PriorLayer
 
 __all__ = ["VAE", "VAEModule"]
 
 
 class VAEModule(LatentVariableModule):
-    """q(z | x) = N(mean, diag(variance)) from the encoder, p(z) = N(0, I), p(x | z) from the decoder."""
-
-    origin: Tensor
+    """q(z | x) from the encoder, p(z), and p(x | z) from the decoder."""
 
     def __init__(
-        self, encoder: nn.Module, decoder: nn.Module, likelihood: Likelihood, *,
-        latent_dim: int, beta: float, kl_warmup: float, free_bits: float,
+        self, networks: Conditional, code: CodeLayer, likelihood: LikelihoodLayer, prior: PriorLayer,
+        posterior: PosteriorFamily, *, beta: float, kl_warmup: float, free_bits: float,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.encoder, self.decoder, self.observed = encoder, decoder, likelihood
+        self.networks, self.layer, self.observed = networks, code, likelihood
+        self.latent_prior, self.family = prior, posterior
         self.beta, self.kl_warmup, self.free_bits = beta, kl_warmup, free_bits
-        self.register_buffer("origin", torch.zeros(latent_dim), persistent=False)
+        self.code = code.spec
+        self.density = not likelihood.of.discrete
 
-    def posterior(self, x: Tensor) -> Distribution:
-        mean, log_variance = self.encoder(x).to(self.dtype).chunk(2, dim=1)
-        # Deviations from e^-30 to e^30: far beyond what learns, and their squares stay within float32. `hardtanh` is
-        # torch's name for a clamp whose gradient is one step instead of four.
-        return Normal(mean, F.hardtanh(log_variance / 2, -30.0, 30.0).exp(), validate_args=False)
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder."""
+        return self.networks.encoder
 
-    def prior(self) -> Distribution:
-        return StandardNormal(self.origin)
+    @property
+    def decoder(self) -> Decoder:
+        """The decoder."""
+        return self.networks.decoder
 
-    def likelihood(self, z: Tensor) -> Distribution:
-        return self.observed(self.decoder(z))
+    def _posterior(self, x: Tensor, batch: Batch) -> Posterior:
+        return self.family.posterior(self.networks.encode(x, batch).to(self.dtype))
 
-    def loss(self, batch: Batch) -> Loss:
-        posterior = self.posterior(self.corrupted(batch))
-        noise = torch.randn(
-            posterior.mean.shape, generator=batch.rng, device=batch.x.device, dtype=posterior.mean.dtype
-        )
-        z = torch.addcmul(posterior.mean, posterior.stddev, noise)
-        kept = self.kept(batch, z.shape[1])
+    def posterior(self, batch: Batch) -> Posterior:
+        """Return q(z | x)."""
+        return self._posterior(batch.x, batch)
+
+    def prior(self, batch: Batch | None = None) -> PriorLayer:
+        """Return p(z)."""
+        return self.latent_prior
+
+    def likelihood(self, z: Tensor, batch: Batch | None = None) -> Distribution:
+        """Return p(x | z)."""
+        return self.observed(self.networks.decode(z, batch))
+
+    def loss(self, batch: Batch, phase: str = MAIN) -> Loss:
+        """Return the reconstruction at one draw and the weighted KL term; the metric is the bound itself."""
+        posterior, prior = self._posterior(self.corrupted(batch), batch), self.prior(batch)
+        z = posterior.draw(batch.randn(posterior.mean.shape, posterior.mean.dtype))
+        kept = self.layer.keep(batch)
         z = z if kept is None else z * kept
-        reconstruction = negative_log_likelihood(self.likelihood(z), batch.x, batch.mask)
-        divergence = kl(posterior, self.prior())
-        if kept is not None:  # numbers that are left out cost nothing: the bound of the shorter code
-            divergence = divergence * kept
-        nats = divergence.sum(1)
+        reconstruction = negative_log_likelihood(self.likelihood(z, batch), batch.x, batch.mask)
+        divergence = posterior.kl(prior)
+        if divergence is None:  # no closed form: the draw estimates it
+            penalty = nats = posterior.log_prob(z) - prior.log_prob(z)
+        else:
+            if kept is not None:  # latents that are left out cost nothing: the bound of the shorter code
+                divergence = divergence * kept
+            nats = divergence.sum(1)
+            penalty = free_bits(divergence, self.free_bits) if self.free_bits and self.training else nats
         weight = self.beta * rising(batch.progress, self.kl_warmup)
-        penalty = free_bits(divergence, self.free_bits) if self.free_bits and self.training else nats
-        return Loss(
-            {"reconstruction": reconstruction, "kl": weight * penalty}, {"elbo": -(reconstruction + nats).detach()}
-        )
+        elbo = -(reconstruction + nats).detach() + batch.log_jacobian
+        return Loss({"reconstruction": reconstruction, "kl": weight * penalty}, {"elbo": elbo})
 
 
 @model
 class VAE(NeuralAutoencoder):
-    """An autoencoder whose codes follow a normal distribution, from which new samples are drawn.
+    """An autoencoder whose codes follow a prior distribution, from which new samples are drawn.
 
     Minimises -E_q log p(x | z) + beta KL(q(z | x) || p(z)) (Kingma & Welling, 2014, eq. 3; Higgins et al., 2017)
     Shapes: x (B, *shape), z (B, latent_dim). Units: nats per sample.
     Use it to generate, to compare likelihoods, to spot the unusual; prefer AE for the sharpest reconstruction.
-    Raises: ConfigError for a field out of bounds; DataError where the likelihood cannot explain the data.
+    Raises: ConfigError for a parameter out of bounds; DataError where the likelihood cannot explain the data.
+
+    {parameters}
 
     Examples
     --------
@@ -84,19 +104,31 @@ class VAE(NeuralAutoencoder):
     References: arXiv:1312.6114
     """
 
+    prior: str | PriorFamily = param("normal", "Distribution of the latents.", axis="prior")
+    posterior: str | PosteriorFamily = param("diagonal", "Family of q(z | x).", axis="posterior")
     beta: float = param(1.0, "Weight of the KL term.", low=0)
     kl_warmup: float = param(0.0, "Share of training over which beta rises from 0.", low=0, high=1)
     free_bits: float = param(0.0, "Nats of every latent dimension that cost nothing.", low=0)
     likelihood: str | Likelihood = param(
-        "auto", "Distribution of a value, given the code; auto: bernoulli for pixels, gaussian:learned for the rest."
-    )
+        "auto", "Distribution of a value, given the code; auto: bernoulli for pixels, gaussian:learned for the rest.",
+        axis="likelihood",
+    )  # fmt: skip
 
     heads: ClassVar[int] = 2
 
-    def build(self, shape: tuple[int, ...]) -> VAEModule:
-        """Return the module for samples of a shape."""
-        encoder, decoder = networks(self.network, self.layout(shape))
-        return VAEModule(
-            encoder, decoder, self.observed(), latent_dim=self.latent_dim,
+    def build(self, schema: Schema) -> VAEModule:
+        """Return the module for samples of a schema."""
+        encoder, decoder, code, layout, likelihood, network = self.networks(schema)
+        layer = code.layer(layout.latents)
+        if not layer.spec.continuous or code.activation != "linear":
+            raise ConfigError(
+                f"VAE: code must be 'continuous' or 'ordered', without an activation; got {str(self.code)!r}. Use AE."
+            )
+        prior: PriorFamily = resolve("prior", self.prior, "VAE")
+        module = VAEModule(
+            Conditional(encoder, decoder, self._component("condition")), layer, likelihood.layer(),
+            prior.layer(self.latent_dim), resolve("posterior", self.posterior, "VAE"),
             beta=self.beta, kl_warmup=self.kl_warmup, free_bits=self.free_bits,
         )  # fmt: skip
+        module.layers_draw = network.draws
+        return module

@@ -26,7 +26,8 @@ from narrows.evaluation.inference import arrays_of, check_labels, subset
 from narrows.evaluation.likelihood import log_likelihood, unit
 from narrows.evaluation.probes import knn_accuracy, logistic_accuracy, trustworthiness
 from narrows.evaluation.reconstruction import measure_reconstruction
-from narrows.storage.record import write_json, write_text
+from narrows.storage.atomic import write_text
+from narrows.storage.json import write_json
 
 __all__ = ["Cell", "Comparison", "Row", "compare_models"]
 

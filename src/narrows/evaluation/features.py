@@ -12,7 +12,7 @@ from sklearn.neural_network import MLPClassifier
 from narrows.data import Dataset, cache_folder
 from narrows.errors import DataError, FormatError
 from narrows.evaluation.inference import Array
-from narrows.storage.record import read_tensors, write_tensors
+from narrows.storage.tensors import read_tensors, write_tensors
 
 __all__ = ["PIXELS", "Features", "classifier_features"]
 

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from narrows.errors import DataError, FormatError
 from narrows.evaluation.features import Features
 from narrows.evaluation.inference import Array
-from narrows.storage.record import read_tensors
+from narrows.storage.tensors import read_tensors
 
 __all__ = ["InceptionModule", "inception_features"]
 

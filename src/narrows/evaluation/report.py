@@ -16,7 +16,7 @@ from narrows.estimators.base import Autoencoder
 from narrows.evaluation.comparison import LOWER, Comparison
 from narrows.evaluation.diagnosis import diagnose
 from narrows.evaluation.inference import codes
-from narrows.storage.record import write_text
+from narrows.storage.atomic import write_text
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -99,11 +98,22 @@ def rendered(figure: Figure) -> Image.Image:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
+    _replace_missing_glyphs(figure)
     canvas: Any = FigureCanvasAgg(figure)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # classes may have names that the font cannot write
-        canvas.draw()
+    canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def _replace_missing_glyphs(figure: Figure) -> None:
+    """Write "?" for characters that a text's font lacks, such as those of class names: matplotlib would warn."""
+    from matplotlib.font_manager import findfont, get_font
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        content = text.get_text()
+        if not content.isascii():
+            font = get_font(findfont(text.get_fontproperties()))
+            text.set_text("".join(c if c == "\n" or font.get_char_index(ord(c)) else "?" for c in content))
 
 
 def stacked(*pictures: Image.Image) -> Image.Image:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from narrows.components import component
 from narrows.errors import ConfigError
-from narrows.nn.layers import Decoder, Layout, activation, initialise
+from narrows.nn.layers import ACTIVATIONS, Encoder, Layout, StackDecoder, StackEncoder, activation, initialise
+from narrows.nn.network import Network
+from narrows.params import param
 
-__all__ = ["conv"]
+__all__ = ["Conv"]
 
 CONV = (nn.Conv1d, nn.Conv2d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d)
@@ -77,57 +81,84 @@ def _over_pixels(mean: Tensor) -> Tensor:
     return mean.mean((1, 2))
 
 
-def conv(layout: Layout) -> tuple[nn.Module, Decoder]:
-    """Return stages that halve the image (sizes round up), then a linear map; and their mirror.
+@component
+class Conv(Network):
+    """Convolutions over images and sequences: stages that halve the size (rounded up), a linear map, and the mirror.
 
     A stage is a convolution of stride 2, or one of stride 1 and a pooling. The mirror has transposed convolutions,
     whose output padding is chosen for each size, so that every shape comes back as it was.
-
-    Raises
-    ------
-    ConfigError
-        The samples are a table's rows, or the kernel is even.
     """
-    if len(layout.shape) == 1:
-        raise ConfigError(
-            f"network='conv' must have sequences or images; got samples of shape {layout.shape}. Use 'mlp'."
-        )
-    if layout.kernel % 2 == 0:
-        raise ConfigError(f"kernel must be odd, so that an image of any size comes back; got {layout.kernel}.")
-    sequence = len(layout.shape) == 2
-    channels, size = (layout.shape[1], layout.shape[:1]) if sequence else (layout.shape[0], layout.shape[1:])
-    kind = len(size) - 1
-    pad = layout.kernel // 2
-    stride = 2 if layout.downsample == "stride" else 1
-    width = (channels, *((32, 64) if layout.hidden is None else layout.hidden))
 
-    sizes = [size]
-    layers: list[nn.Module] = [Transpose()] if sequence else []
-    for n_in, n_out in pairwise(width):
-        layers.append(CONV[kind](n_in, n_out, layout.kernel, stride, pad))
-        layers += [NORM[kind](n_out)] if layout.batch_norm else []
-        layers += activation(layout.activation)
-        layers += [POOL[layout.downsample][kind](2, ceil_mode=True)] if stride == 1 else []
-        sizes.append(tuple(math.ceil(n / 2) for n in sizes[-1]))
-    flat = width[-1] * math.prod(sizes[-1])
-    encoder = nn.Sequential(*layers, nn.Flatten(), nn.Linear(flat, layout.n_out))
+    dimensions: ClassVar[tuple[int, ...]] = (2, 3)
 
-    layers = [
-        nn.Linear(layout.latent_dim, flat),
-        *activation(layout.activation),
-        nn.Unflatten(1, (width[-1], *sizes[-1])),
-    ]
-    for i in range(len(width) - 1, 0, -1):
-        padding = tuple(1 - n % 2 for n in sizes[i - 1])  # even sizes lose nothing on the way down, odd ones round up
-        layers.append(TRANSPOSED[kind](width[i], width[i - 1], layout.kernel, 2, pad, padding))  # type: ignore[arg-type]
-        if i > 1:
-            layers += [NORM[kind](width[i - 1])] if layout.batch_norm else []
-            layers += activation(layout.activation)
-    # Without a stage the map is linear alone: a convolution of width 1 is then the output, for its bias.
-    output = layers.pop() if len(width) > 1 else CONV[kind](channels, channels, 1)
-    decoder = Decoder(
-        layers, ToSequence(output) if sequence else output, layout, _over_steps if sequence else _over_pixels
-    )
-    for network in (encoder, decoder):
-        initialise(network, layout.activation)
-    return encoder, decoder
+    hidden: tuple[int, ...] = param((32, 64), "Channels of the stages, from input to code.", low=1)
+    activation: str = param("relu", "Between layers.", choices=tuple(ACTIVATIONS))
+    output_activation: str = param("linear", "On the decoder's output.", choices=tuple(ACTIVATIONS))
+    kernel: int = param(3, "Width of the convolutions, odd.", low=1)
+    downsample: str = param("stride", "How a stage halves an image.", choices=("stride", "max", "average"))
+    batch_norm: bool = param(False, "Normalise after each convolution.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.kernel % 2 == 0:
+            raise ConfigError(f"Conv: kernel must be odd, so that an image of any size comes back; got {self.kernel}.")
+
+    def _sizes(self, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """Return the size before the first stage and after each."""
+        sizes = [shape[:1] if len(shape) == 2 else shape[1:]]
+        for _ in self.hidden:
+            sizes.append(tuple(math.ceil(n / 2) for n in sizes[-1]))
+        return sizes
+
+    def map_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the size after the last stage."""
+        return self._sizes(shape)[-1]
+
+    def pair(self, layout: Layout) -> tuple[Encoder, StackDecoder]:
+        """Return the stages and their mirror. Latents on a map of the last stage's size get no linear map."""
+        sequence = len(layout.shape) == 2
+        axis = layout.feature_axis
+        channels_in, channels_out = layout.input_shape[axis], layout.output_shape[axis]
+        sizes, hidden = self._sizes(layout.shape), tuple(self.hidden)
+        kind = len(sizes[0]) - 1
+        pad = self.kernel // 2
+        stride = 2 if self.downsample == "stride" else 1
+        on_map = layout.latents[1:] == sizes[-1]
+
+        layers: list[nn.Module] = [Transpose()] if sequence else []
+        for n_in, n_out in pairwise((channels_in, *hidden)):
+            layers.append(CONV[kind](n_in, n_out, self.kernel, stride, pad))
+            layers += [NORM[kind](n_out)] if self.batch_norm else []
+            layers += activation(self.activation)
+            layers += [POOL[self.downsample][kind](2, ceil_mode=True)] if stride == 1 else []
+        last, flat = (channels_in, *hidden)[-1], (channels_in, *hidden)[-1] * math.prod(sizes[-1])
+        if on_map:
+            layers.append(CONV[kind](last, layout.heads * layout.latents[0], 1))
+        else:
+            layers += [nn.Flatten(), nn.Linear(flat, layout.n_out)]
+        encoder = StackEncoder(layers, layout)
+
+        width = (channels_out, *hidden)
+        flat = width[-1] * math.prod(sizes[-1])
+        if on_map:
+            layers = [CONV[kind](layout.decoder_latents[0], width[-1], 1), *activation(self.activation)]
+        else:
+            layers = [nn.Flatten()] if len(layout.latents) > 1 else []
+            layers += [nn.Linear(layout.n_in, flat), *activation(self.activation)]
+            layers.append(nn.Unflatten(1, (width[-1], *sizes[-1])))
+        for i in range(len(width) - 1, 0, -1):
+            padding = tuple(1 - n % 2 for n in sizes[i - 1])  # even sizes lose nothing going down, odd ones round up
+            up = TRANSPOSED[kind](width[i], width[i - 1], self.kernel, 2, pad, padding)  # type: ignore[arg-type]
+            layers.append(up)
+            if i > 1:
+                layers += [NORM[kind](width[i - 1])] if self.batch_norm else []
+                layers += activation(self.activation)
+        # Without a stage the map is linear alone: a convolution of width 1 is then the output, for its bias.
+        output = layers.pop() if len(width) > 1 else CONV[kind](channels_out, channels_out, 1)
+        decoder = StackDecoder(
+            layers, ToSequence(output) if sequence else output, layout, _over_steps if sequence else _over_pixels,
+            self.output_activation,
+        )  # fmt: skip
+        for network in (encoder, decoder):
+            initialise(network, self.activation)
+        return encoder, decoder

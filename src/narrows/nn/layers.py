@@ -1,14 +1,15 @@
-"""What networks share: how they are laid out, activations, and the decoder whose output starts at the data's mean."""
+"""What networks share: their layout, activations, and decoders whose output starts at the data's mean."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ACTIVATIONS", "Decoder", "Layout", "activation", "initialise"]
+__all__ = ["ACTIVATIONS", "Decoder", "Encoder", "Layout", "StackDecoder", "StackEncoder", "activation", "initialise"]
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -25,28 +26,52 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 @dataclass(frozen=True)
 class Layout:
-    """What a network is built from."""
+    """What a network is built for."""
 
     shape: tuple[int, ...]
-    """Of one sample."""
-    latent_dim: int
-    """Numbers that enter the decoder."""
-    n_out: int
-    """Numbers that leave the encoder: latent_dim, or a multiple for a distribution's parameters."""
-    hidden: tuple[int, ...] | None = None
-    """Sizes from input to code: units (mlp, lstm) or channels (conv); None for the network's own."""
-    activation: str = "relu"
-    """Between layers."""
-    output_activation: str = "linear"
-    """On the decoder's output."""
-    kernel: int = 3
-    """Width of convolutions, odd."""
-    downsample: str = "stride"
-    """How a convolutional stage halves the image: stride, max or average."""
-    batch_norm: bool = False
-    """Normalise after each convolution."""
-    tied: bool = False
-    """Decode by the transposed weights of the encoder (mlp)."""
+    """Of one sample: (D,), (T, D) or (C, H, W)."""
+    latents: tuple[int, ...]
+    """That enter the decoder: (latent_dim,), or (latent_dim, h, w) on a map."""
+    heads: int = 1
+    """How many values the encoder returns for each latent: 2 for a mean and a log-variance."""
+    outputs: int = 1
+    """How many values the decoder returns for each value of a sample: a likelihood's parameters."""
+    condition: int = 0
+    """Values of a condition that are joined to the features of the encoder's input, and to the decoder's latents."""
+
+    @property
+    def feature_axis(self) -> int:
+        """The axis of a sample along which features lie: channels of images, the last one otherwise."""
+        return 0 if len(self.shape) == 3 else len(self.shape) - 1
+
+    def _features(self, change: Callable[[int], int]) -> tuple[int, ...]:
+        axis = self.feature_axis
+        return tuple(change(size) if i == axis else size for i, size in enumerate(self.shape))
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of what enters the encoder: a sample, and the condition joined to its features."""
+        return self._features(lambda size: size + self.condition)
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Of what leaves the decoder's last layer: `outputs` values a feature."""
+        return self._features(lambda size: size * self.outputs)
+
+    @property
+    def decoder_latents(self) -> tuple[int, ...]:
+        """Of what enters the decoder: the latents, and the condition joined to them."""
+        return (self.latents[0] + self.condition, *self.latents[1:])
+
+    @property
+    def n_in(self) -> int:
+        """How many values enter the decoder."""
+        return math.prod(self.decoder_latents)
+
+    @property
+    def n_out(self) -> int:
+        """How many values leave the encoder."""
+        return self.heads * math.prod(self.latents)
 
 
 def activation(name: str) -> list[nn.Module]:
@@ -54,32 +79,91 @@ def activation(name: str) -> list[nn.Module]:
     return [] if name == "linear" else [ACTIVATIONS[name]()]
 
 
+class Encoder(nn.Module):
+    """Samples (B, *input shape) to (B, heads * latent_dim, *map)."""
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__()
+        self.layout = layout
+
+    def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """Return (B, heads * latents), or with the map's axes."""
+        raise NotImplementedError(f"{type(self).__name__} must define `features`.")
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Return (B, heads * latent_dim, *map); `lengths` (B,) are the steps of padded sequences."""
+        latents = self.layout.latents
+        h = self.features(x, lengths)
+        return h if len(latents) == 1 else h.reshape(len(h), -1, *latents[1:])
+
+
 class Decoder(nn.Module):
+    """Latents (B, latent_dim, *map) to (B, *shape), or (B, outputs, *shape) where there are several per value."""
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__()
+        self.layout = layout
+
+    def values(self, z: Tensor) -> Tensor:
+        """Return (B, *output shape)."""
+        raise NotImplementedError(f"{type(self).__name__} must define `values`.")
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return the likelihood's parameters for every value."""
+        x, layout = self.values(z), self.layout
+        if layout.outputs == 1:
+            return x
+        axis = layout.feature_axis + 1
+        return x.unflatten(axis, (layout.outputs, -1)).movedim(axis, 1)
+
+    def start_at(self, mean: Tensor, link: Callable[[Tensor], Tensor]) -> None:
+        """Start where the output is `link` of a mean over x (*shape) for every sample; by default nowhere."""
+        return
+
+
+class StackEncoder(Encoder):
+    """Layers, one after another."""
+
+    def __init__(self, layers: Iterable[nn.Module], layout: Layout) -> None:
+        super().__init__(layout)
+        self.body = nn.Sequential(*layers)
+
+    def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """Return (B, heads * latents)."""
+        return self.body(x)
+
+
+class StackDecoder(Decoder):
     """Layers, and the last affine one, whose bias can start where the output is the data's mean.
 
-    `shared` averages a mean over x (*shape) to the shape of that bias.
+    `shared` averages a mean over x (*shape) to the values that have a bias each; `last` is the output's activation.
     """
 
     def __init__(
-        self, body: Iterable[nn.Module], output: nn.Module, layout: Layout, shared: Callable[[Tensor], Tensor]
-    ) -> None:
-        super().__init__()
+        self, body: Iterable[nn.Module], output: nn.Module, layout: Layout, shared: Callable[[Tensor], Tensor],
+        last: str = "linear",
+    ) -> None:  # fmt: skip
+        super().__init__(layout)
         self.body = nn.Sequential(*body)
         self.output = output
-        self.shape = layout.shape
-        self.last = nn.Sequential(*activation(layout.output_activation))
         self.shared = shared
+        self.activation = last
+        self.last = nn.Sequential(*activation(last))
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Return (B, *shape) for codes (B, latent_dim)."""
-        return self.last(self.output(self.body(z)).reshape(-1, *self.shape))
+    def values(self, z: Tensor) -> Tensor:
+        """Return (B, *output shape)."""
+        return self.last(self.output(self.body(z)).reshape(-1, *self.layout.output_shape))
 
     def start_at(self, mean: Tensor, link: Callable[[Tensor], Tensor]) -> None:
-        """Start the output's bias at `link` of the mean over x (*shape)."""
-        bias = self.output.bias
+        """Start the bias there; `link` gives (*shape), or (outputs, *shape)."""
+        bias, layout = self.output.bias, self.layout
         assert isinstance(bias, nn.Parameter)
+        output = link(self.shared(mean))
+        if layout.outputs > 1:
+            axis = layout.feature_axis if output.dim() > len(layout.shape) else 0
+            output = output.movedim(0, axis).flatten(axis, axis + 1)
         with torch.no_grad():
-            bias.copy_(link(self.shared(mean)))
+            bias.copy_(output.flatten())
 
 
 def initialise(module: nn.Module, name: str) -> None:

@@ -9,9 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from narrows.nn.layers import Decoder, Layout, activation, initialise
+from narrows.components import component
+from narrows.errors import ConfigError
+from narrows.nn.layers import ACTIVATIONS, Encoder, Layout, StackDecoder, StackEncoder, activation, initialise
+from narrows.nn.network import Network
+from narrows.params import param
 
-__all__ = ["TiedLinear", "mlp"]
+__all__ = ["MLP", "TiedLinear"]
 
 
 class TiedLinear(nn.Module):
@@ -28,25 +32,46 @@ class TiedLinear(nn.Module):
         return F.linear(x, self.source[0].weight.T, self.bias)
 
 
-def mlp(layout: Layout) -> tuple[nn.Module, Decoder]:
-    """Return flatten -> hidden layers -> n_out, and its mirror; with no hidden layers the map is PCA's, linear."""
-    sizes = (math.prod(layout.shape), *((400,) if layout.hidden is None else layout.hidden))
-    layers: list[nn.Module] = [nn.Flatten()]
-    affine: list[nn.Linear] = []
-    for n_in, n_out in pairwise(sizes):
-        affine.append(nn.Linear(n_in, n_out))
-        layers += [affine[-1], *activation(layout.activation)]
-    affine.append(nn.Linear(sizes[-1], layout.n_out))
-    encoder = nn.Sequential(*layers, affine[-1])
+def _each(mean: Tensor) -> Tensor:
+    """Return the mean itself: every value has a bias."""
+    return mean
 
-    if layout.tied:
-        backward: list[nn.Module] = [TiedLinear(layer) for layer in reversed(affine)]
-    else:
-        backward = [nn.Linear(n_in, n_out) for n_in, n_out in pairwise((layout.latent_dim, *reversed(sizes)))]
-    layers = []
-    for layer in backward[:-1]:
-        layers += [layer, *activation(layout.activation)]
-    decoder = Decoder(layers, backward[-1], layout, torch.flatten)
-    for network in (encoder, decoder):
-        initialise(network, layout.activation)
-    return encoder, decoder
+
+@component
+class MLP(Network):
+    """Fully connected layers: flatten, hidden layers, latents, and the mirror. Without hidden layers it is linear."""
+
+    hidden: tuple[int, ...] = param((400,), "Units of the layers, from input to code.", low=1)
+    activation: str = param("relu", "Between layers.", choices=tuple(ACTIVATIONS))
+    output_activation: str = param("linear", "On the decoder's output.", choices=tuple(ACTIVATIONS))
+    tied: bool = param(False, "Decode by the encoder's transposed weights.")
+
+    def pair(self, layout: Layout) -> tuple[Encoder, StackDecoder]:
+        """Return flatten -> hidden layers -> n_out, and its mirror."""
+        hidden = tuple(self.hidden)
+        layers: list[nn.Module] = [nn.Flatten()]
+        affine: list[nn.Linear] = []
+        sizes = (math.prod(layout.input_shape), *hidden)
+        for n_in, n_out in pairwise(sizes):
+            affine.append(nn.Linear(n_in, n_out))
+            layers += [affine[-1], *activation(self.activation)]
+        affine.append(nn.Linear(sizes[-1], layout.n_out))
+        encoder = StackEncoder([*layers, affine[-1]], layout)
+
+        if self.tied:
+            if layout.heads > 1 or layout.outputs > 1 or layout.condition:
+                raise ConfigError(
+                    "MLP: tied must go with one value per latent and per output; got a distribution's parameters or a "
+                    "condition. Leave tied out."
+                )
+            backward: list[nn.Module] = [TiedLinear(layer) for layer in reversed(affine)]
+        else:
+            sizes = (layout.n_in, *reversed(hidden), math.prod(layout.output_shape))
+            backward = [nn.Linear(n_in, n_out) for n_in, n_out in pairwise(sizes)]
+        layers = [nn.Flatten()] if len(layout.latents) > 1 else []
+        for layer in backward[:-1]:
+            layers += [layer, *activation(self.activation)]
+        decoder = StackDecoder(layers, backward[-1], layout, _each, self.output_activation)
+        for network in (encoder, decoder):
+            initialise(network, self.activation)
+        return encoder, decoder

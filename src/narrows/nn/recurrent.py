@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+import torch
 from torch import Tensor, nn
 
-from narrows.errors import ConfigError
-from narrows.nn.layers import Decoder, Layout
+from narrows.components import component
+from narrows.nn.layers import ACTIVATIONS, Encoder, Layout, StackDecoder
+from narrows.nn.network import Network
+from narrows.params import param
 
-__all__ = ["lstm"]
+__all__ = ["Recurrent"]
 
 
 class LSTMStack(nn.Module):
@@ -34,14 +39,6 @@ class Rows(nn.Module):
         return x if x.dim() == 3 else x.transpose(1, 2).flatten(2)
 
 
-class LastStep(nn.Module):
-    """The last step's output: (B, T, D) -> (B, D)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the last step."""
-        return x[:, -1]
-
-
 class Repeat(nn.Module):
     """The code at every step: (B, D) -> (B, T, D)."""
 
@@ -55,7 +52,7 @@ class Repeat(nn.Module):
 
 
 class PerStep(nn.Linear):
-    """One linear map for every step, and the rows put back into images: (B, T, n) -> (B, *shape)."""
+    """One linear map for every step, and the rows put back into images: (B, T, n) -> (B, *output shape)."""
 
     def __init__(self, n_in: int, shape: tuple[int, ...]) -> None:
         features = shape[1] if len(shape) == 2 else shape[0] * shape[2]
@@ -71,6 +68,24 @@ class PerStep(nn.Linear):
         return steps.unflatten(2, (channels, width)).transpose(1, 2)
 
 
+class RecurrentEncoder(Encoder):
+    """LSTM layers, whose output at the last step of a sequence is the code, or what a linear map makes the latents of.
+
+    The layers read from the first step on, so that what pads a sequence after its end changes nothing before.
+    """
+
+    def __init__(self, rows: nn.Module, stack: LSTMStack, head: nn.Module, layout: Layout) -> None:
+        super().__init__(layout)
+        self.rows, self.stack, self.head = rows, stack, head
+
+    def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """Return (B, heads * latents)."""
+        steps = self.stack(self.rows(x))
+        if lengths is None:
+            return self.head(steps[:, -1])
+        return self.head(steps[torch.arange(len(steps), device=steps.device), lengths.clamp(min=1) - 1])
+
+
 def _over_steps(mean: Tensor) -> Tensor:
     return mean.mean(0)
 
@@ -79,28 +94,33 @@ def _over_rows(mean: Tensor) -> Tensor:
     return mean.mean(1).flatten()
 
 
-def lstm(layout: Layout) -> tuple[nn.Module, Decoder]:
-    """Return LSTM layers and the last step's state; and repeat -> LSTM layers -> one linear map per step.
+@component
+class Recurrent(Network):
+    """LSTM layers over sequences, and over images row by row; sequences may differ in length.
 
     Where the encoder returns the code itself, its last layer is an LSTM of latent_dim units, whose state is the code.
     Where it returns a distribution's parameters, which must not be bounded, the last layer is linear.
-
-    Raises
-    ------
-    ConfigError
-        The samples are a table's rows.
     """
-    if len(layout.shape) == 1:
-        raise ConfigError(
-            f"network='lstm' must have sequences or images; got samples of shape {layout.shape}. Use 'mlp'."
-        )
-    hidden = (100,) if layout.hidden is None else layout.hidden
-    images = len(layout.shape) == 3
-    steps, features = (layout.shape[1], layout.shape[0] * layout.shape[2]) if images else layout.shape
-    deterministic = layout.n_out == layout.latent_dim
-    stack = LSTMStack(features, (*hidden, layout.n_out) if deterministic else hidden)
-    head = [] if deterministic else [nn.Linear((features, *hidden)[-1], layout.n_out)]
-    encoder = nn.Sequential(Rows(), stack, LastStep(), *head)
-    back = LSTMStack(layout.latent_dim, tuple(reversed(hidden)))
-    output = PerStep((layout.latent_dim, *reversed(hidden))[-1], layout.shape)
-    return encoder, Decoder([Repeat(steps), back], output, layout, _over_rows if images else _over_steps)
+
+    dimensions: ClassVar[tuple[int, ...]] = (2, 3)
+    ragged: ClassVar[bool] = True
+
+    hidden: tuple[int, ...] = param((100,), "Units of the layers, from input to code.", low=1)
+    output_activation: str = param("linear", "On the decoder's output.", choices=tuple(ACTIVATIONS))
+
+    def pair(self, layout: Layout) -> tuple[Encoder, StackDecoder]:
+        """Return LSTM layers and the last step's state; and repeat -> LSTM layers -> one linear map per step."""
+        hidden = tuple(self.hidden)
+        images = len(layout.shape) == 3
+        wide = layout.input_shape
+        features = wide[0] * wide[2] if images else wide[1]
+        steps = layout.shape[1] if images else layout.shape[0]
+        deterministic = layout.heads == 1
+        stack = LSTMStack(features, (*hidden, layout.n_out) if deterministic else hidden)
+        head = nn.Identity() if deterministic else nn.Linear((features, *hidden)[-1], layout.n_out)
+        encoder = RecurrentEncoder(Rows(), stack, head, layout)
+        back = LSTMStack(layout.n_in, tuple(reversed(hidden)))
+        output = PerStep((layout.n_in, *reversed(hidden))[-1], layout.output_shape)
+        body = [*([nn.Flatten()] if len(layout.latents) > 1 else []), Repeat(steps), back]
+        shared = _over_rows if images else _over_steps
+        return encoder, StackDecoder(body, output, layout, shared, self.output_activation)

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from narrows.errors import ConfigError
-from narrows.nn.layers import Decoder, Layout, activation
-from narrows.nn.mlp import mlp
-from narrows.pca import Axes
+from narrows.components import component
+from narrows.nn.layers import ACTIVATIONS, Decoder, Encoder, Layout, StackEncoder, activation
+from narrows.nn.mlp import MLP
+from narrows.nn.network import Network, Start
+from narrows.params import param
 
-__all__ = ["ResidualDecoder", "ResidualEncoder", "residual", "start_at_axes"]
+__all__ = ["Residual"]
 
 CHANNELS = 16
-"""Of the convolutions that go over the rebuilt image."""
+"""Of the convolutions that go over the reconstructed image."""
 FLAT = 1e-6
 """Axes with less than this share of the greatest variance are left to the layers."""
 
 
 class _Linear(nn.Module):
-    """A linear map that is given, not learnt."""
+    """A linear map that is given, not learned."""
 
     weight: Tensor
     bias: Tensor
@@ -37,63 +38,96 @@ class _Linear(nn.Module):
         return nn.functional.linear(x, self.weight, self.bias)
 
 
-class ResidualEncoder(nn.Module):
+class ResidualEncoder(Encoder):
     """The code along the principal axes, and what layers add to it."""
 
-    def __init__(self, layers: nn.Module, layout: Layout) -> None:
-        super().__init__()
-        self.linear = _Linear(math.prod(layout.shape), layout.n_out)
+    def __init__(self, layers: Encoder, layout: Layout) -> None:
+        super().__init__(layout)
+        self.linear = _Linear(math.prod(layout.input_shape), layout.n_out)
         self.layers = layers
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (B, n_out) for samples (B, *shape)."""
-        return self.linear(x.flatten(1)) + self.layers(x)
+    def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """Return (B, heads * latents)."""
+        return self.linear(x.flatten(1)) + self.layers.features(x, lengths)
 
 
-class ResidualDecoder(nn.Module):
+class ResidualDecoder(Decoder):
     """The point on the principal axes, what layers add to it, and, to images, what convolutions then add."""
 
-    def __init__(self, layers: Decoder, layout: Layout) -> None:
-        super().__init__()
-        self.shape = layout.shape
-        self.linear = _Linear(layout.latent_dim, math.prod(layout.shape))
+    def __init__(self, layers: Decoder, picture: nn.Module | None, layout: Layout) -> None:
+        super().__init__(layout)
+        self.linear = _Linear(layout.n_in, math.prod(layout.output_shape))
         self.layers = layers
-        self.picture = _convolutions(layout) if len(layout.shape) == 3 else None
+        self.picture = picture
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Return (B, *shape) for codes (B, latent_dim)."""
-        x = self.linear(z).reshape(-1, *self.shape) + self.layers(z)
+    def values(self, z: Tensor) -> Tensor:
+        """Return (B, *output shape)."""
+        x = self.linear(z.flatten(1)).reshape(-1, *self.layout.output_shape) + self.layers.values(z)
         return x if self.picture is None else x + self.picture(x)
 
 
-def residual(layout: Layout) -> tuple[nn.Module, nn.Module]:
-    """Return fully connected layers of `hidden` units beside PCA's maps, and convolutions over images that are rebuilt.
+@component
+class Residual(Network):
+    """PCA's maps, fully connected layers beside them, and convolutions over images that are reconstructed.
 
-    The maps are PCA's from the start (`start_at_axes`) and stay; all else adds nothing at first. So training begins at
-    PCA, in a variational model at its probabilistic form, and what is learnt is the difference. A deep network learns
-    such a difference more easily than the whole (He et al. 2016, doi:10.1109/CVPR.2016.90, sec. 3.1).
-
-    Raises
-    ------
-    ConfigError
-        The output has an activation, which PCA's has not.
+    The maps are PCA's from the start and stay; all else adds nothing at first. So training begins at PCA, in a
+    variational model at its probabilistic form, and what is learned is the difference. A deep network learns such a
+    difference more easily than the whole (He et al. 2016, doi:10.1109/CVPR.2016.90, sec. 3.1).
     """
-    if layout.output_activation != "linear":
-        raise ConfigError(
-            "network='residual' must go with output_activation='linear', as PCA is; got "
-            f"{layout.output_activation!r}. Leave it out."
-        )
-    encoder, decoder = mlp(replace(layout, hidden=(512,) if layout.hidden is None else layout.hidden))
-    assert isinstance(encoder, nn.Sequential)
-    for layer in (encoder[-1], decoder.output):
-        _silence(layer)
-    return ResidualEncoder(encoder, layout), ResidualDecoder(decoder, layout)
+
+    begins_at_pca: ClassVar[bool] = True
+
+    hidden: tuple[int, ...] = param((512,), "Units of the layers, from input to code.", low=1)
+    activation: str = param("relu", "Between layers.", choices=tuple(ACTIVATIONS))
+
+    def pair(self, layout: Layout) -> tuple[Encoder, Decoder]:
+        """Return the maps, all zero, with layers whose last one is zero."""
+        encoder, decoder = MLP(hidden=self.hidden, activation=self.activation).pair(layout)
+        assert isinstance(encoder, StackEncoder)
+        for layer in (encoder.body[-1], decoder.output):
+            _silence(layer)
+        picture = _convolutions(layout.output_shape, self.activation) if len(layout.shape) == 3 else None
+        return ResidualEncoder(encoder, layout), ResidualDecoder(decoder, picture, layout)
+
+    def start(self, encoder: Encoder, decoder: Decoder, start: Start) -> None:
+        """Give the maps, and a learned scale of the likelihood where PCA leaves it.
+
+        z = u^T (x - mean) sqrt(v - s^2) / v and back, for axes u of variance v, where s^2 is the variance that the
+        likelihood leaves to every value: the posterior of probabilistic PCA (Tipping & Bishop 1999, sec. 3.2). An
+        encoder of two values per latent returns the logarithm of the variance s^2 / v as well. A deterministic one has
+        s = 0: PCA's own codes, with unit variance.
+        """
+        assert isinstance(encoder, ResidualEncoder)
+        assert isinstance(decoder, ResidualDecoder)
+        layout = encoder.layout
+        axes = start.axes(math.prod(layout.latents))
+        kept_variance = start.set_scale(math.sqrt(axes.noise))
+        noise = kept_variance if layout.heads == 2 else 0.0
+        k = len(axes.variance)
+        variance = torch.from_numpy(axes.variance)
+        along = variance > max(noise, FLAT * float(variance.max()))
+        length = torch.where(along, variance - noise, torch.zeros_like(variance)).sqrt()
+        components = torch.from_numpy(axes.components)
+        inward = components * (length / torch.where(along, variance, torch.ones_like(variance)))[:, None]
+        mean = torch.from_numpy(axes.mean)
+        axis, features = layout.feature_axis, layout.shape[layout.feature_axis]
+        with torch.no_grad():
+            maps = encoder.linear.weight[:k].view(k, *layout.input_shape)  # the condition's weights stay 0
+            maps.narrow(axis + 1, 0, features).copy_(inward.reshape(k, *layout.shape))
+            encoder.linear.bias[:k] = -inward @ mean
+            if noise > 0:
+                latent_dim = math.prod(layout.latents)
+                encoder.linear.bias[latent_dim : latent_dim + k] = torch.where(along, noise / variance, 1.0).log()
+            back = decoder.linear.weight[:, :k].view(*layout.output_shape, k)
+            back.narrow(axis, 0, features).copy_((components.T * length).reshape(*layout.shape, k))
+            bias = decoder.linear.bias.view(layout.output_shape)
+            bias.narrow(axis, 0, features).copy_(mean.reshape(layout.shape))
 
 
-def _convolutions(layout: Layout) -> nn.Module:
+def _convolutions(shape: tuple[int, ...], name: str) -> nn.Module:
     """Return convolutions over an image of any size, at half of it, that give one of the same size: 0 at first."""
-    channels, height, width = layout.shape
-    bend = activation(layout.activation)
+    channels, height, width = shape
+    bend = activation(name)
     wide = nn.Conv2d(channels, CHANNELS, 5, 2, 2)
     among = [nn.Conv2d(CHANNELS, CHANNELS, 3, 1, 1) for _ in range(2)]
     # Four wide for even sizes, and three for odd ones, it gives just that size; four cover all pixels alike.
@@ -110,33 +144,3 @@ def _convolutions(layout: Layout) -> nn.Module:
 def _silence(layer: nn.Module) -> None:
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
-
-
-def start_at_axes(encoder: ResidualEncoder, decoder: ResidualDecoder, axes: Axes, noise: float) -> None:
-    """Give the maps: z = u^T (x - mean) sqrt(v - s^2) / v and back, for axes u of variance v.
-
-    Parameters
-    ----------
-    encoder, decoder
-        Of `residual`; an encoder of two numbers per dimension returns the logarithm of the variance s^2 / v as well.
-    axes
-        Of the data, as many as the code has numbers, or fewer.
-    noise
-        s^2, the variance that the likelihood leaves to every value: the posterior of probabilistic PCA (Tipping &
-        Bishop 1999, sec. 3.2). 0 gives PCA's own codes, with unit variance.
-    """
-    k = len(axes.variance)
-    variance = torch.from_numpy(axes.variance)
-    along = variance > max(noise, FLAT * float(variance.max()))
-    length = torch.where(along, variance - noise, torch.zeros_like(variance)).sqrt()
-    components = torch.from_numpy(axes.components)
-    inward = components * (length / torch.where(along, variance, torch.ones_like(variance)))[:, None]
-    mean = torch.from_numpy(axes.mean)
-    with torch.no_grad():
-        encoder.linear.weight[:k] = inward
-        encoder.linear.bias[:k] = -inward @ mean
-        if noise > 0:
-            latent_dim = decoder.linear.weight.shape[1]
-            encoder.linear.bias[latent_dim : latent_dim + k] = torch.where(along, noise / variance, 1.0).log()
-        decoder.linear.weight[:, :k] = components.T * length
-        decoder.linear.bias.copy_(mean)

@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 
+from narrows.data.arrays import subset
 from narrows.errors import ConfigError, DataError, did_you_mean
-from narrows.training import subset
+from narrows.rng import Seeded
 
 __all__ = ["DENSITIES", "CodeDensity", "FlowDensity", "KernelCodeDensity", "MixtureDensity", "fit_density"]
 
@@ -131,8 +132,7 @@ class FlowDensity(CodeDensity):
             raise ConfigError(message) from error
         codes = torch.from_numpy(np.random.default_rng(seed).permutation(Z)).float()
         held, train = codes[: len(codes) // 10], codes[len(codes) // 10 :]
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with Seeded(seed):
             options = {"transforms": self.transforms, "hidden_features": self.hidden}
             self.flow: Any = zuko.flows.NSF(codes.shape[1], **options)
             optimiser = torch.optim.Adam(self.flow.parameters(), 2e-3)
@@ -149,8 +149,7 @@ class FlowDensity(CodeDensity):
         self.flow.load_state_dict(kept)
 
     def _sample(self, n: int, seed: int) -> Array:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            torch.manual_seed(seed)
+        with Seeded(seed), torch.no_grad():
             return self.flow().sample((n,)).double().numpy()
 
     def _score(self, Z: Array) -> Array:

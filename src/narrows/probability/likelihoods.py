@@ -1,15 +1,14 @@
-"""Decoder output -> distribution over x. The reconstruction term of every model is -log_prob(x), summed, in nats.
+"""The likelihood axis: decoder output -> a distribution over x. A reconstruction term is -log p(x | z), in nats.
 
-A likelihood is written as a short string or an object: `"gaussian"` (unit variance: half the squared error and a
-constant), `"gaussian:0.5"` (that deviation), `"gaussian:learned"` (one deviation, learnt with the weights),
-`"laplace"` (likewise), `"bernoulli"`, `"continuous_bernoulli"`, `"discretized_logistic"` (8-bit pixels).
+A likelihood is a component: `"gaussian"` (unit variance: half the squared error and a constant), `"gaussian:0.5"` (that
+deviation), `"gaussian:learned"` (one deviation, learned with the weights), `"laplace"` (likewise), `"bernoulli"`,
+`"continuous_bernoulli"`, `"discretized_logistic"` (8-bit pixels).
 """
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from abc import abstractmethod
 from typing import ClassVar
 
 import torch
@@ -17,7 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, ContinuousBernoulli, Distribution, Laplace, Normal, constraints
 
-from narrows.errors import ConfigError, DataError, did_you_mean
+from narrows.components import Axis, Component, component
+from narrows.errors import DataError
+from narrows.params import param
 
 __all__ = [
     "LIKELIHOODS",
@@ -28,33 +29,48 @@ __all__ = [
     "GaussianLikelihood",
     "LaplaceLikelihood",
     "Likelihood",
-    "ScaledLikelihood",
-    "likelihood",
+    "LikelihoodLayer",
 ]
 
 GREY = 1 / 255
 """The step between two levels of an 8-bit pixel scaled to [0, 1]."""
 
 
-class Likelihood(nn.Module, ABC):
-    """Decoder output (B, *shape) -> a distribution over x, independent over the values.
+class Likelihood(Component):
+    """Decoder output -> a distribution over x, independent over the values.
 
     Its `log_prob` gives one value per value of x, so that missing ones can be left out of the sum.
     """
 
+    axis: ClassVar[str] = "likelihood"
     bounded: ClassVar[bool] = False
     """Whether x must lie in [0, 1]; the decoder's output is then unbounded by itself and needs no activation."""
+    discrete: ClassVar[bool] = False
+    """Whether `log_prob` is of a probability rather than of a density."""
+    outputs: ClassVar[int] = 1
+    """Decoder outputs per value of x: 1, or several parameters, which then come as (B, outputs, *shape)."""
+    located: ClassVar[bool] = False
+    """Whether the one decoder output is the distribution's location on the scale of x, as PCA's reconstruction is."""
 
     @abstractmethod
-    def distribution(self, h: Tensor) -> Distribution:
-        """Return the distribution for decoder output `h` (B, *shape), float32 or float64."""
+    def distribution(self, h: Tensor, scale: Tensor) -> Distribution:
+        """Return the distribution for decoder output `h`, float32 or float64.
+
+        `scale` is the fixed or learned scale, a tensor without dimensions; 1 for likelihoods without one.
+        """
 
     @abstractmethod
     def link(self, mean: Tensor) -> Tensor:
-        """Return the decoder output that gives this mean: where the output's bias starts."""
+        """Return the decoder output that gives this mean (*shape): where the output's bias starts."""
 
-    def start(self, deviation: float) -> None:
-        """Start a learnt scale at the data's standard deviation."""
+    @property
+    def initial_scale(self) -> float | None:
+        """The fixed scale; None where it is learned."""
+        return 1.0
+
+    def layer(self) -> LikelihoodLayer:
+        """Return the likelihood as a part of a module, with the parameters that it learns."""
+        return LikelihoodLayer(self)
 
     def check(self, low: float, high: float, grey: bool, owner: str) -> None:
         """Refuse data that this likelihood cannot explain.
@@ -62,7 +78,7 @@ class Likelihood(nn.Module, ABC):
         Parameters
         ----------
         low, high
-            Least and greatest value found.
+            Least and greatest value of the training data.
         grey
             Whether every value is a multiple of 1/255.
         owner
@@ -71,44 +87,40 @@ class Likelihood(nn.Module, ABC):
         Raises
         ------
         DataError
-            Prints the range found.
+            Prints the range of the data.
         """
         if self.bounded and not (low >= 0 and high <= 1):
-            name = next(n for n, kind in LIKELIHOODS.items() if isinstance(self, kind))
             raise DataError(
-                f"{owner}: X must lie in [0, 1] for likelihood={name!r}; got values from {low:.6g} to {high:.6g}. "
-                "Scale X, pass pixels as uint8, or choose likelihood='gaussian'."
+                f"{owner}: X must lie in [0, 1] for likelihood={str(self)!r}; got values from {low:.6g} to "
+                f"{high:.6g}. Set scale='minmax', pass pixels as uint8, or choose likelihood='gaussian'."
             )
 
-    def forward(self, h: Tensor) -> Distribution:
-        """Return the distribution for decoder output `h`; low precision is left behind here."""
-        return self.distribution(h.float() if h.dtype in (torch.bfloat16, torch.float16) else h)
 
+class LikelihoodLayer(nn.Module):
+    """A likelihood within a module, with its scale: fixed, or learned with the weights."""
 
-class ScaledLikelihood(Likelihood):
-    """A location from the decoder, and one scale for all values: fixed, or learnt with the weights."""
-
-    def __init__(self, scale: float | None = 1.0) -> None:
+    def __init__(self, likelihood: Likelihood) -> None:
         super().__init__()
-        if scale is not None and not (0 < scale < math.inf):
-            raise ConfigError(
-                f"{type(self).__name__}: scale must be > 0 and finite, or None to learn it; got {scale!r}."
-            )
-        log_scale = torch.tensor(math.log(1.0 if scale is None else scale))
-        self.learned = scale is None
-        self.log_scale = nn.Parameter(log_scale, requires_grad=self.learned)
+        self.of = likelihood
+        initial = likelihood.initial_scale
+        self.learned = initial is None
+        self.log_scale = nn.Parameter(torch.tensor(math.log(initial or 1.0)), requires_grad=self.learned)
 
     @property
     def scale(self) -> Tensor:
         """The scale, a tensor without dimensions."""
         return self.log_scale.exp()
 
-    def start(self, deviation: float) -> None:
+    def start(self, deviation: float) -> float:
+        """Start a learned scale at a standard deviation, and return the variance that the scale has then."""
         if self.learned:
             nn.init.constant_(self.log_scale, math.log(max(deviation, 1e-3)))
+        return float(self.scale.detach()) ** 2
 
-    def link(self, mean: Tensor) -> Tensor:
-        return mean
+    def forward(self, h: Tensor) -> Distribution:
+        """Return the distribution for decoder output `h`; low precision is left behind here."""
+        h = h.float() if h.dtype in (torch.bfloat16, torch.float16) else h
+        return self.of.distribution(h, self.scale.to(h.dtype))
 
 
 class _OneNormal(Normal):
@@ -124,11 +136,33 @@ class _OneNormal(Normal):
         return torch.sub(-constant, F.mse_loss(loc, value, reduction="none") / (2 * self.one**2))
 
 
-class GaussianLikelihood(ScaledLikelihood):
+class _Scaled(Likelihood):
+    """A location from the decoder, and one scale for all values: fixed, or learned with the weights."""
+
+    located: ClassVar[bool] = True
+    scale: float | str
+
+    @property
+    def initial_scale(self) -> float | None:
+        """The fixed scale; None where it is learned."""
+        return None if self.scale == "learned" else float(self.scale)
+
+    def link(self, mean: Tensor) -> Tensor:
+        """Return the mean itself."""
+        return mean
+
+
+@component
+class GaussianLikelihood(_Scaled):
     """N(x; h, scale^2): half the squared error over scale^2, and log(scale sqrt(2 pi)) per value."""
 
-    def distribution(self, h: Tensor) -> Distribution:
-        return _OneNormal(h, self.scale.to(h.dtype))
+    scale: float | str = param(
+        1.0, "Standard deviation of every value, or learned.", low=0, low_open=True, choices=("learned",)
+    )
+
+    def distribution(self, h: Tensor, scale: Tensor) -> Distribution:
+        """Return normal distributions around h."""
+        return _OneNormal(h, scale)
 
 
 class _OneLaplace(Laplace):
@@ -142,43 +176,54 @@ class _OneLaplace(Laplace):
         return torch.sub(-(2 * self.one).log(), (value - self.loc).abs() / self.one)
 
 
-class LaplaceLikelihood(ScaledLikelihood):
+@component
+class LaplaceLikelihood(_Scaled):
     """Laplace(x; h, scale): the absolute error over scale, and log(2 scale) per value."""
 
-    def distribution(self, h: Tensor) -> Distribution:
-        return _OneLaplace(h, self.scale.to(h.dtype))
+    scale: float | str = param(1.0, "Scale of every value, or learned.", low=0, low_open=True, choices=("learned",))
+
+    def distribution(self, h: Tensor, scale: Tensor) -> Distribution:
+        """Return Laplace distributions around h."""
+        return _OneLaplace(h, scale)
 
 
+@component
 class BernoulliLikelihood(Likelihood):
     """Bernoulli with logits h; for x between 0 and 1 this is the cross-entropy, as is customary for grey digits."""
 
-    bounded = True
+    bounded: ClassVar[bool] = True
+    discrete: ClassVar[bool] = True
 
-    def distribution(self, h: Tensor) -> Distribution:
+    def distribution(self, h: Tensor, scale: Tensor) -> Distribution:
+        """Return Bernoulli distributions with logits h."""
         return Bernoulli(logits=h, validate_args=False)
 
     def link(self, mean: Tensor) -> Tensor:
+        """Return the logit of the mean."""
         # Values that are always 0 would have a bias of -inf; 1/1000 is about e^-7, and learns on from there.
         return torch.logit(mean, eps=1e-3)
 
 
+@component
 class ContinuousBernoulliLikelihood(Likelihood):
     """The density on [0, 1] that a Bernoulli cross-entropy leaves unnormalised (Loaiza-Ganem & Cunningham 2019)."""
 
-    bounded = True
+    bounded: ClassVar[bool] = True
 
-    def distribution(self, h: Tensor) -> Distribution:
+    def distribution(self, h: Tensor, scale: Tensor) -> Distribution:
+        """Return continuous Bernoulli distributions with logits h."""
         return ContinuousBernoulli(logits=h, validate_args=False)
 
     def link(self, mean: Tensor) -> Tensor:
+        """Return the logit that gives the mean."""
         # The mean rises with the logit and has no inverse in closed form: halve the interval 50 times.
-        mean = mean.double().clamp(0.02, 0.98)
+        device, mean = mean.device, mean.cpu().double().clamp(0.02, 0.98)  # not every device has double precision
         low, high = torch.full_like(mean, -60.0), torch.full_like(mean, 60.0)
         for _ in range(50):
             middle = (low + high) / 2
             below = ContinuousBernoulli(logits=middle, validate_args=False).mean < mean
             low, high = torch.where(below, middle, low), torch.where(below, high, middle)
-        return (low + high) / 2
+        return ((low + high) / 2).float().to(device)
 
 
 class _GreyLevels(constraints.Constraint):
@@ -226,18 +271,23 @@ class DiscretizedLogistic(Distribution):
             return (((self.loc + self.scale * torch.logit(u, eps=1e-7)).clamp(0, 1) / GREY).round()) * GREY
 
 
-class DiscretizedLogisticLikelihood(ScaledLikelihood):
-    """Probability of an 8-bit pixel under a logistic with location h and one learnt scale."""
+@component
+class DiscretizedLogisticLikelihood(_Scaled):
+    """Probability of an 8-bit pixel under a logistic distribution with location h and one scale."""
 
-    bounded = True
+    bounded: ClassVar[bool] = True
+    discrete: ClassVar[bool] = True
 
-    def __init__(self, scale: float | None = None) -> None:
-        super().__init__(scale)
+    scale: float | str = param(
+        "learned", "Scale of every value, or learned.", low=0, low_open=True, choices=("learned",)
+    )
 
-    def distribution(self, h: Tensor) -> Distribution:
-        return DiscretizedLogistic(h, self.scale.to(h.dtype))
+    def distribution(self, h: Tensor, scale: Tensor) -> Distribution:
+        """Return discretized logistic distributions around h."""
+        return DiscretizedLogistic(h, scale)
 
     def check(self, low: float, high: float, grey: bool, owner: str) -> None:
+        """Refuse values that are not grey levels."""
         super().check(low, high, grey, owner)
         if not grey:
             raise DataError(
@@ -247,43 +297,13 @@ class DiscretizedLogisticLikelihood(ScaledLikelihood):
             )
 
 
-LIKELIHOODS: dict[str, type[Likelihood]] = {
-    "gaussian": GaussianLikelihood,
-    "laplace": LaplaceLikelihood,
-    "discretized_logistic": DiscretizedLogisticLikelihood,
-    "bernoulli": BernoulliLikelihood,
-    "continuous_bernoulli": ContinuousBernoulliLikelihood,
-}
-
-
-def likelihood(spec: str | Likelihood) -> Likelihood:
-    """Return the likelihood that `spec` names, as in `"gaussian:0.5"` or `"gaussian:learned"`; objects pass through.
-
-    Raises
-    ------
-    ConfigError
-        The name is unknown or the scale is not one.
-
-    Examples
-    --------
-    >>> float(likelihood("gaussian:0.5").scale.detach())
-    0.5
-    """
-    if not isinstance(spec, str):
-        return spec
-    name, colon, amount = spec.partition(":")
-    if name not in LIKELIHOODS:
-        known = ", ".join(map(repr, LIKELIHOODS))
-        raise ConfigError(f"likelihood must be one of {known}; got {spec!r}.{did_you_mean(name, LIKELIHOODS)}")
-    make: Callable[..., Likelihood] = LIKELIHOODS[name]
-    if not colon:
-        return make()
-    if not issubclass(LIKELIHOODS[name], ScaledLikelihood):
-        raise ConfigError(f"likelihood {name!r} must be written without a scale; got {spec!r}. It has none.")
-    if amount == "learned":
-        return make(None)
-    try:
-        return make(float(amount))
-    except ValueError:
-        message = f"likelihood {name!r} must carry a scale > 0 or 'learned'; got {spec!r}. Write {name + ':0.5'!r}."
-        raise ConfigError(message) from None
+LIKELIHOODS = Axis(
+    "likelihood",
+    {
+        "gaussian": GaussianLikelihood,
+        "laplace": LaplaceLikelihood,
+        "discretized_logistic": DiscretizedLogisticLikelihood,
+        "bernoulli": BernoulliLikelihood,
+        "continuous_bernoulli": ContinuousBernoulliLikelihood,
+    },
+)

@@ -43,7 +43,7 @@ class Point(NamedTuple):
 
 def point(curve: Curve, estimator: Autoencoder, dataset: Dataset) -> Point:
     """Return a fitted variant's place on the curve."""
-    measure, X = MEASURES[curve.measure], dataset.parts[curve.part][0]
+    measure, X = MEASURES[curve.measure], dataset.split(curve.part).X
     x = float(len(dataset.train)) if curve.across == ROWS else float(getattr(estimator, curve.across))
     size = min(estimator.latent_dim_, len(dataset.train) - 1, estimator.n_features_in_)
     pca = PCA(latent_dim=size).fit(dataset.train)

@@ -205,13 +205,9 @@ def measured(goal: Goal, model: Autoencoder, dataset: Dataset) -> float:
     Raises
     ------
     ConfigError
-        The data have no such part.
+        The data have no such split.
     """
-    parts = dataset.parts
-    if goal.part not in parts:
-        there = ", ".join(parts)
-        raise ConfigError(f"goal: part must be one of {there} for {dataset.name!r}; got {goal.part!r}.")
-    return MEASURES[goal.measure].of(model, parts[goal.part][0], dataset.train)
+    return MEASURES[goal.measure].of(model, dataset.split(goal.part).X, dataset.train)
 
 
 def judge(

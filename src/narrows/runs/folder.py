@@ -38,9 +38,11 @@ from narrows.errors import FormatError, NarrowsError, TrainingError
 from narrows.storage.lock import check_vacant, lock_of, locked
 from narrows.objectives import kl, negative_log_likelihood
 from narrows.estimators import ESTIMATORS, PCA
-from narrows.estimators.persistence import described_model, load_model
+from narrows.estimators.loading import described_estimator, load_model
 from narrows.params import fields
-from narrows.storage.record import check_form, parse_json, read_json, write_bytes, write_json, write_text
+from narrows.storage.atomic import write_bytes, write_text
+from narrows.storage.form import check_form
+from narrows.storage.json import parse_json, read_json, write_json
 from narrows.training import EPOCH, EVERY, Checkpoints, Report, Rows, Trainer, interval, train
 
 if TYPE_CHECKING:
@@ -416,7 +418,7 @@ def resume(folder: str | Path, *, force: bool = False, **objects: Any) -> Genera
         raise TrainingError(f"{folder}: must have been interrupted to be gone on with; it is {run.status}. Train anew.")
     with locked(lock_of(run.folder)):
         run = Run(folder)  # what another process wrote before it let go
-        estimator = described_model(run.folder / "run.json", run.record, objects)
+        estimator = described_estimator(run.folder / "run.json", run.record, objects)
         dataset = _recorded(run, force)
         every = interval(run.record.get("checkpoint_every", EVERY))
         checkpoints = Checkpoints(run.checkpoints_folder, force=force, **every)
@@ -547,7 +549,7 @@ def summarise(estimator: Autoencoder, dataset: Dataset) -> dict[str, Any]:
         "model", "pca" and "mean"; `pca_latent_dim`, `pca_samples`: what PCA was fitted with; `elbo`, `kl`: nats per
         sample, for probabilistic models, else None: the bound itself, whatever beta was; `parameters`.
     """
-    part, X, _ = dataset.judged
+    part, X, _ = dataset.evaluation_split
     k = min(estimator.latent_dim_, *dataset.train.shape[:1], estimator.n_features_in_)
     rows = dataset.train if estimator.n_features_in_ <= WIDE else dataset.train[:WIDE]
     k = min(k, len(rows))
@@ -659,7 +661,7 @@ def _is_shown(epoch: int, epochs: int) -> bool:
 
 def _fixed(dataset: Dataset) -> Array:
     """Return the samples that all pictures show: the first ones, class by class where there are few classes."""
-    _, X, labels = dataset.judged
+    _, X, labels = dataset.evaluation_split
     n = min(figures.room(dataset.sample_shape), len(X))
     if labels is None or labels.dtype.kind == "f" or n > 10:
         return np.asarray(X[:n])
@@ -688,6 +690,6 @@ def _draw_all(run: Run, estimator: Autoencoder, dataset: Dataset, shown: Array) 
         run.draw("samples.png", figures.gallery(new.clip(0, 1) if estimator.pixels_ else new))
     if history := run.history:
         run.draw("curves.png", figures.curves(history))
-    _, X, labels = dataset.judged
+    _, X, labels = dataset.evaluation_split
     Z = estimator.transform(X[:MAPPED])
     run.draw("latent.png", figures.latent_map(Z, None if labels is None else labels[:MAPPED], dataset.label_names))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from narrows.errors import ConfigError, FormatError, TrainingError
-from narrows.storage.record import read_json
+from narrows.storage.json import read_json
 
 __all__ = ["check_free", "check_vacant", "lock_of", "locked"]
 
@@ -99,8 +99,8 @@ def _content(folder: Path) -> str:
     if name := _holder(lock):
         return f"holds another run; {name} is at it"
     with contextlib.suppress(FormatError):  # a record that cannot be read names nobody
-        found = read_json(record)
-        if found.get("status") == "running" and (pid := found.get("pid")):  # it has not taken the lock yet
+        run = read_json(record)
+        if run.get("status") == "running" and (pid := run.get("pid")):  # it has not taken the lock yet
             return f"holds another run; process {pid} is at it"
     return "holds another run"
 

@@ -33,8 +33,9 @@ from narrows.evaluation import Cell
 from narrows.evaluation.probes import few_labels
 from narrows.params import fields, validate
 from narrows.runs.folder import WIDE, Run, record, resume
+from narrows.storage.atomic import write_bytes, write_text
+from narrows.storage.json import plain, write_json
 from narrows.storage.lock import check_free, lock_of
-from narrows.storage.record import plain, write_bytes, write_json, write_text
 from narrows.training import Report
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ class Sweep:
         described = {
             "model": self.model.__name__.lower(),
             "data": {"name": self.dataset.name, "options": dict(self.options), "sha256": self.dataset.sha256},
-            "part": self.dataset.judged[0],
+            "part": self.dataset.evaluation_split[0],
             "fixed": dict(self.fixed),
             "grid": {name: list(values) for name, values in self.grid.items()},
             "trainings": len(self.trainings),
@@ -314,7 +315,7 @@ class Sweep:
     @cached_property
     def _labelled(self) -> tuple[Any, Any, Any, Any] | None:
         """Training samples with labels and those to recognise, where there are classes of enough samples."""
-        part, X, y = self.dataset.judged
+        part, X, y = self.dataset.evaluation_split
         labels = self.dataset.train_labels
         if not self.per_class or y is None or labels is None or labels.dtype.kind == "f" or part == "training":
             return None

@@ -1,19 +1,7 @@
 """The one training loop and what it is made of."""
 
-from narrows.data.batches import Rows, subset
 from narrows.training.checkpoints import EVERY, Checkpoints, fingerprint, interval
-from narrows.training.loop import EPOCH, Report, Settings, Trainer, train
+from narrows.training.loop import Settings, Trainer, train
+from narrows.training.report import EPOCH, Report
 
-__all__ = [
-    "EPOCH",
-    "EVERY",
-    "Checkpoints",
-    "Report",
-    "Rows",
-    "Settings",
-    "Trainer",
-    "fingerprint",
-    "interval",
-    "subset",
-    "train",
-]
+__all__ = ["EPOCH", "EVERY", "Checkpoints", "Report", "Settings", "Trainer", "fingerprint", "interval", "train"]

@@ -1,57 +1,63 @@
-"""Checkpoints: training that is killed at any moment goes on from the last one, bit for bit.
+"""Checkpoints: training that is killed at any moment resumes from the last one, bit for bit.
 
-A checkpoint is a record and its tensors, written as one (see `narrows.storage.record`), named by its step. The last two good
-ones are kept. Nothing in them is executed: JSON and safetensors, checked by their checksums.
+A checkpoint is a record with its tensors and its history, written as one (see `narrows.storage.record`) and named by
+its step. The last two good ones are kept. Nothing in them is executed: they are JSON and safetensors, checked by their
+checksums.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-import signal
-import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
 
 from narrows.errors import ConfigError, FormatError, TrainingError
+from narrows.storage.json import plain
+from narrows.storage.lines import read_lines
 from narrows.storage.lock import locked
-from narrows.storage.record import plain, read_record, read_tensors, tensor_path, write_record
+from narrows.storage.record import lines_path, read_record, tensor_path, write_record
+from narrows.storage.tensors import read_tensors
+from narrows.training import signals
 from narrows.training.state import State
 
 __all__ = ["EVERY", "Checkpoints", "fingerprint", "interval"]
 
-FORMAT = 1
+FORMAT = 2
 """Version of a checkpoint's layout."""
 KEPT = 2
+"""Good checkpoints that are kept."""
 EVERY = "10s"
-"""Between two checkpoints, where nothing else is said; see `interval`."""
+"""Between two checkpoints by default; see `interval`."""
 SHARE = 0.02
 """Of the time that saving may take: slow disks are written to less often."""
 UNITS = {"s": 1, "min": 60, "h": 3600}
 HARMLESS = ("versions", "threads", "device")
-"""What may differ between the halves of a training: the result is then as good, but not the same to the last bit."""
+"""What may differ between the parts of a training: the result is then as good, but not the same to the last bit."""
+
+Saved = tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]
+"""A state's record, its history included, and its tensors."""
 
 
 class Checkpoints:
-    """Where training leaves its state from time to time, and goes on from.
+    """Where training saves its state from time to time, and resumes from.
 
     Parameters
     ----------
     folder
-        Of the checkpoints; what is there is gone on from.
+        Of the checkpoints; training resumes from the last good one there, if there is one.
     seconds
         Between two checkpoints, at least: where writing them is slow, they are rarer.
     epochs
         Between two checkpoints, instead of seconds.
     force
-        Go on though data, fields or batch size have changed since.
+        Resume though data, fields or batch size have changed since.
     """
 
     def __init__(
@@ -60,18 +66,17 @@ class Checkpoints:
         self.folder = Path(folder)
         self.seconds, self.epochs, self.force = seconds, epochs, force
         self.history: list[dict[str, Any]] = []
-        """Of the epochs that had ended at the checkpoint gone on from."""
+        """Of the epochs that had ended at the checkpoint resumed from."""
         self.step = 0
-        """The step gone on from; 0 for a new training."""
+        """The step resumed from; 0 for a new training."""
         self._identity: dict[str, Any] = {}
-        self._found: tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]] | None = None
+        self._last: Saved | None = None
         self._good: list[Path] = []
         self._due = 0.0
-        self._signal = 0
 
     @contextmanager
     def opened(self, identity: Mapping[str, Any]) -> Iterator[None]:
-        """Hold the folder for this process, find the last good checkpoint, and heed SIGINT and SIGTERM, while in here.
+        """Lock the folder, read the last good checkpoint, and defer SIGINT and SIGTERM, while in here.
 
         Parameters
         ----------
@@ -86,22 +91,23 @@ class Checkpoints:
             There are checkpoints, and none of them is sound.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with locked(self.folder / "lock"), self._heeding_signals():
+        with locked(self.folder / "lock"), signals.deferred():
             self._identity = plain(identity)
-            self._found = self._newest()
-            state: dict[str, Any] = {"history": [], "step": 0} if self._found is None else self._found[0]["state"]
-            self.history, self.step = state["history"], state["step"]
+            self._last = self._newest()
+            self.history, self.step = [], 0
+            if self._last is not None:
+                self.history, self.step = self._last[0]["history"], self._last[0]["step"]
             self._due = time.monotonic() + self.seconds
             yield
 
     def restore(self, state: State) -> None:
-        """Bring the state to where the last good checkpoint was, if there is one."""
-        if self._found is None:
+        """Set the state to that of the last good checkpoint, if there is one."""
+        if self._last is None:
             return
-        record, arrays = self._found
-        self._found = None
+        record, arrays = self._last
+        self._last = None
         try:
-            state.restore(record["state"], arrays)
+            state.restore(record, arrays)
         except (RuntimeError, KeyError, ValueError, TypeError) as error:
             raise FormatError(
                 f"{self.folder}: must hold checkpoints of this model; the last one does not fit: {error}. Train anew."
@@ -119,52 +125,52 @@ class Checkpoints:
             due = time.monotonic() >= self._due
         else:
             due = epoch_ended and (state.epoch - 1) % self.epochs == 0
-        if due or self._signal:
+        stop = signals.pending()
+        if due or stop:
             self.save(state)
-        if self._signal:
-            self._stop()
-
-    def _stop(self) -> None:
-        number, self._signal = self._signal, 0
-        if number == signal.SIGINT:
-            raise KeyboardInterrupt
-        raise SystemExit(128 + number)
+        if stop:
+            signals.act()
 
     def save(self, state: State) -> None:
-        """Write the state, and remove all but the last two good ones; a state that is not finite is not written."""
+        """Write the state, and remove all but the last two good ones; a state that is not finite is not written.
+
+        Raises
+        ------
+        OSError
+            The disk is full, ...; the checkpoints before are intact.
+        FormatError
+            There are more epochs than a history may have.
+        """
         if not state.finite():
             return
         started = time.monotonic()
         path = self.folder / f"step-{state.step:012d}.json"
-        write_record(path, {"format": FORMAT, "identity": self._identity, "state": state.record()}, state.tensors())
+        values = state.record()
+        history = values.pop("history")
+        record = {"format": FORMAT, "identity": self._identity, "state": values}
+        write_record(path, record, state.tensors(), history)
         self._good = [*(good for good in self._good if good != path), path][-KEPT:]
         kept = tuple(good.stem for good in self._good)
-        for left in self.folder.glob("*step-*"):
-            if not left.name.startswith(kept):  # also what a dead process left unfinished: the lock is ours
-                left.unlink()
+        for file in self.folder.glob("*step-*"):
+            if not file.name.startswith(kept):  # also what a dead process left unfinished: the lock is ours
+                file.unlink()
         now = time.monotonic()
         self._due = now + max(self.seconds, (now - started) / SHARE)
 
-    def _newest(self) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]] | None:
+    def _newest(self) -> Saved | None:
         """Return the last sound checkpoint; None where there is none at all."""
         problems = []
         paths = sorted(self.folder.glob("step-*.json"))
         for number, path in reversed(list(enumerate(paths))):
             try:
-                record = read_record(path)
-                match record:
-                    case {"format": 1, "identity": dict(before), "state": {"history": list(), "step": int()}}:
-                        self._compare(before)
-                    case _:
-                        raise FormatError(f"{path}: must be a checkpoint of format {FORMAT}. Update narrows.")
-                arrays = read_tensors(tensor_path(path, record), sha256=record["tensors"])
+                saved = self._read(path)
             except FormatError as error:
                 problems.append(str(error))
                 continue
             for problem in problems:
-                warnings.warn(f"{problem} Going on from the checkpoint before, {path.name}.", stacklevel=2)
+                warnings.warn(f"{problem} Resuming from the checkpoint before, {path.name}.", stacklevel=2)
             self._good = paths[: number + 1]
-            return record, arrays
+            return saved
         if problems:
             raise FormatError(
                 f"{self.folder}: must hold a sound checkpoint; none of {len(problems)} is. {problems[0]} "
@@ -172,8 +178,19 @@ class Checkpoints:
             )
         return None
 
+    def _read(self, path: Path) -> Saved:
+        record = read_record(path)
+        match record:
+            case {"format": int(version), "identity": dict(before), "state": {"step": int()}} if version == FORMAT:
+                self._compare(before)
+            case _:
+                raise FormatError(f"{path}: must be a checkpoint of format {FORMAT}. Train into a new folder.")
+        history = read_lines(lines_path(path, record), record["lines"])
+        tensors = read_tensors(tensor_path(path, record), sha256=record["tensors"])
+        return {**record["state"], "history": history}, tensors
+
     def _compare(self, before: dict[str, Any]) -> None:
-        """Refuse to go on with something else; warn where the difference is harmless."""
+        """Refuse to resume another training; warn where the difference is harmless."""
         changed = sorted(
             f"{part}.{name}" if name else part
             for part in before.keys() | self._identity.keys()
@@ -181,43 +198,19 @@ class Checkpoints:
         )
         harmless = [name for name in changed if name.split(".")[0] in HARMLESS]
         if serious := [name for name in changed if name not in harmless]:
-            told = self._told(before, serious)
+            changes = self._changes(before, serious)
             if not self.force:
                 raise TrainingError(
-                    f"{self.folder}: training must go on with what it began with; {told}. Restore that, train into a "
-                    "new folder, or force it."
+                    f"{self.folder}: training must resume with what it began with; {changes}. Restore that, train into "
+                    "a new folder, or force it."
                 )
-            warnings.warn(f"Going on though it changed: {told}.", stacklevel=2)
+            warnings.warn(f"Resuming though it changed: {changes}.", stacklevel=2)
         if harmless:
-            warnings.warn(f"Last digits may differ from one go: {self._told(before, harmless)}.", stacklevel=2)
+            changes = self._changes(before, harmless)
+            warnings.warn(f"Last digits may differ from an uninterrupted training: {changes}.", stacklevel=2)
 
-    def _told(self, before: Mapping[str, Any], names: list[str]) -> str:
+    def _changes(self, before: Mapping[str, Any], names: list[str]) -> str:
         return "; ".join(f"{name} was {_at(before, name)!r} and is {_at(self._identity, name)!r}" for name in names)
-
-    @contextmanager
-    def _heeding_signals(self) -> Iterator[None]:
-        """Note SIGINT and SIGTERM, so that the step at work is ended and saved; a second one acts at once."""
-        if threading.current_thread() is not threading.main_thread():  # elsewhere there are no signals
-            yield
-            return
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        before = {number: signal.getsignal(number) for number in numbers}
-
-        def note(number: int, frame: FrameType | None) -> None:
-            self._signal = number
-            for each in numbers:
-                signal.signal(each, before[each])
-
-        for number in numbers:
-            signal.signal(number, note)
-        try:
-            yield
-        finally:
-            for number in numbers:
-                if signal.getsignal(number) is note:
-                    signal.signal(number, before[number])
-            if self._signal:  # it came too late for the loop
-                signal.raise_signal(self._signal)
 
 
 def interval(text: str) -> dict[str, Any]:
@@ -234,17 +227,17 @@ def interval(text: str) -> dict[str, Any]:
     ({'seconds': 300.0}, {'epochs': 1})
     """
     match re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(s|min|h|epochs?)", text):
-        case re.Match() as found if (unit := found[2]) in UNITS:
-            return {"seconds": float(found[1]) * UNITS[unit]}
-        case re.Match() as found if found[1].isdigit() and int(found[1]):
-            return {"epochs": int(found[1])}
+        case re.Match() as match if (unit := match[2]) in UNITS:
+            return {"seconds": float(match[1]) * UNITS[unit]}
+        case re.Match() as match if match[1].isdigit() and int(match[1]):
+            return {"epochs": int(match[1])}
     raise ConfigError(
         f"train: checkpoint_every must be a time or a number of epochs; got {text!r}. Write 30s, 5min, 1h or 2 epochs."
     )
 
 
 def fingerprint(X: np.ndarray[Any, Any]) -> dict[str, Any]:
-    """Return what tells data from other data: shape, type, and a checksum of their bytes.
+    """Return what identifies data: shape, type, and a checksum of their bytes.
 
     Of data beyond 256 MB, rows at equal distances are read.
     """

@@ -36,8 +36,10 @@ def lowered(module: nn.Module, precision: str, device: torch.device, rows: int) 
 
 def _native(device: torch.device) -> bool:
     if device.type == "cpu":
-        probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # there from torch 2.6 on, but not documented
-        return probe is not None and bool(probe())
+        try:
+            return bool(torch.cpu.get_capabilities()["avx512_bf16"])
+        except (AttributeError, KeyError):  # an older torch, or another kind of processor
+            return False
     return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
 
 

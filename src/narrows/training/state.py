@@ -1,4 +1,4 @@
-"""All that training goes on from, as plain values and tensors: what a checkpoint holds."""
+"""All that training resumes from, as plain values and tensors: what a checkpoint holds."""
 
 from __future__ import annotations
 
@@ -23,20 +23,26 @@ class Means:
     names: tuple[str, ...] = ()
     n_terms: int = 0
     """The first of them are the objective's terms, the others metrics."""
-    sums: Tensor | None = None
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    """One tensor for each group of names, such as those of a phase, by the names joined."""
     count: int = 0
+    """Samples over which the sums were taken."""
 
-    def add(self, names: tuple[str, ...], n_terms: int, sums: Tensor, count: int) -> None:
-        """Add the sums (len(names),) over `count` samples."""
-        self.names, self.n_terms = names, n_terms
-        self.sums = sums if self.sums is None else self.sums + sums
-        self.count += count
+    def add(self, names: tuple[str, ...], n_terms: int, sums: Tensor) -> None:
+        """Add the sums (len(names),) of a batch; a group with terms of the objective comes first."""
+        key = "|".join(names)
+        if key not in self.sums:
+            self.names += names
+            self.n_terms += n_terms
+            self.sums[key] = sums
+        else:
+            self.sums[key] = self.sums[key] + sums
 
     def read(self) -> dict[str, float]:
         """Return the means per sample, "loss" first: the sum of the terms."""
-        if self.sums is None:
+        if not self.sums:
             return {}
-        means = (self.sums / self.count).tolist()
+        means = [mean for sums in self.sums.values() for mean in (sums / self.count).tolist()]
         return {"loss": math.fsum(means[: self.n_terms]), **dict(zip(self.names, means, strict=True))}
 
 
@@ -54,9 +60,12 @@ class State:
     """Where training stands after a step."""
 
     module: nn.Module
-    optimizer: Optimizer
+    optimizers: dict[str, Optimizer]
+    """By phase."""
     average: nn.Module | None
     noise: torch.Generator
+    layers: torch.Generator
+    """What layers that draw random numbers of their own draw from, such as dropout in a user's modules."""
     epoch: int = 1
     """At work, from 1; one more than there are when training is over."""
     row: int = 0
@@ -87,26 +96,29 @@ class State:
             "seconds": self.seconds,
             "first_loss": self.first_loss,
             "spiked": self.spiked,
-            "means": {"names": self.means.names, "n_terms": self.means.n_terms, "count": self.means.count},
+            "means": {
+                "names": self.means.names,
+                "n_terms": self.means.n_terms,
+                "count": self.means.count,
+                "groups": list(self.means.sums),
+            },
             "best": {"loss": self.best.loss, "epoch": self.best.epoch},
             "history": self.history,
         }
 
     def tensors(self) -> dict[str, np.ndarray[Any, Any]]:
         """Return the tensors by name: weights, optimiser, averages, best weights, running sums, random states."""
-        found: dict[str, Tensor] = {f"module/{name}": t for name, t in self.module.state_dict().items()}
-        for index, values in self.optimizer.state_dict()["state"].items():
-            found |= {f"optimizer/{index}/{key}": t for key, t in values.items() if t is not None}
+        tensors: dict[str, Tensor] = {f"module/{name}": t for name, t in self.module.state_dict().items()}
+        for phase, optimizer in self.optimizers.items():
+            for index, values in optimizer.state_dict()["state"].items():
+                tensors |= {f"optimizer/{phase}/{index}/{key}": t for key, t in values.items() if t is not None}
         if self.average is not None:
-            found |= {f"average/{name}": t for name, t in self.average.state_dict().items()}
-        found |= {f"best/{name}": t for name, t in self.best.weights.items()}
-        if self.means.sums is not None:
-            found["means/sums"] = self.means.sums
-        found["random/noise"] = self.noise.get_state()
-        found["random/torch"] = torch.get_rng_state()  # dropout in one's own modules draws from there
-        if self.noise.device.type == "cuda":
-            found["random/cuda"] = torch.cuda.get_rng_state(self.noise.device)
-        return {name: as_array(t) for name, t in found.items()}
+            tensors |= {f"average/{name}": t for name, t in self.average.state_dict().items()}
+        tensors |= {f"best/{name}": t for name, t in self.best.weights.items()}
+        tensors |= {f"means/{key}": sums for key, sums in self.means.sums.items()}
+        tensors["random/noise"] = self.noise.get_state()
+        tensors["random/layers"] = self.layers.get_state()
+        return {name: as_array(t) for name, t in tensors.items()}
 
     def restore(self, record: dict[str, Any], arrays: dict[str, np.ndarray[Any, Any]]) -> None:
         """Take over what `record` and `tensors` returned; the inverse of both.
@@ -121,11 +133,13 @@ class State:
             kind, _, rest = name.partition("/")
             groups.setdefault(kind, {})[rest] = torch.from_numpy(array)
         self.module.load_state_dict(groups["module"])
-        moments: dict[int, dict[str, Tensor]] = {}
+        moments: dict[str, dict[int, dict[str, Tensor]]] = {phase: {} for phase in self.optimizers}
         for name, t in groups.get("optimizer", {}).items():
-            index, _, key = name.partition("/")
-            moments.setdefault(int(index), {})[key] = t
-        self.optimizer.load_state_dict({"state": moments, "param_groups": self.optimizer.state_dict()["param_groups"]})
+            phase, index, key = name.split("/")
+            moments[phase].setdefault(int(index), {})[key] = t
+        for phase, optimizer in self.optimizers.items():
+            groups_of = optimizer.state_dict()["param_groups"]
+            optimizer.load_state_dict({"state": moments[phase], "param_groups": groups_of})
         if self.average is not None:
             self.average.load_state_dict(groups["average"])
         device = self.noise.device
@@ -133,13 +147,9 @@ class State:
         self.seconds, self.history = record["seconds"], list(record["history"])
         self.first_loss, self.spiked = record["first_loss"], record["spiked"]
         means, best = record["means"], record["best"]
-        sums = groups.get("means", {}).get("sums")
-        self.means = Means(
-            tuple(means["names"]), means["n_terms"], None if sums is None else sums.to(device), means["count"]
-        )
+        sums = {key: groups["means"][key].to(device) for key in means["groups"]}
+        self.means = Means(tuple(means["names"]), means["n_terms"], sums, means["count"])
         weights = {name: t.to(device) for name, t in groups.get("best", {}).items()}
         self.best = Best(math.inf if best["loss"] is None else best["loss"], best["epoch"], weights)
         self.noise.set_state(groups["random"]["noise"])
-        torch.set_rng_state(groups["random"]["torch"])
-        if device.type == "cuda":
-            torch.cuda.set_rng_state(groups["random"]["cuda"], device)
+        self.layers.set_state(groups["random"]["layers"])

@@ -1,4 +1,4 @@
-"""Array files: .npy and .npz. Headers are believed only as far as the file's size bears them out."""
+"""Array files: .npy and .npz. What a header states is checked against the size of the file."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import IO, Any
 
 import numpy as np
 
-from narrows.data.dataset import Array, Parts
+from narrows.data.dataset import RawDataset
 from narrows.data.readers.checks import read_exactly, reading, zip_members
+from narrows.data.splits import Array
 from narrows.errors import ConfigError, DataError, did_you_mean
 
 __all__ = ["as_labels", "as_samples", "choose", "from_arrays", "read_npy", "read_npz", "read_npz_arrays"]
 
-_MAP_BYTES = 256 * 2**20  # .npy files from here on are memory-mapped unless told otherwise
+_MAP_BYTES = 256 * 2**20  # .npy files from here on are memory-mapped by default
 _TRAIN = ("X_train", "x_train", "train", "X", "x", "data", "images")
 _TEST = ("X_test", "x_test", "test")
 _VALIDATION = ("X_valid", "X_val", "x_val", "validation", "valid", "val")
@@ -24,7 +25,7 @@ _TEST_LABELS = ("y_test", "test_labels")
 _VALIDATION_LABELS = ("y_valid", "y_val", "validation_labels")
 
 
-def read_npy(path: Path, *, transpose: bool = False, memory_map: bool | None = None) -> Parts:
+def read_npy(path: Path, *, transpose: bool = False, memory_map: bool | None = None) -> RawDataset:
     """Read samples from a .npy file.
 
     Parameters
@@ -43,7 +44,7 @@ def read_npy(path: Path, *, transpose: bool = False, memory_map: bool | None = N
         expected = math.prod(shape) * dtype.itemsize
         if expected != size - offset:
             raise DataError(
-                f"load_dataset: {str(path)!r} must hold the {expected} bytes that its header speaks of; "
+                f"load_dataset: {str(path)!r} must hold the {expected} bytes that its header states; "
                 f"got {size - offset}. It is damaged or not finished: write it again."
             )
         if not expected:
@@ -52,11 +53,13 @@ def read_npy(path: Path, *, transpose: bool = False, memory_map: bool | None = N
         mapped = size >= _MAP_BYTES if memory_map is None else memory_map
         if not mapped or not dtype.isnative:
             array = np.array(array, order="C", subok=False)
-    return Parts(as_samples(array.T if transpose else array, str(path)), source=str(path))
+    return RawDataset(as_samples(array.T if transpose else array, str(path)), source=str(path))
 
 
-def read_npz(path: Path, *, variable: str | None = None, label: str | None = None, transpose: bool = False) -> Parts:
-    """Read samples, and labels and a test part where there are, from a .npz file.
+def read_npz(
+    path: Path, *, variable: str | None = None, label: str | None = None, transpose: bool = False
+) -> RawDataset:
+    """Read samples from a .npz file, with the labels and the test and validation splits in it.
 
     Parameters
     ----------
@@ -99,7 +102,8 @@ def as_samples(array: Array, what: str) -> Array:
     """Return numeric samples of a shape that models take, or raise DataError.
 
     One-dimensional arrays become (N, 1); uint8 (N, H, W) become images (N, 1, H, W); (N, H, W, C) with 1, 3 or 4
-    channels become (N, C, H, W). Integers other than uint8 become float32; floats stay as they are; NaN stays NaN.
+    channels become (N, C, H, W). uint8 and floats stay as they are, NaN too. Other integers become float32 up to
+    16 bits and float64 beyond: float32 would round times and coordinates larger than 2**24.
     """
     if array.dtype.kind not in "buif":
         raise DataError(
@@ -116,7 +120,8 @@ def as_samples(array: Array, what: str) -> Array:
     if array.ndim == 4 and array.shape[3] in (1, 3, 4) and array.shape[1] not in (1, 3, 4):
         array = array.transpose(0, 3, 1, 2)
     if array.dtype.kind in "biu" and array.dtype != np.uint8:
-        array = np.asarray(array.astype(np.float32))  # of a memory map, astype keeps only the name
+        wide = np.float32 if array.dtype.itemsize <= 2 else np.float64
+        array = np.asarray(array.astype(wide))  # of a memory map, astype keeps only the type
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
@@ -170,7 +175,7 @@ def _npz_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, what: str, *, 
         expected = math.prod(shape) * dtype.itemsize
         if expected != member.file_size - stream.tell():
             raise DataError(
-                f"load_dataset: {what} must hold the {expected} bytes that its header speaks of; "
+                f"load_dataset: {what} must hold the {expected} bytes that its header states; "
                 f"got {member.file_size - stream.tell()}."
             )
         content = read_exactly(stream, expected, what)
@@ -179,7 +184,7 @@ def _npz_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, what: str, *, 
 
 
 def choose(shapes: dict[str, tuple[int, ...]], variable: str | None, label: str | None, what: str) -> dict[str, str]:
-    """Decide which array plays which role."""
+    """Return the name of the array for each role: train, test, validation, and each with `_labels`."""
     for option, name in (("variable", variable), ("label", label)):
         if name is not None and name not in shapes:
             raise ConfigError(
@@ -194,9 +199,9 @@ def choose(shapes: dict[str, tuple[int, ...]], variable: str | None, label: str 
         "test_labels": _TEST_LABELS,
         "validation_labels": _VALIDATION_LABELS,
     }
-    found = {role: next((n for n in names if n in shapes), None) for role, names in roles.items()}
-    if found["train"] is None:
-        matrices = [name for name, shape in shapes.items() if len(shape) >= 2 and name not in found.values()]
+    chosen = {role: next((n for n in names if n in shapes), None) for role, names in roles.items()}
+    if chosen["train"] is None:
+        matrices = [name for name, shape in shapes.items() if len(shape) >= 2 and name not in chosen.values()]
         if len(matrices) > 1:  # of a column beside a matrix, the column is not the samples
             matrices = [name for name in matrices if 1 not in shapes[name]] or matrices
         if len(matrices) != 1:
@@ -204,30 +209,30 @@ def choose(shapes: dict[str, tuple[int, ...]], variable: str | None, label: str 
                 f"load_dataset: {what!r} must hold one array of samples, or one named X; "
                 f"got {', '.join(f'{n} {s}' for n, s in shapes.items()) or 'no numbers'}. Choose it with variable=."
             )
-        found["train"] = matrices[0]
+        chosen["train"] = matrices[0]
     if variable is not None:  # a chosen variable stands alone; its rows are divided by seed
-        found["test"] = found["validation"] = None
+        chosen["test"] = chosen["validation"] = None
     return {
-        role: name for role, name in found.items() if name is not None and (role == "train" or name != found["train"])
+        role: name for role, name in chosen.items() if name is not None and (role == "train" or name != chosen["train"])
     }
 
 
-def from_arrays(arrays: dict[str, Array], path: Path, *, transpose: bool = False) -> Parts:
-    """Return the parts of a file from its arrays: train, test, validation, and each with `_labels`."""
+def from_arrays(arrays: dict[str, Array], path: Path, *, transpose: bool = False) -> RawDataset:
+    """Return a data set from arrays by role: train, test, validation, and each with `_labels`."""
     rows: dict[str, Array] = {
-        part: as_samples(arrays[part].T if transpose else arrays[part], f"{part!r} in {path}")
-        for part in ("train", "test", "validation")
-        if part in arrays
+        split: as_samples(arrays[split].T if transpose else arrays[split], f"{split!r} in {path}")
+        for split in ("train", "test", "validation")
+        if split in arrays
     }
-    for part, samples in rows.items():
+    for split, samples in rows.items():
         if samples.shape[1:] != rows["train"].shape[1:]:
             raise DataError(
-                f"load_dataset: {part!r} in {str(path)!r} must have samples of shape {rows['train'].shape[1:]}; "
+                f"load_dataset: {split!r} in {str(path)!r} must have samples of shape {rows['train'].shape[1:]}; "
                 f"got {samples.shape[1:]}."
             )
-    labels = {part: arrays[f"{part}_labels"] for part in rows if f"{part}_labels" in arrays}
-    coded, names = _coded_together(labels, {part: len(samples) for part, samples in rows.items()}, path)
-    return Parts(
+    labels = {split: arrays[f"{split}_labels"] for split in rows if f"{split}_labels" in arrays}
+    coded, names = _coded_together(labels, {split: len(samples) for split, samples in rows.items()}, path)
+    return RawDataset(
         train=rows["train"],
         test=rows.get("test"),
         validation=rows.get("validation"),
@@ -236,17 +241,17 @@ def from_arrays(arrays: dict[str, Array], path: Path, *, transpose: bool = False
         validation_labels=coded.get("validation"),
         label_names=names,
         source=str(path),
-        how="as found in the file",
+        how="as in the file",
     )
 
 
 def _coded_together(
     labels: dict[str, Array], rows: dict[str, int], path: Path
 ) -> tuple[dict[str, Array], tuple[str, ...] | None]:
-    """Code the labels of all parts with one list of names."""
+    """Code the labels of all splits with one list of names."""
     if not labels:
         return {}, None
     flat = [values.reshape(-1) for values in labels.values()]
-    coded, names = as_labels(np.concatenate(flat), sum(rows[part] for part in labels), f"the labels in {path}")
+    coded, names = as_labels(np.concatenate(flat), sum(rows[split] for split in labels), f"the labels in {path}")
     ends = np.cumsum([len(values) for values in flat])
     return dict(zip(labels, np.split(coded, ends[:-1]), strict=True)), names

@@ -8,13 +8,14 @@ import stat
 import struct
 import tarfile
 import tokenize
-import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 from typing import Protocol
+
+import numpy as np
 
 from narrows.errors import DataError, NarrowsError
 
@@ -48,8 +49,9 @@ class Readable(Protocol):
 def reading(path: Path) -> Iterator[None]:
     """Turn whatever a reader raises on a damaged file into a DataError that names the file."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # parsers warn where they guess; a guess is not good enough for data
+        # Numbers that do not fit their type are errors too, rather than warnings. This state is the thread's own, while
+        # filters of warnings are the process's: they are never touched.
+        with np.errstate(divide="raise", over="raise", invalid="raise"):
             yield
     except NarrowsError:
         raise
@@ -60,13 +62,13 @@ def reading(path: Path) -> Iterator[None]:
         TypeError,
         KeyError,
         IndexError,
-        OverflowError,
+        ArithmeticError,  # includes OverflowError, and numpy's FloatingPointError
         SyntaxError,  # numpy parses its headers as Python literals
         tokenize.TokenError,
         RuntimeError,  # zipfile: encrypted members, recursion
         NotImplementedError,
         MemoryError,
-        Warning,
+        Warning,  # where the caller has made errors of them
         csv.Error,
         struct.error,
         tarfile.TarError,
@@ -81,7 +83,7 @@ def _unreadable(path: Path, reason: str) -> str:
 
 
 def check_regular(path: Path) -> None:
-    """Raise DataError unless `path` is a plain file (a pipe or a device could be read for ever)."""
+    """Raise DataError unless `path` is a plain file (reading a pipe or a device might never end)."""
     with reading(path):
         mode = path.stat().st_mode
     if not stat.S_ISREG(mode):

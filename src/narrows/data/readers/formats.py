@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from narrows.data.dataset import Parts
+from narrows.data.dataset import RawDataset
 from narrows.data.readers.arrays import read_npy, read_npz
 from narrows.data.readers.checks import check_regular
 from narrows.data.readers.idx import read_idx
@@ -15,9 +15,9 @@ from narrows.data.readers.mat import read_mat
 from narrows.data.readers.tables import read_csv, read_parquet
 from narrows.errors import DataError
 
-__all__ = ["READERS", "file_builder", "looks_like_path"]
+__all__ = ["READERS", "file_loader", "looks_like_path"]
 
-READERS: dict[str, Callable[..., Parts]] = {
+READERS: dict[str, Callable[..., RawDataset]] = {
     ".npy": read_npy,
     ".npz": read_npz,
     ".csv": read_csv,
@@ -30,7 +30,7 @@ READERS: dict[str, Callable[..., Parts]] = {
 }
 
 
-def file_builder(name: str) -> Callable[..., Parts] | None:
+def file_loader(name: str) -> Callable[..., RawDataset] | None:
     """Return what reads the file or folder of this name, or None if nothing is there.
 
     Raises
@@ -40,10 +40,10 @@ def file_builder(name: str) -> Callable[..., Parts] | None:
     """
     path = Path(name)
     try:
-        found, folder = bool(name) and path.exists(), path.is_dir()  # an empty name would be the current folder
+        exists, folder = bool(name) and path.exists(), path.is_dir()  # an empty name would be the current folder
     except (OSError, ValueError):  # names too long, or with a zero byte
         return None
-    if not found:
+    if not exists:
         return None
     reader = read_images if folder else _reader_for(path)
     if folder and (idx := _idx_in(path)) is not None:
@@ -59,12 +59,12 @@ def file_builder(name: str) -> Callable[..., Parts] | None:
 
 
 def looks_like_path(name: str) -> bool:
-    """Whether a name that is nowhere was meant as a path rather than as that of a data set."""
+    """Tell whether a name that does not exist was meant as a path rather than as that of a data set."""
     path = Path(name)
     return len(path.parts) > 1 or path.suffix.lower() in (*READERS, ".gz")
 
 
-def _reader_for(path: Path) -> Callable[..., Parts] | None:
+def _reader_for(path: Path) -> Callable[..., RawDataset] | None:
     bare = path.name.lower().removesuffix(".gz")
     if bare.endswith("-ubyte"):
         return read_idx

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from narrows.data.dataset import Array, Parts
+from narrows.data.dataset import RawDataset
 from narrows.data.readers.arrays import from_arrays
 from narrows.data.readers.checks import check_expansion, opened, read_exactly, reading
+from narrows.data.splits import Array
 from narrows.errors import DataError
 
 __all__ = ["read_idx", "read_idx_file"]
@@ -18,14 +19,14 @@ __all__ = ["read_idx", "read_idx_file"]
 _IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
-def read_idx(path: Path) -> Parts:
-    """Read samples from an IDX file, gzip or not, with the labels and the test part that lie beside it, if any.
+def read_idx(path: Path) -> RawDataset:
+    """Read samples from an IDX file, gzip or not, with the labels and the test split in the files beside it, if any.
 
     Parameters
     ----------
     path
         Such as train-images-idx3-ubyte.gz. Beside it, `labels-idx1` in place of `images-idx3` names the labels, and
-        `t10k` in place of `train` the test part.
+        `t10k` in place of `train` the test split.
     """
 
     def beside(*changes: tuple[str, str]) -> Array | None:
@@ -35,8 +36,8 @@ def read_idx(path: Path) -> Parts:
                 return None
             name = name.replace(old, new)
         bare = name.removesuffix(".gz")
-        found = [p for p in (path.with_name(bare), path.with_name(bare + ".gz")) if p.is_file()]
-        return read_idx_file(found[0]) if found else None
+        paths = [p for p in (path.with_name(bare), path.with_name(bare + ".gz")) if p.is_file()]
+        return read_idx_file(paths[0]) if paths else None
 
     train = read_idx_file(path)
     if train.ndim < 2:

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from narrows.data.dataset import Array, Parts
+from narrows.data.dataset import RawDataset
 from narrows.data.readers.arrays import choose, from_arrays
 from narrows.data.readers.checks import check_expansion, reading
+from narrows.data.splits import Array
 from narrows.errors import DataError
 
 __all__ = ["read_mat"]
@@ -29,7 +30,9 @@ _MATRIX, _COMPRESSED = 14, 15
 _COMPLEX = 0x0800
 
 
-def read_mat(path: Path, *, variable: str | None = None, label: str | None = None, transpose: bool = False) -> Parts:
+def read_mat(
+    path: Path, *, variable: str | None = None, label: str | None = None, transpose: bool = False
+) -> RawDataset:
     """Read samples from a MATLAB file of version 4 to 7.2 (7.3 is another format: save it with ``-v7``).
 
     Parameters
@@ -47,11 +50,11 @@ def read_mat(path: Path, *, variable: str | None = None, label: str | None = Non
         content = memoryview(path.read_bytes())
         if len(content) < 20:
             raise DataError(f"load_dataset: {str(path)!r} must be a MATLAB file; got {len(content)} bytes.")
-        found = dict(_version_4(content) if 0 in content[:4] else _version_5(content, path))
-        matrices = {name: a for name, a in found.items() if a is not None}
+        variables = dict(_version_4(content) if 0 in content[:4] else _version_5(content, path))
+        matrices = {name: a for name, a in variables.items() if a is not None}
         if not matrices:
             raise DataError(
-                f"load_dataset: {str(path)!r} must hold a real numeric matrix; got {', '.join(found) or 'nothing'}."
+                f"load_dataset: {str(path)!r} must hold a real numeric matrix; got {', '.join(variables) or 'nothing'}."
             )
         wanted = choose({name: a.shape for name, a in matrices.items()}, variable, label, str(path))
         arrays = {role: matrices[name] for role, name in wanted.items()}
@@ -61,7 +64,7 @@ def read_mat(path: Path, *, variable: str | None = None, label: str | None = Non
 
 
 def _version_5(content: memoryview, path: Path) -> Iterator[tuple[str, Array | None]]:
-    """Give every variable by name: a matrix, or None for what is no real numeric matrix."""
+    """Yield every variable by name: a matrix, or None for what is no real numeric matrix."""
     order = {b"IM": "<", b"MI": ">"}.get(bytes(content[126:128]))
     if order is None or bytes(content[:6]) != b"MATLAB":
         raise DataError(f"load_dataset: {str(path)!r} must be a MATLAB file; got another beginning.")
@@ -77,7 +80,7 @@ def _version_5(content: memoryview, path: Path) -> Iterator[tuple[str, Array | N
             inner = unpacker.decompress(unpacker.unconsumed_tail, size) if size else b""
             rest = unpacker.decompress(unpacker.unconsumed_tail, 1)  # reads on to the checksum
             if len(inner) != size or rest or not unpacker.eof:
-                raise _short(path)
+                raise _truncated(path)
             data = memoryview(inner)
         elif kind != _MATRIX:
             continue
@@ -110,7 +113,7 @@ def _matrix(data: memoryview, order: str, path: Path) -> tuple[str, Array | None
 def _element(content: memoryview, at: int, order: str, path: Path) -> tuple[int, memoryview, int]:
     """Return type and bytes of the element at a place, and the place of the next."""
     if at + 8 > len(content):
-        raise _short(path)
+        raise _truncated(path)
     kind, size = struct.unpack(f"{order}2I", content[at : at + 8])
     if kind >> 16:  # up to four bytes within the tag itself
         kind, size, start, after = kind & 0xFFFF, kind >> 16, at + 4, at + 8
@@ -120,7 +123,7 @@ def _element(content: memoryview, at: int, order: str, path: Path) -> tuple[int,
         start = at + 8
         after = start + size + (0 if kind == _COMPRESSED else -size % 8)
     if start + size > len(content):
-        raise _short(path)
+        raise _truncated(path)
     return kind, content[start : start + size], after
 
 
@@ -146,5 +149,5 @@ def _version_4(content: memoryview) -> Iterator[tuple[str, Array | None]]:
         at = after
 
 
-def _short(path: Path) -> DataError:
-    return DataError(f"load_dataset: {str(path)!r} must be a whole MATLAB file; got a part. Fetch it again.")
+def _truncated(path: Path) -> DataError:
+    return DataError(f"load_dataset: {str(path)!r} must be a complete MATLAB file; it is cut short. Fetch it again.")

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from narrows.data.dataset import Array, Parts
+from narrows.data.dataset import RawDataset
 from narrows.data.readers.arrays import as_labels
 from narrows.data.readers.checks import Readable, check_expansion, opened, reading
+from narrows.data.splits import Array
 from narrows.errors import ConfigError, DataError, did_you_mean
 
 __all__ = ["read_csv", "read_parquet"]
@@ -28,7 +29,7 @@ def read_csv(
     drop: str | None = None,
     header: bool | None = None,
     delimiter: str | None = None,
-) -> Parts:
+) -> RawDataset:
     """Read a table of numbers from a text file (UTF-8, gzip or not).
 
     Parameters
@@ -73,10 +74,16 @@ def read_csv(
         texts = [row[label_at].strip() for row in body]
         values = np.array([float(t) for t in texts]) if all(map(_is_number, texts)) else np.array(texts, dtype=np.str_)
         labels, label_names = as_labels(values, len(body), f"column {names[label_at]!r} of {path}")
-    return Parts(np.column_stack(columns), train_labels=labels, label_names=label_names, source=str(path))
+    return RawDataset(
+        np.column_stack(columns),
+        train_labels=labels,
+        label_names=label_names,
+        columns=tuple(names[i] for i in kept) if named else None,
+        source=str(path),
+    )
 
 
-def read_parquet(path: Path, *, label: str | None = None, drop: str | None = None) -> Parts:
+def read_parquet(path: Path, *, label: str | None = None, drop: str | None = None) -> RawDataset:
     """Read a table of numbers from a .parquet file; needs pyarrow.
 
     Parameters
@@ -115,7 +122,13 @@ def read_parquet(path: Path, *, label: str | None = None, drop: str | None = Non
                 labels, label_names = as_labels(values, rows, f"column {names[label_at]!r} of {path}")
     except pa.ArrowException as error:
         raise DataError(f"load_dataset: {str(path)!r} must be a sound .parquet file; got: {error}.") from error
-    return Parts(np.column_stack(columns), train_labels=labels, label_names=label_names, source=str(path))
+    return RawDataset(
+        np.column_stack(columns),
+        train_labels=labels,
+        label_names=label_names,
+        columns=tuple(names[i] for i in kept),
+        source=str(path),
+    )
 
 
 def _read_text(stream: Readable, path: Path) -> str:
@@ -183,9 +196,9 @@ def _is_number(text: str) -> bool:
     return "_" not in text  # Python reads 1_000 as a number; a table that holds it means a name
 
 
-def _not_numeric(path: Path, name: str, found: str) -> str:
+def _not_numeric(path: Path, name: str, content: str) -> str:
     return (
-        f"load_dataset: column {name!r} of {str(path)!r} must be numeric; got {found}. "
+        f"load_dataset: column {name!r} of {str(path)!r} must be numeric; got {content}. "
         f"Leave it out with drop={name!r}, or make it the label with label={name!r}."
     )
 

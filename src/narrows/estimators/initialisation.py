@@ -1,0 +1,124 @@
+"""Where training starts: the output's bias at the data's mean, a learned scale at their deviation, PCA's maps."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+
+from narrows.data.arrays import Array, Arrays
+from narrows.data.schema import Schema
+from narrows.nn import Decoder, Encoder, Network, Start
+from narrows.pca import Axes, principal_axes
+from narrows.probability.likelihoods import LikelihoodLayer
+
+__all__ = ["Moments", "moments", "start_at_data"]
+
+PART = 2**22
+"""Values that are looked at once at a time in double precision."""
+
+
+class Startable(Protocol):
+    """What is needed of a module: its networks and its likelihood."""
+
+    encoder: Encoder
+    decoder: Decoder
+    observed: LikelihoodLayer
+
+
+class Moments(NamedTuple):
+    """Of the training data on the model's scale."""
+
+    mean: Array
+    """(*shape), of every value."""
+    deviation: float
+    """Of all values."""
+    low: float
+    high: float
+    grey: bool
+    """Whether all values are multiples of 1/255."""
+
+
+def start_at_data(estimator: Any, module: Any, data: Arrays) -> None:
+    """Check the data against the likelihood; start its scale, the output's bias and PCA's maps where the data are.
+
+    Parameters
+    ----------
+    estimator
+        A `NeuralAutoencoder`.
+    module
+        With `encoder`, `decoder` and `observed`.
+    data
+        Training samples.
+
+    Raises
+    ------
+    DataError
+        The likelihood cannot explain the data.
+    """
+    schema: Schema = estimator.schema_
+    network: Network = estimator.network_for(schema)
+    observed: LikelihoodLayer = module.observed
+    found = moments(data, schema)
+    likelihood = observed.of
+    likelihood.check(found.low, found.high, found.grey, type(estimator).__name__)
+    observed.start(found.deviation)
+    links = {"linear": likelihood.link, "sigmoid": lambda mean: torch.logit(mean, eps=1e-3)}
+    in_range = likelihood.bounded or network.output_activation == "linear" or 0 <= found.low <= found.high <= 1
+    network.start(
+        module.encoder,
+        module.decoder,
+        Start(
+            mean=torch.from_numpy(found.mean).to(module.dtype),
+            link=links.get(network.output_activation) if in_range else None,
+            data_bias=estimator.data_bias,
+            axes=lambda k: _axes(data, schema, k),
+            set_scale=observed.start,
+        ),
+    )
+
+
+def _axes(data: Arrays, schema: Schema, k: int) -> Axes:
+    """Return principal axes of the training data on the model's scale; missing values count as their feature's mean."""
+    x = data.x
+    if isinstance(x, np.memmap) and not schema.pixels:
+        x = schema.scaled(np.asarray(x), np.dtype(np.float32))[0]
+    return principal_axes(x, min(k, len(x), schema.n_features))
+
+
+def moments(data: Arrays, schema: Schema) -> Moments:
+    """Return moments of the observed values, in one pass."""
+    X, shape = data.x, data.x.shape[1:]
+    unit = 255.0 if X.dtype == np.uint8 else 1.0
+    total, count, squares, n = np.zeros(shape), np.zeros(shape), 0.0, 0.0
+    low, high, grey = math.inf, -math.inf, True
+    rows = max(1, min(2 * PART // max(1, math.prod(shape)), 8192))
+    shift = None
+    for start in range(0, len(X), rows):
+        part = slice(start, start + rows)
+        raw = np.asarray(X[part])
+        mask = None if data.mask is None else data.mask[part]
+        if isinstance(X, np.memmap) and not schema.pixels:
+            raw, mask = schema.scaled(raw, np.dtype(np.float32))
+        if shift is None:  # near the mean: squares about it lose no digits
+            shift = float(np.mean(raw[0], dtype=np.float64)) / unit
+        if mask is None:
+            low, high = min(low, float(raw.min()) / unit), max(high, float(raw.max()) / unit)
+            total += raw.sum(0, dtype=np.float64) / unit
+            count += len(raw)
+            flat = raw.reshape(-1).astype(np.float64)
+        else:
+            flat = raw[mask].astype(np.float64)
+            low, high = min(low, float(flat.min(initial=low))), max(high, float(flat.max(initial=high)))
+            total += np.where(mask, raw, 0).sum(0, dtype=np.float64)
+            count += mask.sum(0)
+        apart = flat / unit - shift
+        squares += float(np.einsum("i,i", apart, apart))  # numpy's product would leave threads awake, in torch's way
+        n += len(flat)
+        grey = grey and (unit != 1.0 or bool(np.all(np.abs(flat * 255 - np.round(flat * 255)) < 1e-3)))
+    mean = total / np.maximum(count, 1)
+    overall = float(total.sum() / n) if data.mask is not None else float(mean.mean())
+    variance = squares / n - (overall - (shift or 0.0)) ** 2
+    return Moments(mean, math.sqrt(max(variance, 0.0)), low, high, grey)

@@ -1,0 +1,249 @@
+"""Estimators whose module is trained by gradient descent: the parameters of networks and training."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from narrows.components import resolve
+from narrows.conditions import Condition
+from narrows.corruptions import Corruption
+from narrows.data.arrays import Arrays
+from narrows.data.batches import Batches
+from narrows.data.schema import Schema
+from narrows.errors import ConfigError
+from narrows.estimators.base import Autoencoder
+from narrows.estimators.initialisation import start_at_data
+from narrows.estimators.persistence import describe
+from narrows.module import Module
+from narrows.nn import NETWORKS, Decoder, Encoder, Layout, Network, Pair
+from narrows.nn.codes import Code
+from narrows.params import fields, model, param
+from narrows.probability.likelihoods import Likelihood
+from narrows.training import Checkpoints, Report, Settings, Trainer, fingerprint
+from narrows.training.memory import keep_freed
+from narrows.training.optimizers import OPTIMIZERS
+from narrows.training.precision import PRECISIONS, autocast
+from narrows.training.schedules import SCHEDULES
+
+__all__ = ["NeuralAutoencoder"]
+
+AUTO = {"table": "mlp", "sequences": "recurrent", "images": "conv"}
+"""The network that "auto" stands for, by the kind of samples."""
+
+
+@model
+class NeuralAutoencoder(Autoencoder):
+    """An autoencoder whose module is trained by gradient descent."""
+
+    latent_dim: int = param(20, "Latent dimension.", low=1)
+    network: str | tuple[nn.Module, ...] | Network = param(
+        "auto", "Encoder and decoder: mlp, conv, recurrent, residual, or your own pair of modules.", axis="network"
+    )
+    code: str | Code = param(
+        "continuous", "What becomes of the encoder's output: continuous, ordered, vq.", axis="code"
+    )
+    likelihood: str | Likelihood = param("gaussian", "Distribution of a value, given the code.", axis="likelihood")
+    corruption: str | Corruption | None = param(
+        None, "Noise on the input in training, such as gaussian:0.2.", axis="corruption"
+    )
+    condition: str | Condition | None = param(
+        None, "How labels y enter encoder and decoder: concat; None to ignore them.", axis="condition"
+    )
+    scale: str | float | None = param(
+        "auto",
+        "How values are scaled: standard, minmax, a number to divide by, or none; auto: standard, unless all lie in "
+        "[0, 1].",
+        low=0, low_open=True, choices=("auto", "standard", "minmax"),
+    )  # fmt: skip
+    data_bias: bool = param(True, "Start the output's bias at the data's mean.")
+
+    epochs: int = param(30, "Passes over the data.", low=1)
+    batch_size: int | None = param(128, "Samples per step; None for all at once.", low=1)
+    optimizer: str = param("adam", "The optimiser.", choices=tuple(OPTIMIZERS))
+    learning_rate: float = param(2e-3, "Its step size.", low=0, low_open=True)
+    momentum: float = param(0.0, "Of sgd and rmsprop.", low=0, high=1, high_open=True)
+    adam_betas: tuple[float, float] = param(
+        (0.9, 0.999), "Decay of the averages of adam, adamw and adamax.", low=0, high=1, high_open=True
+    )
+    weight_decay: float = param(0.0, "L2 penalty on weights (decoupled in adamw).", low=0)
+    schedule: str = param("cosine", "Of the learning rate, after the warm-up.", choices=tuple(SCHEDULES))
+    warmup: float = param(0.1, "Share of training over which the learning rate rises.", low=0, high=1, high_open=True)
+    clip: float | None = param(None, "Largest norm of the gradient.", low=0, low_open=True)
+    averaging: float | None = param(None, "Decay of the weights' moving average, such as 0.999.", low=0, high=1)
+    patience: int | None = param(None, "Stop after so many epochs without a better validation loss.", low=1)
+    precision: str = param(
+        "auto", "Of products in training; auto: bf16 where it gains. bf16: and in codes, not in scores.",
+        choices=PRECISIONS,
+    )  # fmt: skip
+    compile: bool = param(False, "Compile the loss by torch.compile.")
+    device: str = param("auto", "Where to train and to compute.", choices=("auto", "cpu", "cuda", "mps"))
+    seed: int = param(0, "Of initial weights, order and noise.", low=0)
+
+    takes_missing: ClassVar[bool] = True
+    heads: ClassVar[int] = 1
+    """Values that the encoder returns per latent."""
+
+    # Components -------------------------------------------------------------------------------------------------------
+
+    def network_for(self, schema: Schema) -> Network:
+        """Return the network for samples of a schema.
+
+        Raises
+        ------
+        ConfigError
+            There is none of that name, or it takes no sequences of different lengths.
+        """
+        name = type(self).__name__
+        if isinstance(self.network, tuple | list):
+            return Pair(modules=tuple(self.network))
+        chosen = AUTO[schema.kind] if self.network == "auto" else self.network
+        if isinstance(chosen, str) and chosen == "lstm":
+            raise ConfigError(f"{name}: network must be one of {', '.join(map(repr, NETWORKS))}; got 'lstm'.")
+        network: Network = resolve("network", chosen, name)
+        if not isinstance(network, Network):
+            raise ConfigError(
+                f"{name}: network must be a name, a Network, or the pair (encoder, decoder); got {network!r}."
+            )
+        if schema.ragged and not network.ragged:
+            raise ConfigError(
+                f"{name}: network must be 'recurrent' for sequences of different lengths; got {str(network)!r}. Or cut "
+                "them to one length."
+            )
+        return network
+
+    def likelihood_for(self, schema: Schema, network: Network) -> Likelihood:
+        """Return the likelihood; auto stands for bernoulli for pixels, else gaussian:learned.
+
+        Raises
+        ------
+        ConfigError
+            It does not go with the network or the scale.
+        """
+        name = type(self).__name__
+        chosen = self.likelihood
+        if chosen == "auto":
+            pixels = schema.pixels and not network.begins_at_pca  # which begins at PCA, of normal values
+            chosen = "bernoulli" if pixels else "gaussian:learned"
+        likelihood: Likelihood = resolve("likelihood", chosen, name)
+        if not isinstance(likelihood, Likelihood):
+            raise ConfigError(f"{name}: likelihood must be a name or a Likelihood; got {likelihood!r}.")
+        if likelihood.bounded and network.output_activation != "linear":
+            raise ConfigError(
+                f"{name}: output_activation must be 'linear' for likelihood={str(likelihood)!r}, which bounds the "
+                f"output itself; got {network.output_activation!r}. Leave it out."
+            )
+        if network.begins_at_pca and not likelihood.located:
+            raise ConfigError(
+                f"{name}: likelihood must be gaussian, laplace or discretized_logistic for network='residual', which "
+                f"begins at PCA; got {str(likelihood)!r}. Set likelihood='gaussian:learned'."
+            )
+        return likelihood
+
+    def _scale(self) -> str | float | None:
+        """Return the scale; values that a bounded likelihood explains stay as they are."""
+        if self.scale != "auto" or self.likelihood == "auto":
+            return self.scale
+        likelihood = resolve("likelihood", self.likelihood, type(self).__name__)
+        return None if getattr(likelihood, "bounded", False) else "auto"
+
+    def latent_size(self, schema: Schema) -> int:
+        """Return latent_dim."""
+        return self.latent_dim
+
+    def networks(self, schema: Schema) -> tuple[Encoder, Decoder, Code, Layout, Likelihood, Network]:
+        """Return new networks for samples of a schema, and what they were built for."""
+        network = self.network_for(schema)
+        likelihood = self.likelihood_for(schema, network)
+        code: Code = resolve("code", self.code, type(self).__name__)
+        condition = self._component("condition")
+        layout = Layout(
+            shape=schema.sample_shape, latents=code.latents(network, schema.sample_shape, self.latent_dim),
+            heads=self.heads, outputs=likelihood.outputs,
+            condition=0 if condition is None else condition.size(schema.label_size),
+        )  # fmt: skip
+        encoder, decoder = network.build(layout)
+        return encoder, decoder, code, layout, likelihood, network
+
+    # Training ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def _seed(self) -> int:
+        return self.seed
+
+    @property
+    def _takes_condition(self) -> bool:
+        return self.condition is not None
+
+    def products(self) -> contextlib.AbstractContextManager[Any]:
+        """Return the context for codes and reconstructions: bfloat16 only where it was asked for by name."""
+        forced = self.precision == "bf16"  # what "auto" chooses for training leaves codes in full precision
+        return autocast(self.module_, self.precision, self.module_.device) if forced else super().products()
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]  # what networks compute in
+        return tags
+
+    def optimise(
+        self, data: Arrays, validation: Arrays | None, checkpoints: Checkpoints | None, trainer: Trainer
+    ) -> Generator[Report, None, None]:
+        """Train `module_`."""
+        if self.patience is not None and validation is None:
+            raise ConfigError(
+                f"{type(self).__name__}: patience must come with validation data; got patience={self.patience} and "
+                "none. Call fit(X, validation=0.1)."
+            )
+        keep_freed()
+        module, schema = self.module_, self.schema_
+        module.corruption = resolve("corruption", self.corruption, type(self).__name__)
+        start_at_data(self, module, data)
+        module.to(device_of(self.device))
+        settings = Settings(**{name: getattr(self, name) for name in Settings.__dataclass_fields__})
+        rows = Batches(data, schema, module.device, module.dtype, module.density)
+        held = None if validation is None else Batches(validation, schema, module.device, module.dtype, module.density)
+        with contextlib.ExitStack() as opened:
+            if checkpoints is not None:
+                opened.enter_context(checkpoints.opened(self._identity(data, validation, module)))
+                self.history_.extend(checkpoints.history)
+            yield from trainer(module, rows, settings, held, checkpoints)
+
+    def _identity(self, data: Arrays, validation: Arrays | None, module: Module) -> dict[str, Any]:
+        """Return what must be the same for training to resume, and what should be."""
+        from narrows import __version__
+
+        return {
+            "model": type(self).__name__,
+            "parameters": {f.name: describe(self, f) for f in fields(self) if f.name != "device"},
+            "data": {name: fingerprint(a) for name, a in data._asdict().items() if a is not None},
+            "validation": None
+            if validation is None
+            else {name: fingerprint(a) for name, a in validation._asdict().items() if a is not None},
+            "versions": {"narrows": __version__, "torch": torch.__version__, "numpy": np.__version__},
+            "device": str(module.device),
+            "threads": torch.get_num_threads(),
+        }
+
+
+def device_of(name: str, *, strict: bool = True) -> torch.device:
+    """Return the device that a name stands for; auto is CUDA, Apple's, or the CPU, whichever there is first.
+
+    Raises
+    ------
+    ConfigError
+        The machine has none of that name, and `strict`; else the CPU is returned.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(kind for kind, usable in there.items() if usable)
+    if not there[name]:
+        if not strict:
+            return torch.device("cpu")
+        usable = ", ".join(repr(kind) for kind, usable in there.items() if usable)
+        raise ConfigError(f"device must be one that this machine has ({usable}); got {name!r}. Use 'auto'.")
+    return torch.device(name)

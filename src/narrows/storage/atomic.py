@@ -1,0 +1,71 @@
+"""Writing files so that a reader sees the old content or the new one, also after a power cut."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+from narrows.errors import FormatError
+
+__all__ = ["open_regular", "write_bytes", "write_text"]
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file atomically: to a temporary file beside it, flushed to the disk, and renamed.
+
+    Raises
+    ------
+    OSError
+        The disk is full, the folder may not be written, ...; the old file is intact and nothing else is left behind.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(file, rest) :]
+            os.fsync(file)  # the rename must not reach the disk before the content
+        finally:
+            os.close(file)
+        os.replace(temporary, path)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)
+        raise
+    _sync_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file atomically; see `write_bytes`."""
+    write_bytes(path, text.encode())
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading; a pipe or a device, which might never end, is refused.
+
+    Raises
+    ------
+    FormatError
+        It is missing, is no regular file, or cannot be read.
+    """
+    if not path.is_file():
+        what = "it is something else" if path.exists() else "it is missing"
+        raise FormatError(f"{path}: must be a file; {what}. Is {path.parent} a narrows folder?")
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise FormatError(f"{path}: must be readable; {error.strerror}. Check its permissions.") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Flush the names in a folder to the disk."""
+    if os.name == "nt":  # a folder cannot be opened there; NTFS journals its names
+        return
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
