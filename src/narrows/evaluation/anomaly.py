@@ -11,10 +11,12 @@ from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from narrows.data.arrays import Array, Arrays
 from narrows.errors import ConfigError, DataError, did_you_mean
 from narrows.estimators.base import Autoencoder
+from narrows.estimators.inference import encoded, map_batches, reconstruct_encoded
 from narrows.evaluation.errors import squared_error
-from narrows.evaluation.inference import Array, Arrays, arrays_of, check_labels, codes, map_batches, reconstruct_encoded
+from narrows.evaluation.inference import check_labels, codes
 from narrows.evaluation.likelihood import elbo
 from narrows.probability.densities import fit_density
 
@@ -80,7 +82,7 @@ def _nearest(model: Autoencoder, X: Arrays, X_train: Arrays, seed: int) -> Array
 
 
 SCORES: dict[str, Score] = {
-    "score": lambda model, X, X_train, seed: map_batches(model, model.module_.score, X),
+    "score": lambda model, X, X_train, seed: map_batches(model, model.module_.score, X, exact=True),
     "reconstruction": lambda model, X, X_train, seed: -squared_error(model, X),
     "elbo": lambda model, X, X_train, seed: elbo(model, X, samples=10, seed=seed),
     "nearest": _nearest,
@@ -130,8 +132,8 @@ def anomaly_scores(
         raise ConfigError(f"anomaly_scores: by must be one of {names}; got {by!r}.{did_you_mean(by, SCORES)}")
     if X_train is None and by not in UNFITTED:
         raise ConfigError(f"anomaly_scores: X_train must be given for by={by!r}; got None. Pass the training samples.")
-    arrays = arrays_of(model, X)
-    return SCORES[by](model, arrays, arrays if X_train is None else arrays_of(model, X_train), seed)
+    arrays = encoded(model, X)
+    return SCORES[by](model, arrays, arrays if X_train is None else encoded(model, X_train), seed)
 
 
 def detection(scores: ArrayLike, anomalous: ArrayLike) -> Detection:

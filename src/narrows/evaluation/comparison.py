@@ -18,11 +18,13 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+from narrows.data.arrays import subset
 from narrows.errors import ConfigError, DataError
 from narrows.estimators import PCA
 from narrows.estimators.base import Autoencoder
+from narrows.estimators.inference import encoded
 from narrows.evaluation.errors import baseline_rank
-from narrows.evaluation.inference import arrays_of, check_labels, subset
+from narrows.evaluation.inference import check_labels
 from narrows.evaluation.likelihood import log_likelihood, unit
 from narrows.evaluation.probes import knn_accuracy, logistic_accuracy, trustworthiness
 from narrows.evaluation.reconstruction import measure_reconstruction
@@ -128,6 +130,8 @@ def compare_models(
 ) -> Comparison:
     """Train copies of models with several seeds, and return one table of their measures on test samples.
 
+    Errors and distances of samples are measured on the first model's scale, so that they compare.
+
     PCA of the first model's rank is added where no model is PCA. Measured are reconstruction, trustworthiness, the
     bound on the likelihood (in a column per kind of likelihood: they do not compare), with labels the accuracy of
     nearest neighbours and of a linear classifier, and training time, parameters and size on disk.
@@ -169,11 +173,12 @@ def compare_models(
         trainings[name] = _trained(name, model, X, y, validation, seeds, on_start)
     first = next(iter(trainings.values()))[0][0]
     if not any(model.module_.exact_score for runs in trainings.values() for model, _ in runs):
-        fields: dict[str, Any] = {"latent_dim": baseline_rank(first, len(X))}
+        scale = None if first.schema_.pixels else first.schema_.scale
+        fields: dict[str, Any] = {"latent_dim": baseline_rank(first, len(X)), "scale": scale}
         trainings["PCA"] = _trained("PCA", PCA(**fields), X, None, None, 1, on_start)
     rows = []
     for name, runs in trainings.items():
-        results = [_measured(model, seconds, X, X_test, labels, samples) for model, seconds in runs]
+        results = [_measured(model, first, seconds, X, X_test, labels, samples) for model, seconds in runs]
         cells = {measure: _cell([values[measure] for values in results]) for measure in results[0]}
         rows.append(Row(name, len(runs), cells))
     measures = list(dict.fromkeys(measure for row in rows for measure in row.cells))
@@ -214,13 +219,19 @@ def _is_fitted(model: Autoencoder) -> bool:
 
 
 def _measured(
-    model: Autoencoder, seconds: float | None, X: Any, X_test: Any, labels: tuple[Any, Any] | None, samples: int
+    model: Autoencoder,
+    like: Autoencoder,
+    seconds: float | None,
+    X: Any,
+    X_test: Any,
+    labels: tuple[Any, Any] | None,
+    samples: int,
 ) -> dict[str, float]:
     train_labels, test_labels = labels or (None, None)
-    test = arrays_of(model, X_test, test_labels)
+    test = encoded(model, X_test, test_labels)
     few = test.rows(subset(len(test.x), LIMIT, 0))
-    errors = measure_reconstruction(model, test, with_ssim=False)
-    ssim = measure_reconstruction(model, few).ssim
+    errors = measure_reconstruction(model, test, like=like, with_ssim=False)
+    ssim = measure_reconstruction(model, few, like=like).ssim
     measures = {
         "squared error per sample": errors.per_sample,
         "squared error per value": errors.per_value,
@@ -229,11 +240,11 @@ def _measured(
     if ssim is not None:
         measures["SSIM"] = ssim
     if len(few.x) > 10:
-        measures["trustworthiness"] = trustworthiness(model, few)
+        measures["trustworthiness"] = trustworthiness(model, few, like=like)
     if model.module_.probabilistic or model.module_.exact_score:
         measures[f"log likelihood [{unit(model, few)}]"] = float(log_likelihood(model, few, samples=samples).mean())
     if train_labels is not None and test_labels is not None:
-        train = arrays_of(model, X, train_labels)
+        train = encoded(model, X, train_labels)
         measures["kNN accuracy"] = knn_accuracy(model, train, train_labels, test, test_labels)
         measures["linear accuracy"] = logistic_accuracy(model, train, train_labels, test, test_labels)
     if seconds is not None:

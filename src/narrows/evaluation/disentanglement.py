@@ -16,8 +16,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import mutual_info_score
 from sklearn.svm import LinearSVC
 
+from narrows.data.arrays import Array
 from narrows.errors import ConfigError, DataError
-from narrows.evaluation.inference import Array
 
 __all__ = [
     "DCI",

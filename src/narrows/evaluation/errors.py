@@ -12,10 +12,13 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import ArrayLike
 
+from narrows.data.arrays import Array, Arrays
+from narrows.data.batches import chunk_size
 from narrows.errors import DataError
 from narrows.estimators import PCA
 from narrows.estimators.base import Autoencoder
-from narrows.evaluation.inference import BUDGET, Array, Arrays, arrays_of, codes, encoded, reconstruct_encoded
+from narrows.estimators.inference import encoded, reconstruct_encoded, values
+from narrows.evaluation.inference import codes
 from narrows.training import fingerprint
 
 __all__ = ["Baseline", "baseline_rank", "pca_baseline", "squared_error", "squared_errors"]
@@ -42,25 +45,25 @@ def squared_errors(x: Array, x_hat: Array, mask: Array | None = None) -> Array:
     return np.square(difference, out=difference).reshape(len(difference), -1).sum(1)
 
 
-def squared_error(model: Autoencoder, X: ArrayLike | Arrays, y: ArrayLike | None = None) -> Array:
+def squared_error(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None) -> Array:
     """Return the squared error of a model's reconstruction of each sample: (N,)."""
-    return _by_rows(model, arrays_of(model, X, y), lambda part: reconstruct_encoded(model, part))
+    return _by_rows(model, encoded(model, X, y), lambda part: reconstruct_encoded(model, part))
 
 
 def _by_rows(model: Autoencoder, arrays: Arrays, reconstruct: Callable[[Arrays], Array]) -> Array:
     """Compare samples with what a function returns for them, a bounded number of rows in double precision at once."""
-    size = max(1, 8 * BUDGET // max(1, model.n_features_in_))
+    size = chunk_size(model.sample_shape_)
     errors = np.empty(len(arrays.x))
     for start in range(0, len(errors), size):
         rows = slice(start, start + size)
         part = arrays.rows(rows)
-        errors[rows] = squared_errors(encoded(model, part).x, reconstruct(part), part.mask)
+        errors[rows] = squared_errors(values(model, part), reconstruct(part), part.mask)
     return errors
 
 
 def baseline_rank(model: Autoencoder, n: int) -> int:
-    """Return the rank of the baseline of a fitted model: its latent_dim, or the most that n training samples allow."""
-    return min(model.latent_dim_, n, model.n_features_in_)
+    """Return the rank of the baseline of a fitted model: the size of its code, or the most that n samples allow."""
+    return min(int(np.prod(model.code_.shape)), n, model.n_features_in_)
 
 
 class Baseline:
@@ -72,41 +75,60 @@ class Baseline:
         Number of components.
     n
         Number of samples that it was fitted to.
-    pca
-        The fitted estimator, whose samples are on the model's scale: `mean_` and `components_` are as well.
+    mean
+        (D,), of the training samples, on the model's scale.
+    components
+        (rank, D), the principal axes.
     """
 
     def __init__(self, model: Autoencoder, pca: PCA, n: int) -> None:
         self.model, self.pca, self.n = model, pca, n
         self.rank = pca.latent_dim_
+        self.mean, self.components = pca.mean_, pca.components_
 
     def transform(self, X: ArrayLike | Arrays) -> Array:
         """Return the coordinates along the principal axes: (N, rank)."""
-        return codes(self.pca, arrays_of(self.model, X))
+        return codes(self.pca, self._values(X))
 
     def reconstruct(self, X: ArrayLike | Arrays) -> Array:
         """Return the reconstructions on the model's scale: (N, *shape)."""
-        return reconstruct_encoded(self.pca, arrays_of(self.model, X))
+        return reconstruct_encoded(self.pca, self._values(X))
 
     def squared_error(self, X: ArrayLike | Arrays) -> Array:
         """Return the squared error of each sample: (N,)."""
-        return _by_rows(self.model, arrays_of(self.model, X), self.reconstruct)
+        return _by_rows(self.model, encoded(self.model, X), self.reconstruct)
 
     def squared_error_of_mean(self, X: ArrayLike | Arrays) -> Array:
-        """Return the squared error of the mean training sample, which a code of no dimension would give: (N,)."""
-        mean = self.pca.mean_.reshape(1, *self.model.sample_shape_)
-        return _by_rows(self.model, arrays_of(self.model, X), lambda part: mean)
+        """Return the squared error of the mean training sample, as of a code without dimensions: (N,)."""
+        mean = self.mean.reshape(1, *self.model.sample_shape_)
+        return _by_rows(self.model, encoded(self.model, X), lambda part: mean)
 
     def log_likelihood(self, X: ArrayLike | Arrays) -> Array:
-        """Return log p(x) of probabilistic PCA, exactly (Tipping & Bishop 1999): (N,), in nats."""
-        return np.asarray(self.pca.score_samples(arrays_of(self.model, X).x), np.float64)
+        """Return log p(X) of probabilistic PCA, exactly (Tipping & Bishop 1999): (N,), in nats of the data as given."""
+        return self.pca.score_samples(self._values(X)) + self.model.schema_.log_jacobian
+
+    def _values(self, X: ArrayLike | Arrays) -> Array:
+        """Return what PCA takes: samples on the model's scale, the mean for missing values; pixels as they are."""
+        return _filled(self.model, encoded(self.model, X), self.mean)
 
 
-def pca_baseline(model: Autoencoder, X_train: ArrayLike | Arrays) -> Baseline:
+def _filled(model: Autoencoder, arrays: Arrays, mean: Array | None = None) -> Array:
+    """Return samples on the model's scale, missing values replaced by the mean; pixels as they are."""
+    if arrays.x.dtype == np.uint8:
+        return arrays.x
+    x = values(model, arrays)
+    if arrays.mask is None:
+        return x
+    if mean is None:
+        mean = x.sum(0) / np.maximum(arrays.mask.sum(0), 1)
+    return np.where(arrays.mask, x, mean.reshape(1, *x.shape[1:]))
+
+
+def pca_baseline(model: Autoencoder, X_train: ArrayLike | Arrays, y: Any = None) -> Baseline:
     """Return PCA of a model's rank, fitted to all training samples on the model's scale.
 
-    The rank is that of `baseline_rank`. A model keeps its last baseline, so that whoever asks again for the same
-    samples does not wait again. For large data see `narrows.PCA`: beyond 5e11 multiplications a range finder is used.
+    The rank is that of `baseline_rank`. A model keeps its last baseline, so that asking again for the same samples
+    costs nothing. Beyond 5e11 multiplications a range finder takes over, see `narrows.PCA`.
 
     Parameters
     ----------
@@ -114,20 +136,23 @@ def pca_baseline(model: Autoencoder, X_train: ArrayLike | Arrays) -> Baseline:
         A fitted model.
     X_train
         The samples that the model was fitted to, at least 2.
+    y
+        Their labels, for models with a condition.
 
     Raises
     ------
     DataError
         There are fewer than 2 samples.
     """
-    arrays = arrays_of(model, X_train)
+    arrays = encoded(model, X_train, y)
     if (n := len(arrays.x)) < 2:
         raise DataError(f"pca_baseline: X_train must have at least 2 samples; got {n}. Pass the training samples.")
+    x = _filled(model, arrays)
     fields: dict[str, Any] = {"latent_dim": baseline_rank(model, n)}
-    key = fields | fingerprint(arrays.x)
+    key = fields | fingerprint(x)
     known = _FITTED.get(model)
     if known is None or known[0] != key:
-        known = _FITTED[model] = key, PCA(**fields).fit(arrays.x)
+        known = _FITTED[model] = key, PCA(**fields).fit(x)
     return Baseline(model, known[1], n)
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from sklearn.neural_network import MLPClassifier
 
 from narrows.data import Dataset, cache_folder
+from narrows.data.arrays import Array
 from narrows.errors import DataError, FormatError
-from narrows.evaluation.inference import Array
 from narrows.storage.tensors import read_tensors, write_tensors
 
 __all__ = ["PIXELS", "Features", "classifier_features"]

@@ -10,9 +10,9 @@ from scipy.linalg import eigh, svdvals
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.neighbors import NearestNeighbors
 
+from narrows.data.arrays import Array, subset
 from narrows.errors import ConfigError, DataError
 from narrows.evaluation.features import PIXELS, Features
-from narrows.evaluation.inference import Array, subset
 
 __all__ = [
     "DensityCoverage",

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from narrows.data.arrays import Array
 from narrows.errors import DataError, FormatError
 from narrows.evaluation.features import Features
-from narrows.evaluation.inference import Array
 from narrows.storage.tensors import read_tensors
 
 __all__ = ["InceptionModule", "inception_features"]

@@ -1,102 +1,29 @@
-"""From a fitted estimator to tensors and back: the one way in which every measure reaches data and module."""
+"""What measures need of a fitted estimator beside `narrows.estimators.inference`: codes, distributions, precision."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from torch.distributions import Distribution
 
+from narrows.data.arrays import Array, Arrays
 from narrows.errors import ConfigError, DataError
 from narrows.estimators.base import Autoencoder
-from narrows.module import LatentVariableModule, Module
-from narrows.training import Rows, subset
+from narrows.estimators.inference import batches, encode, encoded, evaluating
+from narrows.module import Batch, LatentVariableModule
 
-__all__ = [
-    "BUDGET",
-    "ROWS",
-    "Array",
-    "Arrays",
-    "arrays_of",
-    "batches",
-    "check_labels",
-    "codes",
-    "encoded",
-    "evaluating",
-    "from_noise",
-    "in_double",
-    "latent_variable_module",
-    "likelihood_of",
-    "map_batches",
-    "reconstruct_encoded",
-    "subset",
-]
-
-Array = NDArray[Any]
-
-BUDGET = 2**20
-"""Values of samples that pass through a module at once; layers of a convolution hold some 30 times as many."""
-ROWS = 4096
-"""Samples that pass through a module at once."""
+__all__ = ["check_labels", "codes", "from_noise", "in_double", "latent_variable_module", "likelihood_of", "repeated"]
 
 
-class Arrays(NamedTuple):
-    """Samples and what goes with them, row by row."""
+def codes(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None, k: int | None = None) -> Array:
+    """Return the codes, or their first `k` dimensions, as rows of an array: (N, k), whatever `set_output` says.
 
-    x: Array
-    mask: Array | None = None
-    lengths: Array | None = None
-    y: Array | None = None
-
-    def rows(self, index: Any) -> Arrays:
-        """Return the rows at an index or a slice."""
-        return Arrays(*(None if part is None else part[index] for part in self))  # type: ignore[arg-type]
-
-
-def arrays_of(model: Autoencoder, X: ArrayLike | Arrays, y: ArrayLike | None = None) -> Arrays:
-    """Return samples checked, as the model takes them: float, or uint8 for pixels, which takes an eighth of `encoded`.
-
-    `Arrays` are returned as they are: they have been here before.
-    """
-    if isinstance(X, Arrays):
-        return X
-    check_is_fitted(model)
-    return Arrays(model._checked(X, reset=False))
-
-
-def encoded(model: Autoencoder, X: ArrayLike | Arrays, y: ArrayLike | None = None) -> Arrays:
-    """Return samples on the model's scale, in double precision: pixels in [0, 1]. Errors are measured on these."""
-    arrays = arrays_of(model, X, y)
-    x = arrays.x
-    return arrays._replace(x=x / 255.0 if x.dtype == np.uint8 else x.astype(np.float64))
-
-
-def batches(
-    model: Autoencoder, X: ArrayLike | Arrays, y: ArrayLike | None = None, size: int | None = None
-) -> Iterator[Tensor]:
-    """Yield all samples in order, as batches of bounded size on the module's device."""
-    module = model.module_
-    size = size or max(1, min(BUDGET // max(1, model.n_features_in_), ROWS))
-    yield from Rows(arrays_of(model, X, y).x, module.device, module.dtype).chunks(size)
-
-
-def map_batches(
-    model: Autoencoder, function: Callable[[Tensor], Tensor], X: ArrayLike | Arrays, y: ArrayLike | None = None
-) -> Array:
-    """Apply a function of batches to all samples, in evaluation mode: (N, ...), double precision."""
-    arrays = arrays_of(model, X, y)
-    with evaluating(model.module_):
-        return np.concatenate([in_double(function(batch)).numpy() for batch in batches(model, arrays)])
-
-
-def codes(model: Autoencoder, X: ArrayLike | Arrays, y: ArrayLike | None = None, k: int | None = None) -> Array:
-    """Return the codes, or their first `k` dimensions: (N, latent_dim), double precision, whatever `set_output` says.
+    Codes that are indices are taken as numbers.
 
     Raises
     ------
@@ -105,13 +32,8 @@ def codes(model: Autoencoder, X: ArrayLike | Arrays, y: ArrayLike | None = None,
     """
     if k is not None:
         model._check_cut(k)
-    return map_batches(model, model.module_.encode, X, y)[:, :k]
-
-
-def reconstruct_encoded(model: Autoencoder, X: ArrayLike | Arrays, y: ArrayLike | None = None) -> Array:
-    """Return the reconstructions on the model's scale: (N, *shape), double precision, pixels in [0, 1]."""
-    module = model.module_
-    return map_batches(model, lambda batch: module.decode(module.encode(batch)), X, y)
+    Z = encode(model, X, y)
+    return Z.reshape(len(Z), -1)[:, :k].astype(np.float64)
 
 
 def latent_variable_module(model: Autoencoder, measure: str) -> LatentVariableModule:
@@ -132,24 +54,21 @@ def latent_variable_module(model: Autoencoder, measure: str) -> LatentVariableMo
     return cast(LatentVariableModule, model.module_)
 
 
-def likelihood_of(model: Autoencoder, X: ArrayLike | Arrays, y: ArrayLike | None = None) -> Distribution:
-    """Return p(x | z) at the code of the first sample: its kind is the same for all."""
+def likelihood_of(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None) -> Distribution:
+    """Return p(x | z) at the code of the first sample: its family is the same for all."""
     module = latent_variable_module(model, "likelihood")
     with evaluating(module):
-        batch = next(batches(model, arrays_of(model, X, y).rows(slice(1))))
-        return module.likelihood(module.encode(batch))
+        (batch,) = batches(model, encoded(model, X, y).rows(slice(1)))
+        return module.likelihood(module.encode(batch), batch)
 
 
-@contextmanager
-def evaluating(module: Module) -> Generator[None, None, None]:
-    """Switch a module to evaluation, without gradients, and back."""
-    training = module.training
-    module.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        module.train(training)
+def repeated(batch: Batch, k: int) -> Batch:
+    """Return a batch k times: that of (k, B) codes, flattened to (k * B)."""
+    parts = (
+        None if part is None else part.expand(k, *part.shape).flatten(0, 1)
+        for part in (batch.x, batch.mask, batch.lengths, batch.y)
+    )
+    return Batch(*parts)  # type: ignore[arg-type]
 
 
 def in_double(tensor: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """ELBO and importance-weighted bounds: in nats, per sample, with exactly as many draws as requested.
 
-log w = log p(x | z) + log p(z) - log q(z | x), z ~ q(z | x). The ELBO is the mean of log w over draws, the
+log w = log p(x | z) + log p(z) - log q(z | x), z ~ q(z | x), of the data as given: a scale that the model learned is
+accounted for. The ELBO is the mean of log w over draws, the
 importance-weighted bound the logarithm of the mean of w. Both come from the same draws: at one draw they are the same
 number, and where the posterior is exact, log w is log p(x) for every z, without noise.
 """
@@ -9,34 +10,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import singledispatch
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
-from torch.distributions import Distribution, Normal, constraints
+from torch.distributions import Distribution, constraints
 
+from narrows.data.arrays import Array, Arrays
+from narrows.data.batches import chunk_size
 from narrows.errors import ConfigError
 from narrows.estimators.base import Autoencoder
-from narrows.evaluation.inference import (
-    BUDGET,
-    ROWS,
-    Array,
-    Arrays,
-    arrays_of,
-    batches,
-    evaluating,
-    from_noise,
-    in_double,
-    latent_variable_module,
-    likelihood_of,
-)
-from narrows.module import LatentVariableModule
+from narrows.estimators.inference import batches, encoded, evaluating
+from narrows.evaluation.inference import from_noise, in_double, latent_variable_module, likelihood_of, repeated
+from narrows.module import Batch, LatentVariableModule
+from narrows.objectives import divergence
 
-__all__ = ["Estimate", "bits_per_dimension", "elbo", "log_likelihood", "mean_and_error", "unit"]
+__all__ = ["Estimate", "bits_per_dimension", "elbo", "kl", "log_likelihood", "mean_and_error", "unit"]
 
+BUDGET = 2**20
+"""Values of draws that pass through a module at once; layers of a convolution hold some 30 times as many."""
 LEVELS = 256
 """Grey levels of a uint8 pixel."""
 
@@ -67,7 +61,7 @@ def mean_and_error(values: ArrayLike) -> Estimate:
 def elbo(
     model: Autoencoder,
     X: ArrayLike | Arrays,
-    y: ArrayLike | None = None,
+    y: Any = None,
     *,
     samples: int = 1,
     seed: int = 0,
@@ -109,7 +103,7 @@ def elbo(
 def log_likelihood(
     model: Autoencoder,
     X: ArrayLike | Arrays,
-    y: ArrayLike | None = None,
+    y: Any = None,
     *,
     samples: int = 100,
     seed: int = 0,
@@ -148,7 +142,7 @@ def log_likelihood(
 
 
 def bits_per_dimension(
-    model: Autoencoder, X: ArrayLike | Arrays, y: ArrayLike | None = None, *, samples: int = 100, seed: int = 0
+    model: Autoencoder, X: ArrayLike | Arrays, y: Any = None, *, samples: int = 100, seed: int = 0
 ) -> Estimate:
     """Return the importance-weighted bound as bits per value: -log2 p(x) / D, lower is better.
 
@@ -160,17 +154,17 @@ def bits_per_dimension(
     ----------
     arXiv:1511.01844
     """
-    arrays = arrays_of(model, X, y)
-    dequantise = arrays.x.dtype == np.uint8 and is_density(model, arrays)
+    arrays = encoded(model, X, y)
+    dequantise = arrays.x.dtype == np.uint8 and model.module_.density
     nats = log_likelihood(model, arrays, samples=samples, seed=seed, dequantise=dequantise)
     return mean_and_error(-nats / (model.n_features_in_ * math.log(2)))
 
 
-def unit(model: Autoencoder, X: ArrayLike | Arrays, y: ArrayLike | None = None, *, dequantise: bool = False) -> str:
+def unit(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None, *, dequantise: bool = False) -> str:
     """Return in words what the values of `elbo` and `log_likelihood` are for this model and these data."""
-    arrays = arrays_of(model, X, y)
+    arrays = encoded(model, X, y)
     pixels = arrays.x.dtype == np.uint8
-    if is_density(model, arrays):
+    if model.module_.density:
         if not pixels:
             return "nats, log density of the values"
         if dequantise:
@@ -184,6 +178,24 @@ def unit(model: Autoencoder, X: ArrayLike | Arrays, y: ArrayLike | None = None, 
     return "nats, log probability of the values"
 
 
+def kl(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None, *, seed: int = 0) -> Array:
+    """Return the KL term of the ELBO of each sample, KL(q(z | x) || p(z)): (N,), in nats.
+
+    In closed form where there is one; else log q(z | x) - log p(z) at one draw, whose mean over draws it is.
+    """
+    module, arrays = latent_variable_module(model, "kl"), encoded(model, X, y)
+    divergences, start = np.empty(len(arrays.x)), 0
+    with evaluating(module):
+        for batch in batches(model, arrays):
+            rows = range(start, start + len(batch))
+            posterior = module.posterior(batch)
+            (noise,) = _noise(rows, tuple(posterior.mean.shape[1:]), 1, 1, seed)
+            z = posterior.draw(from_noise(noise[0], posterior.mean))
+            divergences[rows.start : rows.stop] = in_double(divergence(posterior, module.prior(batch), z)).numpy()
+            start = rows.stop
+    return divergences
+
+
 class _Bounds(NamedTuple):
     mean_log_weight: Array
     log_mean_weight: Array
@@ -192,7 +204,7 @@ class _Bounds(NamedTuple):
 def _bounds(
     model: Autoencoder,
     X: ArrayLike | Arrays,
-    y: ArrayLike | None,
+    y: Any,
     samples: int,
     seed: int,
     dequantise: bool,
@@ -201,15 +213,15 @@ def _bounds(
     for name, value, low in (("samples", samples, 1), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
             raise ConfigError(f"{measure}: {name} must be an integer >= {low}; got {value!r}.")
-    arrays = arrays_of(model, X, y)
-    if dequantise and (arrays.x.dtype != np.uint8 or not is_density(model, arrays)):
+    arrays = encoded(model, X, y)
+    if dequantise and (arrays.x.dtype != np.uint8 or not model.module_.density):
         raise ConfigError(
             f"{measure}: dequantise must be False unless X is uint8 and the likelihood is a density; got "
             f"{arrays.x.dtype} and {type(model).__name__}. Leave it out."
         )
     exact = model.module_.exact_score
     module: Any = model.module_ if exact else latent_variable_module(model, measure)
-    size = max(1, min(BUDGET // max(1, model.n_features_in_), ROWS))
+    size = chunk_size(model.sample_shape_, BUDGET)
     draws = math.ceil(samples / math.ceil(samples / size))  # even parts: 5,000 draws become 2 x 2,500
     means, logs = np.empty(len(arrays.x)), np.empty(len(arrays.x))
     start = 0
@@ -219,7 +231,7 @@ def _bounds(
             positions = range(len(means))[rows]
             if dequantise:
                 noise = np.stack([_uniform(seed, row, arrays.x.shape[1:]) for row in positions])
-                batch = (batch * 255 + from_noise(noise, batch)) / LEVELS
+                batch.x = (batch.x * 255 + from_noise(noise, batch.x)) / LEVELS
             if exact:
                 means[rows] = logs[rows] = in_double(module.score(batch)).numpy()
             else:
@@ -232,20 +244,24 @@ def _bounds(
 
 
 def _weights(
-    module: LatentVariableModule, x: Tensor, rows: range, samples: int, draws: int, seed: int
+    module: LatentVariableModule, batch: Batch, rows: range, samples: int, draws: int, seed: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return sum of log w, greatest log w, and sum of w / greatest w, over draws: three of (B,), double precision."""
-    posterior, prior = module.posterior(x), module.prior()
-    total = torch.zeros(len(x), dtype=torch.float64)
+    posterior, prior = module.posterior(batch), module.prior(batch)
+    total = torch.zeros(len(batch), dtype=torch.float64)
     largest = torch.full_like(total, -math.inf)
     scaled_sum = torch.zeros_like(total)
-    for noise in _noise(rows, posterior.mean.shape[1], samples, draws, seed):
-        z = draw(posterior, from_noise(noise, posterior.mean))
-        k = len(z)  # z: (k, B, latent_dim)
-        repeated = x.expand(k, *x.shape).flatten(0, 1)
-        log_p = module.likelihood(z.flatten(0, 1)).log_prob(repeated)
-        log_w = log_p.flatten(1).cpu().sum(1, dtype=torch.float64).view(k, -1)
-        log_w += (in_double(prior.log_prob(z)) - in_double(posterior.log_prob(z))).sum(2)
+    jacobian = batch.log_jacobian
+    correction = in_double(jacobian) if isinstance(jacobian, Tensor) else jacobian
+    for noise in _noise(rows, tuple(posterior.mean.shape[1:]), samples, draws, seed):
+        z = posterior.draw(from_noise(noise, posterior.mean))  # (k, B, *latents)
+        many = repeated(batch, len(z))
+        log_p = module.likelihood(z.flatten(0, 1), many).log_prob(many.x)
+        if many.mask is not None:
+            log_p = torch.where(many.mask, log_p, log_p.new_zeros(()))
+        # Summed on the CPU: some devices have no double precision.
+        log_w = log_p.flatten(1).cpu().sum(1, dtype=torch.float64).view(len(z), -1) + correction
+        log_w += in_double(prior.log_prob(z)) - in_double(posterior.log_prob(z))
         total += log_w.sum(0)
         greater = torch.maximum(largest, log_w.amax(0))
         scaled_sum = scaled_sum * (largest - greater).exp() + (log_w - greater).exp().sum(0)
@@ -253,29 +269,15 @@ def _weights(
     return total, largest, scaled_sum
 
 
-@singledispatch
-def draw(posterior: Distribution, noise: Tensor) -> Tensor:
-    """Return z ~ q(z | x) made of standard normal noise (k, B, latent_dim), by the inverse distribution function.
-
-    Register a quicker way for a distribution of your own: `@draw.register`.
-    """
-    return posterior.icdf(torch.special.ndtr(noise))
-
-
-@draw.register
-def _(posterior: Normal, noise: Tensor) -> Tensor:
-    return posterior.mean + posterior.stddev * noise
-
-
-def _noise(rows: range, latent_dim: int, samples: int, draws: int, seed: int) -> Iterator[Array]:
-    """Yield standard normal noise (k, B, latent_dim), at most `draws` of the `samples` at once, from a stream per row.
+def _noise(rows: range, shape: tuple[int, ...], samples: int, draws: int, seed: int) -> Iterator[Array]:
+    """Yield standard normal noise (k, B, *shape), at most `draws` of the `samples` at once, from a stream per row.
 
     Philox is counter-based: the key (seed, row) is a stream of its own, whoever else draws (Salmon et al. 2011).
     """
     streams = [np.random.Generator(np.random.Philox(key=[seed, row])) for row in rows]
     for start in range(0, samples, draws):
         k = min(draws, samples - start)
-        yield np.stack([stream.standard_normal((k, latent_dim)) for stream in streams], axis=1)
+        yield np.stack([stream.standard_normal((k, *shape)) for stream in streams], axis=1)
 
 
 def _uniform(seed: int, row: int, shape: tuple[int, ...]) -> Array:
@@ -296,11 +298,6 @@ def support(distribution: Distribution) -> constraints.Constraint:
         name = type(distribution).__name__
         raise ConfigError(f"{name}: support must be a constraint of torch.distributions; got None. Add it.")
     return constraint
-
-
-def is_density(model: Autoencoder, X: ArrayLike | Arrays) -> bool:
-    """Return whether the model's likelihood is a density rather than a probability; X are any samples."""
-    return model.module_.exact_score or not support(likelihood_of(model, X)).is_discrete
 
 
 def is_bernoulli(model: Autoencoder, X: ArrayLike | Arrays) -> bool:

@@ -13,9 +13,11 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from narrows.data.arrays import Array, Arrays, subset
 from narrows.errors import ConfigError, DataError, did_you_mean
 from narrows.estimators.base import Autoencoder
-from narrows.evaluation.inference import Array, Arrays, arrays_of, check_labels, codes, encoded, subset
+from narrows.estimators.inference import encoded, values
+from narrows.evaluation.inference import check_labels, codes
 
 __all__ = [
     "METRICS",
@@ -45,26 +47,33 @@ class FewLabels(NamedTuple):
 
 
 def trustworthiness(
-    model: Autoencoder, X: ArrayLike | Arrays, *, neighbours: int = 5, limit: int | None = 2000, seed: int = 0
+    model: Autoencoder,
+    X: ArrayLike | Arrays,
+    *,
+    neighbours: int = 5,
+    limit: int | None = 2000,
+    seed: int = 0,
+    like: Autoencoder | None = None,
 ) -> float:
     """Return whether neighbours among the codes are neighbours among the samples: in [0, 1], higher is better.
 
     Venna & Kaski (2001), Euclidean distances, by scikit-learn. Costs N^2: at most `limit` rows, drawn with the seed,
-    are used.
+    are used. Distances of samples are those on the model's scale, or on that of the fitted model `like`.
 
     References
     ----------
     doi:10.1007/3-540-44668-0_68
     """
-    arrays = arrays_of(model, X)
+    arrays = encoded(model, X)
     arrays = arrays.rows(subset(len(arrays.x), limit, seed))
     n = len(arrays.x)
     if not 1 <= neighbours < n / 2:
         raise ConfigError(
             f"trustworthiness: neighbours must be >= 1 and less than half of {n} samples; got {neighbours!r}."
         )
-    flat = encoded(model, arrays).x.reshape(n, -1)
-    return float(sklearn_trustworthiness(flat, codes(model, arrays), n_neighbors=neighbours))
+    x = values(model, arrays)
+    x = x if like is None else model.schema_.rescale(x, like.schema_)
+    return float(sklearn_trustworthiness(x.reshape(n, -1), codes(model, arrays), n_neighbors=neighbours))
 
 
 def knn_accuracy(
@@ -158,7 +167,7 @@ def few_label_accuracy(
         "euclidean", or "cosine": the angle between codes, which ignores their length.
     """
     return few_labels(
-        lambda rows: codes(model, rows), arrays_of(model, X), y, arrays_of(model, X_test), y_test,
+        lambda rows: codes(model, rows), encoded(model, X), y, encoded(model, X_test), y_test,
         per_class=per_class, draws=draws, seed=seed, metric=metric,
     )  # fmt: skip
 
@@ -205,5 +214,5 @@ def few_labels(
 
 
 def _codes(model: Autoencoder, X: ArrayLike | Arrays, y: ArrayLike, k: int | None, measure: str) -> tuple[Array, Array]:
-    arrays = arrays_of(model, X)
+    arrays = encoded(model, X)
     return codes(model, arrays, k=k), check_labels(measure, len(arrays.x), y)

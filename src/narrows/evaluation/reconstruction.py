@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from importlib.util import find_spec
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from narrows.data.arrays import Array, Arrays
 from narrows.errors import ConfigError, DataError
 from narrows.estimators.base import Autoencoder
+from narrows.estimators.inference import encoded, reconstruct_encoded, values
 from narrows.evaluation.errors import pca_baseline, squared_errors
-from narrows.evaluation.inference import Array, Arrays, arrays_of, encoded, reconstruct_encoded
 
 __all__ = [
     "AgainstBaselines",
@@ -134,7 +135,12 @@ def compare(
 
 
 def measure_reconstruction(
-    model: Autoencoder, X: ArrayLike | Arrays, y: ArrayLike | None = None, *, with_ssim: bool | None = None
+    model: Autoencoder,
+    X: ArrayLike | Arrays,
+    y: Any = None,
+    *,
+    like: Autoencoder | None = None,
+    with_ssim: bool | None = None,
 ) -> Reconstruction:
     """Return all measures of a model's reconstruction of X (N, *shape), without noise.
 
@@ -146,18 +152,24 @@ def measure_reconstruction(
         Samples, best held-out ones.
     y
         Their labels, for models with a condition.
+    like
+        A fitted model on whose scale the measures are taken, so that models of other scales compare; None for the
+        model's own.
     with_ssim
         See `compare`.
     """
-    arrays = arrays_of(model, X, y)
-    return _compared(arrays, encoded(model, arrays), reconstruct_encoded(model, arrays), with_ssim)
+    arrays = encoded(model, X, y)
+    x, x_hat = values(model, arrays), reconstruct_encoded(model, arrays)
+    if like is not None and like is not model:
+        x, x_hat = (model.schema_.rescale(part, like.schema_) for part in (x, x_hat))
+    return _compared(like or model, arrays, x, x_hat, with_ssim)
 
 
 def against_baselines(
     model: Autoencoder,
     X: ArrayLike | Arrays,
     X_train: ArrayLike | Arrays,
-    y: ArrayLike | None = None,
+    y: Any = None,
     *,
     with_ssim: bool | None = None,
 ) -> AgainstBaselines:
@@ -176,19 +188,18 @@ def against_baselines(
     with_ssim
         See `compare`.
     """
-    arrays, baseline = arrays_of(model, X, y), pca_baseline(model, X_train)
-    truth = encoded(model, arrays)
-    mean = np.broadcast_to(baseline.pca.mean_.reshape(1, *model.sample_shape_), truth.x.shape)
+    arrays, baseline = encoded(model, X, y), pca_baseline(model, X_train)
+    x = values(model, arrays)
+    mean = np.broadcast_to(baseline.mean.reshape(1, *model.sample_shape_), x.shape)
     of_model, of_pca, of_mean = (
-        _compared(arrays, truth, x_hat, with_ssim)
+        _compared(model, arrays, x, x_hat, with_ssim)
         for x_hat in (reconstruct_encoded(model, arrays), baseline.reconstruct(arrays), mean)
     )
-    explained = (
-        1 - of.per_sample / of_mean.per_sample if of_mean.per_sample > 0 else math.nan for of in (of_model, of_pca)
-    )
+    total = of_mean.per_sample
+    explained = (1 - of.per_sample / total if total > 0 else math.nan for of in (of_model, of_pca))
     return AgainstBaselines(of_model, of_pca, of_mean, baseline.rank, *explained)
 
 
-def _compared(arrays: Arrays, truth: Arrays, x_hat: Array, with_ssim: bool | None) -> Reconstruction:
-    peak = 1.0 if arrays.x.dtype == np.uint8 else None
-    return compare(truth.x, x_hat, mask=truth.mask, data_range=peak, with_ssim=with_ssim)
+def _compared(model: Autoencoder, arrays: Arrays, x: Array, x_hat: Array, with_ssim: bool | None) -> Reconstruction:
+    peak = 1.0 if model.schema_.pixels else None
+    return compare(x, x_hat, mask=arrays.mask, data_range=peak, with_ssim=with_ssim)

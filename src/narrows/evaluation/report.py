@@ -137,11 +137,9 @@ def _pictures(
     pictures = []
     if len(model.history_) > 1:
         pictures.append(_figure(figures.curves(model.history_), "Loss by epoch."))
-    sampler, source = (
-        ("prior", "the prior") if model.module_.probabilistic else ("gmm", "a mixture of normals")
-    )
+    sampler, source = ("prior", "the prior") if model.module_.probabilistic else ("gmm", "a mixture of normals")
     drawn = model.sample(2 * figures.room(X.shape[1:]), seed, sampler, X=X)
-    if X.dtype == np.uint8:
+    if model.schema_.pixels:
         drawn = drawn.clip(0, 1)  # else a few values below black would make the picture grey
     pictures.append(_figure(figures.gallery(drawn), f"New samples, at codes drawn from {source}."))
     Z = codes(model, X_test[:MAPPED])

@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
-from torch.distributions import Distribution
 
-from narrows.errors import DataError
+from narrows.data.arrays import Array, Arrays, subset
+from narrows.errors import ConfigError, DataError
 from narrows.estimators.base import Autoencoder
-from narrows.evaluation.inference import (
-    Array,
-    Arrays,
-    arrays_of,
-    batches,
-    codes,
-    evaluating,
-    from_noise,
-    in_double,
-    latent_variable_module,
-    map_batches,
-    subset,
-)
-from narrows.evaluation.likelihood import draw
-from narrows.objectives import kl
+from narrows.estimators.inference import batches, encoded, evaluating, map_batches
+from narrows.evaluation.inference import codes, from_noise, in_double, latent_variable_module
+from narrows.module import Batch
 
 __all__ = [
     "ActiveUnits",
@@ -40,6 +28,10 @@ __all__ = [
     "kl_per_dimension",
     "perplexity",
 ]
+
+
+DRAWS = 100_000
+"""Draws from which moments of the prior are estimated."""
 
 
 class ActiveUnits(NamedTuple):
@@ -60,7 +52,9 @@ class AggregatePosterior(NamedTuple):
     variance: Array
     """(latent_dim,): variance of the means plus mean of the variances."""
     prior_mean: Array
+    """(latent_dim,), estimated from 100,000 draws."""
     prior_variance: Array
+    """(latent_dim,), estimated from 100,000 draws."""
 
 
 class Information(NamedTuple):
@@ -89,18 +83,31 @@ class Perplexity(NamedTuple):
     """Entries in the codebook."""
 
 
-def kl_per_dimension(model: Autoencoder, X: ArrayLike | Arrays, y: ArrayLike | None = None) -> Array:
+def kl_per_dimension(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None) -> Array:
     """Return the mean over samples of KL(q(z_j | x) || p(z_j)) for every dimension j: (latent_dim,), in nats.
 
     In closed form (Kingma & Welling 2014, app. B). The sum is the KL term of the ELBO.
+
+    Raises
+    ------
+    ConfigError
+        The model has no posterior, or its KL divergence from the prior has no closed form.
     """
     module = latent_variable_module(model, "kl_per_dimension")
-    return map_batches(model, lambda batch: kl(module.posterior(batch), module.prior()), X, y).mean(0)
+
+    def kl(batch: Batch) -> Tensor:
+        per_dimension = module.posterior(batch).kl(module.prior(batch))
+        if per_dimension is None:
+            raise ConfigError(
+                f"kl_per_dimension: model must have a KL divergence in closed form; got {type(model).__name__} with "
+                "another prior or posterior. Use narrows.evaluation.information."
+            )
+        return per_dimension.flatten(1)
+
+    return map_batches(model, kl, X, y, exact=True).mean(0, dtype=np.float64)
 
 
-def active_units(
-    model: Autoencoder, X: ArrayLike | Arrays, y: ArrayLike | None = None, *, threshold: float = 0.01
-) -> ActiveUnits:
+def active_units(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None, *, threshold: float = 0.01) -> ActiveUnits:
     """Return which latent dimensions are active: the variance over samples of E_q[z_j | x] exceeds `threshold`.
 
     The measure of Burda et al. (2016, sec. 4.2) and their threshold, which suits a prior of variance 1; for codes on
@@ -115,28 +122,28 @@ def active_units(
     return ActiveUnits(int(active.sum()), active, variance)
 
 
-def aggregate_posterior(model: Autoencoder, X: ArrayLike | Arrays, y: ArrayLike | None = None) -> AggregatePosterior:
+def aggregate_posterior(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None) -> AggregatePosterior:
     """Return mean and variance of the aggregate posterior beside the prior's: where they differ, samples suffer.
 
     `information` gives the divergence of the two distributions.
     """
     module = latent_variable_module(model, "aggregate_posterior")
-    moments = map_batches(model, lambda batch: _moments(module.posterior(batch)), X, y)  # (N, 2, latent_dim)
-    mean, variance = moments[:, 0], moments[:, 1]
+
+    def moments(batch: Batch) -> Tensor:
+        posterior = module.posterior(batch)
+        return torch.stack([posterior.mean, posterior.stddev], 1)
+
+    both = map_batches(model, moments, X, y, exact=True).astype(np.float64)  # (N, 2, latent_dim)
+    mean, variance = both[:, 0], np.square(both[:, 1])
     with evaluating(module):
-        prior = module.prior()
-        of_prior = (in_double(prior.mean).numpy(), in_double(prior.variance).numpy())
-    return AggregatePosterior(mean.mean(0), mean.var(0) + variance.mean(0), *of_prior)
-
-
-def _moments(posterior: Distribution) -> Tensor:
-    return torch.stack([posterior.mean, posterior.variance], 1)
+        z = in_double(module.prior().draw(DRAWS, torch.Generator(module.device).manual_seed(0))).numpy()
+    return AggregatePosterior(mean.mean(0), mean.var(0) + variance.mean(0), z.mean(0), z.var(0))
 
 
 def information(
     model: Autoencoder,
     X: ArrayLike | Arrays,
-    y: ArrayLike | None = None,
+    y: Any = None,
     *,
     limit: int | None = 2000,
     seed: int = 0,
@@ -164,18 +171,18 @@ def information(
     http://approximateinference.org/2016/accepted/HoffmanJohnson2016.pdf
     """
     module = latent_variable_module(model, "information")
-    arrays = arrays_of(model, X, y)
+    arrays = encoded(model, X, y)
     arrays = arrays.rows(subset(len(arrays.x), limit, seed))
     n = len(arrays.x)
     with evaluating(module):
         (batch,) = batches(model, arrays, size=n)
         posterior = module.posterior(batch)
         noise = np.random.default_rng([seed, 1]).standard_normal(posterior.mean.shape)
-        z = draw(posterior, from_noise(noise, posterior.mean)[None])[0]
-        log_prior = in_double(module.prior().log_prob(z)).sum(1)
+        z = posterior.draw(from_noise(noise, posterior.mean))
+        log_prior = in_double(module.prior(batch).log_prob(z))
         diagonal, mixture = [], []
         for start in range(0, n, 64):  # (64, N, latent_dim) at once
-            log_q = in_double(posterior.log_prob(z[start : start + 64, None])).sum(2)
+            log_q = in_double(posterior.log_prob(z[start : start + 64, None]))
             diagonal.append(log_q.diagonal(start))
             mixture.append(log_q.logsumexp(1) - math.log(n))
     log_posterior, log_marginal = torch.cat(diagonal), torch.cat(mixture)

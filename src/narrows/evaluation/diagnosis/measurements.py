@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from collections.abc import Callable
@@ -12,24 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from narrows.errors import DataError
+from narrows.data.arrays import Array, Arrays, subset
+from narrows.errors import ConfigError, DataError
 from narrows.estimators.base import Autoencoder
+from narrows.estimators.inference import batches, encoded, evaluating, reconstruct_encoded, values
 from narrows.evaluation.errors import Baseline, pca_baseline, squared_error
-from narrows.evaluation.inference import (
-    Array,
-    Arrays,
-    arrays_of,
-    batches,
-    codes,
-    encoded,
-    evaluating,
-    from_noise,
-    latent_variable_module,
-    likelihood_of,
-    reconstruct_encoded,
-    subset,
-)
-from narrows.evaluation.likelihood import draw, is_bernoulli, support
+from narrows.evaluation.inference import codes, from_noise, latent_variable_module, likelihood_of
+from narrows.evaluation.likelihood import is_bernoulli, support
 from narrows.evaluation.representation import kl_per_dimension
 
 __all__ = ["Activity", "Measurements", "jump", "late_speed"]
@@ -59,13 +49,13 @@ class Measurements:
 
     def __init__(self, model: Autoencoder, X: Any, X_test: Any = None, *, seed: int = 0) -> None:
         self.model, self.seed = model, seed
-        self.train = arrays_of(model, X)
+        self.train = encoded(model, X)
         self.n = len(self.train.x)
         if self.n < 2:
             raise DataError(f"diagnose: X must have at least 2 samples; got {self.n}. Pass the training samples.")
         self.rows = self._few(self.train)
-        self.X = encoded(model, self.rows).x
-        self.test = None if X_test is None else self._few(arrays_of(model, X_test))
+        self.X = values(model, self.rows)
+        self.test = None if X_test is None else self._few(encoded(model, X_test))
 
     def _few(self, arrays: Arrays) -> Arrays:
         return arrays.rows(subset(len(arrays.x), LIMIT, self.seed))
@@ -89,8 +79,12 @@ class Measurements:
 
     @cached_property
     def kl(self) -> Array | None:
-        """KL per latent dimension in nats, of models with a posterior."""
-        return kl_per_dimension(self.model, self.rows) if self.model.module_.probabilistic else None
+        """KL per latent dimension in nats, (latent_dim,), of models with a posterior where it has a closed form."""
+        if not self.model.module_.probabilistic:
+            return None
+        with contextlib.suppress(ConfigError):
+            return kl_per_dimension(self.model, self.rows)
+        return None
 
     @cached_property
     def codes(self) -> Array:
@@ -166,8 +160,9 @@ class Measurements:
             for batch in batches(self.model, self.rows, size=256):
                 posterior = module.posterior(batch)
                 noise = from_noise(rng.standard_normal(posterior.mean.shape), posterior.mean)
-                likelihood = module.likelihood(draw(posterior, noise[None])[0])
-                ratios.append(((batch - likelihood.mean).square() / likelihood.variance).flatten(1).mean(1))
+                likelihood = module.likelihood(posterior.draw(noise), batch)
+                ratio = (batch.x - likelihood.mean).square() / likelihood.variance
+                ratios.append(ratio.flatten() if batch.mask is None else ratio[batch.mask])
         return float(torch.cat(ratios).mean())
 
     @cached_property
@@ -182,9 +177,12 @@ class Measurements:
         """Share of the values of drawn samples that leave the data's range by a tenth of it; None without a prior."""
         if not self.model.module_.probabilistic:
             return None
-        samples = np.asarray(self.model.sample(500, seed=self.seed))
-        scale = 255.0 if self.train.x.dtype == np.uint8 else 1.0
-        low, high = float(self.train.x.min()) / scale, float(self.train.x.max()) / scale
+        module, drawn = self.model.module_, 500
+        with evaluating(module):
+            z = module.prior().draw(drawn, torch.Generator(module.device).manual_seed(self.seed))
+            (batch,) = batches(self.model, self.rows.rows(np.arange(drawn) % len(self.rows.x)), size=drawn)
+            samples = module.decode(z, batch).cpu().numpy()
+        low, high = self.X.min(), self.X.max()
         margin = 0.1 * (high - low)
         return float(((samples < low - margin) | (samples > high + margin)).mean())
 
@@ -197,10 +195,11 @@ class Measurements:
         hooks = [layer.register_forward_hook(_extremes(name, extremes)) for name, layer in layers.items()]
         try:
             with evaluating(module):
-                latents = [module.encode(batch) for batch in batches(self.model, self.rows, size=256)]
+                inputs = list(batches(self.model, self.rows, size=256))
+                encoder_output = [module.encode(batch) for batch in inputs]
                 encoder = set(extremes)
-                for z in latents:
-                    module.decode(z)
+                for z, batch in zip(encoder_output, inputs, strict=True):
+                    module.decode(z, batch)
         finally:
             for hook in hooks:
                 hook.remove()
