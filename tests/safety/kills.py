@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from narrows import AE, VAE, load_dataset
-from narrows.estimators.base import NeuralAutoencoder
+from narrows.estimators.neural import NeuralAutoencoder
 from narrows.runs import Run, record, resume
 from narrows.storage.record import read_record, tensor_path
 from narrows.storage.tensors import read_tensors
