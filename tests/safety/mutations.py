@@ -23,10 +23,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from narrows import AE, PCA, VAE
-from narrows.components import resolve
+from narrows.components import AXES, resolve
 from narrows.errors import ConfigError, DataError, FormatError
 from narrows.estimators.loading import load_model
-from narrows.nn import MLP
+from narrows.nn import MLP, Pair
+from narrows.params import fields
 from narrows.storage.record import _checksum, lines_path, tensor_path
 from safety.memory import fresh_peak, peak_mb
 
@@ -40,8 +41,8 @@ FORBIDDEN = (
 NASTY: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2, 7, 2**31, 2**62, 10**19, 0.5, -0.0, 1e308, 5e-324, "", "auto", "mlp", "conv",
     "recurrent", "../../etc/passwd", "http://localhost/x", "file:///etc/passwd", "__import__('os').system('true')",
-    "\0", "\ud800", "x" * 5000, "gaussian:1e999", "gaussian:-1", "pickle", [], [0], [-1], [1] * 2000, [[1]], [10**9, 10**9],
-    ["a"], {}, {"object": "os.system"}, {"a": {"b": {"c": []}}}, [1.5], [None], "sigmoid", "bernoulli", "l1", 3.0,
+    "\0", "\ud800", "x" * 5000, "gaussian:1e999", "gaussian:-1", "pickle", [], [0], [-1], [1] * 2000, [[1]],
+    [10**9, 10**9], ["a"], {}, {"object": "os.system"}, {"a": {"b": {"c": []}}}, [1.5], [None], "sigmoid", "bernoulli", "l1", 3.0,
     [4], [6], "mlp:4", "mlp:1e9", "vq:64", "standard", {"mlp": {}}, {"mlp": {"hidden": [10**9]}}, {"conv": {"x": 1}},
     {"gaussian": {"scale": -1}},
 )  # fmt: skip
@@ -218,6 +219,8 @@ def main(seed: int, count: int) -> dict[str, Any]:
         trial.mkdir()
         with contextlib.suppress(ConfigError):
             resolve("network", "unknown")  # looks through the packages that are installed, once
+        for kind in (Pair, *(kind for axis in AXES.values() for kind in axis.values())):
+            fields(kind)  # reads the annotations, once
         for files in models:  # everything that is imported at first use is imported now
             put(trial, files)
             assert use(trial) == "loaded"
