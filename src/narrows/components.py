@@ -175,11 +175,14 @@ def resolve(axis: str, value: Any, owner: str = "") -> Any:
     Raises
     ------
     ConfigError
-        The name is unknown, a field is unknown, or a value is out of bounds.
+        The name is unknown, a field is unknown, a value is out of bounds, or it is neither a string nor a component.
     """
-    if not isinstance(value, str):
-        return value
     table, start = AXES[axis], f"{owner}: {axis}" if owner else axis
+    if not isinstance(value, str):
+        if value is None or getattr(value, "axis", None) == axis:
+            return value
+        names = ", ".join(map(repr, table))
+        raise ConfigError(f"{start} must be a component or one of {names}; got {repr(value)[:100]}.")
     name, colon, rest = value.partition(":")
     if name not in table:
         _load_entry_points()
