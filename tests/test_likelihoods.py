@@ -148,10 +148,10 @@ def test_discretized_logistic_takes_grey_levels_alone(table):
 
 def test_a_scale_is_learnt(table):
     X = np.random.default_rng(0).normal(0, 0.25, (400, 6)).astype(np.float32)
-    ae = AE(latent_dim=1, hidden=(), likelihood="gaussian:learned", epochs=60, learning_rate=2e-2).fit(X)
+    ae = AE(latent_dim=1, network="mlp:", likelihood="gaussian:learned", epochs=60, learning_rate=2e-2).fit(X)
     residual = np.sqrt(((X - ae.reconstruct(X)) ** 2).mean())
     assert ae.module_.observed.scale.item() == pytest.approx(residual, rel=0.02)
-    fixed = AE(latent_dim=1, hidden=(), likelihood="gaussian:0.5", epochs=2).fit(X)
+    fixed = AE(latent_dim=1, network="mlp:", likelihood="gaussian:0.5", epochs=2).fit(X)
     assert fixed.module_.observed.scale.item() == 0.5
 
 

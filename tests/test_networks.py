@@ -98,7 +98,7 @@ def test_a_step_of_a_sequence_is_not_a_feature():
 
 
 def test_the_sizes_of_the_published_lstm():
-    encoder, decoder = pair("lstm", (20, 5), hidden=(100,), latent_dim=30, n_out=30)
+    encoder, decoder = pair("lstm", (20, 5), network="mlp:100", latent_dim=30, n_out=30)
     assert [(m.input_size, m.hidden_size) for m in weights(encoder, nn.LSTM)] == [(5, 100), (100, 30)]
     assert [(m.input_size, m.hidden_size) for m in weights(decoder, nn.LSTM)] == [(30, 100)]
     assert (decoder.output.in_features, decoder.output.out_features) == (100, 5)
@@ -131,7 +131,7 @@ def test_every_activation_acts(name):
 
 def test_selu_keeps_mean_and_variance():
     """Eight layers of selu with its initialisation: activities stay near mean 0 and variance 1."""
-    encoder, _ = pair("mlp", (256,), hidden=(256,) * 8, activation="selu", n_out=256)
+    encoder, _ = pair("mlp", (256,), network="mlp:256" * 8, activation="selu", n_out=256)
     x = torch.randn(512, 256, generator=torch.Generator().manual_seed(0))
     linear = weights(encoder, nn.Linear)
     for layer in linear:
@@ -145,7 +145,7 @@ def test_selu_keeps_mean_and_variance():
 def test_tied_weights_are_one(tmp_path, table):
     from narrows import load
 
-    ae = AE(latent_dim=2, hidden=(4,), tied=True, epochs=3).fit(table)
+    ae = AE(latent_dim=2, network="mlp:4", tied=True, epochs=3).fit(table)
     encoder, decoder = ae.module_.encoder, ae.module_.decoder
     x = torch.from_numpy(table)
     h = torch.relu(encoder[3](torch.relu(encoder[1](encoder[0](x)))) @ encoder[3].weight + decoder.body[0].bias)
@@ -228,7 +228,7 @@ def test_the_residual_network_improves_on_pca():
     X = drawn((1, 4, 3))
     X = X + 0.5 * X[:, :, ::-1] ** 2  # a bend that no plane has
     pca = PCA(latent_dim=3).fit(X)
-    ae = AE(latent_dim=3, network="residual", hidden=(32,), activation="tanh", epochs=60, batch_size=32).fit(X)
+    ae = AE(latent_dim=3, network="residual", network="mlp:32", activation="tanh", epochs=60, batch_size=32).fit(X)
     better = ((X - ae.reconstruct(X)) ** 2).sum() / ((X - pca.reconstruct(X)) ** 2).sum()
     assert better < 0.8
 

@@ -99,11 +99,11 @@ def test_every_field_is_described_and_its_default_fits(cls):
 
 @pytest.mark.parametrize(("cls", "size"), [(PCA, np.int64(2)), (AE, np.int32(2)), (VAE, np.int64(2))])
 def test_numpys_numbers_are_numbers(cls, size, table, tmp_path):
-    from narrows import load
+    from narrows.estimators.loading import load_model
 
     estimator = cls(latent_dim=size).fit(table)
     assert estimator.transform(table).shape == (48, 2)
-    assert load(estimator.save(tmp_path)).latent_dim == 2
+    assert load_model(estimator.save(tmp_path)).latent_dim == 2
 
 
 def test_fields_are_keywords_alone():

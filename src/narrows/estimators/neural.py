@@ -57,8 +57,7 @@ class NeuralAutoencoder(Autoencoder):
     )
     scale: str | float | None = param(
         "auto",
-        "How values are scaled: standard, minmax, a number to divide by, or none; auto: standard, unless all lie in "
-        "[0, 1].",
+        "How values are scaled: standard, minmax, a divisor, none; auto: standard unless all lie in [0, 1].",
         low=0, low_open=True, choices=("auto", "standard", "minmax"),
     )  # fmt: skip
     data_bias: bool = param(True, "Start the output's bias at the data's mean.")
