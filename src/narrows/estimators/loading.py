@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from narrows.components import from_record
+from narrows.components import from_record, resolve_all
 from narrows.data.schema import FORM, KINDS, Schema
 from narrows.errors import ConfigError, FormatError, did_you_mean
 from narrows.estimators import ESTIMATORS
@@ -190,6 +190,10 @@ def described_estimator(path: Path, record: dict[str, Any], objects: dict[str, A
     values = {key: _value(path, known[key], value) for key, value in described.items() if key not in objects}
     estimator = cls(**{**values, **objects})
     validate(estimator)
+    for parameter in known.values():
+        value = getattr(estimator, parameter.name)
+        if parameter.axis is not None and value != "auto" and parameter.name not in objects:
+            resolve_all(parameter.axis, value, cls.__name__)  # a mistake is named now, not when it is trained again
     return estimator
 
 
@@ -201,14 +205,22 @@ def _value(path: Path, field: Param, value: Any) -> Any:
                 f"{path}: {field.name} was a user's own object ({_short(value.get('object'))}); no file holds it. "
                 f"Give it again: load(folder, {field.name}=...)."
             )
+        for parameters in value.values():
+            _check_sizes(path, field.name, list(parameters.values()) if isinstance(parameters, dict) else parameters)
         return from_record(field.axis, value)
+    _check_sizes(path, field.name, value)
+    return tuple(_value(path, field, item) for item in value) if isinstance(value, list) else value
+
+
+def _check_sizes(path: Path, name: str, value: Any) -> None:
+    """Refuse lists that are too long, and strings that are no names."""
     if isinstance(value, list):
         if len(value) > MOST_VALUES:
-            raise FormatError(f"{path}: {field.name} must have at most {MOST_VALUES} entries; got {len(value)}.")
-        return tuple(_value(path, field, item) for item in value)
+            raise FormatError(f"{path}: {name} must have at most {MOST_VALUES} entries; got {len(value)}.")
+        for item in value:
+            _check_sizes(path, name, item)
     if isinstance(value, str) and (len(value) > LONGEST or any(mark in value for mark in "/\\\0")):
-        raise FormatError(f"{path}: {field.name} must be a name, not a path or an address; got {_short(value)}.")
-    return value
+        raise FormatError(f"{path}: {name} must be a name, not a path or an address; got {_short(value)}.")
 
 
 def _short(value: Any) -> str:
