@@ -9,16 +9,17 @@ import time
 
 import numpy as np
 import pytest
-from narrows.cli.app.progress import line, printed
 from PIL import Image
 
 from narrows import ESTIMATORS, load, load_dataset
 from narrows.cli.app import main
+from narrows.cli.arguments import options_of, values_of_flags
+from narrows.cli.config import plan
 from narrows.cli.console import duration, number
-from narrows.cli.train import options_of, plan, value_of
+from narrows.cli.progress import line, printed
 from narrows.errors import ConfigError
 from narrows.params import fields
-from narrows.runs.folder import Run
+from narrows.runs import Run
 from narrows.storage.lock import lock_of, locked
 from narrows.training import Report
 
@@ -45,7 +46,7 @@ def place(tmp_path_factory):
     try:
         flags = ["--data", "cloud", "--data-option", "samples=100", "--latent-dim", "1"]
         assert main(["train", "pca", *flags]) == 0
-        assert main(["train", "vae", *flags, "--hidden", "8,4", "--epochs", "3"]) == 0
+        assert main(["train", "vae", *flags, "--network", "mlp:8x4", "--epochs", "3"]) == 0
     finally:
         os.chdir(before)
     return folder
@@ -97,7 +98,7 @@ def test_help_lists_commands_models_and_fields(capsys):
     shown = capsys.readouterr().out
     for field in fields(ESTIMATORS["vae"]):
         assert f"--{field.name.replace('_', '-')}" in shown
-    for heading in ("Data and run", "VAE", "Network", "Likelihood and noise", "Training"):
+    for heading in ("Data and files", "VAE", "Training"):
         assert f"─ {heading} ─" in shown
 
 
@@ -105,11 +106,11 @@ def test_help_shows_types_and_choices(capsys):
     main(["train", "vae", "--help"])
     shown = " ".join(capsys.readouterr().out.split())
     for flag in (
-        "--epochs INT", "--learning-rate FLOAT", "--hidden INT,...", "--adam-betas FLOAT,FLOAT", "--batch-size INT",
-        "--likelihood STR", "--clip FLOAT", "--network CHOICE", "--log CHOICE", "--data-option KEY=VALUE",
+        "--epochs INT", "--learning-rate FLOAT", "--network.hidden INT,...", "--adam-betas FLOAT,FLOAT", "--batch-size INT",
+        "--likelihood NAME:VALUE", "--clip FLOAT", "--network NAME:VALUE", "--scale CHOICE", "--log CHOICE", "--data-option KEY=VALUE",
     ):  # fmt: skip
         assert f"{flag} " in shown
-    assert "[choices: auto, mlp, conv, lstm, residual]" in re.sub(r" │ │ ", " ", shown)
+    assert "One of mlp, conv, recurrent, residual." in re.sub(r" │ │ ", " ", shown)
 
 
 def test_version_is_printed(capsys):
@@ -126,9 +127,9 @@ def test_training_ends_with_a_table_and_paths_that_exist(here, capsys):
     assert len(re.findall(r"^epoch \d/2  loss .*validation .*samples/s", shown, re.M)) == 2
     run = Run(here / "runs" / "vae-cloud-1")
     errors = run.summary["squared_error"]
-    assert re.search(rf"vae, 20 numbers +{re.escape(number(errors['model']))} ", shown)
+    assert re.search(rf"vae, latent dimension 20 +{re.escape(number(errors['model']))} ", shown)
     assert errors["pca"] < 1e-12
-    assert re.search(r"PCA, 2 numbers \(as many as the data allow\) +0\s", shown)  # a plane has no more than two
+    assert re.search(r"PCA, latent dimension 2 \(as many as the data allow\) +0\s", shown)  # a plane has no more than two
     assert re.search(rf"ELBO +{re.escape(number(run.summary['elbo']))} +nats per sample", shown)
     paths = re.findall(r"^runs\S+\.png", shown, re.M)
     assert len(paths) == 4
@@ -137,23 +138,23 @@ def test_training_ends_with_a_table_and_paths_that_exist(here, capsys):
 
 
 def test_every_train_flag_reaches_its_field_and_the_record(here):
-    flags = "--hidden 6,3 --epochs 2 --adam-betas 0.8,0.9 --batch-size none --activation tanh --beta 0.5 --no-data-bias"
+    flags = "--network mlp --network.hidden 6,3 --network.activation tanh --epochs 2 --adam-betas 0.8,0.9 --batch-size none --beta 0.5 --no-data-bias"
     assert main(["train", "vae", "--data", "arc", *flags.split(), "--out", "there", "--name", "mine"]) == 0
-    found = Run("there/mine").record["fields"]
-    wanted = {"hidden": [6, 3], "adam_betas": [0.8, 0.9], "batch_size": None, "activation": "tanh", "beta": 0.5}
+    found = Run("there/mine").record["parameters"]
+    wanted = {"adam_betas": [0.8, 0.9], "batch_size": None, "network": "mlp:6x3,activation=tanh", "beta": 0.5}
     assert {name: found[name] for name in wanted} == wanted
     assert found["data_bias"] is False
-    assert load("there/mine").hidden == (6, 3)
+    assert load("there/mine").get_params()["network__hidden"] == (6, 3)
 
 
 def test_flags_win_over_the_file_and_the_file_over_defaults(here):
     (here / "c.toml").write_text(
-        'model = "ae"\ndata = "cloud"\nepochs = 9\nlatent-dim = 1\nhidden = [8, 4]\nvalidation = 0.3\n'
+        'model = "ae"\ndata = "cloud"\nepochs = 9\nlatent-dim = 1\nnetwork = "mlp:8x4"\nvalidation = 0.3\n'
         "[data_options]\nsamples = 50\nseed = 4\n"
     )
     asked = plan("ae", {"config": "c.toml", "epochs": "2", "data_option": ["samples=60"]})
-    assert asked.fields == {"epochs": 2, "latent_dim": 1, "hidden": (8, 4)}
-    assert (asked.data, asked.validation, asked.data_option) == ("cloud", 0.3, {"samples": 60, "seed": 4})
+    assert asked.values == {"epochs": 2, "latent_dim": 1, "network": "mlp:8x4"}
+    assert (asked.data, asked.validation, asked.options) == ("cloud", 0.3, {"samples": 60, "seed": 4})
 
 
 @pytest.mark.parametrize(
@@ -234,8 +235,8 @@ def test_runs_and_show(made, capsys):
     for name in ("vae-cloud-1", "runs/vae-cloud-1"):
         assert main(["show", name]) == 0
         shown = capsys.readouterr().out
-        assert "vae: latent_dim=1, hidden=8,4, epochs=3" in shown
-        assert "90 training, 10 validation, 25 test of 2 numbers" in shown
+        assert "vae: latent_dim=1, network=mlp:8x4, epochs=3" in shown
+        assert "90 training, 10 validation, 25 test of 2 values" in shown
     assert "Did you mean 'vae-cloud-1'?" in fails(["show", "vae-clod-1"], capsys)
     assert "must be a run folder, with run.json" in fails(["show", "runs"], capsys)
 
@@ -244,8 +245,8 @@ def test_pca_is_not_held_against_itself(made, capsys):
     assert main(["show", "pca-cloud-1"]) == 0
     shown = capsys.readouterr().out
     errors = Run("runs/pca-cloud-1").summary["squared_error"]
-    assert re.search(rf"^ pca, 1 number +{re.escape(number(errors['pca']))} +$", shown, re.M)
-    assert "PCA, 1 number" not in shown
+    assert re.search(rf"^ pca, latent dimension 1 +{re.escape(number(errors['pca']))} +$", shown, re.M)
+    assert "PCA, latent" not in shown
     assert re.search(r"^ the mean sample +[\d.]+ +\S+ $", shown, re.M)
 
 
@@ -275,7 +276,7 @@ def test_encode_writes_what_transform_returns(made, tmp_path, capsys):
     estimator = load("runs/vae-cloud-1")
     assert main(["encode", "vae-cloud-1", "--out", f"{tmp_path}/z.npy"]) == 0
     np.testing.assert_array_equal(np.load(tmp_path / "z.npy"), estimator.transform(data.test))
-    assert "25 codes of 1 number (test samples)" in capsys.readouterr().out
+    assert "25 codes of latent dimension 1 (test samples)" in capsys.readouterr().out
     assert main(["encode", "vae-cloud-1", "--out", f"{tmp_path}/z.csv", "--part", "all"]) == 0
     rows = list(csv.reader((tmp_path / "z.csv").read_text().splitlines()))
     assert rows[0] == ["code_1"]
@@ -472,16 +473,14 @@ def test_times_read_as_one_says_them(seconds, text):
 @pytest.mark.parametrize(
     ("name", "text", "value"),
     [
-        ("hidden", "512,256", (512, 256)), ("hidden", "(32, 16)", (32, 16)), ("hidden", "none", None),
-        ("hidden", "", ()), ("learning_rate", "3e-4", 3e-4), ("epochs", "7", 7), ("epochs", "7.5", "7.5"),
+        ("learning_rate", "3e-4", 3e-4), ("epochs", "7", 7), ("epochs", "7.5", "7.5"),
         ("clip", "None", None),
         ("network", "conv", "conv"), ("likelihood", "gaussian:0.5", "gaussian:0.5"), ("batch_size", "none", None),
         ("adam_betas", "0.5,0.9", (0.5, 0.9)),
     ],
 )  # fmt: skip
 def test_texts_become_values_by_the_type_of_the_field(name, text, value):
-    field = next(f for f in fields(ESTIMATORS["vae"]) if f.name == name)
-    assert value_of(field, text) == value
+    assert values_of_flags(ESTIMATORS["vae"], {name: text}) == {name: value}
 
 
 def test_data_options_are_read_by_what_they_look_like():

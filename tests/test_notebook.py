@@ -13,10 +13,11 @@ from PIL import Image
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from narrows import AE, PCA, VAE, figures, load_dataset, notebook
-from narrows.runs.folder import Run, record
+from narrows import AE, PCA, VAE, figures, load_dataset
+from narrows.figures import notebook
+from narrows.runs import Run, record
 
-SMALL = {"latent_dim": 2, "hidden": (8,), "epochs": 3}
+SMALL = {"latent_dim": 2, "network": "mlp:8", "epochs": 3}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def X():
 
 @pytest.fixture(scope="module")
 def vae(X):
-    return VAE(network="mlp", **SMALL).fit(X, validation=0.25)
+    return VAE(**SMALL).fit(X, validation=0.25)
 
 
 def pictures(html):
@@ -57,7 +58,7 @@ def test_a_fitted_model_shows_its_course_and_what_it_makes(vae):
 
 
 def test_models_without_prior_or_epochs_show_what_they_have(X):
-    assert list(pictures(AE(network="mlp", **SMALL).fit(X)._repr_html_())) == [
+    assert list(pictures(AE(**SMALL).fit(X)._repr_html_())) == [
         "3 epochs", "training samples, as their codes tell them",
     ]  # fmt: skip
     assert list(pictures(PCA(latent_dim=2).fit(X)._repr_html_())) == ["training samples, as their codes tell them"]
@@ -77,10 +78,10 @@ def test_one_that_is_not_fitted_is_shown_by_scikit_learn_alone():
 
 
 def test_while_it_trains_it_can_be_looked_at(X):
-    estimator = VAE(network="mlp", **SMALL)
+    estimator = VAE(**SMALL)
     shown = [list(pictures(estimator._repr_html_())) for report in estimator.fit_iter(X) if report.end_of_epoch]
     assert shown == [["new samples"], ["2 epochs", "new samples"], ["3 epochs", "new samples"]]
-    np.testing.assert_array_equal(estimator.transform(X), VAE(network="mlp", **SMALL).fit(X).transform(X))
+    np.testing.assert_array_equal(estimator.transform(X), VAE(**SMALL).fit(X).transform(X))
 
 
 def test_showing_changes_nothing(vae, X):
@@ -125,7 +126,7 @@ def test_texts_are_escaped():
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "first"
-    list(record(VAE(**SMALL), load_dataset("cloud", samples=60), folder, options={"samples": 60}))
+    list(record(VAE(**SMALL), load_dataset("cloud", samples=60), folder))
     return Run(folder)
 
 
@@ -137,7 +138,7 @@ def table(shown):
 def test_a_finished_run_shows_its_results_and_pictures(finished):
     shown = finished._repr_html_()
     found, errors = table(shown), finished.summary["squared_error"]
-    assert found["model"] == "vae: latent_dim=2, hidden=8, epochs=3"
+    assert found["model"] == "vae: latent_dim=2, network=mlp:8, epochs=3"
     assert found["data"] == "cloud: 60 training, 15 test"
     assert found["epochs"].startswith("3 in ")
     assert found["squared error per test sample"] == (

@@ -165,8 +165,8 @@ def test_a_penalty_without_parameters_has_no_phase():
         ("sparsity:1,target=1", "target must be a number > 0 and < 1"),
         ("sparsity:1", "penalty='sparsity' must go with a code in .*Set code='continuous:sigmoid'"),
         (("l1:1", "l1:2"), "AE: penalty must name every penalty once; got 'l1' twice"),
-        (3, "AE: penalty must be a name or a component of this axis; got 3"),
-        (Contractive, "AE: penalty must be a name or a component of this axis; got <class"),
+        (3, "AE: penalty must be a component or one of .*; got 3"),
+        (Contractive, "AE: penalty must be a component or one of .*; got <class"),
     ],
 )
 def test_errors(penalty, message, table):

@@ -9,8 +9,10 @@ import torch
 import narrows
 from narrows import AE, PCA, VAE, load_dataset
 from narrows.errors import ConfigError, DivergedError, FormatError
-from narrows.objectives import kl
-from narrows.runs.folder import Run, next_folder, record, summarise
+from narrows.estimators import inference
+from narrows.runs import Run, next_folder, record
+from narrows.runs.pictures import has_picture, representative
+from narrows.runs.summary import summarise
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +23,8 @@ def cloud():
 @pytest.fixture(scope="module")
 def finished(cloud, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "first"
-    vae = VAE(latent_dim=1, hidden=(8,), epochs=6, seed=3)
-    reports = list(record(vae, cloud, folder, options={"samples": 100, "validation": 0.2}, command=["narrows", "x"]))
+    vae = VAE(latent_dim=1, network="mlp:8", epochs=6, seed=3)
+    reports = list(record(vae, cloud, folder, command=["narrows", "x"]))
     return Run(folder), vae, reports
 
 
@@ -31,7 +33,7 @@ def test_a_run_holds_what_one_asks_for_later(finished, cloud):
     assert run.status == "finished"
     assert run.record["model"] == "vae"
     assert run.record["seed"] == 3
-    assert run.record["fields"]["hidden"] == [8]
+    assert run.record["parameters"]["network"] == "mlp:8"
     assert run.record["command"] == ["narrows", "x"]
     assert run.record["data"]["sha256"] == cloud.sha256
     assert run.record["data"]["options"] == {"samples": 100, "validation": 0.2}
@@ -63,9 +65,9 @@ def test_a_run_can_be_moved_and_loaded_from_anywhere(finished, cloud, tmp_path):
 def test_the_summary_is_what_numpy_says(finished, cloud):
     run, vae, _ = finished
     summary = run.summary
-    X, train = cloud.test.astype(np.float64), cloud.train.astype(np.float64)
+    X, train = (inference.values(vae, part) for part in (cloud.test, cloud.train))  # on the model's scale
     assert (summary["part"], summary["samples"], summary["latent_dim"]) == ("test", len(X), 1)
-    error = ((X - vae.reconstruct(cloud.test)) ** 2).sum(1).mean()
+    error = ((X - inference.reconstruct_encoded(vae, cloud.test)) ** 2).sum(1).mean()
     assert summary["squared_error"]["model"] == pytest.approx(error, rel=1e-6)
     assert summary["squared_error"]["mean"] == pytest.approx(((X - train.mean(0)) ** 2).sum(1).mean(), rel=1e-6)
     axis = np.linalg.svd(train - train.mean(0), full_matrices=False)[2][:1]
@@ -76,21 +78,22 @@ def test_the_summary_is_what_numpy_says(finished, cloud):
 
 
 def test_elbo_and_kl_are_the_bound_itself_whatever_beta_was(cloud):
-    vae = VAE(latent_dim=2, hidden=(8,), epochs=3, beta=9.0).fit(cloud.train)
+    vae = VAE(latent_dim=2, network="mlp:8", epochs=3, beta=9.0).fit(cloud.train)
     summary = summarise(vae, cloud)
-    x = torch.from_numpy(cloud.test).float()
     with torch.no_grad():
-        posterior = vae.module_.posterior(x)
-        divergence = kl(posterior, vae.module_.prior()).sum(1).mean().item()
-        z = posterior.mean + posterior.stddev * torch.randn(4000, len(x), 2, generator=torch.Generator().manual_seed(9))
-        likelihood = vae.module_.likelihood(z.reshape(-1, 2)).log_prob(x.repeat(4000, 1)).sum(1).mean().item()
+        batch = next(inference.batches(vae, cloud.test))
+        posterior = vae.module_.posterior(batch)
+        divergence = posterior.kl(vae.module_.prior(batch)).sum(1).mean().item()
+        z = posterior.mean + posterior.stddev * torch.randn(4000, len(cloud.test), 2, generator=torch.Generator().manual_seed(9))
+        x = batch.x.repeat(4000, 1)
+        likelihood = vae.module_.likelihood(z.reshape(-1, 2)).log_prob(x).sum(1).mean().item() + batch.log_jacobian
     assert summary["kl"] == pytest.approx(divergence, abs=1e-5)
     assert summary["elbo"] == pytest.approx(likelihood - divergence, abs=0.3)  # one draw per sample
 
 
 def test_pca_in_the_summary_is_cut_to_what_the_data_allow():
     data = load_dataset("cloud", samples=30)
-    summary = summarise(AE(latent_dim=7, hidden=(4,), epochs=1).fit(data.train), data)
+    summary = summarise(AE(latent_dim=7, network="mlp:4", epochs=1).fit(data.train), data)
     assert (summary["latent_dim"], summary["pca_latent_dim"]) == (7, 2)
     assert summary["squared_error"]["pca"] == pytest.approx(0, abs=1e-9)
     assert summary["elbo"] is None
@@ -107,7 +110,7 @@ def test_pixels_are_judged_on_the_scale_of_0_to_1(tmp_path):
 
 
 def test_whoever_stops_reading_keeps_the_model_of_that_moment(cloud, tmp_path):
-    reports = record(AE(latent_dim=1, hidden=(8,), epochs=50), cloud, tmp_path / "run")
+    reports = record(AE(latent_dim=1, network="mlp:8", epochs=50), cloud, tmp_path / "run")
     while next(reports).epoch < 4:
         pass
     assert Run(tmp_path / "run").status == "running"
@@ -120,7 +123,7 @@ def test_whoever_stops_reading_keeps_the_model_of_that_moment(cloud, tmp_path):
 
 @pytest.mark.parametrize(("raised", "status"), [(KeyboardInterrupt, "interrupted"), (MemoryError, "failed")])
 def test_what_is_raised_in_training_is_told_and_the_model_saved(raised, status, cloud, tmp_path):
-    reports = record(AE(latent_dim=1, hidden=(8,), epochs=50), cloud, tmp_path / "run")
+    reports = record(AE(latent_dim=1, network="mlp:8", epochs=50), cloud, tmp_path / "run")
     next(reports)
     with pytest.raises(raised):
         reports.throw(raised("no room"))
@@ -132,7 +135,7 @@ def test_what_is_raised_in_training_is_told_and_the_model_saved(raised, status, 
 
 def test_a_run_that_diverges_keeps_its_last_good_weights(cloud, tmp_path):
     ae = AE(
-        latent_dim=1, hidden=(8,), epochs=400, optimizer="sgd", learning_rate=0.05, momentum=0.99, activation="linear"
+        latent_dim=1, network="mlp:8,activation=linear", epochs=400, optimizer="sgd", learning_rate=0.05, momentum=0.99
     )
     reports = record(ae, cloud, tmp_path / "run")
     for _ in range(2):
@@ -152,7 +155,7 @@ def test_a_mistake_that_shows_before_training_leaves_no_folder(cloud, tmp_path):
     with pytest.raises(ConfigError, match="epochs must be"):
         list(record(AE(epochs=0), cloud, tmp_path / "run"))
     with pytest.raises(narrows.errors.DataError, match=r"\[0, 1\]"):
-        list(record(AE(likelihood="bernoulli", hidden=(4,)), cloud, tmp_path / "run"))
+        list(record(AE(likelihood="bernoulli", network="mlp:4"), cloud, tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
 
@@ -210,16 +213,11 @@ def test_in_a_notebook_a_run_shows_itself(finished, tmp_path):
 
 
 def test_pictures_show_one_sample_of_every_class_first():
-    from narrows.runs.folder import _fixed
-
     data = load_dataset("digits")
-    X = _fixed(data)
-    assert len(X) == 8
+    _, X, y = representative(data)
     labels = [int(data.test_labels[np.flatnonzero((data.test == x).all(1))[0]]) for x in X]
-    assert labels == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert labels == y.tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
 
 
 def test_long_runs_get_pictures_at_few_epochs():
-    from narrows.runs.folder import _is_shown
-
-    assert [e for e in range(1, 1002) if _is_shown(e, 1001)] == [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 1001]
+    assert [e for e in range(1, 1002) if has_picture(e, 1001)] == [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 1001]

@@ -6,17 +6,17 @@ import json
 import numpy as np
 import pytest
 
-from narrows import AE, PCA, cli, figures, sweeps
+from narrows import AE, PCA, cli, figures
 from narrows.cli.sweep import values_of
 from narrows.data import load_dataset
 from narrows.errors import ConfigError
 from narrows.evaluation.probes import few_label_accuracy
-from narrows.params import fields
-from narrows.runs.folder import Run
-from narrows.sweeps.sweep import Sweep
+from narrows.runs import Run
+from narrows.sweeps import Sweep, measures, sweep as sweep_module
+from narrows.sweeps.table import across
 
 OPTIONS = {"limit": 200, "shape": "image"}
-SMALL = {"network": "mlp", "hidden": (), "epochs": 1}
+SMALL = {"network": "mlp:", "epochs": 1}
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,6 @@ def sweep_of(digits, folder, **given):
             "fixed": SMALL,
             "seeds": 2,
             "per_class": 5,
-            "options": OPTIONS,
         }
         | given
     )
@@ -54,9 +53,9 @@ def test_every_combination_is_trained_with_every_seed_into_a_run_of_its_own(made
         "latent-dim-2_seed-0", "latent-dim-2_seed-1", "latent-dim-5_seed-0", "latent-dim-5_seed-1",
     ]  # fmt: skip
     run = Run(sweep.folder / "latent-dim-5_seed-1")
-    assert (run.status, run.record["fields"]["latent_dim"], run.record["seed"]) == ("finished", 5, 1)
-    assert run.record["fields"]["hidden"] == []
-    assert run.pictures + run.samples == []  # of small models they would take most of the time
+    assert (run.status, run.record["parameters"]["latent_dim"], run.record["seed"]) == ("finished", 5, 1)
+    assert run.record["parameters"]["network"] == "mlp:"
+    assert [*run.pictures, *run.samples] == []  # of small models they would take most of the time
 
 
 def test_numbers_are_those_of_the_models(made, digits):
@@ -95,13 +94,13 @@ def test_the_table_holds_means_and_deviations_over_seeds(made):
 def test_what_is_trained_is_not_trained_again_and_more_values_can_be_added(made, digits, monkeypatch):
     sweep, done = made
     with monkeypatch.context() as patch:
-        patch.setattr(sweeps, "record", None)
-        patch.setattr(sweeps, "few_labels", None)
+        patch.setattr(sweep_module, "record", None)
+        patch.setattr(measures, "few_labels", None)
         again = list(sweep.train())
     assert [t.measures for t in again] == [t.measures for t in done]
-    assert all(t.again for t in again)
+    assert all(t.earlier for t in again)
     more = sweep_of(digits, sweep.folder, grid={"latent_dim": (2, 3)}, seeds=1)
-    assert [t.again for t in more.train()] == [True, False]
+    assert [t.earlier for t in more.train()] == [True, False]
 
 
 def test_a_sweep_that_is_interrupted_goes_on_within_the_training_at_work(digits, tmp_path):
@@ -124,10 +123,10 @@ def test_a_sweep_that_is_interrupted_goes_on_within_the_training_at_work(digits,
     assert len(json.loads((sweep.folder / "sweep.json").read_text())["runs"]) == 1
     assert Run(sweep.folder / "latent-dim-3_seed-0").status == "interrupted"
     again = list(sweep.train())
-    assert [t.again for t in again] == [True, False]
+    assert [t.earlier for t in again] == [True, False]
     resumed = Run(sweep.folder / "latent-dim-3_seed-0")
     assert resumed.record["resumed"]
-    assert resumed.pictures + resumed.samples == []
+    assert [*resumed.pictures, *resumed.samples] == []
     for a, b in zip(again, whole, strict=True):
         assert {**a.measures, "seconds": 0} == {**b.measures, "seconds": 0}
 
@@ -140,7 +139,7 @@ def test_a_training_that_diverges_is_a_finding(digits, tmp_path):
     assert [bool(t.measures) for t in done] == [True, False]
     assert [row.trainings for row in sweep.rows(done)] == [1, 0]
     assert json.loads((sweep.folder / "sweep.json").read_text())["runs"][1]["measures"] is None
-    assert [t.again for t in sweep.train()] == [True, True]
+    assert [t.earlier for t in sweep.train()] == [True, True]
 
 
 def test_models_without_chance_are_trained_once(digits, tmp_path):
@@ -154,8 +153,8 @@ def test_models_without_chance_are_trained_once(digits, tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"grid": {}}, "a field must have several values"),
-        ({"grid": {"latent_dims": (2, 3)}}, "fields must be those of AE; got 'latent_dims'. Did you mean 'latent_dim'"),
+        ({"grid": {}}, "a parameter must have several values"),
+        ({"grid": {"latent_dims": (2, 3)}}, "parameters must be those of AE; got 'latent_dims'. Did you mean 'latent_dim'"),
         ({"grid": {"latent_dim": (2, 2)}}, r"latent_dim must have values that differ; got \[2, 2\]"),
         ({"grid": {"latent_dim": (2, 0)}}, "latent_dim must be a whole number >= 1; got 0"),
         ({"grid": {"seed": (1, 2)}}, "seed must be left out"),
@@ -172,16 +171,16 @@ def test_mistakes_are_told_before_anything_is_trained(digits, tmp_path, given, m
 def test_runs_of_another_sweep_are_left_alone(made, digits):
     sweep, _ = made
     other = sweep_of(digits, sweep.folder, fixed={**SMALL, "epochs": 2})
-    with pytest.raises(ConfigError, match=r"must hold trainings of this sweep only; .* is of other fields or data"):
+    with pytest.raises(ConfigError, match=r"must hold trainings of this sweep only; .* has other parameters or data"):
         next(other.train())
 
 
 def test_names_of_runs_and_the_field_the_picture_goes_along(digits, tmp_path):
-    grid = {"hidden": ((400, 200), (50,)), "learning_rate": (1e-3, 1e-2, 0.1), "corruption": ("gaussian:0.2", None)}
+    grid = {"network": ("mlp:400x200", "mlp:50"), "learning_rate": (1e-3, 1e-2, 0.1), "corruption": ("gaussian:0.2", None)}
     sweep = sweep_of(digits, tmp_path / "out", grid=grid, fixed={})
     assert len(sweep.points) == 12
-    assert sweep.name_of(sweep.points[0], 1) == "hidden-400-200_learning-rate-0.001_corruption-gaussian-0.2_seed-1"
-    assert sweep.across == "learning_rate"
+    assert sweep.name_of(sweep.points[0], 1) == "network-mlp-400x200_learning-rate-0.001_corruption-gaussian-0.2_seed-1"
+    assert across(sweep.grid) == "learning_rate"
     assert len({sweep.name_of(values, seed) for values, seed in sweep.trainings}) == 24
 
 
@@ -189,14 +188,13 @@ def test_names_of_runs_and_the_field_the_picture_goes_along(digits, tmp_path):
     ("name", "text", "values"),
     [
         ("latent_dim", "2,4,8", [2, 4, 8]), ("learning_rate", "1e-3, 0.01", [1e-3, 0.01]),
-        ("hidden", "400/200,200,()", [(400, 200), (200,), ()]), ("hidden", "none,64", [None, (64,)]),
-        ("batch_norm", "true,false", [True, False]), ("corruption", "gaussian:0.2,none", ["gaussian:0.2", None]),
+        ("network", "mlp:400x200,activation=elu,conv", ["mlp:400x200,activation=elu", "conv"]),
+        ("data_bias", "true,false", [True, False]), ("corruption", "gaussian:0.2,none", ["gaussian:0.2", None]),
         ("adam_betas", "0.9/0.99,0.5/0.9", [(0.9, 0.99), (0.5, 0.9)]), ("latent_dim", "two", ["two"]),
     ],
 )  # fmt: skip
 def test_commas_stand_between_values_and_slashes_within(name, text, values):
-    field = next(field for field in fields(AE) if field.name == name)
-    assert values_of(field, text) == values
+    assert values_of(AE, name, text) == values
 
 
 def test_panels_have_lines_for_numbers_and_for_names():
@@ -213,16 +211,16 @@ def test_panels_have_lines_for_numbers_and_for_names():
 def test_the_command_prints_a_line_for_each_training_and_the_table(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     command = ["sweep", "ae", "--data", "digits", "--data-option", "limit=200", "--data-option", "shape=image"]
-    command += ["--latent-dim", "2,4", "--hidden", "16", "--epochs", "1", "--seeds", "1", "--network", "mlp"]
+    command += ["--latent-dim", "2,4", "--network", "mlp:16", "--epochs", "1", "--seeds", "1"]
     assert cli.main(command) == 0
     printed = capsys.readouterr().out
     assert "ae on digits: 180 training, 20 validation, 359 test samples of 1x8x8; 2 trainings\n" in printed
     assert "2/2  latent_dim 4  seed 0  squared error " in printed
     assert "sweeps/ae-digits-latent-dim/sweep.csv" in printed
     assert cli.main(command) == 0
-    assert capsys.readouterr().out.count("there already") == 2
+    assert capsys.readouterr().out.count("trained before") == 2
     assert cli.main(["sweep", "ae", "--latent-dim", "4"]) == 2
-    assert "a field must have several values, such as --latent-dim 2,4,8" in capsys.readouterr().err
+    assert "a parameter must have several values, such as --latent-dim 2,4,8" in capsys.readouterr().err
     assert cli.main(["sweep", "vea"]) == 2
     assert "sweep: MODEL must be one of pca, ae, vae" in capsys.readouterr().err
 
@@ -236,4 +234,4 @@ def test_an_interrupt_tells_how_far_it_got(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(Sweep, "train", train)
     assert cli.main(["sweep", "pca", "--data", "cloud", "--latent-dim", "1,2"]) == 130
-    assert "interrupted; 0 of 2 trainings are done. The same command goes on." in capsys.readouterr().err
+    assert "interrupted; 0 of 2 trainings are done. The same command resumes it." in capsys.readouterr().err

@@ -14,7 +14,7 @@ from PIL import Image
 from narrows import AE, PCA, VAE, load_dataset
 from narrows.cli.app import main
 from narrows.errors import ConfigError
-from narrows.runs.folder import Run, record, resume
+from narrows.runs import Run, record, resume
 from narrows.runs.trackers import WRITERS, logged
 from narrows.training import Checkpoints
 
@@ -40,11 +40,11 @@ def data(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Leave out the pictures of the finished model."""
-    monkeypatch.setattr("narrows.runs.folder._draw_all", lambda *_: None)
+    monkeypatch.setattr("narrows.runs.recording.draw_all", lambda *_: None)
 
 
 def vae(**changed):
-    return VAE(**{"latent_dim": 1, "network": "mlp", "hidden": (4,), "epochs": 7, **changed})
+    return VAE(**{"latent_dim": 1, "network": "mlp:4", "epochs": 7, **changed})
 
 
 def scalars(found):
@@ -100,7 +100,7 @@ def test_nothing_but_the_log_is_added(events, data, tmp_path):
 
 
 def test_a_run_that_is_left_and_gone_on_with_has_every_step_once(events, data, tmp_path):
-    reports = logged(record(vae(), data, tmp_path / "run", options=OPTIONS), tmp_path / "run")
+    reports = logged(record(vae(), data, tmp_path / "run"), tmp_path / "run")
     while next(reports).epoch < 3:
         pass
     assert Run(tmp_path / "run").record["logged"]["to"] == "tensorboard"
@@ -118,8 +118,8 @@ def test_a_run_that_is_left_and_gone_on_with_has_every_step_once(events, data, t
 
 
 def test_epochs_that_come_again_after_a_crash_replace_the_first_ones(events, data, tmp_path, monkeypatch):
-    monkeypatch.setattr("narrows.runs.folder.Checkpoints", partial(Checkpoints, epochs=2))
-    reports = logged(record(vae(), data, tmp_path / "run", options=OPTIONS), tmp_path / "run")
+    monkeypatch.setattr("narrows.runs.recording.Checkpoints", partial(Checkpoints, epochs=2))
+    reports = logged(record(vae(), data, tmp_path / "run"), tmp_path / "run")
     while next(reports).epoch < 5:  # the last checkpoint is of the end of epoch 4
         pass
     shutil.copytree(tmp_path / "run", tmp_path / "crashed")
@@ -137,7 +137,7 @@ def test_epochs_that_come_again_after_a_crash_replace_the_first_ones(events, dat
 
 
 def test_a_log_that_begins_later_holds_what_came_before(events, data, tmp_path):
-    reports = record(vae(), data, tmp_path / "run", options=OPTIONS)
+    reports = record(vae(), data, tmp_path / "run")
     while next(reports).epoch < 3:
         pass
     reports.close()
@@ -157,12 +157,12 @@ def test_a_model_that_is_fitted_in_one_step_is_logged_too(events, data, tmp_path
 
 def test_from_the_command_line_and_gone_on_with(events, data, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    flags = ["--data", "cloud", "--data-option", "samples=60", "--epochs", "3", "--hidden", "4"]
+    flags = ["--data", "cloud", "--data-option", "samples=60", "--epochs", "3", "--network", "mlp:4"]
     assert main(["train", "ae", *flags, "--log", "tensorboard"]) == 0
     assert "runs/ae-cloud-1/logs  tensorboard --logdir runs" in capsys.readouterr().out
     run = Run("runs/ae-cloud-1")
     assert scalars(events(run)) == told(run)
-    reports = logged(record(AE(hidden=(4,), epochs=4), data, "runs/left", options=OPTIONS), "runs/left")
+    reports = logged(record(AE(network="mlp:4", epochs=4), data, "runs/left"), "runs/left")
     next(reports)
     reports.close()
     assert main(["resume", "left"]) == 0
@@ -213,7 +213,7 @@ class FullDisk:
 def test_a_log_that_cannot_be_written_leaves_a_run_to_go_on_with(data, tmp_path, monkeypatch):
     monkeypatch.setitem(WRITERS, "full", lambda: FullDisk)
     with pytest.raises(OSError, match="No space left"):
-        list(logged(record(vae(), data, tmp_path / "run", options=OPTIONS), tmp_path / "run", to="full"))
+        list(logged(record(vae(), data, tmp_path / "run"), tmp_path / "run", to="full"))
     run = Run(tmp_path / "run")
     assert (run.status, run.record["epoch"], run.record["logged"]["epoch"]) == ("interrupted", 3, 3)
     assert [report.epoch for report in resume(run.folder)] == [4, 5, 6, 7]

@@ -175,16 +175,14 @@ def resolve(axis: str, value: Any, owner: str = "") -> Any:
     Raises
     ------
     ConfigError
-        The name is unknown, a field is unknown, a value is out of bounds, or the object is none of this axis.
+        The name is unknown, a field is unknown, a value is out of bounds, or it is neither a string nor a component.
     """
     table, start = AXES[axis], f"{owner}: {axis}" if owner else axis
     if not isinstance(value, str):
-        if not isinstance(value, Component) or value.axis != axis:
-            raise ConfigError(
-                f"{start} must be a name or a component of this axis; got {str(value)[:100]}. Names are "
-                f"{', '.join(map(repr, table))}."
-            )
-        return value
+        if value is None or (isinstance(value, Component) and value.axis == axis):
+            return value
+        names = ", ".join(map(repr, table))
+        raise ConfigError(f"{start} must be a component or one of {names}; got {repr(value)[:100]}.")
     name, colon, rest = value.partition(":")
     if name not in table:
         _load_entry_points()

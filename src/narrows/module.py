@@ -37,8 +37,8 @@ class Batch:
     """(B,), the number of steps of each padded sequence; None where all are of full length."""
     y: Tensor | None = None
     """(B,) integer classes or (B, n) numbers: labels and conditions, for models that use them."""
-    progress: float = 1.0
-    """Share of training that is done, in [0, 1]; it drives schedules. Evaluation has 1."""
+    progress: float | Tensor = 1.0
+    """Share of training that is done, in [0, 1]; it drives schedules. Evaluation has 1; a compiled step, a tensor."""
     rng: torch.Generator = field(default_factory=lambda: torch.Generator().manual_seed(0))
     """The only source of noise."""
     log_jacobian: Tensor | float = 0.0
@@ -53,6 +53,7 @@ class Batch:
     def __len__(self) -> int:
         return len(self.x)
 
+    @torch.compiler.disable
     def randn(self, shape: torch.Size | tuple[int, ...], dtype: torch.dtype | None = None) -> Tensor:
         """Return standard normal noise from `rng`."""
         return torch.randn(shape, generator=self.rng, device=self.x.device, dtype=dtype or self.x.dtype)

@@ -51,6 +51,9 @@ def free_bits(kl_per_dimension: Tensor, nats: float) -> Tensor:
     return floor.expand(kl_per_dimension.shape[0])
 
 
-def rising(progress: float, share: float) -> float:
+def rising(progress: float | Tensor, share: float) -> float | Tensor:
     """Return a weight that rises from 0 to 1 over the first `share` of training, and is 1 where that is 0."""
-    return min(1.0, progress / share) if share else 1.0
+    if not share:
+        return 1.0
+    done = progress / share
+    return done.clamp(max=1.0) if isinstance(done, Tensor) else min(1.0, done)

@@ -141,7 +141,10 @@ def validate(model: Any) -> None:
     """
     for field in fields(model):
         value = getattr(model, field.name)
-        if field.axis is None and not _fits(value, field):
+        if field.axis is not None:
+            if value is None and type(None) not in kinds_of(field.annotation):
+                raise ConfigError(f"{type(model).__name__}: {field.name} must be a name or a component; got None.")
+        elif not _fits(value, field):
             hint = did_you_mean(value, field.choices) if field.choices and isinstance(value, str) else ""
             message = f"{type(model).__name__}: {field.name} must be {field.constraint}; got {value!r}.{hint}"
             raise ConfigError(f"{message} ({field.help})")

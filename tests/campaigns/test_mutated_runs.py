@@ -9,7 +9,7 @@ import pytest
 
 from narrows import VAE, load_dataset
 from narrows.cli.app import main
-from narrows.runs.folder import record
+from narrows.runs import record
 from safety.mutations import spoiled_bytes, spoiled_value
 
 COMMANDS = (["show", "x"], ["runs"], ["encode", "x"], ["sample", "x", "-n", "2"], ["resume", "x"])
@@ -23,7 +23,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
     found = {}
     for finished in (True, False):
         found[finished] = tmp_path_factory.mktemp("good") / "x"
-        reports = record(VAE(latent_dim=2, hidden=(4,), epochs=2), data, found[finished], options=options)
+        reports = record(VAE(latent_dim=2, hidden=(4,), epochs=2), data, found[finished])
         if finished:
             list(reports)
         else:

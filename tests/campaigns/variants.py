@@ -8,11 +8,9 @@ A test of safety must fail on each. pytest takes this file as a plugin, and the 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import math
 import os
 import pickle
-import pkgutil
 import stat
 import sys
 import time
@@ -24,12 +22,11 @@ import numpy as np
 import pytest
 import torch
 
-import narrows
 from narrows.data.readers import checks, decoding, images
 from narrows.data.splits import SourceFiles
 from narrows.errors import DivergedError, FormatError
 from narrows.storage import atomic, json, lock, record, tensors
-from narrows.training import loop, signals
+from narrows.training import guards, loop, signals
 from narrows.training.checkpoints import Checkpoints
 from narrows.training.state import State
 
@@ -47,7 +44,7 @@ VARIANTS: dict[str, Variant] = {}
 RESUMED = "test_checkpoints.py::test_leaving_and_resuming"
 POWER_CUT = "test_atomic_saves.py::test_a_power_cut_at_every_operation"
 SPOILED = "test_checkpoints.py::test_a_spoiled_checkpoint_is_seen"
-IMAGES = "../datasets/test_data_images.py"
+IMAGES = "../data/test_data_images.py"
 
 
 def variant(name: str, test: str) -> Callable[[Callable[[Patch], None]], Callable[[Patch], None]]:
@@ -61,15 +58,10 @@ def variant(name: str, test: str) -> Callable[[Callable[[Patch], None]], Callabl
 
 
 def everywhere(patch: Patch, function: Callable[..., Any], broken: Callable[..., Any]) -> None:
-    """Replace a function in all modules that have imported it."""
-    for found in pkgutil.walk_packages(narrows.__path__, "narrows."):
-        if not found.name.endswith("__main__"):
-            importlib.import_module(found.name)
-    name = function.__name__
-    holders = [module for key, module in sys.modules.items() if key.partition(".")[0] == "narrows"]
-    for module in holders:
-        if vars(module).get(name) is function:
-            patch.setattr(module, name, broken)
+    """Replace a function in all modules that hold it; those that are imported later take it from these."""
+    for key, module in list(sys.modules.items()):
+        if key.partition(".")[0] == "narrows" and vars(module).get(function.__name__) is function:
+            patch.setattr(module, function.__name__, broken)
 
 
 class System:
@@ -106,7 +98,7 @@ def _(patch: Patch) -> None:
 
 @variant("dropout starts again", RESUMED)
 def _(patch: Patch) -> None:
-    restoring(patch, lambda state: torch.get_rng_state(), lambda state, kept: torch.set_rng_state(kept))
+    restoring(patch, lambda state: state.layers.get_state(), lambda state, kept: state.layers.set_state(kept))
 
 
 @variant("position within the epoch lost", RESUMED)
@@ -116,7 +108,11 @@ def _(patch: Patch) -> None:
 
 @variant("optimiser starts again", RESUMED)
 def _(patch: Patch) -> None:
-    restoring(patch, lambda state: None, lambda state, kept: state.optimizer.state.clear())
+    def after(state: State, kept: None) -> None:
+        for optimizer in state.optimizers.values():
+            optimizer.state.clear()
+
+    restoring(patch, lambda state: None, after)
 
 
 @variant("averaged weights lost", RESUMED)
@@ -138,13 +134,13 @@ def _(patch: Patch) -> None:
 
 @variant("running means lost", RESUMED)
 def _(patch: Patch) -> None:
-    restoring(patch, lambda state: None, lambda state, kept: setattr(state.means, "sums", None))
+    restoring(patch, lambda state: None, lambda state, kept: state.means.sums.clear())
 
 
 @variant("the order is drawn anew", RESUMED)
 def _(patch: Patch) -> None:
-    real = loop.order_of
-    everywhere(patch, real, lambda n, size, seed, epoch: real(n, size, time.time_ns() % 2**31, epoch))
+    real = loop._order
+    patch.setattr(loop, "_order", lambda n, size, seed, epoch: real(n, size, time.time_ns() % 2**31, epoch))
 
 
 # Files
@@ -273,13 +269,15 @@ def _(patch: Patch) -> None:
 
 @variant("finite numbers checked too late", "test_checkpoints.py::test_what_is_not_finite_reaches_no_checkpoint")
 def _(patch: Patch) -> None:
-    real = loop.check_step
+    real = guards.check_step
 
     def check_step(*arguments: Any) -> None:
         try:
             real(*arguments)
         except DivergedError:
-            next(state for state in arguments if isinstance(state, State)).optimizer.step()
+            (state,) = (argument for argument in arguments if isinstance(argument, State))
+            for optimizer in state.optimizers.values():
+                optimizer.step()
             raise
 
     everywhere(patch, real, check_step)

@@ -27,8 +27,8 @@ import numpy as np
 import torch
 
 from narrows import AE, VAE, load_dataset
-from narrows.estimators.base import NeuralAutoencoder
-from narrows.runs.folder import Run, record, resume
+from narrows.estimators.neural import NeuralAutoencoder
+from narrows.runs import Run, record, resume
 from narrows.storage.record import read_record, tensor_path
 from narrows.storage.tensors import read_tensors
 from narrows.training import Checkpoints, checkpoints
@@ -71,9 +71,9 @@ def train_run(folder: Path) -> None:
     else:
         shutil.rmtree(run, ignore_errors=True)  # killed before there was a run
         options = {"validation": 0.2}
-        model = VAE(latent_dim=2, hidden=(4,), epochs=40, batch_size=50)
+        model = VAE(latent_dim=2, network="mlp:4", epochs=40, batch_size=50)
         data_ = load_dataset("cloud", **options)
-        list(record(model, data_, run, options=options, checkpoint_every="0.01s"))
+        list(record(model, data_, run, checkpoint_every="0.01s"))
     (folder / "done").touch()
 
 

@@ -18,33 +18,37 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from narrows import AE, PCA, VAE
 from narrows.errors import DivergedError, FormatError, TrainingError
-from narrows.estimators.base import NeuralAutoencoder
+from narrows.estimators.neural import NeuralAutoencoder
+from narrows.module import Batch
 from narrows.storage import json as storage_json
 from narrows.storage.record import lines_path, read_record, tensor_path
 from narrows.training import Checkpoints, Report, checkpoints, fingerprint, loop
+from narrows.training.state import State
 from safety.clock import ends_within, within
 from safety.disk import Disk, PowerCut
 
 X = np.random.default_rng(0).normal(size=(60, 6)).astype(np.float32)
 IMAGES = np.random.default_rng(0).integers(0, 256, (30, 1, 7, 6), dtype=np.uint8)
 SEQUENCES = np.random.default_rng(0).normal(size=(30, 5, 3)).astype(np.float32)
-SMALL: dict[str, Any] = {"latent_dim": 2, "hidden": (4,), "epochs": 3, "batch_size": 16}
+SMALL: dict[str, Any] = {"latent_dim": 2, "network": "mlp:4", "epochs": 3, "batch_size": 16}
 
 CASES: dict[str, tuple[Callable[[], NeuralAutoencoder], np.ndarray]] = {
     "ae, averaged, corrupted": (lambda: AE(**SMALL, averaging=0.9, corruption="gaussian:0.1"), X),
     "ae, bf16": (lambda: AE(**SMALL, precision="bf16"), X),
-    "conv, batch norm": (lambda: AE(**SMALL, batch_norm=True), IMAGES),
-    "lstm, sgd": (lambda: AE(**SMALL, optimizer="sgd", momentum=0.9, learning_rate=1e-4), SEQUENCES),
+    "conv, batch norm": (lambda: AE(**{**SMALL, "network": "conv:4,batch_norm=True"}), IMAGES),
+    "recurrent, sgd": (
+        lambda: AE(**{**SMALL, "network": "recurrent:4"}, optimizer="sgd", momentum=0.9, learning_rate=1e-4),
+        SEQUENCES,
+    ),
     "vae, rmsprop, clip": (lambda: VAE(**SMALL, optimizer="rmsprop", clip=1.0), X),
     "vae, adagrad, patience": (lambda: VAE(**SMALL, optimizer="adagrad", patience=1), X),
     "vae, adamax, warm-up": (lambda: VAE(**SMALL, optimizer="adamax", kl_warmup=0.5), X),
     "own modules with dropout": (
-        lambda: AE(
-            **SMALL, network=(torch.nn.Sequential(torch.nn.Dropout(0.3), torch.nn.Linear(6, 2)), torch.nn.Linear(2, 6))
-        ),
+        lambda: AE(**{**SMALL, "network": (nn.Sequential(nn.Dropout(0.3), nn.Linear(6, 2)), nn.Linear(2, 6))}),
         X,
     ),
 }
@@ -198,20 +202,34 @@ def steps(folder: Path) -> list[int]:
     return [read_record(path)["state"]["step"] for path in sorted(folder.glob("*.json"))]
 
 
-def saved_third(begun: Path, folder: Path, disk: Disk) -> None:
-    """Train the third epoch in a copy of the folder, and save while the disk is watched."""
+@pytest.fixture(scope="module")
+def third(begun: Path, tmp_path_factory: pytest.TempPathFactory) -> State:
+    """The state after the third epoch."""
+
+    class Kept(Checkpoints):
+        def save(self, state: State) -> None:
+            self.state = state
+
+    folder = tmp_path_factory.mktemp("third") / "x"
+    shutil.copytree(begun, folder)
+    saved = Kept(folder)
+    AE(**SMALL).fit(X, resume=saved)
+    return saved.state
+
+
+def save_third(begun: Path, third: State, folder: Path, disk: Disk) -> None:
+    """Save the third epoch in a copy of the folder while the disk is watched."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(begun, folder)
-    reports = AE(**SMALL).fit_iter(X, resume=Checkpoints(folder))
-    next(reports)
-    with disk.watched():
-        reports.close()
+    saved = Checkpoints(folder)
+    with saved.opened(read_record(next(folder.glob("*.json")))["identity"]), disk.watched():
+        saved.save(third)
 
 
-def test_a_power_cut_at_every_operation_of_a_save(begun: Path, tmp_path: Path) -> None:
+def test_a_power_cut_at_every_operation_of_a_save(begun: Path, third: State, tmp_path: Path) -> None:
     folder = tmp_path / "x"
     disk = Disk(folder)
-    saved_third(begun, folder, disk)
+    save_third(begun, third, folder, disk)
     assert steps(folder) == [8, 12]
     seen = set()
     for number in range(1, len(disk.names) + 1):
@@ -219,7 +237,7 @@ def test_a_power_cut_at_every_operation_of_a_save(begun: Path, tmp_path: Path) -
             for renames_lost in (None, False, True):
                 failing = Disk(folder, number, done=done)
                 with pytest.raises(PowerCut):
-                    saved_third(begun, folder, failing)
+                    save_third(begun, third, folder, failing)
                 if renames_lost is not None:
                     failing.forget(renames_lost)
                 record, _ = last_of(folder)
@@ -232,14 +250,14 @@ def test_a_power_cut_at_every_operation_of_a_save(begun: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EIO])
-def test_an_error_at_every_operation_of_a_save(code: int, begun: Path, tmp_path: Path) -> None:
+def test_an_error_at_every_operation_of_a_save(code: int, begun: Path, third: State, tmp_path: Path) -> None:
     folder = tmp_path / "x"
     disk = Disk(folder)
-    saved_third(begun, folder, disk)
+    save_third(begun, third, folder, disk)
     for number in range(1, len(disk.names) + 1):
         failing = Disk(folder, number, OSError(code, os.strerror(code)))
         with pytest.raises(OSError, match=os.strerror(code)):
-            saved_third(begun, folder, failing)
+            save_third(begun, third, folder, failing)
         assert steps(folder) in ([4, 8], [4, 8, 12], [8, 12])
         assert not list(folder.glob(".*"))
         for suffix in ("safetensors", "jsonl"):
@@ -248,11 +266,11 @@ def test_an_error_at_every_operation_of_a_save(code: int, begun: Path, tmp_path:
 
 
 CHANGES: dict[str, tuple[dict[str, Any], np.ndarray, str]] = {
-    "data": ({}, X + 1, "data.sha256 was"),
-    "fewer data": ({}, X[:-1], "data.shape was"),
-    "a field": ({"learning_rate": 0.1}, X, "fields.learning_rate was 0.002 and is 0.1"),
-    "batch size": ({"batch_size": 15}, X, "fields.batch_size was 16 and is 15"),
-    "epochs": ({"epochs": 4}, X, "fields.epochs was 3 and is 4"),
+    "data": ({}, X + 1, "data.x was"),
+    "fewer data": ({}, X[:-1], "data.x was"),
+    "a field": ({"learning_rate": 0.1}, X, "parameters.learning_rate was 0.002 and is 0.1"),
+    "batch size": ({"batch_size": 15}, X, "parameters.batch_size was 16 and is 15"),
+    "epochs": ({"epochs": 4}, X, "parameters.epochs was 3 and is 4"),
 }
 
 
@@ -274,7 +292,7 @@ def test_another_model_is_not_resumed(begun: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="model was 'AE' and is 'VAE'"):
         VAE(**SMALL).fit(X, resume=tmp_path / "x")
     with pytest.warns(UserWarning, match="changed"), pytest.raises(FormatError, match="does not fit"):
-        AE(**{**SMALL, "hidden": (5,)}).fit(X, resume=Checkpoints(tmp_path / "x", force=True))
+        AE(**{**SMALL, "network": "mlp:5"}).fit(X, resume=Checkpoints(tmp_path / "x", force=True))
 
 
 def test_validation_data_belong_to_it(begun: Path, tmp_path: Path) -> None:
@@ -312,7 +330,8 @@ def test_what_is_not_finite_reaches_no_checkpoint(fault: str, tmp_path: Path, mo
     next(reports)
     before = {name: t.clone() for name, t in model.module_.state_dict().items()}
     if fault == "loss":
-        monkeypatch.setattr(loop.Rows, "take", lambda self, index: torch.full((len(index), 6), torch.nan))
+        bad = Batch(torch.full((16, 6), torch.nan))
+        monkeypatch.setattr(loop.Batches, "take", lambda self, index, **_: bad)
     else:
         parameter = next(model.module_.parameters())
         parameter.register_hook(lambda gradient: gradient * torch.inf)
@@ -338,7 +357,7 @@ import sys, time, numpy as np
 from narrows import AE
 from narrows.training import Checkpoints
 rows = np.random.default_rng(0).normal(size=(400, 6)).astype("f")
-model = AE(latent_dim=2, hidden=(4,), epochs=10**6, batch_size=16)
+model = AE(latent_dim=2, network="mlp:4", epochs=10**6, batch_size=16)
 for report in model.fit_iter(rows, validation={validation}, resume=Checkpoints(sys.argv[1], seconds=1e9)):
     if report.epoch == 2 and report.end_of_epoch:
         print("training", flush=True)
@@ -377,22 +396,22 @@ def test_a_signal_stops_within_a_step(
     number: signal.Signals, moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = 0
-    take, chunks = loop.Rows.take, loop.Rows.chunks
+    take, chunks = loop.Batches.take, loop.Batches.chunks
 
     def raising(real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
+        def call(*arguments: Any, **options: Any) -> Any:
             nonlocal calls
             calls += 1
             if calls == 2:
                 signal.raise_signal(number)
-            return real(*arguments)
+            return real(*arguments, **options)
 
         return call
 
     if moment == "step":
-        monkeypatch.setattr(loop.Rows, "take", raising(take))
+        monkeypatch.setattr(loop.Batches, "take", raising(take))
     if moment == "evaluation":
-        monkeypatch.setattr(loop.Rows, "chunks", raising(chunks))
+        monkeypatch.setattr(loop.Batches, "chunks", raising(chunks))
     model = AE(**SMALL)
     reports = model.fit_iter(X, validation=0.2, resume=Checkpoints(tmp_path))
     with pytest.raises(STOPS[number]):  # noqa: PT012

@@ -14,7 +14,7 @@ import pytest
 from narrows import VAE, load_dataset
 from narrows.cli.app import main
 from narrows.errors import ConfigError
-from narrows.runs.folder import Run, record
+from narrows.runs import Run, record
 from narrows.training import interval
 from safety.clock import killed, within
 from safety.disk import Disk
@@ -94,7 +94,7 @@ def test_checkpoints_as_often_as_asked(tmp_path: Path) -> None:
     data = load_dataset("cloud", validation=0.2)
     for every in ("1h", "2 epochs", "0s"):
         folder = tmp_path / every
-        reports = record(VAE(latent_dim=1, epochs=9), data, folder, options={"validation": 0.2}, checkpoint_every=every)
+        reports = record(VAE(latent_dim=1, epochs=9), data, folder, checkpoint_every=every)
         for report in reports:
             if report.epoch == 5 and report.end_of_epoch:
                 break

@@ -14,7 +14,7 @@ import torch
 
 from narrows import AE, ESTIMATORS, VAE
 from narrows.errors import DataError, DivergedError
-from narrows.estimators.base import NeuralAutoencoder
+from narrows.estimators.neural import NeuralAutoencoder
 from narrows.training import loop
 
 rng = np.random.default_rng(0)

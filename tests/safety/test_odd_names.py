@@ -9,7 +9,7 @@ from PIL import Image
 
 from narrows import load_dataset
 from narrows.cli.app import main
-from narrows.runs.folder import Run
+from narrows.runs import Run
 
 CLASSES = (
     "two words", "line\nbreak", "tab\there", "שלום \u202egnp", "🐕", "[bold]x[", "]", "\x1b[31mred", "$\\frac{$", "-rf",

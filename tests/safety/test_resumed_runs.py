@@ -20,7 +20,7 @@ from narrows import PCA, VAE, load_dataset
 from narrows.cli.app import main
 from narrows.data import Dataset
 from narrows.errors import ConfigError, FormatError, TrainingError
-from narrows.runs.folder import Run, record, resume
+from narrows.runs import Run, record, resume
 from narrows.storage.json import parse_json, write_json
 from narrows.training import checkpoints, loop
 from safety.clock import ends_within
@@ -36,14 +36,14 @@ def data() -> Dataset:
 
 
 def estimator(**changed: Any) -> VAE:
-    return VAE(**{"latent_dim": 2, "hidden": (4,), "epochs": 4, "batch_size": 100, **changed})
+    return VAE(**{"latent_dim": 2, "network": "mlp:4", "epochs": 4, "batch_size": 100, **changed})
 
 
 @pytest.fixture(scope="module")
 def whole(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run that was left alone."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    list(record(estimator(), data, folder, options=OPTIONS))
+    list(record(estimator(), data, folder))
     return Run(folder)
 
 
@@ -71,7 +71,7 @@ def test_left_and_gone_on_with(
 ) -> None:
     monkeypatch.setattr(loop, "INTERVAL", -1.0)  # a report after every step
     folder = tmp_path / "run"
-    reports = record(estimator(), data, folder, options=OPTIONS)
+    reports = record(estimator(), data, folder)
     for _ in range(stop):
         next(reports)
     reports.close()
@@ -92,7 +92,7 @@ def test_left_and_gone_on_with(
 def test_left_again_and_again(data: Dataset, whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "INTERVAL", -1.0)
     folder = tmp_path / "run"
-    reports = record(estimator(), data, folder, options=OPTIONS)
+    reports = record(estimator(), data, folder)
     while True:
         for _ in range(3):
             if next(reports, None) is None:
@@ -113,9 +113,9 @@ def test_stopped_while_judging(data: Dataset, whole: Run, tmp_path: Path, monkey
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("narrows.runs.folder.summarise", interrupted)
+        patch.setattr("narrows.runs.recording.summarise", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            list(record(estimator(), data, folder, options=OPTIONS))
+            list(record(estimator(), data, folder))
     assert Run(folder).summary is None
     assert list(resume(folder)) == []
     assert_same(Run(folder), whole)
@@ -124,7 +124,7 @@ def test_stopped_while_judging(data: Dataset, whole: Run, tmp_path: Path, monkey
 @pytest.mark.campaign
 def test_what_comes_after_the_checkpoint_is_not_counted_twice(data: Dataset, whole: Run, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    reports = record(estimator(), data, folder, options=OPTIONS)
+    reports = record(estimator(), data, folder)
     next(reports)
     reports.close()
     with (folder / "metrics.jsonl").open("a") as file:  # a kill after this line, and before the next checkpoint
@@ -135,7 +135,7 @@ def test_what_comes_after_the_checkpoint_is_not_counted_twice(data: Dataset, who
 
 def test_changed_data_are_refused(data: Dataset, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    reports = record(estimator(), data, folder, options=OPTIONS)
+    reports = record(estimator(), data, folder)
     next(reports)
     reports.close()
     before = Run(folder).record
@@ -152,7 +152,7 @@ def test_changed_data_are_refused(data: Dataset, tmp_path: Path) -> None:
 
 def test_changed_fields_are_refused(data: Dataset, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    reports = record(estimator(), data, folder, options=OPTIONS)
+    reports = record(estimator(), data, folder)
     next(reports)
     reports.close()
     before = Run(folder).record
@@ -162,10 +162,10 @@ def test_changed_fields_are_refused(data: Dataset, tmp_path: Path) -> None:
         ({"network": "../x"}, FormatError, "not a path"),
         ({"betta": 2}, FormatError, "no field 'betta'"),
     ):
-        write_json(folder / "run.json", {**before, "fields": {**before["fields"], **fields}})
+        write_json(folder / "run.json", {**before, "parameters": {**before["parameters"], **fields}})
         with pytest.raises(error, match=words):
             next(resume(folder))
-    for change in ({"model": "os.system"}, {"fields": []}, {"data": "cloud"}, {"data": {"name": "cloud"}}):
+    for change in ({"model": "os.system"}, {"parameters": []}, {"data": "cloud"}, {"data": {"name": "cloud"}}):
         write_json(folder / "run.json", {**before, **change})
         with pytest.raises(FormatError):
             next(resume(folder))
@@ -175,7 +175,7 @@ def test_changed_fields_are_refused(data: Dataset, tmp_path: Path) -> None:
 
 def test_two_processes_and_one_run(data: Dataset, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    first = record(estimator(), data, folder, options=OPTIONS)
+    first = record(estimator(), data, folder)
     next(first)
     with pytest.raises(TrainingError, match=f"one process at a time; process {os.getpid()} on"):
         next(resume(folder))
@@ -235,8 +235,8 @@ def test_a_reader_never_sees_a_partial_file(
 
     def write() -> None:
         try:
-            model = VAE(latent_dim=1, hidden=(4,), epochs=saves // 4, batch_size=100)
-            list(record(model, data, folder, options=OPTIONS, checkpoint_every="0s"))
+            model = VAE(latent_dim=1, network="mlp:4", epochs=saves // 4, batch_size=100)
+            list(record(model, data, folder, checkpoint_every="0s"))
         except BaseException as error:
             errors.append(error)
 

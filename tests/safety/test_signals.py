@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from narrows.cli.app import main
-from narrows.runs.folder import Run
+from narrows.runs import Run
 from narrows.storage.record import read_record
 from safety.clock import ends_within, killed
 
@@ -48,8 +48,8 @@ MOMENTS = {
     "checkpoint": "narrows.training.checkpoints.write_record",
     "model": "narrows.estimators.base:Autoencoder.save",
     "pictures": "narrows.figures.latent_map",
-    "summary": "narrows.runs.folder.summarise",
-    "result": "narrows.cli.show.results",
+    "summary": "narrows.runs.recording.summarise",
+    "result": "narrows.cli.summary.results",
 }
 """What is being done when the signal comes: the first call of a function, made slow."""
 BEFORE = ("imports", "loading", "checking", "beginning")

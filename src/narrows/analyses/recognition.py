@@ -13,7 +13,7 @@ from narrows.estimators import PCA
 from narrows.estimators.base import Array
 from narrows.evaluation.probes import METRICS, FewLabels, few_labels
 from narrows.params import model, param
-from narrows.runs.folder import WIDE
+from narrows.runs.summary import WIDE
 
 __all__ = ["Recognise"]
 

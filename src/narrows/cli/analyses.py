@@ -1,94 +1,98 @@
-"""A command for every step: its flags are the step's fields, beside those of all steps: run, data, part, out."""
+"""A command for every analysis: its flags are the analysis' parameters, beside the flags of data."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Group, Parameter
 from rich.text import Text
 
-from narrows.analyses import STEPS, Outcome, Step, Subject
+from narrows.cli.arguments import (
+    RunName,
+    Source,
+    command_of,
+    data_flags,
+    parameter_flags,
+    shown_default,
+    values_of_flags,
+)
 from narrows.cli.console import number, out, plain_table
-from narrows.cli.show import find
-from narrows.cli.train import flag_of, options_of, shown_default, value_of
-from narrows.cli.use import chosen_data
+from narrows.cli.locate import run_of
 from narrows.params import fields
-from narrows.runs.folder import Run
 
-__all__ = ["application", "report"]
+if TYPE_CHECKING:
+    from narrows.analyses import Outcome, Step
+    from narrows.runs import Run
 
-SHARED = Group("Data and files", sort_key=2)
-DATA: dict[str, tuple[Any, str]] = {
-    "data": (str, "Another data set, by name or path; the run's own if left out."),
-    "data_option": (list[str], "Such as limit=500 or label=species; may be repeated."),
-    "part": (str, "train, validation or test; the part that the run was judged by if left out."),
-    "out": (str, "Where to write the picture; in the run's folder if left out."),
+__all__ = ["HELPS", "application", "report"]
+
+HELPS = {
+    "denoise": "Corrupt samples, clean them, and compare.",
+    "map": "Lay the codes out in the plane, coloured by label, with thumbnails of images.",
+    "recognise": "Recognise samples by the nearest of a few labelled codes, beside PCA's codes and the raw values.",
+    "regenerate": "Draw samples here and, from the saved model, in a new process, and compare them.",
+    "scan": "Draw a plane of two latent dimensions as one picture.",
+    "traverse": "Change one latent dimension after the other, and draw what becomes of a sample.",
+    "interpolate": "Interpolate between two samples in small steps of the code, straight and around the centre.",
+    "combine": "Add and subtract the codes of samples, and draw what comes out.",
+    "cloud": "Draw points of a plane, what is recovered of them, and the axes of a linear model.",
+    "codes": "Draw points in space, the plane of a two-dimensional code, and the codes.",
+    "components": "Draw what each latent dimension adds to the mean sample: of PCA its axes, such as eigenfaces.",
+    "ranks": "Reconstruct samples from more and more dimensions of an ordered code.",
+    "features": "Draw what the most used units of the code look for in an image.",
+    "gallery": "Draw samples as they are, of one class or all.",
+    "epochs": "Draw how the same samples were reconstructed during training.",
 }
+"""Command -> its help, so that the list of commands need not import the analyses."""
 
 
-def application(name: str, about: str) -> App:
-    """Return the command of a step."""
-    app = App(name=name, help=about)
+def application(name: str) -> App:
+    """Return the command of an analysis."""
+    from narrows.analyses import STEPS
+
+    app = App(name=name, help=HELPS[name])
     app["--help"].group = Group("Options", sort_key=9)
     app.default(_command(name, STEPS[name]))
     return app
 
 
 def _command(name: str, cls: type[Step]) -> Callable[..., None]:
-    """Return a function whose signature has the run, the step's positional fields, and a keyword per other field."""
+    """Return a function whose signature has the run, the positional parameters, and a keyword per other one."""
+    from narrows.analyses import Subject
 
     def command(run: str | None = None, *positional: Any, **given: Any) -> None:
+        source = Source.taken(given)
         given |= dict(zip(cls.positional, positional, strict=False))
-        options = options_of(given.pop("data_option", None) or [])
-        part, target = given.pop("part", None), given.pop("out", None)
-        by_name = {field.name: field for field in fields(cls)}
-        data = given.pop("data", None)
-        values = {key: value_of(by_name[key], v) if isinstance(v, str) else v for key, v in given.items()}
-        found = find(run)
-        dataset = chosen_data(found, data, options)
-        subject = Subject(found, dataset, part, None if target is None else Path(target))
-        report(name, found, cls(**values)(subject))
+        chosen = run_of(run)
+        target = None if source.out is None else Path(source.out)
+        subject = Subject(chosen, source.dataset(chosen), source.part, target)
+        report(name, chosen, cls(**values_of_flags(cls, given))(subject))
 
-    own = Group(cls.__name__, sort_key=1)
-    first = Parameter(help="Its folder, or its name under runs/; the latest if left out.", show_default=False)
-    kind = inspect.Parameter
-    signature = [kind("run", kind.POSITIONAL_ONLY, default=None, annotation=Annotated[str | None, first])]
-    keywords = []
-    for field in fields(cls):
-        if field.name in cls.positional:
-            about = Parameter(help=field.help, group=own, allow_leading_hyphen=True)
-            signature.append(
-                kind(
-                    field.name,
-                    kind.POSITIONAL_ONLY,
-                    default=shown_default(field),
-                    annotation=Annotated[str, about],
-                )
-            )
-        else:
-            annotation = flag_of(field, own)
-            keywords.append(kind(field.name, kind.KEYWORD_ONLY, default=shown_default(field), annotation=annotation))
-    for key, (annotation, help_) in DATA.items():
-        about = Parameter(help=help_, group=SHARED, negative=(), n_tokens=1, show_default=False)
-        keywords.append(kind(key, kind.KEYWORD_ONLY, default=None, annotation=Annotated[annotation | None, about]))
-    command.__signature__ = inspect.Signature([*signature, *keywords])  # type: ignore[attr-defined]
-    command.__annotations__ = {p.name: p.annotation for p in (*signature, *keywords)}
-    return command
+    group, kind = Group(cls.__name__, sort_key=2), inspect.Parameter.POSITIONAL_ONLY
+    first = [inspect.Parameter("run", kind, default=None, annotation=RunName)]
+    for each in fields(cls):
+        if each.name in cls.positional:
+            about = Parameter(help=each.help, group=group, allow_leading_hyphen=True)
+            default = shown_default(each)
+            first.append(inspect.Parameter(each.name, kind, default=default, annotation=Annotated[str, about]))
+    flags = [each for each in parameter_flags(cls, group) if each.name not in cls.positional]
+    data = data_flags(data="the run's own", data_option="", part="the held-out part", out="a picture in the run")
+    return command_of(command, [*first, *flags, *data], HELPS[name])
 
 
 def report(name: str, run: Run, outcome: Outcome) -> None:
-    """Write down what a step found with its run, and print it."""
+    """Write down the numbers of an analysis with its run, and print what it made."""
     if outcome.numbers:
         run.update(steps={**run.record.get("steps", {}), name: dict(outcome.numbers)})
-        found = plain_table()
-        found.add_column(name)
-        found.add_column("", justify="right")
+        table = plain_table()
+        table.add_column(name)
+        table.add_column("", justify="right")
         for label, value in outcome.numbers.items():
-            found.add_row(Text(label), number(value))
-        out().print(found)
+            table.add_row(Text(label), number(value))
+        out().print(table)
     if outcome.said:
         out().print(Text(outcome.said))
     for path in outcome.pictures:

@@ -1,13 +1,23 @@
-"""Which run is meant: found without importing what models need, which takes seconds."""
+"""Which run a command means: located without importing what models need, which takes seconds."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from narrows.errors import ConfigError, FormatError, did_you_mean
-from narrows.storage.json import read_json
 
-__all__ = ["folders", "located"]
+if TYPE_CHECKING:
+    from narrows.runs import Run
+
+__all__ = ["folders", "located", "run_of"]
+
+
+def run_of(name: str | None) -> Run:
+    """Return the run of that path, or of that name under runs/; the latest one if there is no name."""
+    from narrows.runs import Run
+
+    return Run(located(name))
 
 
 def located(name: str | None) -> Path:
@@ -18,7 +28,7 @@ def located(name: str | None) -> Path:
     ConfigError
         There is none.
     FormatError
-        The folder is there, and holds no run.
+        The folder exists, and holds no run.
     """
     if name is not None:
         for folder in (Path(name), Path("runs") / name):
@@ -38,6 +48,8 @@ def located(name: str | None) -> Path:
 
 def folders(root: Path) -> list[Path]:
     """Return the run folders in a folder, the latest last."""
+    from narrows.storage.json import read_json
+
     started = {}
     for path in root.glob("*/run.json"):
         try:

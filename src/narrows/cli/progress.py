@@ -1,4 +1,4 @@
-"""How training is told: a live bar on a terminal, plain lines elsewhere. It only reads the reports."""
+"""How training is shown: a live bar on a terminal, plain lines elsewhere. It only reads the reports."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def follow(reports: Generator[Report, None, T]) -> T:
 
 
 class _Advice:
-    """Tells what the course of training shows, while stopping still saves time: each thing once."""
+    """Prints what the course of training shows, while stopping still saves time: each finding once."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.history: list[dict[str, Any]] = []
-        self.told: set[str] = set()
+        self.printed: set[str] = set()
 
     def after(self, report: Report) -> None:
         if not report.end_of_epoch or report.note or report.epoch == report.epochs:
@@ -48,8 +48,8 @@ class _Advice:
         from narrows.evaluation import diagnose_history  # half a second, which short trainings do without
 
         for finding in diagnose_history(self.history):
-            if finding.rule not in self.told:
-                self.told.add(finding.rule)
+            if finding.rule not in self.printed:
+                self.printed.add(finding.rule)
                 self.console.print(Text(f"advice: {finding.sentence} {finding.remedy}", "yellow"), soft_wrap=True)
 
 
@@ -69,7 +69,7 @@ def _lines(reports: Generator[Report, None, T], console: Console) -> T:
 
 
 def printed(epoch: int, epochs: int) -> bool:
-    """Tell whether an epoch gets a line: all of few; of many the first ones, every so many, and the last."""
+    """Return whether an epoch gets a line: all of few; of many the first ones, every so many, and the last."""
     if epochs <= LINES or epoch == epochs:
         return True
     every = next(step * 10**power for power in range(12) for step in (1, 2, 5) if epochs / (step * 10**power) <= LINES)
@@ -120,7 +120,7 @@ def _bar(reports: Generator[Report, None, T], console: Console) -> T:
                 description=f"{'' if narrow else 'epoch '}{report.epoch}/{report.epochs}",
                 total=report.steps,
                 completed=report.step,
-                left="judging it" if last else f"{duration(remaining)} left",
+                left="evaluating" if last else f"{duration(remaining)} left",
                 speed=f"{count(report.samples_per_second)} samples/s",
                 seconds=report.seconds,
             )

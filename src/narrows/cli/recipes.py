@@ -1,45 +1,56 @@
-"""`narrows recipes` and `narrows recipe NAME`: published systems, run and held against their numbers."""
+"""`narrows recipes` and `narrows recipe NAME`: published systems, trained and compared with their numbers."""
 
 from __future__ import annotations
 
 import inspect
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 from cyclopts import App, Group, Parameter
 from rich.text import Text
 
-from narrows.analyses import Subject
-from narrows.cli.analyses import report
+from narrows.cli.arguments import Source, command_of, data_flags, flag, values_of_flags
 from narrows.cli.console import duration, err, number, out, plain_table
-from narrows.cli.train import flag_of, followed, opening, options_of, shown_default, value_of
-from narrows.data import Dataset, load_dataset
+from narrows.cli.train import followed, model_flags, opening
 from narrows.errors import ConfigError
-from narrows.estimators import ESTIMATORS
-from narrows.estimators.base import Autoencoder
-from narrows.params import fields
-from narrows.recipes import Recipe, Variant, Verdict, judge, load_recipe, recipe_names
-from narrows.recipes.curves import Point, drawn, point
-from narrows.recipes.goals import BOUNDS, Goal, measured
-from narrows.runs.folder import Run, next_folder, record
-from narrows.training import Report
 
-__all__ = ["application", "listed", "wanted"]
+if TYPE_CHECKING:
+    from narrows.data import Dataset
+    from narrows.estimators.base import Autoencoder
+    from narrows.recipes import Recipe, Variant, Verdict
+    from narrows.recipes.curves import Point
+    from narrows.recipes.goals import Goal
+    from narrows.runs import Run
+    from narrows.training import Report
 
-SIGNS = dict(zip(BOUNDS, ("≤", "≥", "="), strict=True))
-RUNNING = {
-    "quick": (bool, False, "A trial in seconds on small data; its numbers are not held against the reference."),
-    "only": (str, None, "Only this variant of the recipe."),
-    "data": (str, None, "Another data set, by name or path."),
-    "data_option": (list[str], None, "Such as limit=500; may be repeated."),
-    "out": (str, "runs", "Where the run folders are made."),
-}
+__all__ = ["HELP", "application", "listed", "wanted"]
+
+HELP = "Train a published system, and compare it with its number."
+SIGNS = {"at_most": "≤", "at_least": "≥", "equals": "="}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What flags ask for beside the recipe itself."""
+
+    source: Source
+    values: Mapping[str, Any]
+    """Parameters of the model, in place of the recipe's."""
+    quick: bool
+    only: str | None
+
+    @property
+    def changed(self) -> bool:
+        """Whether the recipe is not trained as it stands."""
+        return bool(self.values or self.source.data is not None or self.source.options)
 
 
 def listed() -> None:
-    """Print all recipes: data, time, and what they must reach."""
+    """List the recipes: published systems, each with the number that it must reach."""
+    from narrows.recipes import load_recipe, recipe_names
+
     table = plain_table()
     wide = out().width >= 72
     table.add_column("recipe", no_wrap=True)
@@ -63,174 +74,177 @@ def listed() -> None:
 
 def _goals(recipe: Recipe) -> str:
     """Return a recipe's first goals in a line."""
-    told = [f"{goal.variant + ': ' if goal.variant else ''}{goal.measure} {wanted(goal)}" for goal in recipe.goals]
-    return "; ".join(told[:2]) + (f"; {len(told) - 2} more" if len(told) > 2 else "")
+    texts = [f"{goal.variant + ': ' if goal.variant else ''}{goal.measure} {wanted(goal)}" for goal in recipe.goals]
+    return "; ".join(texts[:2]) + (f"; {len(texts) - 2} more" if len(texts) > 2 else "")
 
 
 def wanted(goal: Goal) -> str:
     """Return what a goal asks for, such as ≤ 3.000."""
-    values = np.atleast_1d(goal.value)
-    text = f"{SIGNS[goal.bound]} {number(float(values[-1]))}" + (
-        f" after {len(values)} epochs" if len(values) > 1 else ""
-    )
+    values = goal.value if isinstance(goal.value, tuple) else (goal.value,)
+    text = f"{SIGNS[goal.bound]} {number(values[-1])}" + (f" after {len(values)} epochs" if len(values) > 1 else "")
     return text + (f" ± {number(goal.tolerance)}" if goal.tolerance else "")
 
 
-def application(tokens: Sequence[str], about: str) -> App:
-    """Return the command, whose flags are the fields of the recipe's model; of no recipe the shared ones alone."""
-    app = App(name="recipe", help=about)
-    app["--help"].group = Group("Options", sort_key=9)
+def application(tokens: Sequence[str]) -> App:
+    """Return the command, whose flags are the parameters of the recipe's model; of no recipe the shared ones alone."""
+    from narrows.estimators import ESTIMATORS
+    from narrows.recipes import load_recipe
+
+    about, cls = HELP, None
     name = next((token for token in tokens if not token.startswith("-")), None)
     if name is not None:
         recipe = load_recipe(name)
-        teaches = " ".join(recipe.teaches.split())
-        app = App(name="recipe", help=f"{recipe.title}\n\n{teaches}\n\nSource: {recipe.source}")
-        app["--help"].group = Group("Options", sort_key=9)
-        app.default(_command(ESTIMATORS[recipe.variants[0].model]))
-    else:
-        app.default(_command(None))
+        about = f"{recipe.title}\n\n{' '.join(recipe.teaches.split())}\n\nSource: {recipe.source}"
+        cls = ESTIMATORS[recipe.variants[0].model]
+    app = App(name="recipe", help=about)
+    app["--help"].group = Group("Options", sort_key=9)
+    app.default(_command(cls))
     return app
 
 
-def _command(cls: type[Autoencoder] | None) -> Callable[..., int]:
-    by_name = {} if cls is None else {field.name: field for field in fields(cls)}
-
+def _command(cls: type[Autoencoder] | None) -> Callable[..., Any]:
     def command(name: str | None = None, **given: Any) -> int:
-        if name is None:
+        from narrows.recipes import load_recipe
+
+        if name is None or cls is None:
             listed()
             return 0
-        recipe = load_recipe(name)
-        asked = {key: given.pop(key) for key in RUNNING if key in given}
-        values = {key: value_of(by_name[key], v) if isinstance(v, str) else v for key, v in given.items()}
-        return _run(recipe, values, asked)
+        source, quick, only = Source.taken(given), given.pop("quick", False), given.pop("only", None)
+        return _run(load_recipe(name), Asked(source, values_of_flags(cls, given), quick, only))
 
-    kind = inspect.Parameter
+    shared = Group("Recipe", sort_key=0)
     first = Parameter(help="One of `narrows recipes`; the list if left out.", show_default=False)
-    signature = [kind("name", kind.POSITIONAL_ONLY, default=None, annotation=Annotated[str | None, first])]
-    shared, own = Group("Recipe", sort_key=1), Group("Fields of the model, in place of the recipe's", sort_key=2)
-    for key, (type_, default, help_) in RUNNING.items():
-        tokens = None if type_ is bool else 1
-        flag = Parameter(help=help_, group=shared, negative=(), show_default=bool(default), n_tokens=tokens)
-        signature.append(kind(key, kind.KEYWORD_ONLY, default=default, annotation=Annotated[type_, flag]))
-    for field in by_name.values():
-        annotation = flag_of(field, own)
-        signature.append(kind(field.name, kind.KEYWORD_ONLY, default=shown_default(field), annotation=annotation))
-    command.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
-    command.__annotations__ = {p.name: p.annotation for p in signature}
-    return command
+    kind = inspect.Parameter.POSITIONAL_ONLY
+    parameters = [
+        inspect.Parameter("name", kind, default=None, annotation=Annotated[str | None, first]),
+        flag(
+            "quick", "A trial in seconds on small data; its numbers are not compared with the reference.", bool, False,
+            group=shared,
+        ),
+        flag("only", "Only this variant of the recipe.", group=shared),
+        *data_flags(data="the recipe's", data_option="", out="runs, in which every training gets a folder"),
+        *([] if cls is None else model_flags(cls)),
+    ]  # fmt: skip
+    return command_of(command, parameters, HELP)
 
 
-def _run(recipe: Recipe, values: Mapping[str, Any], asked: Mapping[str, Any]) -> int:
-    """Train every variant, do its steps, and hold it against its goals."""
-    quick, only = asked.get("quick", False), asked.get("only")
+def _run(recipe: Recipe, asked: Asked) -> int:
+    """Train every variant, do its analyses, and compare it with its goals."""
     names = [variant.name for variant in recipe.variants]
-    if only is not None and only not in names:
-        raise ConfigError(f"recipe: only must be one of {', '.join(names)}; got {only!r}.")
-    changed = bool(values) or asked.get("data") is not None or bool(asked.get("data_option"))
-    prepared = (recipe.for_trial() if quick else recipe).with_fields(values)
+    if asked.only is not None and asked.only not in names:
+        raise ConfigError(f"recipe: only must be one of {', '.join(names)}; got {asked.only!r}.")
+    prepared = (recipe.for_trial() if asked.quick else recipe).with_fields(asked.values)
     for variant in prepared.variants:
-        variant.estimator()  # a field that is wrong is told before anything is trained
+        variant.estimator()  # a wrong parameter is refused before anything is trained
     out().print(Text(recipe.title, "bold").append(f"\n{' '.join(recipe.teaches.split())}", "not bold"))
-    everything: list[tuple[Variant, Verdict]] = []
+    verdicts: list[tuple[Variant, Verdict]] = []
     points: list[Point] = []
     for variant in prepared.variants:
-        if only in (None, variant.name):
-            code, verdicts = _trained(prepared, variant, asked, quick, changed, points)
+        if asked.only in (None, variant.name):
+            code, reached = _trained(prepared, variant, asked, points)
             if code:
                 return code
-            everything += [(variant, verdict) for verdict in verdicts]
+            verdicts += [(variant, verdict) for verdict in reached]
     if recipe.note:
         out().print(f"\n{' '.join(recipe.note.split())}", markup=False)
-    _conclude(everything, quick, changed)
+    _conclude(verdicts, asked)
     return 0
 
 
-def _trained(
-    recipe: Recipe, variant: Variant, asked: Mapping[str, Any], quick: bool, changed: bool, points: list[Point]
-) -> tuple[int, list[Verdict]]:
-    options = {**variant.data_options, **options_of(asked.get("data_option") or [])}
-    name = asked.get("data") or variant.data
-    if name != variant.data:  # options of one data set mean nothing to another
-        options = options_of(asked.get("data_option") or [])
-    dataset = load_dataset(name, **options)
-    folder = next_folder(asked.get("out", "runs"), recipe.name, variant.name)
-    estimator = variant.estimator()
-    goals = [] if quick else recipe.goals_for(variant)
+def _trained(recipe: Recipe, variant: Variant, asked: Asked, points: list[Point]) -> tuple[int, list[Verdict]]:
+    from narrows.analyses import Subject
+    from narrows.cli.analyses import report
+    from narrows.recipes import judge
+    from narrows.recipes.curves import drawn, point
+    from narrows.runs import Run, next_folder, record
+
+    estimator, dataset = variant.estimator(), _dataset(variant, asked.source)
+    folder = next_folder(asked.source.out or "runs", recipe.name, variant.name)
+    goals = [] if asked.quick else recipe.goals_for(variant)
     by_epoch: dict[Goal, list[float]] = {goal: [] for goal in goals if isinstance(goal.value, tuple)}
     try:
         out().print()
-        told = opening(variant.model, name, dataset)
-        out().print(f"{variant.name}: {told}" if variant.name else told, soft_wrap=True, markup=False, style="bold")
-        reports = record(estimator, dataset, folder, options=options, command=sys.argv)
-        code = followed(folder, _watched(reports, estimator, dataset, by_epoch))
+        first = opening(variant.model, dataset)
+        out().print(f"{variant.name}: {first}" if variant.name else first, soft_wrap=True, markup=False, style="bold")
+        reports = record(estimator, dataset, folder, command=sys.argv)
+        code = followed(folder, _measured(reports, estimator, dataset, by_epoch))
     finally:
         if folder.exists() and not any(folder.iterdir()):
             folder.rmdir()
     if code:
         return code, []
     run = Run(folder)
-    found: dict[str, Mapping[str, float]] = {}
+    numbers: dict[str, Mapping[str, float]] = {}
     for planned in recipe.steps_for(variant):
-        out_ = None if planned.picture is None else run.folder / planned.picture
-        outcome = planned.step(Subject(run, dataset, out=out_))
-        found[planned.name] = outcome.numbers
+        picture = None if planned.picture is None else run.folder / planned.picture
+        outcome = planned.step(Subject(run, dataset, out=picture))
+        numbers[planned.name] = outcome.numbers
         report(planned.name, run, outcome)
-    verdicts = judge(goals, estimator, dataset, found, by_epoch)
+    verdicts = judge(goals, estimator, dataset, numbers, by_epoch)
     if recipe.curve is not None:
         points.append(point(recipe.curve, estimator, dataset))
         if len(points) > 1:
             path = run.draw("curve.png", drawn(recipe.curve, points, variant.model))
             out().print(f"{path}  {recipe.curve.measure} by {recipe.curve.across}", soft_wrap=True, markup=False)
-    told_of = {"name": recipe.name, "variant": variant.name, "quick": quick, "changed": changed}
-    run.update(recipe={**told_of, "goals": [verdict.record() for verdict in verdicts]})
+    trained = {"name": recipe.name, "variant": variant.name, "quick": asked.quick, "changed": asked.changed}
+    run.update(recipe={**trained, "goals": [verdict.record() for verdict in verdicts]})
     return 0, verdicts
 
 
-def _watched(
+def _dataset(variant: Variant, source: Source) -> Dataset:
+    """Return the data of a variant, or what flags name; options of one data set mean nothing to another."""
+    from narrows.data import load_dataset
+
+    if source.data in (None, variant.data):
+        return load_dataset(variant.data, **{**variant.data_options, **source.options})
+    return load_dataset(source.data, **source.options)
+
+
+def _measured(
     reports: Generator[Report, None, Run],
     estimator: Autoencoder,
     dataset: Dataset,
     by_epoch: Mapping[Goal, list[float]],
 ) -> Generator[Report, None, Run]:
     """Pass on the reports, and measure after every epoch what has a goal for every epoch."""
+    from narrows.recipes.goals import measured
+
     try:
         while True:
             try:
-                told = next(reports)
+                report = next(reports)
             except StopIteration as end:
                 return end.value
-            if told.end_of_epoch:
+            if report.end_of_epoch:
                 for goal, values in by_epoch.items():
                     values.append(measured(goal, estimator, dataset))
-            yield told
+            yield report
     finally:
         reports.close()
 
 
-def _conclude(everything: Sequence[tuple[Variant, Verdict]], quick: bool, changed: bool) -> None:
-    """Print every goal with what was found, and whether it was reached."""
-    if quick:
-        out().print("\nA trial run: its numbers are not held against the reference.", style="dim")
+def _conclude(verdicts: Sequence[tuple[Variant, Verdict]], asked: Asked) -> None:
+    """Print every goal with the number of this training, and whether it was reached."""
+    if asked.quick:
+        out().print("\nA trial run: its numbers are not compared with the reference.", style="dim")
         return
     table = plain_table()
-    for column in ("", "to reach", "found", ""):
-        table.add_column(column, justify="right" if column in ("to reach", "found") else "left", overflow="fold")
-    for variant, verdict in everything:
-        goal = verdict.goal
+    for column in ("", "to reach", "here", ""):
+        table.add_column(column, justify="right" if column in ("to reach", "here") else "left", overflow="fold")
+    for variant, verdict in verdicts:
+        goal, reached = verdict.goal, verdict.found
         where = "" if goal.step else f", {goal.part}"
         label = f"{variant.name + ': ' if variant.name else ''}{goal.measure}{where}"
-        last = float(np.atleast_1d(verdict.found)[-1])
-        word = (
-            Text("reached", "green") if verdict.reached else Text(f"fell short by {number(verdict.missed_by)}", "red")
-        )
+        last = reached[-1] if isinstance(reached, tuple) else reached
+        short = f"fell short by {number(verdict.missed_by)}"
+        word = Text("reached", "green") if verdict.reached else Text(short, "red")
         table.add_row(Text(label), wanted(goal), number(last), word)
     out().print(table)
-    for origin in dict.fromkeys(verdict.goal.origin for _, verdict in everything if verdict.goal.origin):
+    for origin in dict.fromkeys(verdict.goal.origin for _, verdict in verdicts if verdict.goal.origin):
         out().print(Text(f"reference: {origin}", "dim"), soft_wrap=True)
-    if changed:
-        err().print("Fields or data were changed: the reference is that of the recipe as it stands.", style="yellow")
-    missed = sum(not verdict.reached for _, verdict in everything)
-    all_ = len(everything)
-    out().print(
-        Text("reached", "bold green") if not missed else Text(f"fell short: {missed} of {all_} goals", "bold red")
-    )
+    if asked.changed:
+        message = "Parameters or data were changed: the reference is that of the recipe as it stands."
+        err().print(message, style="yellow")
+    missed = sum(not verdict.reached for _, verdict in verdicts)
+    short = f"fell short: {missed} of {len(verdicts)} goals"
+    out().print(Text("reached", "bold green") if not missed else Text(short, "bold red"))

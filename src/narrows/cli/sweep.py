@@ -1,130 +1,137 @@
-"""`narrows sweep MODEL`: the flags of `train`, where every field takes several values."""
+"""`narrows sweep MODEL`: the flags of `train`, where every parameter takes several values."""
 
 from __future__ import annotations
 
 import contextlib
-import inspect
 import re
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import App, Group, Parameter, Token
+from cyclopts import App
+from rich.table import Table
+from rich.text import Text
 
+from narrows.cli.arguments import command_of, data_flags, flag, values_of_flags
+from narrows.cli.config import VALIDATION, plan
+from narrows.cli.console import duration, err, number, out, plain_table
+from narrows.cli.train import model_flags, opening, per_model
 from narrows.errors import ConfigError
+from narrows.params import fields, write_value
 
 if TYPE_CHECKING:
     from narrows.estimators.base import Autoencoder
     from narrows.params import Param
-    from narrows.runs.folder import Run
-    from narrows.sweeps.sweep import Row, Sweep, Trained
+    from narrows.runs import Run
+    from narrows.sweeps import Row, Sweep, Trained
     from narrows.training import Report
 
-__all__ = ["application", "values_of"]
+__all__ = ["HELP", "application", "values_of"]
 
-FLAGS: dict[str, tuple[Any, str, Any, str]] = {
-    "data": (str, "STR", "mnist-5k", "A data set by name (see `narrows data`) or a file or folder."),
-    "data_option": (list[str], "KEY=VALUE", None, "Such as limit=500 or label=species; may be repeated."),
-    "validation": (str, "FLOAT", "0.1", "Share of the training samples held out to choose the best epoch; 0 for none."),
-    "seeds": (int, "INT", 3, "How often to train each combination, with seeds 0, 1, ..."),
-    "per_class": (int, "INT", 10, "Labelled samples of each class for recognition by the nearest code; 0 for none."),
-    "out": (str, "FOLDER", None, "Where runs and tables lie; in sweeps/ if left out. What is there is not done again."),
+HELP = "Train a model with every combination of some settings, several times, into one table."
+EXAMPLE = "such as --latent-dim 2,4,8 or --network mlp:400x200,mlp:200"
+FLAGS = {
+    "seeds": ("How often to train each combination, with seeds 0, 1, ...", 3),
+    "per_class": ("Labelled samples of each class for recognition by the nearest code; 0 for none.", 10),
+    "jobs": ("Processes that train at the same time; each holds a copy of the data.", 1),
 }
-EXAMPLE = "such as --latent-dim 2,4,8 or --hidden 400/200,200"
 
 
-def application(tokens: Sequence[str], about: str) -> App:
+def application(tokens: Sequence[str]) -> App:
     """Return the command with one subcommand per model."""
-    from narrows.cli.train import per_model
-
-    epilogue = (
-        f"Any field of a model takes several values with commas, {EXAMPLE}; `narrows sweep MODEL --help` lists them."
-    )
-    return per_model("sweep", about, epilogue, tokens, _command)
+    epilogue = f"Any parameter takes several values with commas, {EXAMPLE}; `narrows sweep MODEL --help` lists them."
+    return per_model("sweep", HELP, epilogue, tokens, _command)
 
 
-def _command(model: str, cls: type[Autoencoder]) -> Callable[..., int]:
-    from narrows.cli.train import groups_of, shown_default
-    from narrows.params import fields
-
+def _command(model: str, cls: type[Autoencoder]) -> Callable[..., Any]:
     def command(**given: Any) -> int:
         return _sweep(model, cls, given)
 
-    keyword, shared, own = inspect.Parameter.KEYWORD_ONLY, Group("Data and runs", sort_key=1), groups_of(model, cls)
-    parameters = []
-    for name, (kind, shown, default, help_) in FLAGS.items():
-        about = Parameter(
-            help=help_, group=shared, negative=(), n_tokens=1, metavar=shown, show_default=default is not None
-        )
-        parameters.append(inspect.Parameter(name, keyword, default=default, annotation=Annotated[kind, about]))
-    for field in fields(cls):
-        if field.name == "seed":
-            continue  # --seeds says how many
-        about = Parameter(
-            help=field.help, group=own[field.name], n_tokens=1, allow_leading_hyphen=True, negative=(),
-            converter=_as_it_is, metavar="VALUES",
-        )  # fmt: skip
-        default = str(shown_default(field)).lower() if field.annotation is bool else shown_default(field)
-        parameters.append(inspect.Parameter(field.name, keyword, default=default, annotation=Annotated[str, about]))
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    command.__doc__ = (cls.__doc__ or "").split("\n")[0]
-    return command
+    data = data_flags(data="mnist-5k", data_option="", out="a folder in sweeps/. What is trained there is kept")
+    share = "Share of the training samples held out to choose the best epoch; 0 for none."
+    own = [flag("validation", share, str, str(VALIDATION), metavar="FLOAT")]
+    own += [flag(name, help_, int, default) for name, (help_, default) in FLAGS.items()]
+    # How many seeds there are is for --seeds.
+    parameters = [each for each in model_flags(cls, several=True) if each.name != "seed"]
+    return command_of(command, [*data, *own, *parameters], (cls.__doc__ or "").split("\n")[0])
 
 
-def _as_it_is(kind: Any, tokens: Sequence[Token]) -> str:
-    return tokens[0].value
+def values_of(cls: type, name: str, text: str) -> list[Any]:
+    """Return the values that a flag's text stands for: commas between them, `x` or `/` within a tuple.
 
-
-def values_of(field: Param, text: str) -> list[Any]:
-    """Return the values that a flag's text stands for: commas between them, slashes within a tuple."""
-    from narrows.cli.train import value_of
-
-    words = {"true": True, "false": False} if field.annotation is bool else {}
+    The commas within a component, as in `mlp:400,activation=elu,conv`, end no value: a value of an axis begins with
+    the name of a component.
+    """
+    by_name = {each.name: each for each in fields(cls)}
     parts = [part.strip() for part in text.split(",")]
-    return [words.get(part.lower(), value_of(field, part.replace("/", ","))) for part in parts]
+    if name in by_name and by_name[name].axis is not None:
+        parts = _components(by_name[name], parts)
+    return [values_of_flags(cls, {name: part.replace("/", "x")})[name] for part in parts]
+
+
+def _components(each: Param, parts: Sequence[str]) -> list[str]:
+    from narrows.components import AXES
+
+    assert each.axis is not None
+    joined: list[str] = []
+    for part in parts:
+        begins = part.partition(":")[0] in (*AXES[each.axis], "auto", "none") or not joined
+        joined = [*joined, part] if begins else [*joined[:-1], f"{joined[-1]},{part}"]
+    return joined
+
+
+def _swept(cls: type, given: dict[str, Any]) -> dict[str, list[Any]]:
+    """Return the values of every parameter that is given; --network.hidden makes several networks of each."""
+    defaults = {each.name: each.default for each in fields(cls)}
+    values = {name: values_of(cls, name, text) for name, text in given.items() if name in defaults}
+    for name, text in given.items():
+        outer, inner = name.partition("__")[::2]
+        if inner:
+            values[outer] = [
+                values_of_flags(cls, {outer: component, name: part.strip()})[outer]
+                for component in values.get(outer, [defaults[outer]])
+                for part in text.split(",")
+            ]
+    return values
 
 
 def _sweep(model: str, cls: type[Autoencoder], given: dict[str, Any]) -> int:
-    from narrows.cli.console import duration, err, number, out
-    from narrows.cli.train import data_of, opening, plan
-    from narrows.params import fields
-    from narrows.sweeps.sweep import Sweep
+    from narrows.sweeps import Sweep
 
-    by_name = {field.name: field for field in fields(cls)}
-    values = {name: values_of(by_name[name], text) for name, text in given.items() if name in by_name}
+    values = _swept(cls, given)
     grid = {name: several for name, several in values.items() if len(several) > 1}
     if not grid:
-        raise ConfigError(f"sweep: a field must have several values, {EXAMPLE}; got none.")
+        raise ConfigError(f"sweep: a parameter must have several values, {EXAMPLE}; got none.")
     fixed = {name: several[0] for name, several in values.items() if len(several) == 1}
-    shared: dict[str, Any] = {name: given[name] for name in ("data", "data_option", "validation") if name in given}
-    asked = plan(model, {**shared, **fixed})
-    seeds, per_class = given.get("seeds", FLAGS["seeds"][2]), given.get("per_class", FLAGS["per_class"][2])
-    dataset, options = data_of(asked)
+    asked = plan(model, {name: given[name] for name in ("data", "data_option", "validation") if name in given} | fixed)
+    dataset = asked.dataset()
     folder = Path(given.get("out") or _folder(model, asked.data, list(grid)))
-    sweep = Sweep(cls, grid, dataset, folder, fixed=fixed, options=options, seeds=seeds, per_class=per_class)
+    settings = {name: given.get(name, default) for name, (_, default) in FLAGS.items()}
+    sweep = Sweep(cls, grid, dataset, folder, fixed=fixed, **settings)
     n = len(sweep.trainings)
     console = out()
-    console.print(f"{opening(model, asked.data, dataset)}; {n} trainings", soft_wrap=True, markup=False, style="bold")
+    console.print(f"{opening(model, dataset)}; {n} trainings", soft_wrap=True, markup=False, style="bold")
     done: list[Trained] = []
     try:
-        with console.status("") as status:
-            # A terminal shows what is at work; elsewhere each training gets a line when it is done.
+        with console.status(f"0/{n}") as status:
+            # A terminal shows what is trained; elsewhere each training gets a line when it is done.
             def read(reports: Generator[Report, None, Run]) -> Run:
-                return _followed(reports, lambda told: status.update(f"{len(done) + 1}/{n}  {told}"))
+                return _followed(reports, lambda epoch: status.update(f"{len(done) + 1}/{n}  {epoch}"))
 
             for trained in sweep.train(read):
                 done.append(trained)
+                status.update(f"{len(done)}/{n}")
                 console.print(_line(trained, len(done), n), soft_wrap=True, markup=False)
                 console.file.flush()  # who reads a pipe or a log wants it now
     except (KeyboardInterrupt, SystemExit) as stop:
-        told = f"interrupted; {len(done)} of {n} trainings are done. The same command goes on."
-        err().print(told, soft_wrap=True, markup=False, style="yellow")
+        message = f"interrupted; {len(done)} of {n} trainings are done. The same command resumes it."
+        err().print(message, soft_wrap=True, markup=False, style="yellow")
         return 130 if isinstance(stop, KeyboardInterrupt) else 143
     rows = sweep.rows(done)
     console.print(_table(sweep, rows))
     raw = next((row.cells["accuracy, raw values"] for row in rows if "accuracy, raw values" in row.cells), None)
     if raw is not None:
+        per_class = settings["per_class"]
         console.print(f"Accuracy: {per_class} labelled samples a class, nearest code; raw values {number(raw.mean)}.")
     spent = sum(trained.measures.get("seconds", 0.0) for trained in done)
     console.print(f"{n} trainings, {duration(spent)} in all")
@@ -139,43 +146,38 @@ def _folder(model: str, data: str, names: Sequence[str]) -> str:
     return "sweeps/" + "-".join([model, slug, *(name.replace("_", "-") for name in names)])
 
 
-def _followed(reports: Generator[Report, None, Run], tell: Callable[[str], None]) -> Run:
+def _followed(reports: Generator[Report, None, Run], show: Callable[[str], None]) -> Run:
     with contextlib.closing(reports):
         while True:
             try:
                 report = next(reports)
             except StopIteration as end:
                 return end.value
-            tell(f"epoch {report.epoch}/{report.epochs}")
+            show(f"epoch {report.epoch}/{report.epochs}")
 
 
 def _line(trained: Trained, position: int, n: int) -> str:
-    from narrows.cli.console import duration, number
-    from narrows.sweeps.sweep import written
-
-    parts = [f"{position:{len(str(n))}d}/{n}", *(f"{name} {written(v)}" for name, v in trained.values.items())]
-    parts.append(f"seed {trained.seed}")
+    values = (f"{name} {write_value(value)}" for name, value in trained.values.items())
+    parts = [f"{position:{len(str(n))}d}/{n}", *values, f"seed {trained.seed}"]
     if not trained.measures:
         return "  ".join([*parts, f"failed: {trained.run.record.get('error')}"])
     parts += [
         f"{name} {number(trained.measures[name])}" for name in ("squared error", "accuracy") if name in trained.measures
     ]
-    return "  ".join([*parts, "there already" if trained.again else duration(trained.measures["seconds"])])
+    return "  ".join([*parts, "trained before" if trained.earlier else duration(trained.measures["seconds"])])
 
 
-def _table(sweep: Sweep, rows: Sequence[Row]) -> Any:
-    from rich.text import Text
-
-    from narrows.cli.console import duration, number, plain_table
-    from narrows.sweeps.sweep import ELBO, written
+def _table(sweep: Sweep, rows: Sequence[Row]) -> Table:
+    from narrows.sweeps import ELBO
 
     shown = {
         "squared error": "error",
         "squared error, PCA": "PCA",
         "accuracy": "accuracy",
         "accuracy, PCA": "PCA",
+        ELBO: ELBO,
+        "seconds": "time",
     }
-    shown |= {ELBO: ELBO, "seconds": "time"}
     measures = [name for name in shown if any(name in row.cells for row in rows)]
     table = plain_table()
     for name in sweep.grid:
@@ -189,5 +191,5 @@ def _table(sweep: Sweep, rows: Sequence[Row]) -> Any:
             text = "–" if cell is None else duration(cell.mean) if name == "seconds" else number(cell.mean)
             spread = cell is not None and cell.deviation > 0 and name != "seconds"
             cells.append(Text(f"{text} ± {cell.deviation:.2g}" if cell is not None and spread else text))
-        table.add_row(*(Text(written(value)) for value in row.values.values()), *cells)
+        table.add_row(*(Text(write_value(value)) for value in row.values.values()), *cells)
     return table

@@ -6,7 +6,7 @@ import inspect
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,8 @@ from narrows.errors import ConfigError, DataError, did_you_mean
 __all__ = ["DATASETS", "Entry", "load_dataset"]
 
 _TEST_SHARE = 0.2
-_COMMON = ("seed", "test", "validation", "limit", "shape", "shuffle")
+_COMMON = {"seed": 0, "test": None, "validation": None, "limit": None, "shape": None, "shuffle": True}
+"""Options of all data sets, and their defaults."""
 _FORMS = ("table", "sequence", "image")
 
 
@@ -164,6 +165,7 @@ def load_dataset(
     >>> len(data.train), len(data.validation), len(data.test)
     (80, 20, 25)
     """
+    given = {"seed": seed, "test": test, "limit": limit, "shape": shape, "shuffle": shuffle, **options}
     name = os.fspath(name_or_path)
     seed = whole_number("seed", seed, 0)
     limit = None if limit is None else whole_number("limit", limit, 1)
@@ -179,7 +181,8 @@ def load_dataset(
         raise ConfigError(
             f"load_dataset: test must be left out, since {name!r} has a test split already; got {test!r}."
         )
-    data = _dataset(raw, name, seed, limit, shape)
+    changed = {key: value for key, value in given.items() if key not in _COMMON or value != _COMMON[key]}
+    data = replace(_dataset(raw, name, seed, limit, shape), options=changed)
     return data.with_validation(validation, seed=seed, shuffle=shuffle) if validation else data
 
 

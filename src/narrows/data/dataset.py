@@ -73,6 +73,8 @@ class Dataset:
     """One "name: reason" for every malformed file that was left out."""
     files: SourceFiles | None = None
     """For folders and archives of images: what the training rows were read from."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What `load_dataset` is given beside the name to load the same data again."""
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
@@ -156,6 +158,7 @@ class Dataset:
             validation_labels=None if labels is None else labels[held_out],
             splits={**self.splits, "train": len(kept), "validation": len(held_out), "how": how},
             files=files,
+            options={**self.options, "validation": share},
         )
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -281,6 +281,11 @@ class Schema:
         if self.frame is not None and self.columns is not None and self.dtypes is not None:
             return to_frame(X, self.frame, self.columns, self.dtypes, like)
         return X
+
+    def rescale(self, x: Array, target: Schema) -> Array:
+        """Return samples (N, *shape) on another schema's scale, in double precision, without rounding to X's type."""
+        X = replace(self, dtype="float64", frame=None).decode(np.asarray(x, np.float64))
+        return X / 255.0 if target.pixels else target.scaled(X, np.dtype(np.float64))[0]
 
     def _expanded(self, values: Array) -> Array:
         """Return values per feature so that they broadcast over samples (N, *shape)."""

@@ -102,6 +102,8 @@ def _restored(path: Path, record: dict[str, Any], objects: dict[str, Any]) -> Au
 
 def _schema(path: Path, record: dict[str, Any]) -> Schema:
     """Return the schema without offset and factor, which are among the tensors."""
+    if unknown := sorted(record.keys() - FORM.keys()):
+        raise FormatError(f"{path}: schema must have no {_short(unknown[0])}. The file was changed.")
     schema = Schema.from_record(record, {})
     free = schema.shape[:1] == (None,)
     sizes = [n for n in schema.shape[free:] if n is None or n < 1]

@@ -66,7 +66,8 @@ class VAEModule(LatentVariableModule):
     def loss(self, batch: Batch, phase: str = MAIN) -> Loss:
         """Return the reconstruction at one draw and the weighted KL term; the metric is the bound itself."""
         posterior, prior = self._posterior(self.corrupted(batch), batch), self.prior(batch)
-        z = posterior.draw(batch.randn(posterior.mean.shape, posterior.mean.dtype))
+        noise = batch.randn(posterior.mean.shape, posterior.mean.dtype)
+        z = posterior.draw(noise)
         kept = self.layer.keep(batch)
         z = z if kept is None else z * kept
         reconstruction = negative_log_likelihood(self.likelihood(z, batch), batch.x, batch.mask)

@@ -1,5 +1,15 @@
-"""Run folders: what was trained on what, how it went, the pictures, and the model."""
+"""Runs: one folder each, with what was trained on what, how it went, the pictures, and the model.
 
-from narrows.runs.folder import PICTURES, Run, load, next_folder, record, resume, summarise
+folder.py     Run: the only class that knows the layout of the folder
+recording.py  record and resume: training that is written down as it goes
+summary.py    summarise: how well the model does at the end, beside PCA
+pictures.py   the pictures of a model, during training and at its end
+notebook.py   what a notebook shows of a run
+trackers.py   the same records for TensorBoard
+"""
 
-__all__ = ["PICTURES", "Run", "load", "next_folder", "record", "resume", "summarise"]
+from narrows.runs.folder import Run, dataset_of, load, next_folder
+from narrows.runs.recording import record, resume
+from narrows.runs.summary import summarise
+
+__all__ = ["Run", "dataset_of", "load", "next_folder", "record", "resume", "summarise"]

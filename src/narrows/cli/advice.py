@@ -1,0 +1,61 @@
+"""What could be better in a finished run: `narrows diagnose`, and the advice at the end of training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from narrows.cli.console import out
+from narrows.data import Dataset
+from narrows.estimators.base import Autoencoder
+from narrows.evaluation import Finding, diagnose
+from narrows.runs import Run, dataset_of
+
+__all__ = ["advise", "findings_of", "print_findings"]
+
+PATIENCE = 2.0
+"""Seconds that advice at the end of training may take; where it would take longer, the command is named."""
+
+
+def advise(run: Run, dataset: Dataset | None) -> None:
+    """Say what could be better in a run that has just ended, or which command says it where that takes long.
+
+    Parameters
+    ----------
+    run
+        Finished.
+    dataset
+        What it was trained on; None: it is loaded again.
+    """
+    dataset = dataset_of(run) if dataset is None else dataset
+    if _seconds(run, dataset) > PATIENCE:
+        out().print(f"\nnarrows diagnose {run.folder}  says what could be better", style="dim", soft_wrap=True)
+        return
+    if findings := findings_of(run.load(), dataset):
+        out().print()
+        print_findings(findings)
+
+
+def findings_of(model: Autoencoder, dataset: Dataset) -> list[Finding]:
+    """Return the findings on a model, from its data."""
+    part, X, _ = dataset.evaluation_split
+    return diagnose(model, dataset.train, None if part == "training" else X)
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """Print each finding and what to try."""
+    for finding in findings:
+        # On a terminal lines are broken between words; who reads a pipe gets one line each.
+        unbroken = not out().is_terminal
+        rule = Text(f"{finding.rule}: ", style="bold")
+        out().print(rule.append(finding.sentence, style="not bold"), soft_wrap=unbroken)
+        out().print(Text(f"  Try: {finding.remedy}"), soft_wrap=unbroken)
+
+
+def _seconds(run: Run, dataset: Dataset) -> float:
+    """Return about how long a diagnosis takes: some 12,000 samples through the model, and PCA of the training data."""
+    n, d = len(dataset.train), math.prod(dataset.sample_shape)
+    speed = max((record["samples_per_second"] for record in run.history), default=math.inf)
+    return 4000 / speed + n * d * min(n, d) / 2e10  # without gradients a sample takes a third of the time

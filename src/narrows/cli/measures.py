@@ -1,0 +1,193 @@
+"""What `narrows evaluate` and `narrows compare` measure and print, and what the names in a comparison mean."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from narrows.cli.arguments import Source
+from narrows.cli.console import number, out
+from narrows.cli.locate import run_of
+from narrows.data import Dataset, load_dataset
+from narrows.errors import ConfigError, NarrowsError, did_you_mean
+from narrows.estimators import ESTIMATORS
+from narrows.estimators.base import Array, Autoencoder
+from narrows.evaluation import (
+    PIXELS,
+    Comparison,
+    Features,
+    active_units,
+    bits_per_dimension,
+    classifier_features,
+    inception_features,
+    information,
+    measure_generation,
+    unit,
+)
+from narrows.evaluation.comparison import LOWER
+from narrows.params import fields
+from narrows.recipes import load_recipe, recipe_names
+from narrows.runs import Run
+
+__all__ = [
+    "common_data", "comparison_table", "entries_of", "features_of", "generation_record", "latent_record", "models_of",
+]  # fmt: skip
+
+GENERATED = 2000
+"""Samples that a model generates at most to be compared with those held out."""
+
+
+def features_of(name: str, dataset: Dataset) -> Features:
+    """Return the features of a name, or of a file of Inception's weights.
+
+    Raises
+    ------
+    ConfigError
+        It is neither.
+    """
+    if name == "classifier":
+        return classifier_features(dataset)
+    if Path(name).suffix == ".safetensors":
+        return inception_features(name)
+    if name != "pixels":
+        raise ConfigError(
+            f"--features must be pixels, classifier, or a .safetensors file of Inception's weights; got {name!r}."
+            f"{did_you_mean(name, ('pixels', 'classifier'))}"
+        )
+    return PIXELS
+
+
+def generation_record(model: Autoencoder, dataset: Dataset, X: Array, features: Features) -> dict[str, Any]:
+    """Print and return how near samples of the model are to those held out."""
+    sampler = "prior" if model.module_.probabilistic else "gmm"
+    train = None if model.codes_ is not None else dataset.train
+    generated = model.sample(min(len(X), GENERATED), 0, sampler, X=train)
+    measures = measure_generation(X, generated, features=features)
+    table = Table(f"samples, codes by {sampler}", "", box=None, pad_edge=False, show_header=True, header_style="dim")
+    for measure, value in measures.items():
+        table.add_row(measure, number(value))
+    out().print(table)
+    return {"sampler": sampler, **measures}
+
+
+def latent_record(model: Autoencoder, X: Array, draws: int) -> dict[str, Any]:
+    """Print and return what is measured of models with a posterior alone."""
+    units, latent, bits = active_units(model, X), information(model, X), bits_per_dimension(model, X, samples=draws)
+    table = Table("code", "", box=None, pad_edge=False, show_header=False)
+    table.add_row("active units", f"{units.number} of {model.latent_dim_}")
+    table.add_row("KL from the prior", f"{number(latent.kl)} nats")
+    table.add_row("  mutual information", f"{number(latent.mutual_information)} nats, at most {number(latent.ceiling)}")
+    table.add_row("  aggregate from prior", f"{number(latent.marginal_kl)} nats")
+    table.add_row(
+        "bits per dimension", f"{number(bits.mean)} ± {number(bits.standard_error)} standard error (K = {draws})"
+    )
+    out().print(table)
+    out().print(Text(f"likelihood: {unit(model, X)}", style="dim"), soft_wrap=True)
+    return {
+        "active_units": units.number,
+        "information": latent._asdict(),
+        "bits_per_dimension": bits._asdict(),
+        "importance_samples": draws,
+    }
+
+
+class Entry(NamedTuple):
+    """What a name means that is to be compared."""
+
+    estimator: Autoencoder
+    """Of a run it is fitted."""
+    latent_dim: int | None = None
+    """None where it takes that of the others."""
+    run: Run | None = None
+    data: tuple[str, Mapping[str, Any]] | None = None
+    """Of a recipe: its data set and the options."""
+
+
+def entries_of(names: Sequence[str]) -> dict[str, Entry]:
+    """Return what names mean: a model, a run, or else the first model of a recipe.
+
+    Raises
+    ------
+    ConfigError
+        There are none, or one is none of these.
+    """
+    if not names:
+        raise ConfigError(f"compare: give runs, recipes or models ({', '.join(ESTIMATORS)}), at least one; got none.")
+    return {name: _entry(name) for name in names}
+
+
+def _entry(name: str) -> Entry:
+    if name in ESTIMATORS:
+        return Entry(ESTIMATORS[name]())
+    try:
+        run = run_of(name)
+    except NarrowsError as problem:
+        if name in recipe_names():
+            variant = load_recipe(name).variants[0]
+            estimator = variant.estimator()
+            latent_dim = estimator.get_params(deep=False)["latent_dim"]
+            return Entry(estimator, latent_dim, None, (variant.data, variant.data_options))
+        hint = did_you_mean(name, (*ESTIMATORS, *recipe_names()))
+        raise ConfigError(
+            f"compare: must be given runs, recipes or models ({', '.join(ESTIMATORS)}); got {name!r}.{hint}"
+        ) from problem
+    fitted = run.load()
+    return Entry(fitted, fitted.latent_dim_, run)
+
+
+def common_data(entries: Mapping[str, Entry], source: Source) -> Dataset:
+    """Return the data that flags name; else those of the first run, or those that all recipes share.
+
+    Raises
+    ------
+    ConfigError
+        The recipes have different data.
+    """
+    if source.data is not None:
+        return load_dataset(source.data, **source.options)
+    run = next((entry.run for entry in entries.values() if entry.run is not None), None)
+    if run is not None:
+        return source.dataset(run)
+    recipes = {name: entry.data for name, entry in entries.items() if entry.data is not None}
+    # What is held out for validation decides nothing of what is measured: only the rest must agree.
+    kinds = {name: (of, {k: v for k, v in given.items() if k != "validation"}) for name, (of, given) in recipes.items()}
+    if any(kind != other for kind in kinds.values() for other in kinds.values()):
+        got = ", ".join(f"{name}: {of} {dict(given) or ''}".rstrip() for name, (of, given) in kinds.items())
+        raise ConfigError(f"compare: recipes must be of the same data, or come with --data; got {got}. Add --data.")
+    name, given = next(iter(recipes.values()), ("mnist-5k", {}))
+    return load_dataset(name, **{**given, **source.options})
+
+
+def models_of(entries: Mapping[str, Entry]) -> dict[str, Autoencoder]:
+    """Return the estimators; models alone get the latent dimension of the first other, or the default one."""
+    default = next(each.default for each in fields(ESTIMATORS["ae"]) if each.name == "latent_dim")
+    latent_dim = next((entry.latent_dim for entry in entries.values() if entry.latent_dim is not None), default)
+    return {
+        name: entry.estimator.set_params(latent_dim=latent_dim) if name in ESTIMATORS else entry.estimator
+        for name, entry in entries.items()
+    }
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """Return the table, one measure a row; the best is bold where it leads by more than the spread."""
+    names = [escape(row.name) for row in comparison.rows]
+    table = Table("", *names, box=None, pad_edge=False, header_style="dim")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for measure in comparison.measures:
+        best = comparison.best(measure)
+        cells = []
+        for row in comparison.rows:
+            cell = row.cells.get(measure)
+            text = "–" if cell is None else number(cell.mean)
+            if cell is not None and cell.deviation and math.isfinite(cell.deviation):
+                text += f" ± {cell.deviation:.2g}"
+            cells.append(Text(text, style="bold" if row.name == best else ""))
+        table.add_row(Text(f"{measure} {'↓' if measure in LOWER else '↑'}"), *cells)  # Text: brackets are no markup
+    return table

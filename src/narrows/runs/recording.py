@@ -1,0 +1,256 @@
+"""Training that is written down in a run folder as it goes, and resumed where it was interrupted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+import sys
+import time
+import warnings
+from collections.abc import Generator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from narrows import __version__
+from narrows.data import Dataset
+from narrows.errors import NarrowsError, TrainingError
+from narrows.estimators.base import Autoencoder
+from narrows.estimators.loading import described_estimator
+from narrows.estimators.persistence import describe_all
+from narrows.runs.folder import Run, dataset_of
+from narrows.runs.pictures import draw_all, has_picture, reconstructed, representative
+from narrows.runs.summary import summarise
+from narrows.storage.lock import lock_of, locked
+from narrows.training import EVERY, Checkpoints, Report, interval
+
+__all__ = ["record", "resume"]
+
+
+def record(
+    estimator: Autoencoder,
+    dataset: Dataset,
+    folder: str | Path,
+    *,
+    command: Sequence[str] | None = None,
+    checkpoint_every: str = EVERY,
+    pictures: bool = True,
+) -> Generator[Report, None, Run]:
+    """Train an estimator on a data set into a run folder: a generator of reports that returns the run.
+
+    Leave it, interrupt it, or let it fail: the model of that moment is saved, and the run says what happened.
+
+    Parameters
+    ----------
+    estimator
+        Not fitted; it is fitted in place.
+    dataset
+        From `load_dataset`, so that commands on the run can load the same data again. Its validation part, where
+        there is one, chooses the best weights; its test part is for the summary.
+    folder
+        New or empty.
+    command
+        The command line, for the record.
+    checkpoint_every
+        Time or epochs between two checkpoints: "30s", "5min", "1h", "2 epochs".
+    pictures
+        Whether to draw any; with a small model they take most of the time.
+
+    Raises
+    ------
+    ConfigError
+        The folder holds something, or a parameter is out of bounds.
+
+    Examples
+    --------
+    >>> import tempfile, narrows
+    >>> data = narrows.load_dataset("cloud")
+    >>> reports = record(narrows.PCA(latent_dim=1), data, tempfile.mkdtemp())
+    >>> [report.epoch for report in reports]
+    [1]
+    """
+    checkpoints = Checkpoints(Path(folder) / "checkpoints", **interval(checkpoint_every))
+    reports = _training(estimator, dataset, checkpoints)
+    description = _description(estimator, dataset, command)
+    run = Run.create(folder, {**description, "checkpoint_every": checkpoint_every, "pictures": pictures})
+    with locked(lock_of(run.folder)):
+        yield from _written(run, estimator, dataset, reports, checkpoints)
+    return run
+
+
+def resume(folder: str | Path, *, force: bool = False, **objects: Any) -> Generator[Report, None, Run]:
+    """Resume an interrupted run from its last good checkpoint: a generator of reports that returns the run.
+
+    The result is that of a run that was never interrupted, bit for bit; only times differ.
+
+    Parameters
+    ----------
+    folder
+        Of the run.
+    force
+        Resume although the data have changed since.
+    objects
+        Parameters that were objects of your own (a network, a likelihood), which no file holds.
+
+    Raises
+    ------
+    TrainingError
+        The run is finished, another process holds it, or its data have changed.
+    FormatError
+        The folder does not hold a run, or none of its checkpoints is sound.
+    """
+    run = Run(folder)
+    if run.status == "finished" or not run.checkpoints_folder.is_dir():
+        raise TrainingError(f"{folder}: must have been interrupted to be resumed; it is {run.status}. Train a new run.")
+
+    def changed(what: str) -> None:
+        if not force:
+            raise TrainingError(f"{folder}: data must be those that the run began with; {what}. Restore or force them.")
+        warnings.warn(f"Resuming although {what}.", stacklevel=2)
+
+    with locked(lock_of(run.folder)):
+        run = Run(folder)  # what another process wrote before it let go
+        estimator = described_estimator(run.folder / "run.json", run.record, objects)
+        dataset = dataset_of(run, changed=changed)
+        every = interval(run.record.get("checkpoint_every", EVERY))
+        checkpoints = Checkpoints(run.checkpoints_folder, force=force, **every)
+        reports = _training(estimator, dataset, checkpoints)
+        yield from _written(run, estimator, dataset, reports, checkpoints, resumed=True)
+    return run
+
+
+def _training(
+    estimator: Autoencoder, dataset: Dataset, checkpoints: Checkpoints
+) -> Generator[Report, None, None]:
+    validation: Any = dataset.validation
+    if validation is not None and estimator.get_params(deep=False).get("condition") is not None:
+        validation = validation, dataset.validation_labels
+    return estimator.fit_iter(
+        dataset.train, dataset.train_labels, validation=validation, resume=checkpoints, columns=dataset.columns
+    )
+
+
+def _written(
+    run: Run,
+    estimator: Autoencoder,
+    dataset: Dataset,
+    reports: Generator[Report, None, None],
+    checkpoints: Checkpoints,
+    *,
+    resumed: bool = False,
+) -> Generator[Report, None, None]:
+    """Pass on the reports, and write down what they say and how it ends."""
+    shown = representative(dataset)
+    started = time.perf_counter() - float(run.record.get("seconds") or 0.0)
+    epoch, status = run.record.get("epoch", 0), "failed"
+    has_model, has_begun = resumed, not resumed
+    disk_failed = False
+    with_pictures = run.record.get("pictures", True)
+    try:
+        with contextlib.closing(reports):  # from then on the estimator holds the best weights seen
+            for report in reports:
+                if not has_begun:
+                    _mark_resumed(run, checkpoints)
+                has_begun = has_model = True
+                epoch = report.epoch
+                if report.end_of_epoch:
+                    run.add(report)
+                    if with_pictures and (has_picture(epoch, report.epochs) or report.note):
+                        run.draw(f"samples/{run.sample_of(epoch).name}", reconstructed(estimator, shown))
+                yield report
+        if not has_begun:  # only what comes after training was missing
+            _mark_resumed(run, checkpoints)
+            has_begun = True
+        status = "finished"
+    except (KeyboardInterrupt, GeneratorExit, SystemExit):
+        status = "interrupted"
+        raise
+    except NarrowsError as error:
+        if not has_model:  # nothing began: a folder for every mistyped parameter would be clutter
+            run.discard()
+        elif has_begun:
+            _fail(run, error)
+        raise
+    except Exception as error:
+        if has_begun:
+            _fail(run, error)
+        disk_failed = isinstance(error, OSError)
+        raise
+    finally:
+        if run.folder.exists() and has_begun:
+            seconds = time.perf_counter() - started
+            try:
+                # The status first: whoever interrupts the rest finds a true record all the same.
+                ended = status if status != "finished" else "running"
+                run.update(status=ended, ended=_now(), seconds=seconds, epoch=epoch)
+                if has_model:
+                    estimator.save(run.model_folder)
+                    if with_pictures:
+                        draw_all(run, estimator, dataset, shown)
+                if status == "finished":
+                    run.update(summary=summarise(estimator, dataset))
+                    run.update(status="finished")
+                    shutil.rmtree(run.checkpoints_folder)
+            except (KeyboardInterrupt, SystemExit):
+                if Run(run.folder).record["status"] == "running":
+                    run.update(status="interrupted")
+                raise
+            except Exception as error:
+                _fail(run, error)
+                if not (disk_failed and isinstance(error, OSError)):  # the same disk: the first error says it
+                    raise
+
+
+def _fail(run: Run, error: Exception) -> None:
+    """Write down why a run failed; a full disk does not take that either, and the error itself is raised."""
+    with contextlib.suppress(OSError):
+        run.update(status="failed", error=f"{type(error).__name__}: {error}")
+
+
+def _mark_resumed(run: Run, checkpoints: Checkpoints) -> None:
+    """Write down that a run was resumed, and from which step."""
+    if not checkpoints.step:
+        warnings.warn(f"{run.folder}: had no checkpoint yet; training starts again.", stacklevel=2)
+    run.rewind(checkpoints.history)
+    run.record.pop("error", None)
+    resumed = [*run.record.get("resumed", []), {"at": _now(), "step": checkpoints.step}]
+    run.update(status="running", pid=os.getpid(), resumed=resumed)
+
+
+def _description(estimator: Autoencoder, dataset: Dataset, command: Sequence[str] | None) -> dict[str, Any]:
+    import sklearn
+
+    return {
+        "model": type(estimator).__name__.lower(),
+        "parameters": describe_all(estimator),
+        "seed": getattr(estimator, "seed", None),
+        "data": {
+            "name": dataset.name,
+            "options": dict(dataset.options),
+            "sha256": dataset.sha256,
+            "source": dataset.source,
+            "licence": dataset.licence,
+            "splits": dict(dataset.splits),
+            "sample_shape": dataset.sample_shape,
+        },
+        "command": list(command or sys.argv),
+        "started": _now(),
+        "versions": {
+            "narrows": __version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "scikit-learn": sklearn.__version__,
+            "python": platform.python_version(),
+        },
+        "platform": platform.platform(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,125 @@
+"""Several trainings at the same time, each in a process of its own.
+
+A process is a fresh interpreter ("spawn"), which imports the caller's module anew: a script that trains in processes
+keeps its own work below `if __name__ == "__main__":`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+from collections.abc import Callable, Generator, Iterable
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, TypeVar
+
+import torch
+
+from narrows.errors import ConfigError, TrainingError
+
+__all__ = ["check_jobs", "in_processes"]
+
+PATIENCE = 30.0
+"""Seconds that a process that was told to end may take to save what it trains."""
+
+Task = TypeVar("Task")
+Shared = TypeVar("Shared")
+Result = TypeVar("Result")
+
+
+def check_jobs(owner: str, jobs: int) -> None:
+    """Raise ConfigError unless `jobs` is a whole number of at least 1."""
+    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
+        raise ConfigError(f"{owner}: jobs must be a whole number >= 1; got {jobs!r}.")
+
+
+def in_processes(
+    function: Callable[[Shared, Task], Result], shared: Shared, tasks: Iterable[Task], jobs: int
+) -> Generator[tuple[Task, Result | TrainingError], None, None]:
+    """Yield (task, `function(shared, task)`) for every task as it is done, by so many processes.
+
+    The threads of torch are divided between the processes; their number decides the last digits of a result, that of
+    the processes does not. What a task raises is raised here, and ends the others; so does leaving the generator:
+    processes get SIGTERM, and what trains into a run folder saves its state first.
+
+    Parameters
+    ----------
+    function
+        Of a module, so that another process can import it.
+    shared
+        What all tasks need, such as the data: sent once to each process, which holds a copy.
+    tasks
+        Arguments that can be pickled.
+    jobs
+        Processes at the same time, >= 1.
+
+    Yields
+    ------
+    task, result
+        The result is a TrainingError where the process was killed, as systems do that are short of memory.
+    """
+    waiting = list(tasks)[::-1]
+    threads = max(1, torch.get_num_threads() // jobs)
+    at_work: dict[Connection, tuple[BaseProcess, Task]] = {}
+    ended: list[BaseProcess] = []
+    try:
+        while waiting or at_work:
+            while waiting and len(at_work) < jobs:
+                connection, process = _started(function, shared, threads)
+                at_work[connection] = process, waiting.pop()
+                connection.send(at_work[connection][1])
+            for connection in wait(list(at_work)):
+                assert isinstance(connection, Connection)
+                process, task = at_work[connection]
+                try:
+                    succeeded, result = connection.recv()
+                except (EOFError, ConnectionError):
+                    process.join()
+                    del at_work[connection]
+                    yield task, TrainingError(f"its process was killed (exit code {process.exitcode})")
+                    continue
+                if not succeeded:
+                    raise result
+                if waiting:
+                    at_work[connection] = process, waiting.pop()
+                    connection.send(at_work[connection][1])
+                else:
+                    del at_work[connection]
+                    connection.close()
+                    ended.append(process)
+                yield task, result
+    finally:
+        for process, _ in at_work.values():
+            process.terminate()
+        for process in (*ended, *(process for process, _ in at_work.values())):
+            process.join(PATIENCE)
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+
+def _started(function: Callable[..., Any], shared: Any, threads: int) -> tuple[Connection, BaseProcess]:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(theirs, function, threads), daemon=True)
+    process.start()
+    theirs.close()
+    ours.send(shared)
+    return ours, process
+
+
+def _work(connection: Connection, function: Callable[[Any, Any], Any], threads: int) -> None:
+    """Do what is sent, until nothing more comes."""
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()  # Ctrl-C on a terminal reaches the parent alone, which then tells us once
+    torch.set_num_threads(threads)
+    with contextlib.suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
+        shared = connection.recv()
+        while True:
+            task = connection.recv()
+            try:
+                result = True, function(shared, task)
+            except Exception as error:
+                result = False, error
+            connection.send(result)
