@@ -20,7 +20,7 @@ def typed(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     monkeypatch.setenv("COLUMNS", "200")
     if not (folder / "runs").exists():
-        train = ["train", "vae", *SMALL, "--latent-dim", "3", "--hidden", "16", "--epochs", "2", "--name", "first"]
+        train = ["train", "vae", *SMALL, "--latent-dim", "3", "--network", "mlp:16", "--epochs", "2", "--name", "first"]
         assert main(train) == 0
         capsys.readouterr()
 
@@ -53,7 +53,7 @@ def test_diagnose_gives_a_reason_and_a_remedy(typed):
     assert "PCA" in text
 
 
-SHORT = [*SMALL, "--hidden", "16", "--latent-dim", "3", "--batch-size", "32"]
+SHORT = [*SMALL, "--network", "mlp:16", "--latent-dim", "3", "--batch-size", "32"]
 
 
 def test_training_tells_once_what_goes_wrong_and_sums_up_at_its_end(typed):

@@ -4,11 +4,13 @@ import csv
 import json
 import math
 
+import numpy as np
 import pytest
+from sklearn.preprocessing import StandardScaler
 
 import narrows
 from narrows.errors import ConfigError, DataError
-from narrows.evaluation import Cell, Comparison, Row, compare_models, knn_accuracy, measure_reconstruction
+from narrows.evaluation import Cell, Comparison, Row, compare_models, knn_accuracy, measure_reconstruction, pca_baseline
 
 
 def table(**cells):
@@ -27,13 +29,14 @@ def test_best_must_lead_by_more_than_the_spread():
 @pytest.fixture(scope="module")
 def compared(digits):
     train, y, test, y_test = digits
-    options = {"latent_dim": 4, "hidden": (16,), "epochs": 2}
+    options = {"latent_dim": 4, "network": "mlp:16", "epochs": 2}
     models = {"AE": narrows.AE(**options), "VAE": narrows.VAE(**options)}
-    told = []
+    trained = []
     found = compare_models(
-        models, train, test, y=y, y_test=y_test, seeds=2, samples=5, told=lambda name, seed: told.append((name, seed))
-    )
-    assert told == [("AE", 0), ("AE", 1), ("VAE", 0), ("VAE", 1), ("PCA", 0)]
+        models, train, test, y=y, y_test=y_test, seeds=2, samples=5,
+        on_start=lambda name, seed: trained.append((name, seed)),
+    )  # fmt: skip
+    assert trained == [("AE", 0), ("AE", 1), ("VAE", 0), ("VAE", 1), ("PCA", 0)]
     assert not hasattr(models["AE"], "module_")
     return found
 
@@ -87,3 +90,27 @@ def test_errors(digits):
         compare_models({}, train, test)
     with pytest.raises(DataError, match=r"y and y_test must be given together"):
         compare_models({"PCA": narrows.PCA()}, train, test, y=y)
+
+
+def test_models_of_other_scales_are_measured_on_the_first_ones(digits):
+    train, _, test, _ = digits
+    train, test = (np.concatenate([part[:, 20:24], 1000 * part[:, 24:28]], 1) for part in (train, test))
+    plain, standard = narrows.PCA(latent_dim=2), narrows.PCA(latent_dim=2, scale="standard")
+    found = compare_models({"standard": standard, "plain": plain}, train, test)
+    fitted = StandardScaler().fit(train)
+    errors = [
+        np.square(fitted.transform(test) - fitted.transform(row.reconstruct(test))).sum(1).mean()
+        for row in (found.models["standard"][0], found.models["plain"][0])
+    ]
+    measured = [row.cells["squared error per sample"].mean for row in found.rows]
+    np.testing.assert_allclose(measured, errors, rtol=1e-4)
+    assert measured[0] < measured[1]
+
+
+def test_the_row_of_pca_is_the_baseline(digits):
+    train, _, test, _ = digits
+    model = narrows.AE(latent_dim=3, scale="standard", network="mlp:", epochs=1)
+    found = compare_models({"AE": model}, train, test, seeds=1)
+    baseline = pca_baseline(found.models["AE"][0], train)
+    measured = found.rows[1].cells["squared error per sample"].mean
+    assert measured == pytest.approx(baseline.squared_error(test).mean())

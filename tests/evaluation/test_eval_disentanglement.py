@@ -148,9 +148,9 @@ def test_code_made_of_the_grids_factors_is_disentangled(grid):
 def test_errors(factors):
     with pytest.raises(DataError, match=r"mig: Z must be \(N, latent_dim\) and factors \(N, F\)"):
         mig(np.zeros((3, 2)), factors)
-    with pytest.raises(DataError, match=r"mig: factors must be whole numbers; got float64"):
+    with pytest.raises(DataError, match=r"mig: factors must be integers; got float64"):
         mig(np.zeros((3, 2)), np.zeros((3, 2)))
-    with pytest.raises(ConfigError, match=r"factor_grid: shapes must be >= 1 and <= 3; got 4"):
+    with pytest.raises(ConfigError, match=r"factor_grid: shapes must be a whole number from 1 to 3; got 4"):
         factor_grid(shapes=4)
 
 

@@ -10,12 +10,13 @@ import torch
 from sklearn.decomposition import PCA as SklearnPCA
 from sklearn.decomposition import FactorAnalysis
 from sklearn.exceptions import NotFittedError
-from torch.distributions import Laplace
 
 import narrows
+from linear_gaussian import LaplacePosterior
 from narrows.errors import ConfigError
 from narrows.evaluation import bits_per_dimension, mean_and_error, unit
 from narrows.evaluation import likelihood as module
+from narrows.module import Batch
 
 COUNTS = (1, 7, 100, 101, 5000)
 
@@ -44,7 +45,7 @@ def test_wrong_posterior_rises_with_the_count_towards_log_p(linear_gaussian):
 
 def test_elbo_is_log_p_less_the_divergence_from_the_exact_posterior(linear_gaussian):
     model, X = linear_gaussian(n=5, shift=0.4)
-    deviation = model.module_.posterior(torch.from_numpy(X)).stddev[0].numpy()
+    deviation = model.module_.posterior(Batch(torch.from_numpy(X))).stddev[0].numpy()
     gap = (0.4**2 / (2 * deviation**2)).sum()  # KL of two normals with one variance
     np.testing.assert_allclose(log_density(model, X) - narrows.elbo(model, X, samples=20_000), gap, atol=0.1)
 
@@ -55,7 +56,7 @@ def test_one_draw_of_both_bounds_is_one_number(linear_gaussian):
 
 
 def test_posterior_of_another_family_is_drawn_by_its_inverse(linear_gaussian):
-    model, X = linear_gaussian(family=Laplace)
+    model, X = linear_gaussian(family=LaplacePosterior)
     np.testing.assert_allclose(narrows.log_likelihood(model, X, samples=20_000), log_density(model, X), atol=0.05)
 
 
@@ -64,7 +65,7 @@ def test_count_is_honoured_whatever_the_chunk(linear_gaussian, samples, monkeypa
     model, X = linear_gaussian(shift=0.4)
     seen = []
     plain = model.module_.likelihood
-    monkeypatch.setattr(model.module_, "likelihood", lambda z: seen.append(len(z)) or plain(z))
+    monkeypatch.setattr(model.module_, "likelihood", lambda z, batch=None: seen.append(len(z)) or plain(z))
     values = []
     for budget in (2**22, 6 * 1000, 6 * 101, 6 * max(1, samples // 9)):
         seen.clear()
@@ -83,7 +84,7 @@ def test_rows_draw_by_position_and_do_not_share_noise(linear_gaussian):
     assert len(np.unique(values)) == 50
     np.testing.assert_allclose(narrows.elbo(model, same[:7]), values[:7], rtol=1e-12)
     assert not np.array_equal(narrows.elbo(model, same, seed=1), values)
-    first, second = next(module._noise(range(2), 3, 10_000, 10_000, 0)).transpose(1, 0, 2).reshape(2, -1)
+    first, second = next(module._noise(range(2), (3,), 10_000, 10_000, 0)).transpose(1, 0, 2).reshape(2, -1)
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.03
     assert scipy.stats.kstest(first, "norm").pvalue > 0.01
 
@@ -101,7 +102,13 @@ def test_linear_vae_approaches_the_likelihood_of_pca():
     rng = np.random.default_rng(0)
     X = (rng.normal(size=(1000, 2)) @ rng.normal(size=(2, 5)) + 0.5 * rng.normal(size=(1000, 5))).astype(np.float32)
     vae = narrows.VAE(
-        latent_dim=2, hidden=(), likelihood="gaussian:learned", epochs=60, batch_size=50, learning_rate=1e-2
+        latent_dim=2,
+        network="mlp:",
+        likelihood="gaussian:learned",
+        scale=None,
+        epochs=60,
+        batch_size=50,
+        learning_rate=1e-2,
     )
     vae.fit(X)
     best = SklearnPCA(2).fit(X).score(X)
@@ -119,7 +126,7 @@ def test_pca_is_exact():
 @pytest.mark.parametrize("shape", [(2, 9, 7), (5, 3)], ids=["images", "sequences"])
 def test_any_sample_shape(shape):
     X = np.random.default_rng(0).normal(size=(12, *shape)).astype(np.float32)
-    model = narrows.VAE(latent_dim=2, hidden=(4,), epochs=1).fit(X)
+    model = narrows.VAE(latent_dim=2, network="mlp:4", epochs=1).fit(X)
     one, many = (narrows.log_likelihood(model, X, samples=k) for k in (1, 50))
     assert one.shape == (12,)
     assert many.mean() > one.mean()
@@ -148,7 +155,7 @@ def test_dequantised_density_is_a_probability_of_grey_levels():
 )
 def test_unit_says_what_the_numbers_are(likelihood, words):
     X = np.random.default_rng(0).integers(0, 256, size=(30, 5), dtype=np.uint8)
-    model = narrows.VAE(latent_dim=2, hidden=(4,), likelihood=likelihood, epochs=1).fit(X)
+    model = narrows.VAE(latent_dim=2, network="mlp:4", likelihood=likelihood, epochs=1).fit(X)
     assert words in unit(model, X)
     bits = bits_per_dimension(model, X, samples=3)
     nats = narrows.log_likelihood(model, X, samples=3, dequantise=likelihood == "continuous_bernoulli")
@@ -167,13 +174,13 @@ def test_mean_and_error():
 def test_errors(linear_gaussian):
     model, X = linear_gaussian()
     for samples in (0, 1.5, True):
-        with pytest.raises(ConfigError, match=r"log_likelihood: samples must be a whole number >= 1; got"):
+        with pytest.raises(ConfigError, match=r"log_likelihood: samples must be an integer >= 1; got"):
             narrows.log_likelihood(model, X, samples=samples)
-    with pytest.raises(ConfigError, match=r"elbo: seed must be a whole number >= 0; got -1"):
+    with pytest.raises(ConfigError, match=r"elbo: seed must be an integer >= 0; got -1"):
         narrows.elbo(model, X, seed=-1)
     with pytest.raises(ConfigError, match=r"elbo: dequantise must be False unless X is uint8"):
         narrows.elbo(model, X, dequantise=True)
-    plain = narrows.AE(latent_dim=1, hidden=(2,), epochs=1).fit(X)
+    plain = narrows.AE(latent_dim=1, network="mlp:2", epochs=1).fit(X)
     with pytest.raises(ConfigError, match=r"elbo: model must have a posterior, a prior and a likelihood; got AE"):
         narrows.elbo(plain, X)
     with pytest.raises(NotFittedError):
@@ -184,7 +191,26 @@ def test_linear_vae_is_below_factor_analysis_with_a_noise_per_value():
     rng = np.random.default_rng(0)
     noise = np.array([0.2, 0.4, 0.6, 0.8, 1.0])
     X = (rng.normal(size=(1000, 2)) @ rng.normal(size=(2, 5)) + noise * rng.normal(size=(1000, 5))).astype(np.float32)
-    vae = narrows.VAE(latent_dim=2, hidden=(), epochs=40, batch_size=50, learning_rate=1e-2).fit(X)
+    vae = narrows.VAE(latent_dim=2, network="mlp:", scale=None, epochs=40, batch_size=50, learning_rate=1e-2).fit(X)
     found = narrows.log_likelihood(vae, X).mean()
     isotropic, own = SklearnPCA(2).fit(X).score(X), FactorAnalysis(2).fit(X).score(X)
     assert isotropic - 0.1 < found < isotropic + 0.01 < own
+
+
+def test_bounds_are_nats_of_the_data_as_given(linear_gaussian):
+    model, X = linear_gaussian(scale=4.0)
+    truth = log_density(model, X) - X.shape[1] * math.log(4)
+    np.testing.assert_allclose(narrows.elbo(model, X * 4), truth, atol=1e-9)
+    np.testing.assert_allclose(narrows.log_likelihood(model, X * 4, samples=7), truth, atol=1e-9)
+
+
+def test_elbo_is_the_reconstruction_less_the_kl_term(linear_gaussian):
+    model, X = linear_gaussian(n=4, shift=0.4)
+    closed = module.kl(model, X)
+    np.testing.assert_allclose(closed.mean(), narrows.evaluation.kl_per_dimension(model, X).sum())
+    other, _ = linear_gaussian(n=4, shift=0.4, family=LaplacePosterior)
+    draws = np.mean([module.kl(other, X, seed=seed) for seed in range(3000)], 0)
+    q = other.module_.posterior(Batch(torch.from_numpy(X))).family
+    z = q.rsample(torch.Size([200_000]))
+    exact = (q.log_prob(z) + z.square() / 2 + math.log(2 * math.pi) / 2).sum(-1).mean(0)
+    np.testing.assert_allclose(draws, exact.numpy(), atol=0.15)

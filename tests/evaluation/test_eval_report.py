@@ -50,7 +50,7 @@ def written(tmp_path_factory):
 
     content = load_digits()
     X, y = (content.images[:300, None] * 15.9).astype(np.uint8), content.target[:300]
-    options = {"latent_dim": 4, "network": "mlp", "hidden": (16,), "epochs": 2}
+    options = {"latent_dim": 4, "network": "mlp:16", "epochs": 2}
     models = {"AE <one>": narrows.AE(**options), "VAE": narrows.VAE(**options)}
     compared = compare_models(models, X[:200], X[200:], y=y[:200], y_test=y[200:], seeds=2, samples=5)
     path = tmp_path_factory.mktemp("report") / "report.html"
@@ -82,7 +82,7 @@ def test_page_gives_advice_and_escapes_names(written):
     assert "AE <one>" not in text
     assert page.text.count("Advice") == 3
     assert sum("Train for more epochs" in part for part in page.bold) == 2
-    assert page.text.count("Nothing found.") == 1
+    assert page.text.count("No problem detected.") == 1
 
 
 def test_page_asks_the_network_for_nothing(written):

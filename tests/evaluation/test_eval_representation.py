@@ -19,18 +19,19 @@ from narrows.evaluation import (
     perplexity,
     trustworthiness,
 )
+from narrows.module import Batch
 
 
 def test_kl_per_dimension_of_normals(linear_gaussian):
     model, X = linear_gaussian(n=50)
-    q = model.module_.posterior(torch.from_numpy(X))
+    q = model.module_.posterior(Batch(torch.from_numpy(X)))
     mean, deviation = q.mean.numpy(), q.stddev.numpy()
     wanted = ((mean**2 + deviation**2 - 1) / 2 - np.log(deviation)).mean(0)
     np.testing.assert_allclose(kl_per_dimension(model, X), wanted, rtol=1e-9)
 
 
 def test_silent_dimension_has_no_kl_and_is_not_active(linear_gaussian):
-    model, X = linear_gaussian(n=500, silent=1)
+    model, X = linear_gaussian(n=500, unused=1)
     assert kl_per_dimension(model, X)[-1] == pytest.approx(0, abs=1e-12)
     units = active_units(model, X)
     assert units.active.tolist() == [True, True, False]
@@ -67,7 +68,7 @@ def test_perplexity():
     assert perplexity(np.arange(12).reshape(3, 4), 12).perplexity == pytest.approx(12)
     assert perplexity(np.zeros(7, int), 12) == (1.0, 1, 12)
     assert perplexity([0, 0, 0, 1], 2).perplexity == pytest.approx(4 / 3**0.75)
-    with pytest.raises(DataError, match=r"perplexity: indices must be whole numbers in \[0, 2\)"):
+    with pytest.raises(DataError, match=r"perplexity: indices must be integers in \[0, 2\)"):
         perplexity([0, 2], 2)
 
 

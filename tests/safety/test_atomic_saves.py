@@ -132,7 +132,8 @@ def test_the_same_model_again(models: list[Autoencoder], tmp_path: Path) -> None
 
 
 def test_others_unfinished_files_stay_for_an_hour(models: list[Autoencoder], tmp_path: Path) -> None:
-    for name in (".model.json.1.tmp", "model-0123456789abcdef.safetensors", "model-0123456789abcdef.jsonl", "model.txt"):
+    stem = "model-0123456789abcdef"
+    for name in (".model.json.1.tmp", f"{stem}.safetensors", f"{stem}.jsonl", "model.txt"):
         (tmp_path / name).touch()
     models[0].save(tmp_path)
     assert len(list(tmp_path.iterdir())) == 7

@@ -33,7 +33,9 @@ def test_a_learning_rate_of_10000_times_is_flagged(
 ) -> None:
     monkeypatch.setattr(loop, "INTERVAL", -1.0)
     rate = 1e4 * (1e-4 if optimizer == "sgd" else 2e-3)
-    model = NEURAL[name](latent_dim=3, network="mlp:16", epochs=20, batch_size=16, optimizer=optimizer, learning_rate=rate)
+    model = NEURAL[name](
+        latent_dim=3, network="mlp:16", epochs=20, batch_size=16, optimizer=optimizer, learning_rate=rate
+    )
     step, told = 0, ""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

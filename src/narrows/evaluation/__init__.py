@@ -1,20 +1,19 @@
-"""Measures of a fitted model; each names its unit, its variant and its source.
+"""Measures of a fitted model; each states its unit, its variant and its source.
 
-access.py           a model's data and module, for all measures
+errors.py           the squared error, and the PCA baseline
+inference.py        from an estimator to its data and module as tensors, for all measures
 likelihood.py       ELBO, importance-weighted bounds, bits per dimension
 reconstruction.py   squared error, PSNR, SSIM, beside PCA and the mean
 representation.py   KL per dimension, active units, aggregate posterior, mutual information, codebooks
-probes.py           neighbourhoods and labels read from the codes
+probes.py           neighbourhoods, and labels predicted from codes
 anomaly.py          scores, thresholds, AUROC, one class against the rest
-features.py         what generated samples are compared by: pixels, or a classifier
+features.py         features on which generated samples are compared: pixels, or a classifier's
 inception.py        the features of FID, from weights that the user gives
 generation.py       Fréchet distance, kernel distance, precision and recall, density and coverage
 disentanglement.py  MIG, DCI, SAP, FactorVAE score, modularity
 comparison.py       several models in one table, with the spread over seeds
-diagnosis.py        what went wrong, in plain sentences
-watching.py         what the course of training tells while it runs
-case.py             what those rules look at
-rules.py            the rules of diagnosis
+report.py           that table as an HTML file
+diagnosis/          what went wrong, in sentences: rules, what they measure, and the loss curves of a training
 """
 
 from narrows.data.factors import (
@@ -58,6 +57,12 @@ from narrows.evaluation.disentanglement import (
     mutual_information_matrix,
     sap,
 )
+from narrows.evaluation.errors import (
+    Baseline,
+    pca_baseline,
+    squared_error,
+    squared_errors,
+)
 from narrows.evaluation.features import (
     PIXELS,
     Features,
@@ -98,7 +103,6 @@ from narrows.evaluation.reconstruction import (
     against_baselines,
     compare,
     measure_reconstruction,
-    squared_error,
     ssim,
 )
 from narrows.evaluation.representation import (
@@ -129,6 +133,7 @@ __all__ = [
     "ActiveUnits",
     "AgainstBaselines",
     "AggregatePosterior",
+    "Baseline",
     "Cell",
     "CodeDensity",
     "Comparison",
@@ -188,11 +193,13 @@ __all__ = [
     "modularity_of_matrix",
     "mutual_information_matrix",
     "one_against_rest",
+    "pca_baseline",
     "perplexity",
     "precision_recall",
     "predict_anomalies",
     "sap",
     "squared_error",
+    "squared_errors",
     "ssim",
     "threshold",
     "trustworthiness",

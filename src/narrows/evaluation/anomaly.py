@@ -1,4 +1,4 @@
-"""How well the unusual is told from the usual: scores, thresholds, AUROC, and the one-class-against-rest protocol."""
+"""Anomaly detection: scores, thresholds, AUROC, and the one-class-against-rest protocol."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from scipy.spatial.distance import cdist
 from sklearn.base import clone
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from narrows.data.arrays import Array, Arrays
 from narrows.errors import ConfigError, DataError, did_you_mean
 from narrows.estimators.base import Autoencoder
-from narrows.evaluation.inference import Array, checked, same_length
+from narrows.estimators.inference import encoded, map_batches, reconstruct_encoded
+from narrows.evaluation.errors import squared_error
+from narrows.evaluation.inference import check_labels, codes
 from narrows.evaluation.likelihood import elbo
-from narrows.evaluation.reconstruction import squared_error
 from narrows.probability.densities import fit_density
 
 __all__ = [
@@ -31,18 +33,18 @@ __all__ = [
 
 
 class Detection(NamedTuple):
-    """How well scores tell anomalies from normal samples."""
+    """How well scores separate anomalies from normal samples."""
 
     auroc: float
-    """Area under the ROC curve: the chance that a normal sample scores higher than an anomaly; 0.5 by luck."""
+    """Area under the ROC curve: the chance that a normal sample scores higher than an anomaly; 0.5 at random."""
     average_precision: float
-    """Area under the precision-recall curve, anomalies as the positive class; `prevalence` by luck."""
+    """Area under the precision-recall curve, anomalies as the positive class; `prevalence` at random."""
     prevalence: float
     """Share of anomalies."""
 
 
 class OneAgainstRest(NamedTuple):
-    """One model per class that counted as normal, all others as anomalies."""
+    """One model per class: that class is normal, all others are anomalies."""
 
     classes: Array
     """(C,), the class that was normal."""
@@ -52,31 +54,35 @@ class OneAgainstRest(NamedTuple):
     """(C,)"""
     mean_auroc: float
     by: str
-    """Which score."""
+    """Which score; see `anomaly_scores`."""
 
 
-def _latent(kind: str) -> Callable[[Autoencoder, Array, Array, int], Array]:
-    def score(model: Autoencoder, X: Array, X_train: Array, seed: int) -> Array:
-        return fit_density(model.transform(X_train), kind, seed).score_samples(model.transform(X))
+Score = Callable[[Autoencoder, Arrays, Arrays, int], Array]
+"""Model, samples, training samples, seed -> scores (N,), higher is more normal."""
+
+
+def _latent(kind: str) -> Score:
+    def score(model: Autoencoder, X: Arrays, X_train: Arrays, seed: int) -> Array:
+        return fit_density(codes(model, X_train), kind, seed).score_samples(codes(model, X))
 
     return score
 
 
 DRAWS, REFERENCES = 100, 20
-"""How many random sets of training samples the score "nearest" looks at, and samples in each."""
+"""Random sets of training samples that the score "nearest" uses, and samples in each."""
 
 
-def _nearest(model: Autoencoder, X: Array, X_train: Array, seed: int) -> Array:
-    rng, n = np.random.default_rng(seed), len(X_train)
-    rebuilt, total = model.reconstruct(X).reshape(len(X), -1), np.zeros(len(X))
+def _nearest(model: Autoencoder, X: Arrays, X_train: Arrays, seed: int) -> Array:
+    rng, n = np.random.default_rng(seed), len(X_train.x)
+    x_hat, total = reconstruct_encoded(model, X).reshape(len(X.x), -1), np.zeros(len(X.x))
     for _ in range(DRAWS):
         rows = rng.choice(n, min(REFERENCES, n), replace=False)
-        total += cdist(rebuilt, model.reconstruct(X_train[rows]).reshape(len(rows), -1)).min(1)
+        total += cdist(x_hat, reconstruct_encoded(model, X_train.rows(rows)).reshape(len(rows), -1)).min(1)
     return -total / DRAWS
 
 
-SCORES: dict[str, Callable[[Autoencoder, Array, Array, int], Array]] = {
-    "score": lambda model, X, X_train, seed: model.score_samples(X).astype(np.float64),
+SCORES: dict[str, Score] = {
+    "score": lambda model, X, X_train, seed: map_batches(model, model.module_.score, X, exact=True),
     "reconstruction": lambda model, X, X_train, seed: -squared_error(model, X),
     "elbo": lambda model, X, X_train, seed: elbo(model, X, samples=10, seed=seed),
     "nearest": _nearest,
@@ -85,8 +91,8 @@ SCORES: dict[str, Callable[[Autoencoder, Array, Array, int], Array]] = {
     "latent:kde": _latent("kde"),
 }
 """Every score by name; see `anomaly_scores`."""
-ALONE = ("score", "reconstruction", "elbo")
-"""Scores that look at a sample and the model alone."""
+UNFITTED = ("score", "reconstruction", "elbo")
+"""Scores that need no training samples."""
 
 
 def anomaly_scores(
@@ -104,9 +110,9 @@ def anomaly_scores(
         "score": the model's own `score_samples`, in nats. "reconstruction": minus the squared error, on the model's
         scale. "elbo": the bound with 10 draws, in nats; for models with a posterior. "nearest": minus the distance of
         the reconstruction from the nearest one of 20 random training samples, the mean over 100 draws of 20 (Sugiyama &
-        Borgwardt 2013, who take it of the samples themselves): few samples of a draw are anomalies, so that it bears
-        anomalies in the training data best. "latent:gaussian", "latent:gmm", "latent:kde": log density of the code, in
-        nats, under a density fitted to the codes of `X_train`.
+        Borgwardt 2013, who take it between the samples themselves): few samples of a draw are anomalies, so that it
+        tolerates anomalies in the training data best. "latent:gaussian", "latent:gmm", "latent:kde": log density of the
+        code, in nats, under a density fitted to the codes of `X_train`.
     X_train
         Normal samples, those of training; for "nearest" and the latent scores.
     seed
@@ -122,16 +128,18 @@ def anomaly_scores(
     Sugiyama & Borgwardt, Rapid distance-based outlier detection via sampling, NIPS 2013
     """
     if by not in SCORES:
-        raise ConfigError(f"anomaly_scores: by must be one of {_csv(SCORES)}; got {by!r}.{did_you_mean(by, SCORES)}")
-    if X_train is None and by not in ALONE:
+        names = ", ".join(map(repr, SCORES))
+        raise ConfigError(f"anomaly_scores: by must be one of {names}; got {by!r}.{did_you_mean(by, SCORES)}")
+    if X_train is None and by not in UNFITTED:
         raise ConfigError(f"anomaly_scores: X_train must be given for by={by!r}; got None. Pass the training samples.")
-    return SCORES[by](model, checked(model, X), checked(model, X if X_train is None else X_train), seed)
+    arrays = encoded(model, X)
+    return SCORES[by](model, arrays, arrays if X_train is None else encoded(model, X_train), seed)
 
 
 def detection(scores: ArrayLike, anomalous: ArrayLike) -> Detection:
-    """Return how well scores (N,), higher is more normal, tell anomalies (N,), 1 or True: AUROC and average precision.
+    """Return how well scores (N,), higher is more normal, separate anomalies (N,), 1 or True.
 
-    By scikit-learn; ties count one half in AUROC, and average precision does not interpolate.
+    AUROC and average precision by scikit-learn: ties count one half in AUROC, average precision does not interpolate.
 
     Raises
     ------
@@ -144,7 +152,7 @@ def detection(scores: ArrayLike, anomalous: ArrayLike) -> Detection:
     1.0
     """
     values = np.asarray(scores, dtype=np.float64)
-    truth = same_length("detection", values, anomalous).astype(bool)
+    truth = check_labels("detection", len(values), anomalous).astype(bool)
     if truth.all() or not truth.any():
         raise DataError(f"detection: anomalous must hold both kinds; got {int(truth.sum())} anomalies of {len(truth)}.")
     return Detection(
@@ -153,7 +161,7 @@ def detection(scores: ArrayLike, anomalous: ArrayLike) -> Detection:
 
 
 def threshold(scores: ArrayLike, contamination: float) -> float:
-    """Return the score below which a share `contamination` of these scores lies: what scores lower is an anomaly.
+    """Return the score below which a share `contamination` of these scores lies; lower ones are anomalies.
 
     Parameters
     ----------
@@ -191,7 +199,7 @@ def one_against_rest(
     classes: Sequence[object] | None = None,
     seed: int = 0,
 ) -> OneAgainstRest:
-    """Fit a copy of the model to one class at a time, and tell that class from all others among test samples.
+    """Fit a copy of the model to one class at a time, and detect all other classes among test samples.
 
     The protocol of Ruff et al. (2018, sec. 4): training samples of the one class only, all test samples.
 
@@ -215,19 +223,16 @@ def one_against_rest(
     http://proceedings.mlr.press/v80/ruff18a.html
     """
     data, test = np.asarray(X), np.asarray(X_test)
-    labels, wanted = same_length("one_against_rest", data, y), same_length("one_against_rest", test, y_test)
+    labels = check_labels("one_against_rest", len(data), y)
+    test_labels = check_labels("one_against_rest", len(test), y_test)
     chosen = np.unique(labels) if classes is None else np.asarray(classes)
-    found = []
+    results = []
     for label in chosen:
         normal = data[labels == label]
         if not len(normal):
             raise DataError(f"one_against_rest: classes must occur in y; got {label!r}, of which there is no sample.")
         fitted = clone(model).fit(normal)
         scores = anomaly_scores(fitted, test, by=by, X_train=normal, seed=seed)
-        found.append(detection(scores, wanted != label))
-    auroc = np.array([d.auroc for d in found])
-    return OneAgainstRest(chosen, auroc, np.array([d.average_precision for d in found]), float(auroc.mean()), by)
-
-
-def _csv(names: dict[str, Callable[[Autoencoder, Array, Array, int], Array]]) -> str:
-    return ", ".join(map(repr, names))
+        results.append(detection(scores, test_labels != label))
+    auroc = np.array([d.auroc for d in results])
+    return OneAgainstRest(chosen, auroc, np.array([d.average_precision for d in results]), float(auroc.mean()), by)

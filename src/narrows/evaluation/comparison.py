@@ -1,4 +1,4 @@
-"""Several models on the same data: one table with the spread over seeds, PCA always a row."""
+"""Several models on the same data: one table with the spread over seeds, and PCA always a row."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
+from narrows.data.arrays import subset
 from narrows.errors import ConfigError, DataError
 from narrows.estimators import PCA
 from narrows.estimators.base import Autoencoder
-from narrows.evaluation.inference import checked, same_length, subset
+from narrows.estimators.inference import encoded
+from narrows.evaluation.errors import baseline_rank
+from narrows.evaluation.inference import check_labels
 from narrows.evaluation.likelihood import log_likelihood, unit
 from narrows.evaluation.probes import knn_accuracy, logistic_accuracy, trustworthiness
 from narrows.evaluation.reconstruction import measure_reconstruction
@@ -31,7 +34,7 @@ from narrows.storage.json import write_json
 __all__ = ["Cell", "Comparison", "Row", "compare_models"]
 
 LIMIT = 2000
-"""Test rows for SSIM and the bound on the likelihood, drawn with a seed; the other measures take all."""
+"""Test rows for SSIM, trustworthiness and the bound on the likelihood, drawn with a seed; other measures use all."""
 
 LOWER: tuple[str, ...] = (
     "squared error per sample",
@@ -49,7 +52,7 @@ class Cell(NamedTuple):
     mean: float
     """Over seeds."""
     deviation: float
-    """Over seeds, with n - 1; 0 for one seed and for models without chance."""
+    """Over seeds, with n - 1; 0 for one seed and for deterministic models."""
 
     def __str__(self) -> str:
         mean = f"{self.mean:,.0f}" if abs(self.mean) >= 1e4 else f"{self.mean:.4g}"
@@ -76,12 +79,12 @@ class Comparison:
     """The fitted models, one per seed."""
 
     def best(self, measure: str) -> str | None:
-        """Return the name of the best model, or None where its lead is within the spread of the two first."""
-        found = [(row.cells[measure], row.name) for row in self.rows if measure in row.cells]
-        if len(found) < 2:
+        """Return the name of the best model, or None where its lead is within the spread of the first two."""
+        cells = [(row.cells[measure], row.name) for row in self.rows if measure in row.cells]
+        if len(cells) < 2:
             return None
         sign = 1 if measure in LOWER else -1
-        (first, name), (second, _) = sorted(found, key=lambda pair: sign * pair[0].mean)[:2]
+        (first, name), (second, _) = sorted(cells, key=lambda pair: sign * pair[0].mean)[:2]
         lead = abs(second.mean - first.mean)
         return name if lead > math.hypot(first.deviation, second.deviation) and lead > 0 else None
 
@@ -115,21 +118,23 @@ class Comparison:
 
 def compare_models(
     models: Mapping[str, Autoencoder],
-    X: ArrayLike,
-    X_test: ArrayLike,
+    X: Any,
+    X_test: Any,
     *,
     y: ArrayLike | None = None,
     y_test: ArrayLike | None = None,
     validation: ArrayLike | None = None,
     seeds: int = 3,
     samples: int = 100,
-    told: Callable[[str, int], None] = lambda name, seed: None,
+    on_start: Callable[[str, int], None] = lambda name, seed: None,
 ) -> Comparison:
     """Train copies of models with several seeds, and return one table of their measures on test samples.
 
-    PCA with as many numbers as the first model's code is added where no model is PCA. Measured are reconstruction,
-    trustworthiness, the bound on the likelihood (in a column per kind of likelihood: they do not compare), with labels
-    recognition by neighbours and by a linear classifier, and training time, parameters and size on disk.
+    Errors and distances of samples are measured on the first model's scale, so that they compare.
+
+    PCA of the first model's rank is added where no model is PCA. Measured are reconstruction, trustworthiness, the
+    bound on the likelihood (in a column per kind of likelihood: they do not compare), with labels the accuracy of
+    nearest neighbours and of a linear classifier, and training time, parameters and size on disk.
 
     Parameters
     ----------
@@ -139,14 +144,14 @@ def compare_models(
     X, X_test
         Training and test samples.
     y, y_test
-        Their labels, where there are any.
+        Their labels, if any; models with a condition take them as well.
     validation
-        Samples that choose the best weights of what is trained here, see `fit`.
+        Samples that choose the best weights of the models trained here, see `fit`.
     seeds
-        How often to train each model, with seeds 0, 1, ...
+        Trainings of each model, with seeds 0, 1, ...
     samples
         Draws for the bound on the likelihood.
-    told
+    on_start
         Called with the name and the seed before each training.
 
     Raises
@@ -160,44 +165,47 @@ def compare_models(
         raise ConfigError(f"compare_models: models must be at least one, seeds >= 1; got {len(models)} and {seeds!r}.")
     if (y is None) != (y_test is None):
         raise DataError("compare_models: y and y_test must be given together; got one of them. Pass both, or none.")
-    train, test = np.asarray(X), np.asarray(X_test)
-    labels = None if y is None or y_test is None else (same_length("y", train, y), same_length("y_test", test, y_test))
-    fitted: dict[str, list[tuple[Autoencoder, float | None]]] = {}
+    labels = None
+    if y is not None and y_test is not None:
+        labels = check_labels("y", len(X), y), check_labels("y_test", len(X_test), y_test)
+    trainings: dict[str, list[tuple[Autoencoder, float | None]]] = {}
     for name, model in models.items():
-        fitted[name] = _trained(name, model, train, validation, seeds, told)
-    first = next(iter(fitted.values()))[0][0]
-    if not any(model.module_.exact_score for runs in fitted.values() for model, _ in runs):
-        fields: dict[str, Any] = {"latent_dim": min(first.latent_dim_, len(train), first.n_features_in_)}
-        fitted["PCA"] = _trained("PCA", PCA(**fields), train, None, 1, told)
+        trainings[name] = _trained(name, model, X, y, validation, seeds, on_start)
+    first = next(iter(trainings.values()))[0][0]
+    if not any(model.module_.exact_score for runs in trainings.values() for model, _ in runs):
+        scale = None if first.schema_.pixels else first.schema_.scale
+        fields: dict[str, Any] = {"latent_dim": baseline_rank(first, len(X)), "scale": scale}
+        trainings["PCA"] = _trained("PCA", PCA(**fields), X, None, None, 1, on_start)
     rows = []
-    for name, runs in fitted.items():
-        found = [_measured(model, seconds, train, test, labels, samples) for model, seconds in runs]
-        cells = {measure: _cell([values[measure] for values in found]) for measure in found[0]}
+    for name, runs in trainings.items():
+        results = [_measured(model, first, seconds, X, X_test, labels, samples) for model, seconds in runs]
+        cells = {measure: _cell([values[measure] for values in results]) for measure in results[0]}
         rows.append(Row(name, len(runs), cells))
     measures = list(dict.fromkeys(measure for row in rows for measure in row.cells))
-    return Comparison(rows, measures, {name: [model for model, _ in runs] for name, runs in fitted.items()})
+    return Comparison(rows, measures, {name: [model for model, _ in runs] for name, runs in trainings.items()})
 
 
 def _trained(
     name: str,
     model: Autoencoder,
     X: Any,
+    y: ArrayLike | None,
     validation: ArrayLike | None,
     seeds: int,
-    told: Callable[[str, int], None],
+    on_start: Callable[[str, int], None],
 ) -> list[tuple[Autoencoder, float | None]]:
     if _is_fitted(model):
         return [(model, None)]
-    chance = "seed" in model.get_params()
-    copies: list[Autoencoder] = [clone(model) for _ in range(seeds if chance else 1)]
-    if chance:
+    random = "seed" in model.get_params()
+    copies: list[Autoencoder] = [clone(model) for _ in range(seeds if random else 1)]
+    if random:
         for seed, copy in enumerate(copies):
             copy.set_params(seed=seed)
     runs: list[tuple[Autoencoder, float | None]] = []
     for seed, copy in enumerate(copies):
-        told(name, seed)
+        on_start(name, seed)
         started = time.perf_counter()
-        copy.fit(X, validation=validation)
+        copy.fit(X, y, validation=validation)
         runs.append((copy, time.perf_counter() - started))
     return runs
 
@@ -211,32 +219,41 @@ def _is_fitted(model: Autoencoder) -> bool:
 
 
 def _measured(
-    model: Autoencoder, seconds: float | None, X: Any, X_test: Any, labels: tuple[Any, Any] | None, samples: int
+    model: Autoencoder,
+    like: Autoencoder,
+    seconds: float | None,
+    X: Any,
+    X_test: Any,
+    labels: tuple[Any, Any] | None,
+    samples: int,
 ) -> dict[str, float]:
-    test = checked(model, X_test)
-    few = test[subset(len(test), LIMIT, 0)]
-    whole, images = measure_reconstruction(model, test, with_ssim=False), measure_reconstruction(model, few)
-    found = {
-        "squared error per sample": whole.per_sample,
-        "squared error per value": whole.per_value,
-        "PSNR [dB]": whole.psnr,
+    train_labels, test_labels = labels or (None, None)
+    test = encoded(model, X_test, test_labels)
+    few = test.rows(subset(len(test.x), LIMIT, 0))
+    errors = measure_reconstruction(model, test, like=like, with_ssim=False)
+    ssim = measure_reconstruction(model, few, like=like).ssim
+    measures = {
+        "squared error per sample": errors.per_sample,
+        "squared error per value": errors.per_value,
+        "PSNR [dB]": errors.psnr,
     }
-    if images.ssim is not None:
-        found["SSIM"] = images.ssim
-    if len(few) > 10:
-        found["trustworthiness"] = trustworthiness(model, few)
+    if ssim is not None:
+        measures["SSIM"] = ssim
+    if len(few.x) > 10:
+        measures["trustworthiness"] = trustworthiness(model, few, like=like)
     if model.module_.probabilistic or model.module_.exact_score:
-        found[f"log likelihood [{unit(model, few)}]"] = float(log_likelihood(model, few, samples=samples).mean())
-    if labels is not None:
-        found["kNN accuracy"] = knn_accuracy(model, X, labels[0], test, labels[1])
-        found["linear accuracy"] = logistic_accuracy(model, X, labels[0], test, labels[1])
+        measures[f"log likelihood [{unit(model, few)}]"] = float(log_likelihood(model, few, samples=samples).mean())
+    if train_labels is not None and test_labels is not None:
+        train = encoded(model, X, train_labels)
+        measures["kNN accuracy"] = knn_accuracy(model, train, train_labels, test, test_labels)
+        measures["linear accuracy"] = logistic_accuracy(model, train, train_labels, test, test_labels)
     if seconds is not None:
-        found["seconds"] = seconds
-    found["parameters"] = sum(parameter.numel() for parameter in model.module_.parameters())
+        measures["seconds"] = seconds
+    measures["parameters"] = sum(parameter.numel() for parameter in model.module_.parameters())
     with tempfile.TemporaryDirectory() as folder:
         saved = model.save(Path(folder) / "model")
-        found["bytes on disk"] = sum(path.stat().st_size for path in saved.rglob("*") if path.is_file())
-    return found
+        measures["bytes on disk"] = sum(path.stat().st_size for path in saved.rglob("*") if path.is_file())
+    return measures
 
 
 def _cell(values: list[float]) -> Cell:

@@ -1,6 +1,6 @@
-"""Whether single numbers of the code stand for single factors, where the factors are known.
+"""Disentanglement: whether single latent dimensions encode single factors, where the factors are known.
 
-Every measure takes codes Z (N, latent_dim) and factors (N, F), whole numbers, of the same N samples, best drawn evenly
+Every measure takes codes Z (N, latent_dim) and factors (N, F), integers, of the same N samples, best drawn evenly
 from all combinations; `factor_grid` renders such samples.
 """
 
@@ -16,8 +16,8 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import mutual_info_score
 from sklearn.svm import LinearSVC
 
+from narrows.data.arrays import Array
 from narrows.errors import ConfigError, DataError
-from narrows.evaluation.inference import Array
 
 __all__ = [
     "DCI",
@@ -35,18 +35,18 @@ __all__ = [
 ]
 
 BINS = 20
-"""Intervals of equal width into which a number of the code is divided for mutual information."""
+"""Intervals of equal width into which a latent dimension is divided for mutual information."""
 
 
 class DCI(NamedTuple):
     """Eastwood & Williams (2018); each in [0, 1], higher is better."""
 
     disentanglement: float
-    """Whether a number of the code matters for one factor only."""
+    """Whether a latent dimension matters for one factor only."""
     completeness: float
-    """Whether a factor needs one number of the code only."""
+    """Whether a factor needs one latent dimension only."""
     informativeness: float
-    """Accuracy of the prediction on samples held out, mean over factors."""
+    """Accuracy of the prediction on held-out samples, mean over factors."""
     importance: Array
     """(latent_dim, F)"""
 
@@ -62,7 +62,7 @@ class Disentanglement(NamedTuple):
 
 
 def mutual_information_matrix(Z: ArrayLike, factors: ArrayLike, *, bins: int = BINS) -> Array:
-    """Return the mutual information of every number of the code with every factor: (latent_dim, F), in nats.
+    """Return the mutual information of every latent dimension with every factor: (latent_dim, F), in nats.
 
     Of the empirical distribution, the code divided into `bins` intervals of equal width between its extremes.
     """
@@ -74,8 +74,8 @@ def mutual_information_matrix(Z: ArrayLike, factors: ArrayLike, *, bins: int = B
 def mig(Z: ArrayLike, factors: ArrayLike, *, bins: int = BINS) -> float:
     """Return the mutual information gap: in [0, 1], higher is better (Chen et al. 2018, eq. 6).
 
-    For each factor the largest mutual information with a number of the code less the second largest, by the factor's
-    entropy; the mean over factors. Factors that never vary are left out.
+    For each factor the largest mutual information with a latent dimension less the second largest, divided by the
+    factor's entropy; the mean over factors. Factors that never vary are left out.
 
     References
     ----------
@@ -83,16 +83,16 @@ def mig(Z: ArrayLike, factors: ArrayLike, *, bins: int = BINS) -> float:
     """
     codes, truth = _checked(Z, factors, "mig")
     information = np.sort(mutual_information_matrix(codes, truth, bins=bins), axis=0)[::-1]
-    information = np.vstack([information, np.zeros_like(information[:1])])  # a code of one number has no second
+    information = np.vstack([information, np.zeros_like(information[:1])])  # a code of one dimension has no second
     entropy = np.array([mutual_info_score(f, f) for f in truth.T])
     varied = entropy > 0
     return float(np.mean((information[0] - information[1])[varied] / entropy[varied])) if varied.any() else 0.0
 
 
 def modularity(Z: ArrayLike, factors: ArrayLike, *, bins: int = BINS) -> float:
-    """Return modularity: whether each number of the code informs of one factor only; in [0, 1] (Ridgeway & Mozer 2018).
+    """Return modularity: whether each latent dimension informs about one factor only; in [0, 1].
 
-    See `modularity_of_matrix`, here of the mutual information.
+    Ridgeway & Mozer (2018); see `modularity_of_matrix`, here of the mutual information.
 
     References
     ----------
@@ -104,8 +104,8 @@ def modularity(Z: ArrayLike, factors: ArrayLike, *, bins: int = BINS) -> float:
 def modularity_of_matrix(information: ArrayLike) -> float:
     """Return modularity from the mutual information of codes and factors (latent_dim, F).
 
-    1 - sum of the squares of all but the largest entry of a row / (largest^2 (F - 1)); the mean over numbers of the
-    code, in which one without information counts 0 (Ridgeway & Mozer 2018, eq. 2).
+    1 - sum of the squares of all but the largest entry of a row / (largest^2 (F - 1)); the mean over latent
+    dimensions, where one without information counts 0 (Ridgeway & Mozer 2018, eq. 2).
 
     Examples
     --------
@@ -143,8 +143,8 @@ def completeness(importance: ArrayLike) -> float:
 def dci(Z: ArrayLike, factors: ArrayLike, *, test: float = 0.25, seed: int = 0) -> DCI:
     """Return disentanglement, completeness and informativeness (Eastwood & Williams 2018).
 
-    Variant: one random forest per factor (scikit-learn, 100 trees, all numbers at every split), whose impurity
-    importances are the matrix; informativeness is accuracy on a share `test` of the samples, which it does not see.
+    Variant: one random forest per factor (scikit-learn, 100 trees, all dimensions at every split), whose impurity
+    importances are the matrix; informativeness is accuracy on a held-out share `test` of the samples.
 
     References
     ----------
@@ -166,8 +166,8 @@ def dci(Z: ArrayLike, factors: ArrayLike, *, test: float = 0.25, seed: int = 0) 
 def sap(Z: ArrayLike, factors: ArrayLike, *, categorical: Sequence[int] = ()) -> float:
     """Return the separated attribute predictability: in [0, 1], higher is better (Kumar et al. 2018, sec. 3).
 
-    For each factor the best score of a number of the code less the second best; the mean over factors. The score is the
-    squared correlation, or for categorical factors the accuracy of a linear classifier, classes weighted alike.
+    For each factor the best score of a latent dimension less the second best; the mean over factors. The score is the
+    squared correlation, or for categorical factors the accuracy of a linear classifier, classes weighted equally.
 
     Parameters
     ----------
@@ -208,25 +208,25 @@ def _accuracy(z: Array, factor: Array) -> float:
 def factor_vae_score(
     Z: ArrayLike, factors: ArrayLike, *, votes: int = 800, batch: int = 64, seed: int = 0, threshold: float = 0.05
 ) -> float:
-    """Return the FactorVAE score: accuracy in [0, 1], 1 / F by luck (Kim & Mnih 2018, sec. 4).
+    """Return the FactorVAE score: accuracy in [0, 1], 1 / F at random (Kim & Mnih 2018, sec. 4).
 
-    One factor is fixed, `batch` samples that share its value are drawn, and the number of the code that varies least,
-    by its variance over all samples, votes for the factor. A majority vote is learnt from `votes` draws and judged on
-    as many others. Numbers of the code whose variance is below `threshold` times the largest do not vote; where none
-    varies the score is 0.
+    One factor is fixed, `batch` samples that share its value are drawn, and the latent dimension that varies least,
+    relative to its variance over all samples, votes for the factor. A majority vote is learned from `votes` draws and
+    evaluated on as many others. Dimensions whose variance is below `threshold` times the largest do not vote; where
+    none varies the score is 0.
 
     Parameters
     ----------
     Z, factors
         Codes (N, latent_dim) and factors (N, F), all combinations or an even draw of many of them.
     votes
-        Draws to learn from, and as many to judge by.
+        Draws to learn from, and as many to evaluate on.
     batch
         Samples in a draw; with replacement where fewer share the value.
     seed
         Of the draws.
     threshold
-        Share of the largest variance, below which a number of the code counts as unused.
+        Share of the largest variance, below which a dimension counts as unused.
 
     References
     ----------
@@ -273,5 +273,5 @@ def _checked(Z: ArrayLike, factors: ArrayLike, measure: str) -> tuple[Array, Arr
             f"{truth.shape}."
         )
     if truth.dtype.kind not in "iub":
-        raise DataError(f"{measure}: factors must be whole numbers; got {truth.dtype}. Give the index of each value.")
+        raise DataError(f"{measure}: factors must be integers; got {truth.dtype}. Give the index of each value.")
     return codes, truth

@@ -1,4 +1,4 @@
-"""What generated samples are compared by. A measure's name carries its features, for two kinds do not compare."""
+"""Features on which generated samples are compared. Two kinds do not compare: a measure's name carries theirs."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 from sklearn.neural_network import MLPClassifier
 
 from narrows.data import Dataset, cache_folder
+from narrows.data.arrays import Array
 from narrows.errors import DataError, FormatError
-from narrows.evaluation.inference import Array
 from narrows.storage.tensors import read_tensors, write_tensors
 
 __all__ = ["PIXELS", "Features", "classifier_features"]
 
 
 class Features(NamedTuple):
-    """A name, and a function from samples to numbers. Make one of your own for any other network."""
+    """A name, and a function from samples to features. Any other network's features can be used in this form."""
 
     name: str
     extract: Callable[[Array], Array]
@@ -34,14 +34,14 @@ PIXELS = Features("pixels", _values)
 """The values themselves; uint8 scaled by 1/255."""
 
 WIDTHS = (256, 64)
-"""Units of the classifier; the last layer's activities are the features."""
+"""Units of the classifier; the last layer's activations are the features."""
 
 
 def classifier_features(data: Dataset, *, folder: Path | None = None, seed: int = 0) -> Features:
-    """Return the features of a small classifier of a labelled data set, trained here once and stored.
+    """Return the features of a small classifier of a labelled data set, trained once and stored.
 
-    A perceptron of 256 and 64 units (scikit-learn), stopped by a tenth of the training samples, which it does not learn
-    from; the features are the 64 activities before the output. The file is named by the data set's hash and the seed,
+    A perceptron of 256 and 64 units (scikit-learn), stopped early by a held-out tenth of the training samples;
+    the features are the 64 activations before the output. The file is named by the data set's hash and the seed,
     and so are the features: "classifier:<first 12 digits>".
 
     Parameters

@@ -1,4 +1,4 @@
-"""How near generated samples are to real ones, on named features (N, d)."""
+"""Distances between generated and real samples, on named features (N, d)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from scipy.linalg import eigh, svdvals
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.neighbors import NearestNeighbors
 
+from narrows.data.arrays import Array, subset
 from narrows.errors import ConfigError, DataError
 from narrows.evaluation.features import PIXELS, Features
-from narrows.evaluation.inference import Array, subset
 
 __all__ = [
     "DensityCoverage",
@@ -28,29 +28,29 @@ __all__ = [
 
 
 class KernelDistance(NamedTuple):
-    """Squared maximum mean discrepancy, without bias: about 0, also below, for one distribution."""
+    """Squared maximum mean discrepancy, unbiased: about 0, also below, where both have one distribution."""
 
     mean: float
     deviation: float
-    """Over blocks of samples; nan where there is one block."""
+    """Over blocks of samples; nan for one block."""
 
 
 class PrecisionRecall(NamedTuple):
     """Kynkäänniemi et al. (2019); both in [0, 1]."""
 
     precision: float
-    """Share of generated samples within the reach of a real one."""
+    """Share of generated samples within the radius of a real one."""
     recall: float
-    """Share of real samples within the reach of a generated one."""
+    """Share of real samples within the radius of a generated one."""
 
 
 class DensityCoverage(NamedTuple):
     """Naeem et al. (2020)."""
 
     density: float
-    """How many real samples reach a generated one, by the number expected: about 1 is best, more is possible."""
+    """Real samples in whose radius a generated one lies, by the number expected: about 1 is best, more is possible."""
     coverage: float
-    """Share of real samples that reach a generated one, in [0, 1]."""
+    """Share of real samples in whose radius a generated one lies, in [0, 1]."""
 
 
 def frechet_distance(real: ArrayLike, generated: ArrayLike) -> float:
@@ -115,8 +115,8 @@ def kernel_distance(real: ArrayLike, generated: ArrayLike, *, block: int = 1000,
     blocks = max(1, n // block)
     if blocks == 1:
         return KernelDistance(_mmd(a, b), float("nan"))
-    found = [_mmd(a[i * block : (i + 1) * block], b[i * block : (i + 1) * block]) for i in range(blocks)]
-    return KernelDistance(float(np.mean(found)), float(np.std(found, ddof=1)))
+    distances = [_mmd(a[i * block : (i + 1) * block], b[i * block : (i + 1) * block]) for i in range(blocks)]
+    return KernelDistance(float(np.mean(distances)), float(np.std(distances, ddof=1)))
 
 
 def _mmd(a: Array, b: Array) -> float:
@@ -128,26 +128,26 @@ def _mmd(a: Array, b: Array) -> float:
 
 
 def precision_recall(real: ArrayLike, generated: ArrayLike, *, neighbours: int = 3) -> PrecisionRecall:
-    """Return improved precision and recall; a sample reaches to its k-th nearest neighbour of its own kind, k = 3.
+    """Return improved precision and recall; a sample's radius ends at its k-th nearest neighbour of its kind, k = 3.
 
     References
     ----------
     arXiv:1904.06991
     """
     a, b = _pair(real, generated, "precision_recall", neighbours)
-    reach_a, reach_b = _reach(a, neighbours), _reach(b, neighbours)
+    radii_a, radii_b = _radii(a, neighbours), _radii(b, neighbours)
     in_a, in_b = np.zeros(len(b), bool), np.zeros(len(a), bool)
     start = 0
     for distance in pairwise_distances_chunked(a, b, working_memory=64):
         rows = slice(start, start + len(distance))
-        in_a |= (distance <= reach_a[rows, None]).any(0)
-        in_b[rows] = (distance <= reach_b).any(1)
+        in_a |= (distance <= radii_a[rows, None]).any(0)
+        in_b[rows] = (distance <= radii_b).any(1)
         start += len(distance)
     return PrecisionRecall(float(in_a.mean()), float(in_b.mean()))
 
 
 def density_coverage(real: ArrayLike, generated: ArrayLike, *, neighbours: int = 5) -> DensityCoverage:
-    """Return density and coverage; a real sample reaches to its k-th nearest real neighbour, k = 5.
+    """Return density and coverage; a real sample's radius ends at its k-th nearest real neighbour, k = 5.
 
     Unlike precision and recall they do not depend on single outliers among the samples.
 
@@ -156,18 +156,18 @@ def density_coverage(real: ArrayLike, generated: ArrayLike, *, neighbours: int =
     arXiv:2002.09797
     """
     a, b = _pair(real, generated, "density_coverage", neighbours)
-    reach = _reach(a, neighbours)
+    radii = _radii(a, neighbours)
     hits, covered, start = 0, np.zeros(len(a), bool), 0
     for distance in pairwise_distances_chunked(a, b, working_memory=64):
         rows = slice(start, start + len(distance))
-        within = distance <= reach[rows, None]
+        within = distance <= radii[rows, None]
         hits += int(within.sum())
         covered[rows] = within.any(1)
         start += len(distance)
     return DensityCoverage(hits / (neighbours * len(b)), float(covered.mean()))
 
 
-def _reach(features: Array, neighbours: int) -> Array:
+def _radii(features: Array, neighbours: int) -> Array:
     # kneighbors without an argument leaves each sample itself out.
     return NearestNeighbors(n_neighbors=neighbours).fit(features).kneighbors()[0][:, -1]
 
@@ -175,14 +175,14 @@ def _reach(features: Array, neighbours: int) -> Array:
 def measure_generation(
     real: Array, generated: Array, *, features: Features = PIXELS, limit: int | None = 10_000, seed: int = 0
 ) -> dict[str, float]:
-    """Return all measures of generated samples by name; every name carries the features and the number of samples.
+    """Return all measures of generated samples by name, each with the features and the number of samples in its name.
 
     Parameters
     ----------
     real, generated
         Samples (N, *shape) and (M, *shape) on one scale; uint8 is scaled by 1/255. min(N, M, limit) of each are used.
     features
-        What they are compared by.
+        The features that are compared.
     limit
         Samples of each kind at most.
     seed
@@ -192,7 +192,7 @@ def measure_generation(
     a = features.extract(np.asarray(real)[subset(len(real), n, seed)])
     b = features.extract(np.asarray(generated)[subset(len(generated), n, seed)])
     kernel, pr, dc = kernel_distance(a, b, seed=seed), precision_recall(a, b), density_coverage(a, b)
-    found = {
+    values = {
         "frechet distance": frechet_distance(a, b),
         "kernel distance": kernel.mean,
         "precision": pr.precision,
@@ -200,7 +200,7 @@ def measure_generation(
         "density": dc.density,
         "coverage": dc.coverage,
     }
-    return {f"{name} ({features.name}, n={n})": value for name, value in found.items()}
+    return {f"{name} ({features.name}, n={n})": value for name, value in values.items()}
 
 
 def _pair(real: ArrayLike, generated: ArrayLike, measure: str, neighbours: int = 1) -> tuple[Array, Array]:

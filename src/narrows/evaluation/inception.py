@@ -1,9 +1,9 @@
-"""The features of FID: 2,048 activities of Inception v3, from weights that the user gives (Szegedy et al. 2016).
+"""The features of FID: 2,048 activations of Inception v3, from weights that the user gives (Szegedy et al. 2016).
 
 The network is that of the weights which FID was defined with, trained in TensorFlow in 2015 and published for torch as
 pt_inception-2015-12-05: average pooling leaves the border out, and the last block pools by the maximum. Only with those
-weights are a Fréchet distance and a kernel distance on these features FID and KID (Heusel et al. 2017). narrows holds
-no weights and fetches none.
+weights are a Fréchet distance and a kernel distance on these features FID and KID (Heusel et al. 2017). narrows
+contains no weights and downloads none.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from narrows.data.arrays import Array
 from narrows.errors import DataError, FormatError
 from narrows.evaluation.features import Features
-from narrows.evaluation.inference import Array
 from narrows.storage.tensors import read_tensors
 
 __all__ = ["InceptionModule", "inception_features"]
@@ -74,14 +74,14 @@ class Block(nn.Module):
             self.branch_pool = Unit(n_in, after_pool, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        found = []
+        outputs = []
         for chain in self.chains:
             h = x
             for parallel in chain:
                 h = torch.cat([self.get_submodule(name)(h) for name in parallel], 1)
-            found.append(h)
+            outputs.append(h)
         pooled = self.pool(x)
-        return torch.cat([*found, self.branch_pool(pooled) if self.pooled else pooled], 1)
+        return torch.cat([*outputs, self.branch_pool(pooled) if self.pooled else pooled], 1)
 
 
 def _average(x: Tensor) -> Tensor:
@@ -189,8 +189,8 @@ def inception_features(weights: str | Path) -> Features:
     ----------
     weights
         A safetensors file with the names of the published state dict, such as "Mixed_5b.branch1x1.conv.weight". The
-        classifier ("fc.", "AuxLogits.") and "num_batches_tracked" may be there, and are not used. A .pth file is a
-        pickle, which can execute what it likes, and is refused: convert it once where you trust it, by
+        classifier ("fc.", "AuxLogits.") and "num_batches_tracked" may be present, and are not used. A .pth file is a
+        pickle, which can execute any code, and is refused: convert one that you trust, by
         `safetensors.torch.save_file(state_dict, "inception.safetensors")`.
 
     Raises
@@ -203,21 +203,21 @@ def inception_features(weights: str | Path) -> Features:
     arXiv:1512.00567, arXiv:1706.08500
     """
     path = Path(weights)
-    found = {name: array for name, array in read_tensors(path).items() if not UNUSED.match(name)}
+    arrays = {name: array for name, array in read_tensors(path).items() if not UNUSED.match(name)}
     module = InceptionModule().eval()
-    wanted = {name: t.shape for name, t in module.state_dict().items() if not UNUSED.match(name)}
-    for what, names in (("lacks", wanted.keys() - found.keys()), ("must not hold", found.keys() - wanted.keys())):
+    shapes = {name: t.shape for name, t in module.state_dict().items() if not UNUSED.match(name)}
+    for what, names in (("lacks", shapes.keys() - arrays.keys()), ("must not hold", arrays.keys() - shapes.keys())):
         if names:
             raise FormatError(
                 f"{path}: {what} {min(names)!r} ({len(names)} in all). Are these weights of Inception v3?"
             )
-    for name, shape in wanted.items():
-        if found[name].shape != shape or found[name].dtype.kind != "f" or not np.isfinite(found[name]).all():
+    for name, shape in shapes.items():
+        if (a := arrays[name]).shape != shape or a.dtype.kind != "f" or not np.isfinite(a).all():
             raise FormatError(
-                f"{path}: {name} must be finite, of shape {tuple(shape)}; got {found[name].dtype} {found[name].shape}. "
+                f"{path}: {name} must be finite, of shape {tuple(shape)}; got {a.dtype} {a.shape}. "
                 "Is this Inception v3?"
             )
-    module.load_state_dict({name: torch.from_numpy(array).float() for name, array in found.items()}, strict=False)
+    module.load_state_dict({name: torch.from_numpy(array).float() for name, array in arrays.items()}, strict=False)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
 
     def extract(X: Array) -> Array:

@@ -1,43 +1,42 @@
-"""How measures reach into a fitted estimator: its data on the model's scale, and its module in evaluation mode."""
+"""What measures need of a fitted estimator beside `narrows.estimators.inference`: codes, distributions, precision."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
 from typing import Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
+from torch.distributions import Distribution
 
+from narrows.data.arrays import Array, Arrays
 from narrows.errors import ConfigError, DataError
 from narrows.estimators.base import Autoencoder
-from narrows.module import LatentVariableModule, Module
-from narrows.training import Rows, subset
+from narrows.estimators.inference import batches, encode, encoded, evaluating
+from narrows.module import Batch, LatentVariableModule
 
-__all__ = ["BUDGET", "Array", "checked", "evaluating", "mapped", "same_length", "scaled", "subset", "variational"]
-
-Array = NDArray[Any]
-
-BUDGET = 2**20
-"""Values of samples that pass through a module at once; layers of a convolution hold some 30 times as many."""
+__all__ = ["check_labels", "codes", "from_noise", "in_double", "latent_variable_module", "likelihood_of", "repeated"]
 
 
-def checked(model: Autoencoder, X: ArrayLike) -> Array:
-    """Return X as the fitted model takes it: (N, *sample_shape), float, or uint8 for pixels."""
-    check_is_fitted(model)
-    return model._checked(X, reset=False)
+def codes(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None, k: int | None = None) -> Array:
+    """Return the codes, or their first `k` dimensions, as rows of an array: (N, k), whatever `set_output` says.
+
+    Codes that are indices are taken as numbers.
+
+    Raises
+    ------
+    ConfigError
+        `k` is out of bounds, or the model's codes are not ordered.
+    """
+    if k is not None:
+        model._check_cut(k)
+    Z = encode(model, X, y)
+    return Z.reshape(len(Z), -1)[:, :k].astype(np.float64)
 
 
-def scaled(model: Autoencoder, X: ArrayLike) -> Array:
-    """Return X on the scale of the model's reconstructions, in double precision: pixels in [0, 1]."""
-    data = checked(model, X)
-    return data / 255.0 if data.dtype == np.uint8 else data.astype(np.float64)
-
-
-def variational(model: Autoencoder, measure: str) -> LatentVariableModule:
+def latent_variable_module(model: Autoencoder, measure: str) -> LatentVariableModule:
     """Return the module of a model that has a posterior, a prior and a likelihood.
 
     Raises
@@ -55,29 +54,35 @@ def variational(model: Autoencoder, measure: str) -> LatentVariableModule:
     return cast(LatentVariableModule, model.module_)
 
 
-@contextmanager
-def evaluating(module: Module) -> Generator[None, None, None]:
-    """Switch a module to evaluation, without gradients, and back."""
-    training = module.training
-    module.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        module.train(training)
-
-
-def mapped(model: Autoencoder, function: Callable[[Tensor], Tensor], X: ArrayLike) -> Array:
-    """Apply a function of tensors to X in chunks of bounded size: (N, *shape) -> (N, ...), double precision."""
-    data, module = checked(model, X), model.module_
-    size = max(1, min(BUDGET // max(1, model.n_features_in_), 4096))
+def likelihood_of(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None) -> Distribution:
+    """Return p(x | z) at the code of the first sample: its family is the same for all."""
+    module = latent_variable_module(model, "likelihood")
     with evaluating(module):
-        chunks = Rows(data, module.device, module.dtype).chunks(size)
-        return np.concatenate([function(x).double().cpu().numpy() for x in chunks])
+        (batch,) = batches(model, encoded(model, X, y).rows(slice(1)))
+        return module.likelihood(module.encode(batch), batch)
 
 
-def same_length(measure: str, X: Array, y: ArrayLike) -> Array:
-    """Return labels as an array (N,), one for each row of X.
+def repeated(batch: Batch, k: int) -> Batch:
+    """Return a batch k times: that of (k, B) codes, flattened to (k * B)."""
+    parts = (
+        None if part is None else part.expand(k, *part.shape).flatten(0, 1)
+        for part in (batch.x, batch.mask, batch.lengths, batch.y)
+    )
+    return Batch(*parts)  # type: ignore[arg-type]
+
+
+def in_double(tensor: Tensor) -> Tensor:
+    """Return a tensor in double precision on the CPU: some devices have none, so it is moved before it is converted."""
+    return tensor.cpu().double()
+
+
+def from_noise(noise: Array, like: Tensor) -> Tensor:
+    """Return noise of numpy as a tensor of the type and on the device of another; converted before it is moved."""
+    return torch.from_numpy(noise).to(like.dtype).to(like.device)
+
+
+def check_labels(measure: str, n: int, y: ArrayLike) -> Array:
+    """Return labels as an array (n,), one for each sample.
 
     Raises
     ------
@@ -85,6 +90,6 @@ def same_length(measure: str, X: Array, y: ArrayLike) -> Array:
         There are more or fewer of them.
     """
     labels = np.asarray(y)
-    if labels.shape != (len(X),):
-        raise DataError(f"{measure}: y must have one label per sample, shape ({len(X)},); got {labels.shape}.")
+    if labels.shape != (n,):
+        raise DataError(f"{measure}: y must have one label per sample, shape ({n},); got {labels.shape}.")
     return labels

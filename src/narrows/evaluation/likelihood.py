@@ -1,6 +1,7 @@
-"""ELBO and importance-weighted bounds: in nats, per sample, with exactly as many draws as were asked for.
+"""ELBO and importance-weighted bounds: in nats, per sample, with exactly as many draws as requested.
 
-log w = log p(x | z) + log p(z) - log q(z | x), z ~ q(z | x). The ELBO is the mean of log w over draws, the
+log w = log p(x | z) + log p(z) - log q(z | x), z ~ q(z | x), of the data as given: a scale that the model learned is
+accounted for. The ELBO is the mean of log w over draws, the
 importance-weighted bound the logarithm of the mean of w. Both come from the same draws: at one draw they are the same
 number, and where the posterior is exact, log w is log p(x) for every z, without noise.
 """
@@ -9,23 +10,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import singledispatch
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
-from torch.distributions import Distribution, Normal, constraints
+from torch.distributions import Distribution, constraints
 
+from narrows.data.arrays import Array, Arrays
+from narrows.data.batches import chunk_size
 from narrows.errors import ConfigError
 from narrows.estimators.base import Autoencoder
-from narrows.evaluation.inference import BUDGET, Array, checked, evaluating, variational
-from narrows.module import LatentVariableModule
-from narrows.training import Rows
+from narrows.estimators.inference import batches, encoded, evaluating
+from narrows.evaluation.inference import from_noise, in_double, latent_variable_module, likelihood_of, repeated
+from narrows.module import Batch, LatentVariableModule
+from narrows.objectives import divergence
 
-__all__ = ["Estimate", "bits_per_dimension", "elbo", "log_likelihood", "mean_and_error", "unit"]
+__all__ = ["Estimate", "bits_per_dimension", "elbo", "kl", "log_likelihood", "mean_and_error", "unit"]
 
+BUDGET = 2**20
+"""Values of draws that pass through a module at once; layers of a convolution hold some 30 times as many."""
 LEVELS = 256
 """Grey levels of a uint8 pixel."""
 
@@ -53,7 +58,15 @@ def mean_and_error(values: ArrayLike) -> Estimate:
     return Estimate(float(v.mean()), error, len(v))
 
 
-def elbo(model: Autoencoder, X: ArrayLike, *, samples: int = 1, seed: int = 0, dequantise: bool = False) -> Array:
+def elbo(
+    model: Autoencoder,
+    X: ArrayLike | Arrays,
+    y: Any = None,
+    *,
+    samples: int = 1,
+    seed: int = 0,
+    dequantise: bool = False,
+) -> Array:
     """Return the evidence lower bound of each sample: (N,), in nats (Kingma & Welling 2014, eq. 3).
 
     The mean of log w over `samples` draws from the posterior; no closed form of the KL divergence enters, so that it
@@ -66,6 +79,8 @@ def elbo(model: Autoencoder, X: ArrayLike, *, samples: int = 1, seed: int = 0, d
         A fitted model with posterior, prior and likelihood.
     X
         (N, *shape).
+    y
+        Labels (N,), for models with a condition.
     samples
         Draws per row, >= 1. More make the estimate steadier, not higher.
     seed
@@ -76,17 +91,23 @@ def elbo(model: Autoencoder, X: ArrayLike, *, samples: int = 1, seed: int = 0, d
     Raises
     ------
     ConfigError
-        The model has no posterior; `samples` is not a whole number >= 1.
+        The model has no posterior; `samples` is not an integer >= 1.
 
     References
     ----------
     arXiv:1312.6114
     """
-    return _bound(model, X, samples, seed, dequantise, "elbo").mean_log_weight
+    return _bounds(model, X, y, samples, seed, dequantise, "elbo").mean_log_weight
 
 
 def log_likelihood(
-    model: Autoencoder, X: ArrayLike, *, samples: int = 100, seed: int = 0, dequantise: bool = False
+    model: Autoencoder,
+    X: ArrayLike | Arrays,
+    y: Any = None,
+    *,
+    samples: int = 100,
+    seed: int = 0,
+    dequantise: bool = False,
 ) -> Array:
     """Return the importance-weighted bound on log p(x) of each sample: (N,), in nats (Burda et al. 2016, eq. 8).
 
@@ -99,6 +120,8 @@ def log_likelihood(
         A fitted model with posterior, prior and likelihood, or with log p(x) in closed form.
     X
         (N, *shape).
+    y
+        Labels (N,), for models with a condition.
     samples
         K >= 1.
     seed
@@ -109,47 +132,68 @@ def log_likelihood(
     Raises
     ------
     ConfigError
-        The model has neither; `samples` is not a whole number >= 1.
+        The model has neither; `samples` is not an integer >= 1.
 
     References
     ----------
     arXiv:1509.00519
     """
-    return _bound(model, X, samples, seed, dequantise, "log_likelihood").log_mean_weight
+    return _bounds(model, X, y, samples, seed, dequantise, "log_likelihood").log_mean_weight
 
 
-def bits_per_dimension(model: Autoencoder, X: ArrayLike, *, samples: int = 100, seed: int = 0) -> Estimate:
+def bits_per_dimension(
+    model: Autoencoder, X: ArrayLike | Arrays, y: Any = None, *, samples: int = 100, seed: int = 0
+) -> Estimate:
     """Return the importance-weighted bound as bits per value: -log2 p(x) / D, lower is better.
 
     uint8 pixels under a density (gaussian, laplace, continuous Bernoulli) are dequantised: a density at grey levels has
     no upper bound, so each level k becomes (k + u) / 256, u uniform in [0, 1), and log 256 per value turns the density
-    into a probability of grey levels (Theis et al. 2016, sec. 3.1). What was done, `unit` says.
+    into a probability of grey levels (Theis et al. 2016, sec. 3.1). `unit` says which of the two it is.
 
     References
     ----------
     arXiv:1511.01844
     """
-    data = checked(model, X)
-    dequantise = data.dtype == np.uint8 and _is_density(model)
-    nats = log_likelihood(model, data, samples=samples, seed=seed, dequantise=dequantise)
+    arrays = encoded(model, X, y)
+    dequantise = arrays.x.dtype == np.uint8 and model.module_.density
+    nats = log_likelihood(model, arrays, samples=samples, seed=seed, dequantise=dequantise)
     return mean_and_error(-nats / (model.n_features_in_ * math.log(2)))
 
 
-def unit(model: Autoencoder, X: ArrayLike, *, dequantise: bool = False) -> str:
-    """Return in words what the numbers of `elbo` and `log_likelihood` are for this model and these data."""
-    data = checked(model, X)
-    if _is_density(model):
-        if data.dtype != np.uint8:
+def unit(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None, *, dequantise: bool = False) -> str:
+    """Return in words what the values of `elbo` and `log_likelihood` are for this model and these data."""
+    arrays = encoded(model, X, y)
+    pixels = arrays.x.dtype == np.uint8
+    if model.module_.density:
+        if not pixels:
             return "nats, log density of the values"
         if dequantise:
             return "nats, log probability of grey levels, from a density with uniform dequantisation to 256 levels"
         return "nats, log density at the grey levels k/255, not dequantised: compare only with the same likelihood"
-    two_valued = bool(np.isin(data, (0, 1)).all() or (data.dtype == np.uint8 and np.isin(data, (0, 255)).all()))
-    if _is_bernoulli(model) and not two_valued:
+    binary = bool(np.isin(arrays.x, (0, 255) if pixels and arrays.x.max() > 1 else (0, 1)).all())
+    if is_bernoulli(model, arrays) and not binary:
         return (
             "nats, cross-entropy of grey values, as is customary; not a probability: binarise X to compare likelihoods"
         )
     return "nats, log probability of the values"
+
+
+def kl(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None, *, seed: int = 0) -> Array:
+    """Return the KL term of the ELBO of each sample, KL(q(z | x) || p(z)): (N,), in nats.
+
+    In closed form where there is one; else log q(z | x) - log p(z) at one draw, whose mean over draws it is.
+    """
+    module, arrays = latent_variable_module(model, "kl"), encoded(model, X, y)
+    divergences, start = np.empty(len(arrays.x)), 0
+    with evaluating(module):
+        for batch in batches(model, arrays):
+            rows = range(start, start + len(batch))
+            posterior = module.posterior(batch)
+            (noise,) = _noise(rows, tuple(posterior.mean.shape[1:]), 1, 1, seed)
+            z = posterior.draw(from_noise(noise[0], posterior.mean))
+            divergences[rows.start : rows.stop] = in_double(divergence(posterior, module.prior(batch), z)).numpy()
+            start = rows.stop
+    return divergences
 
 
 class _Bounds(NamedTuple):
@@ -157,89 +201,83 @@ class _Bounds(NamedTuple):
     log_mean_weight: Array
 
 
-def _bound(model: Autoencoder, X: ArrayLike, samples: int, seed: int, dequantise: bool, measure: str) -> _Bounds:
+def _bounds(
+    model: Autoencoder,
+    X: ArrayLike | Arrays,
+    y: Any,
+    samples: int,
+    seed: int,
+    dequantise: bool,
+    measure: str,
+) -> _Bounds:
     for name, value, low in (("samples", samples, 1), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
-            raise ConfigError(f"{measure}: {name} must be a whole number >= {low}; got {value!r}.")
-    data = checked(model, X)
-    if dequantise and (data.dtype != np.uint8 or not _is_density(model)):
+            raise ConfigError(f"{measure}: {name} must be an integer >= {low}; got {value!r}.")
+    arrays = encoded(model, X, y)
+    if dequantise and (arrays.x.dtype != np.uint8 or not model.module_.density):
         raise ConfigError(
-            f"{measure}: dequantise must be False unless X is uint8 and the likelihood is a density; got {data.dtype} "
-            f"and {type(model).__name__}. Leave it out."
+            f"{measure}: dequantise must be False unless X is uint8 and the likelihood is a density; got "
+            f"{arrays.x.dtype} and {type(model).__name__}. Leave it out."
         )
-    if model.module_.exact_score:
-        if dequantise:
-            levels = np.stack([_uniform(seed, row, data.shape[1:]) for row in range(len(data))])
-            exact = model.score_samples((data + levels) / LEVELS) - model.n_features_in_ * math.log(LEVELS)
-        else:
-            exact = model.score_samples(data)
-        exact = exact.astype(np.float64)
-        return _Bounds(exact, exact)
-    module = variational(model, measure)
-    size = max(1, min(BUDGET // max(1, model.n_features_in_), 4096))
-    at_once = math.ceil(samples / math.ceil(samples / size))  # even parts: 5,000 draws become 2 x 2,500
-    means, logs = np.empty(len(data)), np.empty(len(data))
+    exact = model.module_.exact_score
+    module: Any = model.module_ if exact else latent_variable_module(model, measure)
+    size = chunk_size(model.sample_shape_, BUDGET)
+    draws = math.ceil(samples / math.ceil(samples / size))  # even parts: 5,000 draws become 2 x 2,500
+    means, logs = np.empty(len(arrays.x)), np.empty(len(arrays.x))
+    start = 0
     with evaluating(module):
-        start = 0
-        for x in Rows(data, module.device, module.dtype).chunks(max(1, size // samples)):
-            rows = range(start, start + len(x))
+        for batch in batches(model, arrays, size=size if exact else max(1, size // samples)):
+            rows = slice(start, start + len(batch))
+            positions = range(len(means))[rows]
             if dequantise:
-                noise = np.stack([_uniform(seed, row, data.shape[1:]) for row in rows])
-                x = (x * 255 + torch.from_numpy(noise).to(x)) / LEVELS
-            total, biggest, scaled_sum = _weights(module, x, rows, samples, at_once, seed)
-            means[start : start + len(x)] = (total / samples).cpu().numpy()
-            logs[start : start + len(x)] = (biggest + (scaled_sum / samples).log()).cpu().numpy()
-            start += len(x)
-    if dequantise:
-        means, logs = (v - model.n_features_in_ * math.log(LEVELS) for v in (means, logs))
-    return _Bounds(means, logs)
+                noise = np.stack([_uniform(seed, row, arrays.x.shape[1:]) for row in positions])
+                batch.x = (batch.x * 255 + from_noise(noise, batch.x)) / LEVELS
+            if exact:
+                means[rows] = logs[rows] = in_double(module.score(batch)).numpy()
+            else:
+                total, largest, scaled_sum = _weights(module, batch, positions, samples, draws, seed)
+                means[rows] = (total / samples).numpy()
+                logs[rows] = (largest + (scaled_sum / samples).log()).numpy()
+            start += len(batch)
+    correction = model.n_features_in_ * math.log(LEVELS) if dequantise else 0.0
+    return _Bounds(means - correction, logs - correction)
 
 
 def _weights(
-    module: LatentVariableModule, x: Tensor, rows: range, samples: int, at_once: int, seed: int
+    module: LatentVariableModule, batch: Batch, rows: range, samples: int, draws: int, seed: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return sum of log w, greatest log w, and sum of w / greatest w, over draws: three of (B,), double precision."""
-    posterior, prior = module.posterior(x), module.prior()
-    total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
-    biggest = torch.full_like(total, -math.inf)
+    posterior, prior = module.posterior(batch), module.prior(batch)
+    total = torch.zeros(len(batch), dtype=torch.float64)
+    largest = torch.full_like(total, -math.inf)
     scaled_sum = torch.zeros_like(total)
-    for noise in _noise(rows, posterior.mean.shape[1], samples, at_once, seed):
-        z = draw(posterior, torch.from_numpy(noise).to(posterior.mean))
-        k = len(z)  # z: (k, B, latent_dim)
-        repeated = x.expand(k, *x.shape).flatten(0, 1)
-        seen = module.likelihood(z.flatten(0, 1)).log_prob(repeated)
-        log_w = seen.flatten(1).sum(1, dtype=torch.float64).view(k, -1)
-        log_w += (prior.log_prob(z).double() - posterior.log_prob(z).double()).sum(2)
+    jacobian = batch.log_jacobian
+    correction = in_double(jacobian) if isinstance(jacobian, Tensor) else jacobian
+    for noise in _noise(rows, tuple(posterior.mean.shape[1:]), samples, draws, seed):
+        z = posterior.draw(from_noise(noise, posterior.mean))  # (k, B, *latents)
+        many = repeated(batch, len(z))
+        log_p = module.likelihood(z.flatten(0, 1), many).log_prob(many.x)
+        if many.mask is not None:
+            log_p = torch.where(many.mask, log_p, log_p.new_zeros(()))
+        # Summed on the CPU: some devices have no double precision.
+        log_w = log_p.flatten(1).cpu().sum(1, dtype=torch.float64).view(len(z), -1) + correction
+        log_w += in_double(prior.log_prob(z)) - in_double(posterior.log_prob(z))
         total += log_w.sum(0)
-        greater = torch.maximum(biggest, log_w.amax(0))
-        scaled_sum = scaled_sum * (biggest - greater).exp() + (log_w - greater).exp().sum(0)
-        biggest = greater
-    return total, biggest, scaled_sum
+        greater = torch.maximum(largest, log_w.amax(0))
+        scaled_sum = scaled_sum * (largest - greater).exp() + (log_w - greater).exp().sum(0)
+        largest = greater
+    return total, largest, scaled_sum
 
 
-@singledispatch
-def draw(posterior: Distribution, noise: Tensor) -> Tensor:
-    """Return z ~ q(z | x) made of standard normal noise (k, B, latent_dim), by the inverse distribution function.
-
-    Register a quicker way for a distribution of your own: `@draw.register`.
-    """
-    return posterior.icdf(torch.special.ndtr(noise.double())).to(noise)
-
-
-@draw.register
-def _(posterior: Normal, noise: Tensor) -> Tensor:
-    return posterior.mean + posterior.stddev * noise
-
-
-def _noise(rows: range, latent_dim: int, samples: int, at_once: int, seed: int) -> Iterator[Array]:
-    """Yield standard normal numbers (k, B, latent_dim), `samples` draws in all, from one stream per row.
+def _noise(rows: range, shape: tuple[int, ...], samples: int, draws: int, seed: int) -> Iterator[Array]:
+    """Yield standard normal noise (k, B, *shape), at most `draws` of the `samples` at once, from a stream per row.
 
     Philox is counter-based: the key (seed, row) is a stream of its own, whoever else draws (Salmon et al. 2011).
     """
     streams = [np.random.Generator(np.random.Philox(key=[seed, row])) for row in rows]
-    for start in range(0, samples, at_once):
-        k = min(at_once, samples - start)
-        yield np.stack([stream.standard_normal((k, latent_dim)) for stream in streams], axis=1)
+    for start in range(0, samples, draws):
+        k = min(draws, samples - start)
+        yield np.stack([stream.standard_normal((k, *shape)) for stream in streams], axis=1)
 
 
 def _uniform(seed: int, row: int, shape: tuple[int, ...]) -> Array:
@@ -255,27 +293,13 @@ def support(distribution: Distribution) -> constraints.Constraint:
     ConfigError
         The distribution does not say.
     """
-    found = distribution.support
-    if found is None:
+    constraint = distribution.support
+    if constraint is None:
         name = type(distribution).__name__
         raise ConfigError(f"{name}: support must be a constraint of torch.distributions; got None. Add it.")
-    return found
+    return constraint
 
 
-def discrete(distribution: Distribution) -> bool:
-    """Return whether log_prob is of a probability rather than of a density."""
-    return bool(support(distribution).is_discrete)
-
-
-def _is_density(model: Autoencoder) -> bool:
-    return model.module_.exact_score or not discrete(_likelihood(model))
-
-
-def _is_bernoulli(model: Autoencoder) -> bool:
-    return not model.module_.exact_score and support(_likelihood(model)) is constraints.boolean
-
-
-def _likelihood(model: Autoencoder) -> Distribution:
-    module = variational(model, "unit")
-    with evaluating(module):
-        return module.likelihood(torch.zeros(1, model.latent_dim_, dtype=module.dtype, device=module.device))
+def is_bernoulli(model: Autoencoder, X: ArrayLike | Arrays) -> bool:
+    """Return whether the model's likelihood is Bernoulli's; X are any samples."""
+    return not model.module_.exact_score and support(likelihood_of(model, X)) is constraints.boolean

@@ -1,4 +1,4 @@
-"""What can be read from the codes: neighbourhoods and labels. Every model that has codes takes part."""
+"""Probes of the codes: how well they keep neighbourhoods and predict labels."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from narrows.data.arrays import Array, Arrays, subset
 from narrows.errors import ConfigError, DataError, did_you_mean
 from narrows.estimators.base import Autoencoder
-from narrows.evaluation.inference import Array, checked, same_length, scaled, subset
+from narrows.estimators.inference import encoded, values
+from narrows.evaluation.inference import check_labels, codes
 
 __all__ = [
     "METRICS",
@@ -28,16 +30,16 @@ __all__ = [
 ]
 
 METRICS = ("euclidean", "cosine")
-"""How far apart codes are."""
+"""Distances between codes."""
 
 
 class FewLabels(NamedTuple):
-    """Recognition from a few labelled samples of each class, over draws of them."""
+    """Accuracy of the nearest labelled code, over draws of a few labelled samples of each class."""
 
     mean: float
-    """Of the accuracy, over draws."""
+    """Accuracy, over draws."""
     deviation: float
-    """Of the accuracy, over draws, with draws - 1."""
+    """Standard deviation over draws, with draws - 1."""
     accuracies: Array
     """(draws,)"""
     per_class: int
@@ -45,32 +47,40 @@ class FewLabels(NamedTuple):
 
 
 def trustworthiness(
-    model: Autoencoder, X: ArrayLike, *, neighbours: int = 5, limit: int | None = 2000, seed: int = 0
+    model: Autoencoder,
+    X: ArrayLike | Arrays,
+    *,
+    neighbours: int = 5,
+    limit: int | None = 2000,
+    seed: int = 0,
+    like: Autoencoder | None = None,
 ) -> float:
-    """Return whether neighbours among the codes were neighbours among the samples: in [0, 1], higher is better.
+    """Return whether neighbours among the codes are neighbours among the samples: in [0, 1], higher is better.
 
     Venna & Kaski (2001), Euclidean distances, by scikit-learn. Costs N^2: at most `limit` rows, drawn with the seed,
-    are looked at.
+    are used. Distances of samples are those on the model's scale, or on that of the fitted model `like`.
 
     References
     ----------
     doi:10.1007/3-540-44668-0_68
     """
-    data = checked(model, X)
-    data = data[subset(len(data), limit, seed)]
-    if not 1 <= neighbours < len(data) / 2:
+    arrays = encoded(model, X)
+    arrays = arrays.rows(subset(len(arrays.x), limit, seed))
+    n = len(arrays.x)
+    if not 1 <= neighbours < n / 2:
         raise ConfigError(
-            f"trustworthiness: neighbours must be >= 1 and less than half of {len(data)} samples; got {neighbours!r}."
+            f"trustworthiness: neighbours must be >= 1 and less than half of {n} samples; got {neighbours!r}."
         )
-    flat = scaled(model, data).reshape(len(data), -1)
-    return float(sklearn_trustworthiness(flat, model.transform(data), n_neighbors=neighbours))
+    x = values(model, arrays)
+    x = x if like is None else model.schema_.rescale(x, like.schema_)
+    return float(sklearn_trustworthiness(x.reshape(n, -1), codes(model, arrays), n_neighbors=neighbours))
 
 
 def knn_accuracy(
     model: Autoencoder,
-    X: ArrayLike,
+    X: ArrayLike | Arrays,
     y: ArrayLike,
-    X_test: ArrayLike,
+    X_test: ArrayLike | Arrays,
     y_test: ArrayLike,
     *,
     neighbours: int = 5,
@@ -85,23 +95,29 @@ def knn_accuracy(
     model
         A fitted model.
     X, y
-        Samples with labels (N,), to look among.
+        Samples with labels (N,), whose codes are the neighbours.
     X_test, y_test
-        Samples with labels, to recognise.
+        Samples with labels, to classify.
     neighbours
         Codes that vote.
     k
-        Numbers of the code to use, the first ones; None for all.
+        Latent dimensions to use, the first ones of an ordered code; None for all.
     """
     Z, labels = _codes(model, X, y, k, "knn_accuracy")
-    Z_test, wanted = _codes(model, X_test, y_test, k, "knn_accuracy")
-    return float(KNeighborsClassifier(neighbours).fit(Z, labels).score(Z_test, wanted))
+    Z_test, test_labels = _codes(model, X_test, y_test, k, "knn_accuracy")
+    return float(KNeighborsClassifier(neighbours).fit(Z, labels).score(Z_test, test_labels))
 
 
 def logistic_accuracy(
-    model: Autoencoder, X: ArrayLike, y: ArrayLike, X_test: ArrayLike, y_test: ArrayLike, *, k: int | None = None
+    model: Autoencoder,
+    X: ArrayLike | Arrays,
+    y: ArrayLike,
+    X_test: ArrayLike | Arrays,
+    y_test: ArrayLike,
+    *,
+    k: int | None = None,
 ) -> float:
-    """Return the share of test samples that a linear classifier of the codes recognises: in [0, 1].
+    """Return the share of test samples that a linear classifier of the codes classifies correctly: in [0, 1].
 
     A linear probe (Alain & Bengio 2016): multinomial logistic regression on standardised codes, with an L2 penalty of
     C = 1, by scikit-learn.
@@ -111,16 +127,16 @@ def logistic_accuracy(
     arXiv:1610.01644
     """
     Z, labels = _codes(model, X, y, k, "logistic_accuracy")
-    Z_test, wanted = _codes(model, X_test, y_test, k, "logistic_accuracy")
+    Z_test, test_labels = _codes(model, X_test, y_test, k, "logistic_accuracy")
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-    return float(probe.fit(Z, labels).score(Z_test, wanted))
+    return float(probe.fit(Z, labels).score(Z_test, test_labels))
 
 
 def few_label_accuracy(
     model: Autoencoder,
-    X: ArrayLike,
+    X: ArrayLike | Arrays,
     y: ArrayLike,
-    X_test: ArrayLike,
+    X_test: ArrayLike | Arrays,
     y_test: ArrayLike,
     *,
     per_class: int = 1,
@@ -128,39 +144,39 @@ def few_label_accuracy(
     seed: int = 0,
     metric: str = "euclidean",
 ) -> FewLabels:
-    """Return recognition by the nearest labelled code, with a few labels per class: accuracy over seeded draws.
+    """Return the accuracy of the nearest labelled code with a few labels per class, over seeded draws.
 
     Every draw picks `per_class` samples of each class of (X, y), and gives each test sample the label of the nearest
-    code. Draws depend on y and the seed alone: the same ones serve any model.
+    code. Draws depend on y and the seed alone: they are the same for every model.
 
     Parameters
     ----------
     model
-        A fitted model; that it was fitted to X without labels is the point.
+        A fitted model; it was fitted to X without labels.
     X, y
         Samples with labels (N,), from which the labelled ones are drawn.
     X_test, y_test
-        Samples with labels, to recognise.
+        Samples with labels, to classify.
     per_class
         Labelled samples of each class.
     draws
-        How often to draw, at least 2, so that there is a deviation.
+        Number of draws, at least 2, so that there is a deviation.
     seed
         Of the draws.
     metric
-        "euclidean", or "cosine": the angle between codes, which leaves out how long they are.
+        "euclidean", or "cosine": the angle between codes, which ignores their length.
     """
-    data, test = checked(model, X), checked(model, X_test)
     return few_labels(
-        model.transform, data, y, test, y_test, per_class=per_class, draws=draws, seed=seed, metric=metric
-    )
+        lambda rows: codes(model, rows), encoded(model, X), y, encoded(model, X_test), y_test,
+        per_class=per_class, draws=draws, seed=seed, metric=metric,
+    )  # fmt: skip
 
 
 def few_labels(
-    encode: Callable[[Array], Array],
-    X: Array,
+    encode: Callable[[Arrays], Array],
+    X: Arrays,
     y: ArrayLike,
-    X_test: Array,
+    X_test: Arrays,
     y_test: ArrayLike,
     *,
     per_class: int,
@@ -168,7 +184,7 @@ def few_labels(
     seed: int,
     metric: str = "euclidean",
 ) -> FewLabels:
-    """Return the same for anything that makes codes: `encode`, samples (N, *shape) -> (N, k)."""
+    """Return the same for any function from samples to codes: `encode`, N rows to (N, k)."""
     if draws < 2 or per_class < 1:
         raise ConfigError(
             f"few_label_accuracy: draws must be >= 2 and per_class >= 1; got {draws!r} and {per_class!r}."
@@ -178,8 +194,8 @@ def few_labels(
             f"few_label_accuracy: metric must be one of {', '.join(METRICS)}; got {metric!r}."
             f"{did_you_mean(metric, METRICS)}"
         )
-    labels = same_length("few_label_accuracy", X, y)
-    wanted = same_length("few_label_accuracy", X_test, y_test)
+    labels = check_labels("few_label_accuracy", len(X.x), y)
+    test_labels = check_labels("few_label_accuracy", len(X_test.x), y_test)
     rng = np.random.default_rng(seed)
     members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     if min(map(len, members)) < per_class:
@@ -188,15 +204,15 @@ def few_labels(
             f"{min(map(len, members))}. Lower per_class."
         )
     drawn = [np.concatenate([rng.choice(rows, per_class, replace=False) for rows in members]) for _ in range(draws)]
-    used, places = np.unique(np.stack(drawn), return_inverse=True)
-    Z, Z_test = encode(X[used]), encode(X_test)  # of the others no code is needed
-    found = np.empty(draws)
-    for i, chosen in enumerate(places.reshape(draws, -1)):
+    used, positions = np.unique(np.stack(drawn), return_inverse=True)
+    Z, Z_test = encode(X.rows(used)), encode(X_test)
+    accuracies = np.empty(draws)
+    for i, chosen in enumerate(positions.reshape(draws, -1)):
         nearest = KNeighborsClassifier(1, metric=metric).fit(Z[chosen], labels[used[chosen]])
-        found[i] = nearest.score(Z_test, wanted)
-    return FewLabels(float(found.mean()), float(found.std(ddof=1)), found, per_class)
+        accuracies[i] = nearest.score(Z_test, test_labels)
+    return FewLabels(float(accuracies.mean()), float(accuracies.std(ddof=1)), accuracies, per_class)
 
 
-def _codes(model: Autoencoder, X: ArrayLike, y: ArrayLike, k: int | None, measure: str) -> tuple[Array, Array]:
-    data = checked(model, X)
-    return model.transform(data, k), same_length(measure, data, y)
+def _codes(model: Autoencoder, X: ArrayLike | Arrays, y: ArrayLike, k: int | None, measure: str) -> tuple[Array, Array]:
+    arrays = encoded(model, X)
+    return codes(model, arrays, k=k), check_labels(measure, len(arrays.x), y)

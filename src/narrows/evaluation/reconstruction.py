@@ -1,4 +1,4 @@
-"""How well a model rebuilds its samples, beside PCA with as many numbers and beside the mean."""
+"""How well a model reconstructs its samples, beside PCA of the same rank and beside the mean."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from narrows.data.arrays import Array, Arrays
 from narrows.errors import ConfigError, DataError
-from narrows.estimators import PCA
 from narrows.estimators.base import Autoencoder
-from narrows.evaluation.inference import Array, checked, scaled
+from narrows.estimators.inference import encoded, reconstruct_encoded, values
+from narrows.evaluation.errors import pca_baseline, squared_errors
 
 __all__ = [
     "AgainstBaselines",
@@ -20,12 +21,8 @@ __all__ = [
     "against_baselines",
     "compare",
     "measure_reconstruction",
-    "squared_error",
     "ssim",
 ]
-
-CHUNK = 1024
-"""Rows that are compared in double precision at once."""
 
 
 class Reconstruction(NamedTuple):
@@ -40,9 +37,9 @@ class Reconstruction(NamedTuple):
     data_range: float
     """What PSNR and SSIM count as the peak: 1 for pixels, else greatest minus least value of X."""
     ssim: float | None
-    """Structural similarity (Wang et al. 2004) in [-1, 1], higher is better; None unless wanted and 11 x 11 or more."""
+    """Structural similarity (Wang et al. 2004) in [-1, 1], higher is better; None if not computed, or below 11 x 11."""
     rounded_accuracy: float | None
-    """Share of values that are right once both are rounded to 0 or 1; None unless X lies in [0, 1]."""
+    """Share of values that agree once both are rounded to 0 or 1; None unless X lies in [0, 1]."""
 
 
 class AgainstBaselines(NamedTuple):
@@ -50,26 +47,15 @@ class AgainstBaselines(NamedTuple):
 
     model: Reconstruction
     pca: Reconstruction
-    """PCA with as many numbers in its code, or as many as the training samples allow."""
+    """PCA of the same rank; see `narrows.evaluation.errors.pca_baseline`."""
     mean: Reconstruction
     """The mean of the training samples, whatever the sample."""
-    size: int
-    """Numbers in the code of PCA."""
+    rank: int
+    """Of PCA."""
     explained: float
     """1 - squared error of the model / squared error of the mean: 1 is perfect, 0 no better than the mean."""
     explained_by_pca: float
     """The same for PCA."""
-
-
-def squared_error(model: Autoencoder, X: ArrayLike) -> Array:
-    """Return the squared error of every sample, summed over values: (N,), on the model's scale (pixels in [0, 1])."""
-    data = checked(model, X)
-    found = np.empty(len(data))
-    for start in range(0, len(data), CHUNK):
-        part = data[start : start + CHUNK]
-        difference = scaled(model, part) - model.reconstruct(part)
-        found[start : start + CHUNK] = np.square(difference).reshape(len(part), -1).sum(1)
-    return found
 
 
 def ssim(X: Array, X_hat: Array, data_range: float) -> Array:
@@ -98,14 +84,17 @@ def ssim(X: Array, X_hat: Array, data_range: float) -> Array:
 
 
 def compare(
-    X: Array, X_hat: Array, *, data_range: float | None = None, with_ssim: bool | None = None
-) -> Reconstruction:
-    """Return all measures of reconstruction for samples and what came back, on one scale: (N, *shape) twice.
+    X: Array, X_hat: Array, *, mask: Array | None = None, data_range: float | None = None,
+    with_ssim: bool | None = None,
+) -> Reconstruction:  # fmt: skip
+    """Return all measures of reconstruction for samples and their reconstructions, on one scale: (N, *shape) twice.
 
     Parameters
     ----------
     X, X_hat
         Samples, and their reconstructions.
+    mask
+        (N, *shape), True where a value was observed; the others do not count. SSIM needs all.
     data_range
         Peak for PSNR and SSIM; None for the range of X.
     with_ssim
@@ -124,25 +113,35 @@ def compare(
     X, X_hat = np.asarray(X, np.float64), np.asarray(X_hat, np.float64)
     if X.shape != X_hat.shape or not X.size:
         raise DataError(f"reconstruction: X_hat must have the shape of X, {X.shape}, not empty; got {X_hat.shape}.")
-    peak = float(X.max() - X.min()) if data_range is None else data_range
-    errors = np.square(X - X_hat).reshape(len(X), -1)
-    per_sample, per_value = errors.sum(1), errors.mean(1)
+    observed = X if mask is None else X[mask]
+    peak = float(observed.max() - observed.min()) if data_range is None else data_range
+    counts = X[0].size if mask is None else mask.reshape(len(X), -1).sum(1)
+    per_sample = squared_errors(X, X_hat, mask)
+    per_value = per_sample / np.maximum(counts, 1)
     with np.errstate(divide="ignore"):
         psnr = float(np.mean(10 * np.log10(peak**2 / per_value))) if peak > 0 else math.nan
-    in_bounds = X.min() >= 0 and X.max() <= 1
-    wanted = find_spec("skimage") is not None if with_ssim is None else with_ssim
-    big_enough = X.ndim == 4 and min(X.shape[2:]) >= 11 and peak > 0
+    in_bounds = observed.min() >= 0 and observed.max() <= 1
+    rounded = (X >= 0.5) == (X_hat >= 0.5)
+    with_ssim = find_spec("skimage") is not None if with_ssim is None else with_ssim
+    big_enough = X.ndim == 4 and min(X.shape[2:]) >= 11 and peak > 0 and mask is None
     return Reconstruction(
         per_sample=float(per_sample.mean()),
         per_value=float(per_value.mean()),
         psnr=round(psnr, 10),
         data_range=peak,
-        ssim=float(ssim(X, X_hat, peak).mean()) if big_enough and wanted else None,
-        rounded_accuracy=float(((X >= 0.5) == (X_hat >= 0.5)).mean()) if in_bounds else None,
+        ssim=float(ssim(X, X_hat, peak).mean()) if big_enough and with_ssim else None,
+        rounded_accuracy=float((rounded if mask is None else rounded[mask]).mean()) if in_bounds else None,
     )
 
 
-def measure_reconstruction(model: Autoencoder, X: ArrayLike, *, with_ssim: bool | None = None) -> Reconstruction:
+def measure_reconstruction(
+    model: Autoencoder,
+    X: ArrayLike | Arrays,
+    y: Any = None,
+    *,
+    like: Autoencoder | None = None,
+    with_ssim: bool | None = None,
+) -> Reconstruction:
     """Return all measures of a model's reconstruction of X (N, *shape), without noise.
 
     Parameters
@@ -150,44 +149,57 @@ def measure_reconstruction(model: Autoencoder, X: ArrayLike, *, with_ssim: bool 
     model
         A fitted model.
     X
-        Samples, best ones that it was not fitted to.
+        Samples, best held-out ones.
+    y
+        Their labels, for models with a condition.
+    like
+        A fitted model on whose scale the measures are taken, so that models of other scales compare; None for the
+        model's own.
     with_ssim
         See `compare`.
     """
-    data = checked(model, X)
-    peak = 1.0 if data.dtype == np.uint8 else None
-    return compare(scaled(model, data), model.reconstruct(data), data_range=peak, with_ssim=with_ssim)
+    arrays = encoded(model, X, y)
+    x, x_hat = values(model, arrays), reconstruct_encoded(model, arrays)
+    if like is not None and like is not model:
+        x, x_hat = (model.schema_.rescale(part, like.schema_) for part in (x, x_hat))
+    return _compared(like or model, arrays, x, x_hat, with_ssim)
 
 
 def against_baselines(
-    model: Autoencoder, X: ArrayLike, X_train: ArrayLike, *, with_ssim: bool | None = None
+    model: Autoencoder,
+    X: ArrayLike | Arrays,
+    X_train: ArrayLike | Arrays,
+    y: Any = None,
+    *,
+    with_ssim: bool | None = None,
 ) -> AgainstBaselines:
-    """Return a model's reconstruction of X beside that of PCA with as many numbers, and of the mean.
+    """Return a model's reconstruction of X beside that of PCA of the same rank, and of the mean.
 
     Parameters
     ----------
     model
         A fitted model.
     X
-        Samples to rebuild.
+        Samples to reconstruct.
     X_train
         Samples that PCA and the mean are fitted to: those of the model.
+    y
+        Labels of X, for models with a condition.
     with_ssim
         See `compare`.
     """
-    data, train = checked(model, X), checked(model, X_train)
-    size = min(model.latent_dim_, len(train), model.n_features_in_)
-    fields: dict[str, Any] = {"latent_dim": size}
-    pca = PCA(**fields).fit(train)
-    truth = scaled(model, data)
-    mean = np.broadcast_to(pca.mean_.reshape(1, *model.sample_shape_), truth.shape)
-    peak = 1.0 if data.dtype == np.uint8 else None
+    arrays, baseline = encoded(model, X, y), pca_baseline(model, X_train)
+    x = values(model, arrays)
+    mean = np.broadcast_to(baseline.mean.reshape(1, *model.sample_shape_), x.shape)
     of_model, of_pca, of_mean = (
-        compare(truth, found, data_range=peak, with_ssim=with_ssim)
-        for found in (model.reconstruct(data), pca.reconstruct(data), mean)
+        _compared(model, arrays, x, x_hat, with_ssim)
+        for x_hat in (reconstruct_encoded(model, arrays), baseline.reconstruct(arrays), mean)
     )
-    return AgainstBaselines(of_model, of_pca, of_mean, size, _explained(of_model, of_mean), _explained(of_pca, of_mean))
+    total = of_mean.per_sample
+    explained = (1 - of.per_sample / total if total > 0 else math.nan for of in (of_model, of_pca))
+    return AgainstBaselines(of_model, of_pca, of_mean, baseline.rank, *explained)
 
 
-def _explained(found: Reconstruction, mean: Reconstruction) -> float:
-    return 1 - found.per_sample / mean.per_sample if mean.per_sample > 0 else math.nan
+def _compared(model: Autoencoder, arrays: Arrays, x: Array, x_hat: Array, with_ssim: bool | None) -> Reconstruction:
+    peak = 1.0 if model.schema_.pixels else None
+    return compare(x, x_hat, mask=arrays.mask, data_range=peak, with_ssim=with_ssim)

@@ -1,4 +1,4 @@
-"""A comparison as one HTML file that needs nothing else: the table, pictures and advice, to be sent to a colleague."""
+"""A comparison as one HTML file that needs nothing else: the table, pictures and advice."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from narrows import figures
 from narrows.estimators.base import Autoencoder
-from narrows.evaluation import Comparison, diagnose
-from narrows.evaluation.comparison import LOWER
+from narrows.evaluation.comparison import LOWER, Comparison
+from narrows.evaluation.diagnosis import diagnose
+from narrows.evaluation.inference import codes
 from narrows.storage.atomic import write_text
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ def report(
 ) -> str:
     """Return a comparison as one HTML page.
 
-    It holds the table, reconstructions side by side, and of every model the course of training, samples, a map of
-    codes, and advice. Of a model with several seeds, the first is shown.
+    It holds the table, reconstructions side by side, and for every model the loss curves, samples, a map of codes, and
+    advice. Of a model with several seeds, the first is shown.
 
     Parameters
     ----------
@@ -64,7 +65,7 @@ def report(
     title, about
         Heading, and a sentence below it, such as the data set's name, source and licence.
     y_test, label_names
-        Labels of the test samples (N,), for the colours of the maps, and the names of the classes.
+        Labels of the test samples (N,), which colour the maps, and the names of the classes.
     seed
         Of samples, maps and advice.
     """
@@ -72,21 +73,24 @@ def report(
     labels = None if y_test is None else np.asarray(y_test)
     models = {name: fitted[0] for name, fitted in comparison.models.items()}
     shown = test[: figures.room(test.shape[1:])]
-    rebuilt = {name: model.reconstruct(shown) for name, model in models.items()}
+    reconstructions = {name: model.reconstruct(shown) for name, model in models.items()}
     parts = [
         f"<h1>{escape(title)}</h1>",
         f"<p>{escape(about)}</p>" if about else "",
         "<h2>Measures</h2>",
         _table(comparison),
         "<h2>Reconstructions</h2>",
-        _figure(figures.compare({"original": shown, **rebuilt}), "The same test samples, as each model rebuilds them."),
+        _figure(
+            figures.compare({"original": shown, **reconstructions}),
+            "The same test samples, reconstructed by each model.",
+        ),
     ]
     for name, model in models.items():
         parts += [f"<h2>{escape(name)}</h2>", f"<p class='note'>{escape(repr(model))}</p>"]
         parts += _pictures(model, train, test, labels, label_names, seed)
         findings = diagnose(model, train, test, seed=seed)
         advice = "".join(f"<li>{escape(f.sentence)} <b>{escape(f.remedy)}</b></li>" for f in findings)
-        parts.append(f"<h3>Advice</h3><ul>{advice or '<li>Nothing found.</li>'}</ul>")
+        parts.append(f"<h3>Advice</h3><ul>{advice or '<li>No problem detected.</li>'}</ul>")
     head = (
         f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">'
         f'<meta name="viewport" content="width=device-width"><title>{escape(title)}</title><style>{STYLE}</style>'
@@ -130,18 +134,18 @@ def _pictures(
     label_names: tuple[str, ...] | None,
     seed: int,
 ) -> list[str]:
-    found = []
+    pictures = []
     if len(model.history_) > 1:
-        found.append(_figure(figures.curves(model.history_), "Course of training."))
-    sampler, said = ("prior", "the prior") if model.module_.probabilistic else ("gmm", "a mixture fitted to the codes")
+        pictures.append(_figure(figures.curves(model.history_), "Loss by epoch."))
+    sampler, source = ("prior", "the prior") if model.module_.probabilistic else ("gmm", "a mixture of normals")
     drawn = model.sample(2 * figures.room(X.shape[1:]), seed, sampler, X=X)
-    if X.dtype == np.uint8:
-        drawn = drawn.clip(0, 1)  # else a few values below black make all of it grey
-    found.append(_figure(figures.gallery(drawn), f"New samples, at codes drawn from {said}."))
-    codes = model.transform(X_test[:MAPPED])
-    picture = figures.latent_map(codes, None if labels is None else labels[:MAPPED], label_names, seed=seed)
-    found.append(_figure(picture, "Codes of test samples."))
-    return found
+    if model.schema_.pixels:
+        drawn = drawn.clip(0, 1)  # else a few values below black would make the picture grey
+    pictures.append(_figure(figures.gallery(drawn), f"New samples, at codes drawn from {source}."))
+    Z = codes(model, X_test[:MAPPED])
+    picture = figures.latent_map(Z, None if labels is None else labels[:MAPPED], label_names, seed=seed)
+    pictures.append(_figure(picture, "Codes of test samples."))
+    return pictures
 
 
 def _figure(picture: Image.Image, caption: str) -> str:

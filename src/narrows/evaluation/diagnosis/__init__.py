@@ -1,11 +1,11 @@
-"""What went wrong in a model, in plain sentences, each with its evidence and one thing to try."""
+"""Diagnosis: what went wrong in a model, in sentences, each with its evidence and one remedy to try."""
 
 from __future__ import annotations
 
 from numpy.typing import ArrayLike
 
 from narrows.estimators.base import Autoencoder
-from narrows.evaluation.diagnosis.measurements import Case
+from narrows.evaluation.diagnosis.measurements import Measurements
 from narrows.evaluation.diagnosis.rules import RULES, Finding
 
 __all__ = ["Finding", "diagnose"]
@@ -16,29 +16,34 @@ def diagnose(
 ) -> list[Finding]:
     """Return what went wrong, causes first; an empty list where nothing did.
 
-    Looked for: posterior collapse, of all or of most dimensions; unused codes; dead or saturated units; a likelihood or
+    Checked are posterior collapse, of all or of most dimensions; unused codes; dead or saturated units; a likelihood or
     a scale that does not fit the data; a learning rate too high or too low; over- and underfitting; a reconstruction
-    worse than PCA's with as many numbers; an output that ignores the code; too few samples; samples off the range of
-    the data.
+    worse than that of PCA of the same rank; an output that ignores the code; too few samples; samples outside the
+    range of the data.
 
     Parameters
     ----------
     model
         A fitted model.
     X
-        Samples that it was fitted to; at most 2,000 of them, drawn with the seed, are looked at.
+        Samples that it was fitted to, at least 2; at most 2,000 of them, drawn with the seed, are used but for PCA.
     X_test
-        Samples held out, without which overfitting cannot be seen.
+        Held-out samples, without which overfitting cannot be detected.
     every
-        Whether to tell also what follows from another finding.
+        Whether to return also what follows from another finding.
     seed
         Of the rows and of the samples drawn.
+
+    Raises
+    ------
+    DataError
+        There are fewer than 2 samples, or they do not fit the model.
     """
-    case = Case(model, X, X_test, seed=seed)
+    measurements = Measurements(model, X, X_test, seed=seed)
     findings: list[Finding] = []
     explained: set[object] = set()
     for rule, consequences in RULES.items():
-        if (found := rule(case)) is not None and (every or rule not in explained):
-            findings.append(found)
+        if (finding := rule(measurements)) is not None and (every or rule not in explained):
+            findings.append(finding)
             explained.update(consequences)
     return findings

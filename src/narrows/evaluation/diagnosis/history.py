@@ -1,4 +1,4 @@
-"""What can be told from the course of training alone, while it runs: it reads records of epochs, and no data."""
+"""Diagnosis of a training while it runs, from the records of its epochs alone."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from narrows.evaluation.diagnosis.rules import Finding
 __all__ = ["diagnose_history"]
 
 FEWEST = 4
-"""Epochs before anything is told."""
+"""Epochs before anything is reported."""
 
 
 def diagnose_history(history: Sequence[dict[str, Any]]) -> list[Finding]:
-    """Return what the records of the epochs so far tell, so that a training that goes wrong can be stopped early.
+    """Return the problems that the epochs so far show, so that a training that goes wrong can be stopped early.
 
-    Looked for: a learning rate too high (the loss jumped), posterior collapse (no information in the code), overfitting
+    Checked are a learning rate too high (the loss jumped), posterior collapse (no information in the code), overfitting
     (the validation loss has risen while the training loss fell).
 
     Parameters
     ----------
     history
-        `model.history_`, the records of a training that still runs (`Report.record()`), or the lines of a run's
+        `model.history_`, the records of a training in progress (`Report.record()`), or the lines of a run's
         `metrics.jsonl`; one per epoch.
 
     Examples
@@ -37,8 +37,8 @@ def diagnose_history(history: Sequence[dict[str, Any]]) -> list[Finding]:
     """
     if len(history) < FEWEST:
         return []
-    found = (_rate(history), _collapse(history), _overfitting(history))
-    return [finding for finding in found if finding is not None]
+    findings = (_rate(history), _collapse(history), _overfitting(history))
+    return [finding for finding in findings if finding is not None]
 
 
 def _curve(history: Sequence[dict[str, Any]], name: str, part: str = "train") -> np.ndarray:
@@ -53,7 +53,7 @@ def _rate(history: Sequence[dict[str, Any]]) -> Finding | None:
             return None
     return Finding(
         "learning rate too high",
-        f"The training loss jumped between epochs by up to {up:.3g}; its whole fall so far is {fall:.3g}.",
+        f"The training loss jumped between epochs by up to {up:.3g}; it fell by {fall:.3g} so far.",
         {"jump": up, "fall": fall},
         "Stop, and divide learning_rate by 10, or set clip=1.",
     )
@@ -79,15 +79,14 @@ def _overfitting(history: Sequence[dict[str, Any]]) -> Finding | None:
         return None
     train, held = _curve(history, "loss"), _curve(history, "loss", "validation")
     best = int(held.argmin())
-    waited = len(held) - 1 - best
-    fallen, risen = float(train[best] - train[-1]), float(held[-1] - held[best])
-    whole = float(held[0] - held[best])
-    if waited < max(5, len(held) // 5) or fallen <= 0 or risen <= max(0.25 * fallen, 0.002 * whole):
+    since = len(held) - 1 - best
+    fall, rise = float(train[best] - train[-1]), float(held[-1] - held[best])
+    if since < max(5, len(held) // 5) or fall <= 0 or rise <= max(0.25 * fall, 0.002 * float(held[0] - held[best])):
         return None
     return Finding(
         "overfitting",
-        f"The validation loss was lowest at epoch {best + 1} and has risen by {risen:.3g} since, while the training "
-        f"loss fell by {fallen:.3g}.",
-        {"best": best + 1, "risen": risen, "fallen": fallen},
+        f"The validation loss was lowest at epoch {best + 1} and has risen by {rise:.3g} since, while the training "
+        f"loss fell by {fall:.3g}.",
+        {"best": best + 1, "rise": rise, "fall": fall},
         "Stop: the weights of that epoch are kept; with patience=5 it stops by itself.",
     )

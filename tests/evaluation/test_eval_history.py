@@ -6,7 +6,7 @@ import pytest
 import narrows
 from narrows.evaluation import diagnose_history
 
-SMALL = {"hidden": (64,), "batch_size": 16}
+SMALL = {"network": "mlp:64", "batch_size": 16}
 
 
 def watched(model, X, **options):
@@ -34,7 +34,7 @@ def test_collapse_is_told_early(digits):
 
 def test_overfitting_is_told_and_names_the_epoch(digits):
     train, _, test, _ = digits
-    model = narrows.AE(latent_dim=20, hidden=(256,), epochs=150, schedule="constant", batch_size=16)
+    model = narrows.AE(latent_dim=20, network="mlp:256", epochs=150, schedule="constant", batch_size=16)
     assert list(watched(model, train[:60], validation=test)) == ["overfitting"]
     (finding,) = diagnose_history(model.history_)
     losses = [record["validation"]["loss"] for record in model.history_]

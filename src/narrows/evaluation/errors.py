@@ -1,0 +1,160 @@
+"""The squared error of a reconstruction, and that of PCA of the same rank: every such number comes from here.
+
+Both are measured on the model's scale (pixels in [0, 1]), summed over a sample's values, and leave missing values out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from narrows.data.arrays import Array, Arrays
+from narrows.data.batches import chunk_size
+from narrows.errors import DataError
+from narrows.estimators import PCA
+from narrows.estimators.base import Autoencoder
+from narrows.estimators.inference import encoded, reconstruct_encoded, values
+from narrows.evaluation.inference import codes
+from narrows.training import fingerprint
+
+__all__ = ["Baseline", "baseline_rank", "pca_baseline", "squared_error", "squared_errors"]
+
+
+def squared_errors(x: Array, x_hat: Array, mask: Array | None = None) -> Array:
+    """Return the squared error of each pair, summed over its values: (N, *shape) twice to (N,), double precision.
+
+    Parameters
+    ----------
+    x, x_hat
+        Samples and their reconstructions, on one scale.
+    mask
+        (N, *shape), True where a value was observed; the others do not count.
+
+    Examples
+    --------
+    >>> squared_errors(np.zeros((1, 2, 2)), np.ones((1, 2, 2))).tolist()
+    [4.0]
+    """
+    difference = np.subtract(x, x_hat, dtype=np.float64)
+    if mask is not None:
+        difference = np.where(mask, difference, 0.0)
+    return np.square(difference, out=difference).reshape(len(difference), -1).sum(1)
+
+
+def squared_error(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None) -> Array:
+    """Return the squared error of a model's reconstruction of each sample: (N,)."""
+    return _by_rows(model, encoded(model, X, y), lambda part: reconstruct_encoded(model, part))
+
+
+def _by_rows(model: Autoencoder, arrays: Arrays, reconstruct: Callable[[Arrays], Array]) -> Array:
+    """Compare samples with what a function returns for them, a bounded number of rows in double precision at once."""
+    size = chunk_size(model.sample_shape_)
+    errors = np.empty(len(arrays.x))
+    for start in range(0, len(errors), size):
+        rows = slice(start, start + size)
+        part = arrays.rows(rows)
+        errors[rows] = squared_errors(values(model, part), reconstruct(part), part.mask)
+    return errors
+
+
+def baseline_rank(model: Autoencoder, n: int) -> int:
+    """Return the rank of the baseline of a fitted model: the size of its code, or the most that n samples allow."""
+    return min(int(np.prod(model.code_.shape)), n, model.n_features_in_)
+
+
+class Baseline:
+    """PCA of a model's rank, on the model's scale, which stands beside every result of the model.
+
+    Attributes
+    ----------
+    rank
+        Number of components.
+    n
+        Number of samples that it was fitted to.
+    mean
+        (D,), of the training samples, on the model's scale.
+    components
+        (rank, D), the principal axes.
+    """
+
+    def __init__(self, model: Autoencoder, pca: PCA, n: int) -> None:
+        self.model, self.pca, self.n = model, pca, n
+        self.rank = pca.latent_dim_
+        self.mean, self.components = pca.mean_, pca.components_
+
+    def transform(self, X: ArrayLike | Arrays) -> Array:
+        """Return the coordinates along the principal axes: (N, rank)."""
+        return codes(self.pca, self._values(X))
+
+    def reconstruct(self, X: ArrayLike | Arrays) -> Array:
+        """Return the reconstructions on the model's scale: (N, *shape)."""
+        return reconstruct_encoded(self.pca, self._values(X))
+
+    def squared_error(self, X: ArrayLike | Arrays) -> Array:
+        """Return the squared error of each sample: (N,)."""
+        return _by_rows(self.model, encoded(self.model, X), self.reconstruct)
+
+    def squared_error_of_mean(self, X: ArrayLike | Arrays) -> Array:
+        """Return the squared error of the mean training sample, as of a code without dimensions: (N,)."""
+        mean = self.mean.reshape(1, *self.model.sample_shape_)
+        return _by_rows(self.model, encoded(self.model, X), lambda part: mean)
+
+    def log_likelihood(self, X: ArrayLike | Arrays) -> Array:
+        """Return log p(X) of probabilistic PCA, exactly (Tipping & Bishop 1999): (N,), in nats of the data as given."""
+        return self.pca.score_samples(self._values(X)) + self.model.schema_.log_jacobian
+
+    def _values(self, X: ArrayLike | Arrays) -> Array:
+        """Return what PCA takes: samples on the model's scale, the mean for missing values; pixels as they are."""
+        return _filled(self.model, encoded(self.model, X), self.mean)
+
+
+def _filled(model: Autoencoder, arrays: Arrays, mean: Array | None = None) -> Array:
+    """Return samples on the model's scale, missing values replaced by the mean; pixels as they are."""
+    if arrays.x.dtype == np.uint8:
+        return arrays.x
+    x = values(model, arrays)
+    if arrays.mask is None:
+        return x
+    if mean is None:
+        mean = x.sum(0) / np.maximum(arrays.mask.sum(0), 1)
+    return np.where(arrays.mask, x, mean.reshape(1, *x.shape[1:]))
+
+
+def pca_baseline(model: Autoencoder, X_train: ArrayLike | Arrays, y: Any = None) -> Baseline:
+    """Return PCA of a model's rank, fitted to all training samples on the model's scale.
+
+    The rank is that of `baseline_rank`. A model keeps its last baseline, so that asking again for the same samples
+    costs nothing. Beyond 5e11 multiplications a range finder takes over, see `narrows.PCA`.
+
+    Parameters
+    ----------
+    model
+        A fitted model.
+    X_train
+        The samples that the model was fitted to, at least 2.
+    y
+        Their labels, for models with a condition.
+
+    Raises
+    ------
+    DataError
+        There are fewer than 2 samples.
+    """
+    arrays = encoded(model, X_train, y)
+    if (n := len(arrays.x)) < 2:
+        raise DataError(f"pca_baseline: X_train must have at least 2 samples; got {n}. Pass the training samples.")
+    x = _filled(model, arrays)
+    fields: dict[str, Any] = {"latent_dim": baseline_rank(model, n)}
+    key = fields | fingerprint(x)
+    known = _FITTED.get(model)
+    if known is None or known[0] != key:
+        known = _FITTED[model] = key, PCA(**fields).fit(x)
+    return Baseline(model, known[1], n)
+
+
+_FITTED: WeakKeyDictionary[Autoencoder, tuple[Any, PCA]] = WeakKeyDictionary()
+"""The last baseline of each model that is still in use, with the fingerprint of its samples."""
