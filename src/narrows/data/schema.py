@@ -245,9 +245,7 @@ class Schema:
         x = arrays.x
         if x.dtype == np.uint8:
             return x / 255.0
-        return np.asarray(
-            self.scaled(np.asarray(x), np.dtype(np.float64))[0] if on_disk(x) else x, np.float64
-        )
+        return np.asarray(self.scaled(np.asarray(x), np.dtype(np.float64))[0] if on_disk(x) else x, np.float64)
 
     def decode(self, x: Array, *, like: Any = None, lengths: Array | None = None) -> Any:
         """Return samples as X was: its units, type, columns and kind of data frame, and sequences of their lengths.

@@ -35,17 +35,10 @@ LONGEST = 100
 """Characters that a parameter may have: it names something, and is never a path, an address or code."""
 MOST_VALUES = 1000
 RECORD = {
-    "format": int, "model": str, "parameters": dict, "schema": FORM, "n_features_in": int, "latent_dim": int,
-    "feature_names": ([str], type(None)), "codes": int,
+    "format": int, "model": str, "parameters": dict, "schema": FORM, "feature_names": ([str], type(None)), "codes": int,
 }  # fmt: skip
 """The form of model.json (see `narrows.storage`)."""
-DTYPES = (
-    "bool",
-    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
-    "float16",
-    "float32",
-    "float64",
-)
+DTYPES = ("bool", "float16", "float32", "float64", *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64)))
 """Types that data may have had."""
 
 
@@ -123,10 +116,6 @@ def _schema(path: Path, record: dict[str, Any]) -> Schema:
 
 def _fill(path: Path, record: dict[str, Any], estimator: Autoencoder, schema: Schema) -> None:
     """Read the tensors that the module needs, and make the estimator a fitted one."""
-    if estimator.latent_size(schema) != record["latent_dim"]:
-        raise FormatError(
-            f"{path}: latent_dim must be {estimator.latent_size(schema)}, as in parameters; got {record['latent_dim']}."
-        )
     with torch.device("meta"):  # names, shapes and types, before anything of their size is allocated
         planned = estimator.build(schema)
     wanted = {name: (dtype_of(t), tuple(t.shape)) for name, t in planned.state_dict().items()}
@@ -153,8 +142,8 @@ def _fill(path: Path, record: dict[str, Any], estimator: Autoencoder, schema: Sc
     names = record["feature_names"]
     estimator.__dict__.update(
         module_=module.to(device_of(estimator.get_params(deep=False).get("device", "cpu"), strict=False)),
-        schema_=schema, history_=history, latent_dim_=record["latent_dim"],
-        n_features_in_=record["n_features_in"], codes_=codes, _densities={},
+        schema_=schema, history_=history, latent_dim_=estimator.latent_size(schema),
+        n_features_in_=schema.n_features, codes_=codes, _densities={},
         **({} if names is None else {"feature_names_in_": np.array(names, dtype=object)}),
     )  # fmt: skip
 
