@@ -127,6 +127,6 @@ def test_changed_data_are_gone_on_with_by_force(
     assert main(["resume", "x"]) == 2
     assert "data must be those that the run began with" in capsys.readouterr().err
     assert Run("runs/x").status == "interrupted"
-    with pytest.warns(UserWarning, match="changed"):
+    with pytest.warns(match="not what the run was trained on"), pytest.warns(match="though it changed"):
         assert main(["resume", "x", "--force"]) == 0
     assert Run("runs/x").status == "finished"
