@@ -134,7 +134,7 @@ def test_warp_is_for_images(table):
 
 @pytest.mark.parametrize("model", [AE, VAE])
 def test_in_training_only_and_against_the_clean_input(model, table):
-    estimator = model(latent_dim=2, hidden=(4,), likelihood="gaussian", corruption="masking:0.5", epochs=1).fit(table)
+    estimator = model(latent_dim=2, network="mlp:4", likelihood="gaussian", corruption="masking:0.5", epochs=1).fit(table)
     module, x, seen = estimator.module_, torch.from_numpy(table), []
     module.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().clone()))
     module.train()
@@ -157,7 +157,7 @@ def test_denoising_denoises():
     generator = np.random.default_rng(0)
     X = (generator.normal(size=(400, 1)) @ np.ones((1, 16)) / 2).astype(np.float32)
     noisy = X + generator.normal(0, 0.5, X.shape).astype(np.float32)
-    ae = AE(latent_dim=4, hidden=(), corruption="gaussian:0.5", epochs=40, learning_rate=1e-2).fit(X)
+    ae = AE(latent_dim=4, network="mlp:", corruption="gaussian:0.5", epochs=40, learning_rate=1e-2).fit(X)
     assert ((ae.reconstruct(noisy) - X) ** 2).mean() < 0.3 * ((noisy - X) ** 2).mean()
 
 

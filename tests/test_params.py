@@ -57,7 +57,7 @@ def test_what_fits(values):
         ({"size": True}, "size must be .* got True"),
         ({"size": "2"}, "size must be .* got '2'"),
         ({"size": None}, "size must be .* got None"),
-        ({"share": 0}, r"share must be a number or None > 0 and < 1; got 0\."),
+        ({"share": 0}, r"share must be a number > 0 and < 1 or None; got 0\."),
         ({"share": 1.0}, "share must be .* got 1.0"),
         ({"share": math.nan}, "share must be .* got nan"),
         ({"share": math.inf}, "share must be .* got inf"),
@@ -68,7 +68,7 @@ def test_what_fits(values):
         ({"pair": (1,)}, r"pair must be a tuple of 2 numbers >= 0; got \(1,\)"),
         ({"pair": (1, -1)}, "pair must be"),
         ({"pair": 3}, "pair must be"),
-        ({"sizes": (0,)}, r"sizes must be a tuple of whole numbers or None >= 1; got \(0,\)"),
+        ({"sizes": (0,)}, r"sizes must be a tuple of whole numbers >= 1 or None; got \(0,\)"),
         ({"sizes": (1.5,)}, "sizes must be"),
         ({"sizes": 5}, "sizes must be"),
         ({"flag": 1}, "flag must be True or False; got 1"),
@@ -99,11 +99,11 @@ def test_every_field_is_described_and_its_default_fits(cls):
 
 @pytest.mark.parametrize(("cls", "size"), [(PCA, np.int64(2)), (AE, np.int32(2)), (VAE, np.int64(2))])
 def test_numpys_numbers_are_numbers(cls, size, table, tmp_path):
-    from narrows import load
+    from narrows.estimators.loading import load_model
 
     estimator = cls(latent_dim=size).fit(table)
     assert estimator.transform(table).shape == (48, 2)
-    assert load(estimator.save(tmp_path)).latent_dim == 2
+    assert load_model(estimator.save(tmp_path)).latent_dim == 2
 
 
 def test_fields_are_keywords_alone():

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -11,8 +12,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from narrows import AE, PCA, VAE
+from narrows.errors import ConfigError
 
-SMALL = {"latent_dim": 1, "hidden": (8,), "epochs": 2}
+SMALL = {"latent_dim": 1, "network": "mlp:8", "epochs": 2}
 ESTIMATORS = [PCA(latent_dim=1), PCA(), AE(**SMALL), VAE(**SMALL)]
 ARRAY_API = "check_array_api_input"  # asks for an environment variable that scipy reads at its import
 CHECKS = [
@@ -32,11 +34,9 @@ def test_there_are_many_checks():
     assert len(CHECKS) > 40 * len(ESTIMATORS)
 
 
-@pytest.fixture(params=list(ESTIMATORS))
+@pytest.fixture(params=[PCA, AE, VAE])
 def estimator(request):
-    return (
-        PCA(latent_dim=2) if request.param == "pca" else ESTIMATORS[request.param](latent_dim=2, hidden=(8,), epochs=5)
-    )
+    return PCA(latent_dim=2) if request.param is PCA else request.param(latent_dim=2, network="mlp:8", epochs=5)
 
 
 def test_in_a_pipeline(estimator, table):
@@ -52,9 +52,34 @@ def test_in_a_grid_search(estimator, table):
     assert search.best_params_["latent_dim"] in (1, 2)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     scores = [
-        type(estimator)(**{**estimator.get_params(), "latent_dim": k}).fit(table[24:]).score(table[:24]) for k in (1, 2)
+        clone(estimator).set_params(latent_dim=k).fit(table[24:]).score(table[:24]) for k in (1, 2)
     ]
     np.testing.assert_allclose(search.cv_results_["split0_test_score"], scores, rtol=1e-5)
+
+
+@pytest.mark.parametrize("cls", [AE, VAE])
+def test_a_grid_search_over_fields_of_components(cls, table):
+    model = cls(latent_dim=2, network="mlp:4", epochs=2, likelihood="gaussian")
+    assert {"network__hidden", "network__activation", "code__activation", "likelihood__scale"} <= model.get_params().keys()
+    grid = {"network__hidden": [(3,), (6, 4)], "likelihood__scale": [0.5]}
+    search = GridSearchCV(model, grid, cv=2, error_score="raise").fit(table)
+    best = search.best_estimator_
+    assert best.network.hidden == search.best_params_["network__hidden"]
+    assert best.module_.observed.scale.item() == 0.5
+    sizes = [p.shape[0] for n, p in best.module_.encoder.named_parameters() if "weight" in n]
+    assert tuple(sizes[:-1]) == best.network.hidden
+    assert model.network == "mlp:4"  # clones were set, not the model itself
+    assert clone(best).get_params() == best.get_params()
+
+
+def test_fields_that_no_component_has(table):
+    model = AE(network="auto")
+    with pytest.raises(ConfigError, match=r"AE: network must be a component to have the parameter 'hidden'; got 'auto'"):
+        model.set_params(network__hidden=(3,))
+    with pytest.raises(ConfigError, match=r"MLP: parameters must be among .*; got 'hiden'. Did you mean 'hidden'\?"):
+        model.set_params(network="mlp", network__hiden=(3,))
+    with pytest.raises(ConfigError, match="MLP: hidden must be a tuple of whole numbers >= 1"):
+        model.set_params(network="mlp", network__hidden=(0,))
 
 
 def test_names_of_features(estimator, table):

@@ -2,9 +2,14 @@
 
 import csv
 import json
+import os
+import signal
+import threading
+import time
 
 import numpy as np
 import pytest
+import torch
 
 from narrows import AE, PCA, cli, figures
 from narrows.cli.sweep import values_of
@@ -96,6 +101,7 @@ def test_what_is_trained_is_not_trained_again_and_more_values_can_be_added(made,
     with monkeypatch.context() as patch:
         patch.setattr(sweep_module, "record", None)
         patch.setattr(measures, "few_labels", None)
+        patch.setattr(measures, "few_label_accuracy", None)
         again = list(sweep.train())
     assert [t.measures for t in again] == [t.measures for t in done]
     assert all(t.earlier for t in again)
@@ -235,3 +241,56 @@ def test_an_interrupt_tells_how_far_it_got(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(Sweep, "train", train)
     assert cli.main(["sweep", "pca", "--data", "cloud", "--latent-dim", "1,2"]) == 130
     assert "interrupted; 0 of 2 trainings are done. The same command resumes it." in capsys.readouterr().err
+
+
+def timeless(done):
+    """Return what was measured of trainings, but for the time."""
+    return {t.run.name: {**t.measures, "seconds": 0} for t in done}
+
+
+@pytest.mark.slow
+def test_several_processes_come_to_the_same_bits(made, digits, tmp_path):
+    sweep, done = made
+    several = sweep_of(digits, tmp_path / "out", jobs=2)
+    assert timeless(several.train()) == timeless(done)
+    for trained in done:
+        weights = [Run(s.folder / trained.run.name).load().module_.state_dict() for s in (sweep, several)]
+        assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    tables = [json.loads((s.folder / "sweep.json").read_text()) for s in (sweep, several)]
+    assert [run["run"] for run in tables[0]["runs"]] == [run["run"] for run in tables[1]["runs"]]
+    assert [t.earlier for t in several.train()] == [True] * 4
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*learning rate is probably too high")
+def test_a_failure_in_a_process_is_a_result(digits, tmp_path):
+    fixed = {**SMALL, "optimizer": "sgd", "latent_dim": 2, "schedule": "constant", "epochs": 30}
+    sweep = sweep_of(
+        digits, tmp_path / "out", grid={"learning_rate": (1e-4, 1e6, 1e-3)}, seeds=1, fixed=fixed, jobs=2
+    )  # fmt: skip
+    done = {t.values["learning_rate"]: t for t in sweep.train()}
+    assert [bool(done[rate].measures) for rate in (1e-4, 1e6, 1e-3)] == [True, False, True]
+    assert done[1e6].run.failure == "DivergedError"
+
+
+@pytest.mark.slow
+def test_an_interrupt_stops_all_processes_and_the_next_sweep_resumes(digits, tmp_path):
+    fixed = {**SMALL, "epochs": 3000}
+    sweep = sweep_of(digits, tmp_path / "out", grid={"latent_dim": (2, 3, 4)}, seeds=1, fixed=fixed, jobs=2)
+    folders = [sweep.folder / f"latent-dim-{k}_seed-0" for k in (2, 3)]
+
+    def interrupt():
+        while not all((folder / "metrics.jsonl").exists() for folder in folders):
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        list(sweep.train())
+    assert [Run(folder).status for folder in folders] == ["interrupted", "interrupted"]
+    assert not (sweep.folder / "latent-dim-4_seed-0").exists()
+    done = list(sweep.train())
+    assert all(t.measures and not t.earlier for t in done)
+    assert len(Run(folders[0]).record["resumed"]) == 1
+    alone = sweep_of(digits, tmp_path / "alone", grid=sweep.grid, seeds=1, fixed=fixed)
+    assert timeless(done) == timeless(alone.train())

@@ -191,7 +191,7 @@ def test_early_stopping_restores_the_best_weights():
     """Validation data that ask for the opposite: the first epoch is the best one."""
     rng = np.random.default_rng(1)
     X, apart = rng.normal(size=(40, 4)).astype(np.float32), rng.normal(size=(30, 4)).astype(np.float32) * 0.01 + 5
-    ae = AE(latent_dim=2, hidden=(8,), epochs=50, patience=3, learning_rate=2e-2, batch_size=8, data_bias=False)
+    ae = AE(latent_dim=2, network="mlp:8", epochs=50, patience=3, learning_rate=2e-2, batch_size=8, data_bias=False)
     losses = [report.validation["loss"] for report in ae.fit_iter(X, validation=apart) if report.end_of_epoch]
     best = int(np.argmin(losses))
     assert len(losses) == min(50, best + 4)
@@ -201,14 +201,14 @@ def test_early_stopping_restores_the_best_weights():
 
 
 def test_early_stopping_stops():
-    ae = AE(latent_dim=1, hidden=(), epochs=50, patience=2, learning_rate=0.3, schedule="constant", warmup=0.0)
+    ae = AE(latent_dim=1, network="mlp:", epochs=50, patience=2, learning_rate=0.3, schedule="constant", warmup=0.0)
     ae.fit(DATA, validation=DATA[:5] * -3 + 7)
     assert len(ae.history_) < 50
     assert ae.history_[-1]["note"].startswith("stopped early: no better validation loss in 2 epochs since ")
 
 
 def test_the_best_weights_win_without_patience_too():
-    ae = AE(latent_dim=1, hidden=(), epochs=15, learning_rate=0.5, schedule="constant", warmup=0.0)
+    ae = AE(latent_dim=1, network="mlp:", epochs=15, learning_rate=0.5, schedule="constant", warmup=0.0)
     ae.fit(DATA, validation=DATA[:6])
     assert -ae.score(DATA[:6]) == pytest.approx(min(r["validation"]["loss"] for r in ae.history_), rel=1e-5)
 
@@ -311,7 +311,7 @@ def test_on_a_device_that_works_by_itself_a_step_that_is_not_finite_is_left_out(
 
 @pytest.mark.filterwarnings("ignore:The loss rose")
 def test_a_rate_far_too_high_leaves_a_model_that_works():
-    ae = AE(latent_dim=2, hidden=(), optimizer="sgd", learning_rate=1e4, schedule="constant", warmup=0.0, epochs=20)
+    ae = AE(latent_dim=2, network="mlp:", optimizer="sgd", learning_rate=1e4, schedule="constant", warmup=0.0, epochs=20)
     with pytest.raises(DivergedError, match="learning rate too high"):
         ae.fit(DATA)
     assert np.isfinite(ae.transform(DATA)).all()
@@ -450,7 +450,7 @@ def test_low_precision_where_many_multiplications_repay_its_conversions(monkeypa
 
 
 def test_low_precision_that_is_forced_reaches_codes_but_no_score(table):
-    ae = AE(latent_dim=2, hidden=(16,), epochs=2, precision="fp32").fit(table)
+    ae = AE(latent_dim=2, network="mlp:16", epochs=2, precision="fp32").fit(table)
     codes, images, scores = ae.transform(table), ae.reconstruct(table), ae.score_samples(table)
     np.testing.assert_array_equal(ae.set_params(precision="auto").transform(table), codes)
     ae.set_params(precision="bf16")

@@ -44,15 +44,18 @@ class Param(NamedTuple):
     @property
     def constraint(self) -> str:
         """What a value must be, in words."""
-        kinds = " or ".join(_name(kind) for kind in kinds_of(self.annotation))
-        if self.choices:
-            kinds = kinds.replace("a string", "one of " + ", ".join(repr(c) for c in self.choices))
         bounds = []
         if self.low is not None:
             bounds.append(f"{'>' if self.low_open else '>='} {self.low:g}")
         if self.high is not None:
             bounds.append(f"{'<' if self.high_open else '<='} {self.high:g}")
-        return f"{kinds} {' and '.join(bounds)}".rstrip()
+        words = []
+        for kind in kinds_of(self.annotation):
+            word = _name(kind)
+            if kind is str and self.choices:
+                word = ("one of " if len(self.choices) > 1 else "") + ", ".join(map(repr, self.choices))
+            words.append(f"{word} {' and '.join(bounds)}" if bounds and "number" in word else word)
+        return " or ".join(words)
 
 
 def param(
@@ -138,7 +141,10 @@ def validate(model: Any) -> None:
     """
     for field in fields(model):
         value = getattr(model, field.name)
-        if field.axis is None and not _fits(value, field):
+        if field.axis is not None:
+            if value is None and type(None) not in kinds_of(field.annotation):
+                raise ConfigError(f"{type(model).__name__}: {field.name} must be a name or a component; got None.")
+        elif not _fits(value, field):
             hint = did_you_mean(value, field.choices) if field.choices and isinstance(value, str) else ""
             message = f"{type(model).__name__}: {field.name} must be {field.constraint}; got {value!r}.{hint}"
             raise ConfigError(f"{message} ({field.help})")

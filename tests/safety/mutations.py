@@ -18,14 +18,17 @@ import warnings
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from narrows import AE, PCA, VAE
+from narrows.components import AXES, resolve
 from narrows.errors import ConfigError, DataError, FormatError
-from narrows.estimators.persistence import load_model
-from narrows.storage.record import _checksum, tensor_path
+from narrows.estimators.loading import load_model
+from narrows.nn import MLP, Pair
+from narrows.params import fields
+from narrows.storage.record import _checksum, lines_path, tensor_path
 from safety.memory import fresh_peak, peak_mb
 
 FORBIDDEN = (
@@ -37,15 +40,21 @@ FORBIDDEN = (
 
 NASTY: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2, 7, 2**31, 2**62, 10**19, 0.5, -0.0, 1e308, 5e-324, "", "auto", "mlp", "conv",
-    "lstm", "../../etc/passwd", "http://localhost/x", "file:///etc/passwd", "__import__('os').system('true')", "\0",
-    "\ud800", "x" * 5000, "gaussian:1e999", "gaussian:-1", "pickle", [], [0], [-1], [1] * 2000, [[1]], [10**9, 10**9],
-    ["a"], {}, {"object": "os.system"}, {"a": {"b": {"c": []}}}, [1.5], [None], "sigmoid", "bernoulli", "l1", 3.0,
-    [4], [6],
+    "recurrent", "../../etc/passwd", "http://localhost/x", "file:///etc/passwd", "__import__('os').system('true')",
+    "\0", "\ud800", "x" * 5000, "gaussian:1e999", "gaussian:-1", "pickle", [], [0], [-1], [1] * 2000, [[1]],
+    [10**9, 10**9], ["a"], {}, {"object": "os.system"}, {"a": {"b": {"c": []}}}, [1.5], [None], "sigmoid",
+    "bernoulli", "l1", 3.0, [4], [6], "mlp:4", "mlp:1e9", "vq:64", "standard", {"mlp": {}}, {"mlp": {"hidden": [10**9]}}, {"conv": {"x": 1}},
+    {"gaussian": {"scale": -1}},
 )  # fmt: skip
 """What a value of the record is replaced by."""
 
-Files = tuple[bytes, bytes]
-"""The record and its tensors."""
+
+class Files(NamedTuple):
+    """A saved model."""
+
+    record: bytes
+    tensors: bytes
+    lines: bytes
 
 
 def good_models(folder: Path) -> list[Files]:
@@ -53,42 +62,46 @@ def good_models(folder: Path) -> list[Files]:
     rng = np.random.default_rng(0)
     table, images = rng.normal(size=(20, 6)), rng.integers(0, 256, (12, 1, 7, 6), dtype=np.uint8)
     sequences = rng.normal(size=(12, 5, 3))
-    small: dict[str, Any] = {"latent_dim": 2, "hidden": (4,), "epochs": 2}
+    small: dict[str, Any] = {"latent_dim": 2, "epochs": 2}
     fitted = (
         PCA(latent_dim=2).fit(table),
-        AE(**small, corruption="gaussian:0.1").fit(table),
-        AE(**small, batch_norm=True).fit(images),
-        AE(**small).fit(sequences),
-        VAE(**small).fit(table),
-        AE(**small, tied=True).fit(table),
-        VAE(**small, likelihood="discretized_logistic").fit(images),
+        AE(**small, network=MLP(hidden=(4,)), corruption="gaussian:0.1").fit(table),
+        AE(**small, network="conv:4,batch_norm=True").fit(images),
+        AE(**small, network="recurrent:4").fit(sequences),
+        VAE(**small, network="mlp:4").fit(table),
+        AE(**small, network="mlp:4,tied=True", scale=None).fit(table),
+        VAE(**small, network="conv:4", likelihood="discretized_logistic").fit(images),
     )
-    found = []
+    saved = []
     for number, model in enumerate(fitted):
         path = model.save(folder / str(number)) / "model.json"
-        found.append((path.read_bytes(), tensor_path(path, json.loads(path.read_bytes())).read_bytes()))
-    return found
+        record = json.loads(path.read_bytes())
+        beside = (file(path, record).read_bytes() for file in (tensor_path, lines_path))
+        saved.append(Files(path.read_bytes(), *beside))
+    return saved
 
 
 def put(folder: Path, files: Files) -> None:
-    """Write files as a model, the tensors where the record says, as far as it says it."""
+    """Write files as a model, tensors and lines where the record says, as far as it says it."""
     for old in folder.iterdir():
         old.unlink()
-    (folder / "model.json").write_bytes(files[0])
-    try:
-        name = str(json.loads(files[0])["tensors"])[:16]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        name = "lost"
-    (folder / f"model-{name if name.isalnum() else 'odd'}.safetensors").write_bytes(files[1])
+    (folder / "model.json").write_bytes(files.record)
+    for entry, suffix, content in (("tensors", "safetensors", files.tensors), ("lines", "jsonl", files.lines)):
+        try:
+            name = str(json.loads(files.record)[entry])[:16]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            name = "lost"
+        (folder / f"model-{name if name.isalnum() else 'odd'}.{suffix}").write_bytes(content)
 
 
-def signed(record: Any, tensors: bytes) -> Files:
+def signed(record: Any, tensors: bytes, lines: bytes) -> Files:
     """Return files whose checksums are right, whatever they hold."""
     if not isinstance(record, dict):
-        return json.dumps(record).encode(), tensors
-    record = {**record, "tensors": hashlib.sha256(tensors).hexdigest()}
+        return Files(json.dumps(record).encode(), tensors, lines)
+    checksums = {"tensors": hashlib.sha256(tensors).hexdigest(), "lines": hashlib.sha256(lines).hexdigest()}
+    record = {**record, **checksums}
     record.pop("sha256", None)
-    return json.dumps({**record, "sha256": _checksum(record)}).encode(), tensors
+    return Files(json.dumps({**record, "sha256": _checksum(record)}).encode(), tensors, lines)
 
 
 def packed(header: Any, data: bytes) -> bytes:
@@ -130,7 +143,7 @@ def spoiled_value(value: Any, rng: random.Random) -> Any:
         elif action < 0.8:
             del changed[key]
         elif action < 0.9:
-            changed[rng.choice(["x", "", "network", "__class__", "hidden", "../x"])] = rng.choice(NASTY)
+            changed[rng.choice(["x", "", "network", "__class__", "schema", "../x"])] = rng.choice(NASTY)
         else:
             changed[key + rng.choice([".", "_", "x"])] = changed.pop(key)
         return changed
@@ -150,22 +163,34 @@ def spoiled_data(data: bytes, rng: random.Random) -> bytes:
     return (data[:at] + new + data[at + 4 :])[: len(data)]
 
 
+def spoiled_lines(lines: bytes, rng: random.Random) -> bytes:
+    """Return a history with one value somewhere in it replaced, dropped, added or renamed."""
+    return b"".join(json.dumps(spoiled_value(json.loads(line), rng)).encode() + b"\n" for line in lines.splitlines())
+
+
 def mutated(files: Files, rng: random.Random) -> tuple[str, Files]:
     """Return what was done and the files; most have right checksums, so that the checks behind those are reached."""
-    text, tensors = files
+    text, tensors, lines = files
     record = json.loads(text)
     header, data = unpacked(tensors)
     raw = json.dumps(header).encode()
+
+    def inner(part: str) -> Files:
+        return signed({**record, part: spoiled_value(record[part], rng)}, tensors, lines)
+
     kinds: dict[str, Callable[[], Files]] = {
-        "record bytes": lambda: (spoiled_bytes(text, rng), tensors),
-        "tensor bytes": lambda: (text, spoiled_bytes(tensors, rng)),
-        "record value, signed": lambda: signed(spoiled_value(record, rng), tensors),
-        "fields, signed": lambda: signed({**record, "fields": spoiled_value(record["fields"], rng)}, tensors),
-        "tensor bytes, signed": lambda: signed(record, spoiled_bytes(tensors, rng)),
-        "header bytes, signed": lambda: signed(record, packed(spoiled_bytes(raw, rng), data)),
-        "header value, signed": lambda: signed(record, packed(spoiled_value(header, rng), data)),
-        "numbers, signed": lambda: signed(record, packed(raw, spoiled_data(data, rng))),
-        "length, signed": lambda: signed(record, rng.randbytes(8) + tensors[8:]),
+        "record bytes": lambda: Files(spoiled_bytes(text, rng), tensors, lines),
+        "tensor bytes": lambda: Files(text, spoiled_bytes(tensors, rng), lines),
+        "line bytes": lambda: Files(text, tensors, spoiled_bytes(lines, rng)),
+        "record value, signed": lambda: signed(spoiled_value(record, rng), tensors, lines),
+        **{f"{part}, signed": lambda part=part: inner(part) for part in ("parameters", "schema")},
+        "tensor bytes, signed": lambda: signed(record, spoiled_bytes(tensors, rng), lines),
+        "header bytes, signed": lambda: signed(record, packed(spoiled_bytes(raw, rng), data), lines),
+        "header value, signed": lambda: signed(record, packed(spoiled_value(header, rng), data), lines),
+        "numbers, signed": lambda: signed(record, packed(raw, spoiled_data(data, rng)), lines),
+        "length, signed": lambda: signed(record, rng.randbytes(8) + tensors[8:], lines),
+        "line bytes, signed": lambda: signed(record, tensors, spoiled_bytes(lines, rng)),
+        "lines, signed": lambda: signed(record, tensors, spoiled_lines(lines, rng)),
     }
     kind = rng.choice(list(kinds))
     return kind, kinds[kind]()
@@ -192,10 +217,14 @@ def main(seed: int, count: int) -> dict[str, Any]:
         models = good_models(folder)
         trial = folder / "trial"
         trial.mkdir()
+        with contextlib.suppress(ConfigError):
+            resolve("network", "unknown")  # looks through the packages that are installed, once
+        for kind in (Pair, *(kind for axis in AXES.values() for kind in axis.values())):
+            fields(kind)  # reads the annotations, once
         for files in models:  # everything that is imported at first use is imported now
             put(trial, files)
             assert use(trial) == "loaded"
-            put(trial, signed({**json.loads(files[0]), "model": "pcb"}, files[1]))
+            put(trial, signed({**json.loads(files.record), "model": "pcb"}, files.tensors, files.lines))
             assert use(trial) == "refused"
         events: Counter[str] = Counter()
         watching = False

@@ -270,7 +270,7 @@ def put(path: Path, content: bytes) -> None:
 def differences(found: Dataset, expected: dict[str, Any]) -> list[str]:
     """Return the names of images that are not what was drawn, to within what lossy formats change."""
     assert found.files is not None
-    names = [found.files.names[i] for i in found.files.read]
+    names = [found.files.names[i] for i in found.files.rows]
     return [
         name
         for name, image in zip(names, found.train, strict=True)

@@ -41,7 +41,8 @@ CASES: dict[str, tuple[Callable[[], NeuralAutoencoder], np.ndarray]] = {
     "ae, bf16": (lambda: AE(**SMALL, precision="bf16"), X),
     "conv, batch norm": (lambda: AE(**{**SMALL, "network": "conv:4,batch_norm=True"}), IMAGES),
     "recurrent, sgd": (
-        lambda: AE(**{**SMALL, "network": "recurrent:4"}, optimizer="sgd", momentum=0.9, learning_rate=1e-4), SEQUENCES,
+        lambda: AE(**{**SMALL, "network": "recurrent:4"}, optimizer="sgd", momentum=0.9, learning_rate=1e-4),
+        SEQUENCES,
     ),
     "vae, rmsprop, clip": (lambda: VAE(**SMALL, optimizer="rmsprop", clip=1.0), X),
     "vae, adagrad, patience": (lambda: VAE(**SMALL, optimizer="adagrad", patience=1), X),

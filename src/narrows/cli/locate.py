@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from narrows.errors import ConfigError, FormatError, did_you_mean
-from narrows.storage.json import read_json
 
 if TYPE_CHECKING:
     from narrows.runs import Run
@@ -49,6 +48,8 @@ def located(name: str | None) -> Path:
 
 def folders(root: Path) -> list[Path]:
     """Return the run folders in a folder, the latest last."""
+    from narrows.storage.json import read_json
+
     started = {}
     for path in root.glob("*/run.json"):
         try:

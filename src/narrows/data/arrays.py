@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "Arrays", "subset"]
+__all__ = ["Array", "Arrays", "on_disk", "subset"]
 
 Array = NDArray[Any]
 
@@ -28,6 +28,14 @@ class Arrays(NamedTuple):
     def rows(self, index: Any) -> Arrays:
         """Return the rows at an index or a slice."""
         return Arrays(*(None if part is None else part[index] for part in self))  # type: ignore[arg-type]
+
+
+def on_disk(array: Array) -> bool:
+    """Return whether an array is a memory map, or a view of one."""
+    base: Any = array
+    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+        base = base.base
+    return isinstance(base, np.memmap)
 
 
 def subset(n: int, limit: int | None, seed: int) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from narrows.data.arrays import Array, Arrays
+from narrows.data.arrays import Array, Arrays, on_disk
 from narrows.data.schema import Schema
 from narrows.module import Batch
 
@@ -88,11 +88,6 @@ class Batches:
             x = x.div_(255)
         jacobian = self.schema.log_jacobian_of(mask) if self.density else 0.0
         return Batch(x, mask, lengths, parts.get("y"), progress, rng or torch.Generator().manual_seed(0), jacobian)
-
-
-def on_disk(array: Array) -> bool:
-    """Return whether an array is a memory map, or a view of one."""
-    return isinstance(array, np.memmap) or isinstance(array.base, np.memmap)
 
 
 def _tensor(array: Array) -> Tensor:

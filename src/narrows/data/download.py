@@ -1,4 +1,4 @@
-"""Fetching a file: resumed if cut, checked by sha256, and in its place only when it is whole."""
+"""Downloading a file: resumed if it was cut, checked by sha256, and under its name only when it is complete."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class _Retry(Exception):  # noqa: N818 - not an error yet
 def fetch(remote: Remote, folder: Path, *, timeout: float = 30.0, retries: int = 4, pause: float = 0.5) -> Path:
     """Download a file into a folder, unless it is there, and return its path.
 
-    What arrives goes to ``NAME.part``; a later call goes on from there. Only what has the right hash gets its name.
+    The transfer goes to ``NAME.part``, which a later call resumes. Only a file with the right hash gets its name.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def _transfer(url: str, part: Path, remote: Remote, timeout: float, retries: int
         except urllib.error.HTTPError as error:
             reason = f"HTTP {error.code} {error.reason}"
             error.close()
-            if error.code == 416 and before:  # nothing lies beyond what is here: whole already, or not this file
+            if error.code == 416 and before:  # nothing lies beyond the part: it is complete, or of another file
                 return None
             if error.code < 500 and error.code not in (408, 429):
                 return reason

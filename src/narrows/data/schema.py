@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from narrows.data.arrays import Array, Arrays
+from narrows.data.arrays import Array, Arrays, on_disk
 from narrows.data.frames import frame_columns, frame_kind, to_frame
 from narrows.errors import ConfigError, DataError
 
@@ -188,7 +188,7 @@ class Schema:
             return Arrays(x, mask, lengths, labels)
         if self.pixels:
             X = self._pixels(X, owner)
-        if X.dtype == np.uint8 and self.pixels or isinstance(X, np.memmap) or isinstance(X.base, np.memmap):
+        if (X.dtype == np.uint8 and self.pixels) or on_disk(X):
             return Arrays(X, None, None, labels)
         x, mask = self.scaled(X, dtype)
         if not math.isfinite(float(x.sum(dtype=np.float64))) and not np.isfinite(x).all():
@@ -243,9 +243,7 @@ class Schema:
         x = arrays.x
         if x.dtype == np.uint8:
             return x / 255.0
-        return np.asarray(
-            self.scaled(np.asarray(x), np.dtype(np.float64))[0] if isinstance(x, np.memmap) else x, np.float64
-        )
+        return np.asarray(self.scaled(np.asarray(x), np.dtype(np.float64))[0] if on_disk(x) else x, np.float64)
 
     def decode(self, x: Array, *, like: Any = None, lengths: Array | None = None) -> Any:
         """Return samples as X was: its units, type, columns and kind of data frame, and sequences of their lengths.
@@ -271,8 +269,10 @@ class Schema:
             X = X >= 0.5
         elif kind.kind in "iu":
             limits = np.iinfo(kind)
-            X = np.clip(np.rint(X.astype(np.float64)), limits.min, limits.max)
-        with np.errstate(over="ignore", invalid="ignore"):
+            X = np.rint(X.astype(np.float64))
+            with np.errstate(invalid="ignore"):  # beyond the limits; 2^63 - 1 itself is not among double precision
+                X = np.where(X >= limits.max, limits.max, np.where(X <= limits.min, limits.min, X.astype(kind)))
+        with np.errstate(over="ignore"):
             X = X.astype(kind, copy=False)
         if lengths is not None:
             return [sequence[:n] for sequence, n in zip(X, lengths, strict=True)]
@@ -387,6 +387,7 @@ def _parts(X: Any, shape: tuple[int | None, ...]) -> Iterator[Array]:
         )
 
 
+@np.errstate(over="ignore", invalid="ignore")  # moments that overflow are refused where a scale is made of them
 def _facts(X: Any, shape: tuple[int | None, ...]) -> _Facts:
     """Return moments and ranges, merged over parts (Chan et al. 1979)."""
     facts: _Facts | None = None
@@ -429,7 +430,8 @@ def _scaling(
         name = f"column {columns[index]!r}" if columns else f"feature {index}"
         raise DataError(f"{owner}: X must have an observed value in every feature; got none in {name}. Leave it out.")
     largest = np.maximum(np.abs(facts.low), np.abs(facts.high))
-    deviation = np.sqrt(facts.squares / facts.count)
+    with np.errstate(over="ignore", invalid="ignore"):
+        deviation, span = np.sqrt(facts.squares / facts.count), facts.high - facts.low
     deviation = np.where(deviation > 1e-14 * largest, deviation, 0.0)  # below that it is rounding: a constant
     if scale == "auto":
         scale = None if facts.low.min() >= 0 and facts.high.max() <= 1 else "standard"
@@ -444,12 +446,16 @@ def _scaling(
             )
         return {"scale": None}
     zeros, ones = np.zeros(len(facts.mean)), np.ones(len(facts.mean))
+    if not isinstance(scale, str):
+        return {"scale": float(scale), "offset": zeros, "factor": ones * float(scale)}
+    if not (np.isfinite(facts.mean) & np.isfinite(deviation) & np.isfinite(span)).all():
+        raise DataError(
+            f"{owner}: X must lie within +-1e154 for scale={scale!r}, so that its squares are finite; got values from "
+            f"{facts.low.min():.3g} to {facts.high.max():.3g}. Divide X first."
+        )
     if scale == "standard":
         return {"scale": scale, "offset": facts.mean, "factor": np.where(deviation > 0, deviation, ones)}
-    if scale == "minmax":
-        span = facts.high - facts.low
-        return {"scale": scale, "offset": facts.low, "factor": np.where(span > 0, span, ones)}
-    return {"scale": float(scale), "offset": zeros, "factor": ones * float(scale)}
+    return {"scale": scale, "offset": facts.low, "factor": np.where(span > 0, span, ones)}
 
 
 def _labels(y: Any, owner: str) -> dict[str, Any]:

@@ -96,9 +96,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         params: dict[str, Any] = super().get_params(deep=False)
         if deep:
             for field in fields(self):
-                value = self._component(field.name) if field.axis and not field.many else None
-                if isinstance(value, Component):
-                    params |= {f"{field.name}__{name}": inner for name, inner in value.get_params().items()}
+                with contextlib.suppress(ConfigError):  # what a name means is checked by fit alone
+                    value = self._component(field.name) if field.axis and not field.many else None
+                    if isinstance(value, Component):
+                        params |= {f"{field.name}__{name}": inner for name, inner in value.get_params().items()}
         return params
 
     def set_params(self, **params: Any) -> Self:
@@ -128,7 +129,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _component(self, name: str) -> Any:
         """Return the component that a parameter stands for; None where it stands for none, as "auto" does."""
         value = getattr(self, name)
-        if value is None or value == "auto":
+        if value is None or (isinstance(value, str) and value == "auto"):
             return None
         axis = next(field.axis for field in fields(self) if field.name == name)
         return resolve(str(axis), value, type(self).__name__)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 
-from narrows.data.arrays import Array, Arrays
+from narrows.data.arrays import Array, Arrays, on_disk
 from narrows.data.schema import Schema
 from narrows.nn import Decoder, Encoder, Network, Start
 from narrows.pca import Axes, principal_axes
@@ -74,17 +74,19 @@ def start_at_data(estimator: Any, module: Any, data: Arrays) -> None:
             mean=torch.from_numpy(found.mean).to(module.dtype),
             link=links.get(network.output_activation) if in_range else None,
             data_bias=estimator.data_bias,
-            axes=lambda k: _axes(data, schema, k),
+            axes=lambda k: _axes(data, schema, k, found.mean),
             set_scale=observed.start,
         ),
     )
 
 
-def _axes(data: Arrays, schema: Schema, k: int) -> Axes:
+def _axes(data: Arrays, schema: Schema, k: int, mean: Array) -> Axes:
     """Return principal axes of the training data on the model's scale; missing values count as their feature's mean."""
-    x = data.x
-    if isinstance(x, np.memmap) and not schema.pixels:
-        x = schema.scaled(np.asarray(x), np.dtype(np.float32))[0]
+    x, mask = data.x, data.mask
+    if on_disk(x) and not schema.pixels:
+        x, mask = schema.scaled(np.asarray(x), np.dtype(np.float32))
+    if mask is not None:
+        x = np.where(mask, x, mean.astype(x.dtype))
     return principal_axes(x, min(k, len(x), schema.n_features))
 
 
@@ -100,7 +102,7 @@ def moments(data: Arrays, schema: Schema) -> Moments:
         part = slice(start, start + rows)
         raw = np.asarray(X[part])
         mask = None if data.mask is None else data.mask[part]
-        if isinstance(X, np.memmap) and not schema.pixels:
+        if on_disk(X) and not schema.pixels:
             raw, mask = schema.scaled(raw, np.dtype(np.float32))
         if shift is None:  # near the mean: squares about it lose no digits
             shift = float(np.mean(raw[0], dtype=np.float64)) / unit

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from narrows.data.arrays import Arrays
+from narrows.data.arrays import Arrays, on_disk
 from narrows.data.schema import Schema
 from narrows.errors import ConfigError, DataError
 from narrows.estimators.base import Array, Autoencoder
@@ -76,7 +76,7 @@ class PCAModule(Module):
         variance, noise = self.variance.clamp(min=tiny), self.noise_variance.clamp(min=tiny)
         log_determinant = variance.log().sum() + (n - k) * noise.log()
         distance = (along.square() / variance).sum(1) + (across / noise if k < n else 0)
-        return -(n * math.log(2 * math.pi) + log_determinant + distance) / 2
+        return batch.log_jacobian - (n * math.log(2 * math.pi) + log_determinant + distance) / 2
 
 
 def _constant(*sizes: int) -> torch.nn.Parameter:
@@ -111,7 +111,7 @@ class PCA(Autoencoder):
     center: bool = param(True, "Subtract the mean first.")
     whiten: bool = param(False, "Scale the codes to unit variance.")
     scale: str | float | None = param(
-        None, "How values are scaled: standard, minmax, a number to divide by, or none.", low=0, low_open=True,
+        None, "How values are scaled: standard, minmax, a divisor, or none.", low=0, low_open=True,
         choices=("auto", "standard", "minmax"),
     )  # fmt: skip
     solver: str = param(
@@ -148,7 +148,7 @@ class PCA(Autoencoder):
         started = time.perf_counter()
         module, X = self.module_, data.x
         assert isinstance(module, PCAModule)
-        if isinstance(X, np.memmap) and not self.schema_.pixels and self.schema_.factor is not None:
+        if on_disk(X) and self.schema_.factor is not None:
             X = self.schema_.scaled(np.asarray(X), np.dtype(np.float64))[0]
         n, k = len(X), self.latent_dim_
         if X.dtype == np.float64 and max(X.max(), -X.min()) > LARGEST:

@@ -71,7 +71,8 @@ def read_lines(path: Path, sha256: str | None = None, *, appended: bool = False)
         It is missing, too large, not what was written, or a line of it is no sound JSON.
     """
     with open_regular(path) as file:
-        data = file.read(MAX_BYTES + 1)
+        size = os.fstat(file.fileno()).st_size  # to ask for more than there is would take memory for that much
+        data = file.read(min(size, MAX_BYTES) + 1)
     _check_limits(data, path)
     if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
         raise FormatError(f"{path}: must have the checksum {sha256[:16]}...; it has another. The file was changed.")

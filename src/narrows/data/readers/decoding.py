@@ -38,6 +38,8 @@ def decode(
 ) -> Array:
     """Decode one image to uint8 (C, H, W), C = 1 or 3: first frame, turned as its EXIF says, on white.
 
+    Pillow may warn of damaged metadata, which changes no pixel.
+
     Raises
     ------
     DataError

@@ -125,7 +125,7 @@ def test_the_contractive_penalty_trains_every_network(network, shape):
 
 
 def test_the_contractive_penalty_of_a_linear_encoder_is_its_weights_norm(table):
-    ae = AE(latent_dim=2, hidden=(), contractive=0.5, epochs=2).fit(table)
+    ae = AE(latent_dim=2, network="mlp:", contractive=0.5, epochs=2).fit(table)
     expected = 0.5 * ae.module_.encoder[1].weight.square().sum().item()
     np.testing.assert_allclose(terms(ae, table).terms["contractive"].detach(), expected, rtol=1e-5)
 

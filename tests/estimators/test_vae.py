@@ -107,7 +107,7 @@ def test_auto_is_bernoulli_for_pixels_alone(table):
 def test_samples_follow_the_data():
     rng = np.random.default_rng(0)
     X = (rng.normal(size=(600, 2)) @ [[1, 0.5, -0.5], [0, 1, 1]] + [3, -2, 1]).astype(np.float32)
-    vae = VAE(latent_dim=2, hidden=(), activation="linear", epochs=150, learning_rate=2e-2).fit(X)
+    vae = VAE(latent_dim=2, network="mlp:", activation="linear", epochs=150, learning_rate=2e-2).fit(X)
     drawn = vae.sample(4000, seed=0)
     np.testing.assert_allclose(drawn.mean(0), X.mean(0), atol=0.15)
     np.testing.assert_allclose(np.cov(drawn.T), np.cov(X.T), atol=0.2)
@@ -118,7 +118,7 @@ def test_the_linear_model_reaches_the_exact_likelihood():
     rng = np.random.default_rng(0)
     X = (rng.normal(size=(400, 3)) @ rng.normal(size=(3, 8)) + 0.5 * rng.normal(size=(400, 8))).astype(np.float32)
     vae = VAE(
-        latent_dim=3, hidden=(), activation="linear", likelihood="gaussian:learned",
+        latent_dim=3, network="mlp:", activation="linear", likelihood="gaussian:learned",
         epochs=600, batch_size=100, learning_rate=2e-2, adam_betas=(0.9, 0.99),
     ).fit(X)  # fmt: skip
     exact = exact_likelihood(X, 3)

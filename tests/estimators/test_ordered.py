@@ -26,7 +26,7 @@ def test_short_codes_of_pca_are_those_of_a_smaller_pca() -> None:
 
 
 def test_one_ordered_model_beats_pca_at_every_length_it_was_cut_to() -> None:
-    model = AE(latent_dim=16, network="mlp", hidden=(128,), ordered=True, epochs=120, learning_rate=5e-3).fit(TRAIN)
+    model = AE(latent_dim=16, network="mlp", network="mlp:128", ordered=True, epochs=120, learning_rate=5e-3).fit(TRAIN)
     pca = PCA(latent_dim=16).fit(TRAIN)
     lengths = [1, 2, 4, 8]
     errors = ((model.reconstruct(TEST, k=lengths) - TEST) ** 2).sum(2).mean(1)
@@ -36,7 +36,7 @@ def test_one_ordered_model_beats_pca_at_every_length_it_was_cut_to() -> None:
 
 
 def test_every_length_is_drawn_and_the_code_is_cut_from_the_end() -> None:
-    module = AE(latent_dim=8, hidden=(), ordered=True, epochs=1).fit(TRAIN).module_.train()
+    module = AE(latent_dim=8, network="mlp:", ordered=True, epochs=1).fit(TRAIN).module_.train()
     kept = module.kept(Batch(torch.zeros(20_000, 64)), 8)
     assert kept is not None
     assert bool((kept[:, :-1] >= kept[:, 1:]).all())
@@ -48,7 +48,7 @@ def test_every_length_is_drawn_and_the_code_is_cut_from_the_end() -> None:
 
 
 def test_the_objective_of_an_ordered_vae_is_the_bound_of_the_shorter_code() -> None:
-    vae = VAE(latent_dim=4, hidden=(8,), likelihood="gaussian", ordered=True, epochs=1).fit(TRAIN)
+    vae = VAE(latent_dim=4, network="mlp:8", likelihood="gaussian", ordered=True, epochs=1).fit(TRAIN)
     module = vae.module_.train().double()
     x = torch.from_numpy(TEST[:32]).double()
     loss = module.loss(Batch(x, rng=torch.Generator().manual_seed(5)))
@@ -62,14 +62,14 @@ def test_the_objective_of_an_ordered_vae_is_the_bound_of_the_shorter_code() -> N
 
 
 def test_saved_codes_stay_ordered(tmp_path) -> None:
-    model = AE(latent_dim=4, hidden=(8,), ordered=True, epochs=1).fit(TRAIN)
+    model = AE(latent_dim=4, network="mlp:8", ordered=True, epochs=1).fit(TRAIN)
     model.save(tmp_path / "m")
     loaded = narrows.load(tmp_path / "m")
     np.testing.assert_array_equal(loaded.reconstruct(TEST, k=2), model.reconstruct(TEST, k=2))
 
 
 def test_codes_that_are_not_ordered_are_not_cut() -> None:
-    model = AE(latent_dim=4, hidden=(8,), epochs=1).fit(TRAIN)
+    model = AE(latent_dim=4, network="mlp:8", epochs=1).fit(TRAIN)
     with pytest.raises(ConfigError, match=r"AE: k must go with ordered codes; got k=2\. Fit with ordered=True"):
         model.transform(TEST, k=2)
     with pytest.raises(DataError, match="Z must have latent_dim = 4 columns; got 2"):
