@@ -257,7 +257,7 @@ class Schema:
         like
             The X that these correspond to, whose index a pandas frame takes.
         lengths
-            (N,) of sequences; they come back as a list.
+            (N,) of sequences; they come back as a list, or as an array where `like` is one.
         """
         X: Array
         if self.pixels:
@@ -277,7 +277,8 @@ class Schema:
         with np.errstate(over="ignore"):
             X = X.astype(kind, copy=False)
         if lengths is not None:
-            return [sequence[:n] for sequence, n in zip(X, lengths, strict=True)]
+            sequences = [sequence[:n] for sequence, n in zip(X, lengths, strict=True)]
+            return np.stack(sequences) if isinstance(like, np.ndarray) and like.ndim == 3 else sequences
         if self.frame is not None and self.columns is not None and self.dtypes is not None:
             return to_frame(X, self.frame, self.columns, self.dtypes, like)
         return X
