@@ -2,9 +2,14 @@
 
 import csv
 import json
+import os
+import signal
+import threading
+import time
 
 import numpy as np
 import pytest
+import torch
 
 from narrows import AE, PCA, cli, figures
 from narrows.cli.sweep import values_of
@@ -12,7 +17,8 @@ from narrows.data import load_dataset
 from narrows.errors import ConfigError
 from narrows.evaluation.probes import few_label_accuracy
 from narrows.runs import Run
-from narrows.sweeps import Sweep, measures, sweep as sweep_module
+from narrows.sweeps import Sweep, measures
+from narrows.sweeps import sweep as sweep_module
 from narrows.sweeps.table import across
 
 OPTIONS = {"limit": 200, "shape": "image"}
@@ -154,7 +160,7 @@ def test_models_without_chance_are_trained_once(digits, tmp_path):
     ("given", "message"),
     [
         ({"grid": {}}, "a parameter must have several values"),
-        ({"grid": {"latent_dims": (2, 3)}}, "parameters must be those of AE; got 'latent_dims'. Did you mean 'latent_dim'"),
+        ({"grid": {"latent_dims": (2, 3)}}, "those of AE; got 'latent_dims'. Did you mean 'latent_dim'"),
         ({"grid": {"latent_dim": (2, 2)}}, r"latent_dim must have values that differ; got \[2, 2\]"),
         ({"grid": {"latent_dim": (2, 0)}}, "latent_dim must be a whole number >= 1; got 0"),
         ({"grid": {"seed": (1, 2)}}, "seed must be left out"),
@@ -176,7 +182,8 @@ def test_runs_of_another_sweep_are_left_alone(made, digits):
 
 
 def test_names_of_runs_and_the_field_the_picture_goes_along(digits, tmp_path):
-    grid = {"network": ("mlp:400x200", "mlp:50"), "learning_rate": (1e-3, 1e-2, 0.1), "corruption": ("gaussian:0.2", None)}
+    grid = {"network": ("mlp:400x200", "mlp:50"), "learning_rate": (1e-3, 1e-2, 0.1)}
+    grid["corruption"] = ("gaussian:0.2", None)
     sweep = sweep_of(digits, tmp_path / "out", grid=grid, fixed={})
     assert len(sweep.points) == 12
     assert sweep.name_of(sweep.points[0], 1) == "network-mlp-400x200_learning-rate-0.001_corruption-gaussian-0.2_seed-1"
@@ -235,3 +242,56 @@ def test_an_interrupt_tells_how_far_it_got(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(Sweep, "train", train)
     assert cli.main(["sweep", "pca", "--data", "cloud", "--latent-dim", "1,2"]) == 130
     assert "interrupted; 0 of 2 trainings are done. The same command resumes it." in capsys.readouterr().err
+
+
+def timeless(done):
+    """Return what was measured of trainings, but for the time."""
+    return {t.run.name: {**t.measures, "seconds": 0} for t in done}
+
+
+@pytest.mark.slow
+def test_several_processes_come_to_the_same_bits(made, digits, tmp_path):
+    sweep, done = made
+    several = sweep_of(digits, tmp_path / "out", jobs=2)
+    assert timeless(several.train()) == timeless(done)
+    for trained in done:
+        weights = [Run(s.folder / trained.run.name).load().module_.state_dict() for s in (sweep, several)]
+        assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    table = json.loads((several.folder / "sweep.json").read_text())
+    assert [run["run"] for run in table["runs"]] == [trained.run.name for trained in done]
+    assert [t.earlier for t in several.train()] == [True] * 4
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*learning rate is probably too high")
+def test_a_failure_in_a_process_is_a_result(digits, tmp_path):
+    fixed = {**SMALL, "optimizer": "sgd", "latent_dim": 2, "schedule": "constant", "epochs": 30}
+    sweep = sweep_of(
+        digits, tmp_path / "out", grid={"learning_rate": (1e-4, 1e6, 1e-3)}, seeds=1, fixed=fixed, jobs=2
+    )  # fmt: skip
+    done = {t.values["learning_rate"]: t for t in sweep.train()}
+    assert [bool(done[rate].measures) for rate in (1e-4, 1e6, 1e-3)] == [True, False, True]
+    assert done[1e6].run.failure == "DivergedError"
+
+
+@pytest.mark.slow
+def test_an_interrupt_stops_all_processes_and_the_next_sweep_resumes(digits, tmp_path):
+    fixed = {**SMALL, "epochs": 500}
+    sweep = sweep_of(digits, tmp_path / "out", grid={"latent_dim": (2, 3, 4)}, seeds=1, fixed=fixed, jobs=2)
+    folders = [sweep.folder / f"latent-dim-{k}_seed-0" for k in (2, 3)]
+
+    def interrupt():
+        while not all((folder / "metrics.jsonl").exists() for folder in folders):
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        list(sweep.train())
+    assert [Run(folder).status for folder in folders] == ["interrupted", "interrupted"]
+    assert not (sweep.folder / "latent-dim-4_seed-0").exists()
+    done = list(sweep.train())
+    assert all(t.measures and not t.earlier for t in done)
+    assert len(Run(folders[0]).record["resumed"]) == 1
+    alone = sweep_of(digits, tmp_path / "alone", grid=sweep.grid, seeds=1, fixed=fixed)
+    assert timeless(done) == timeless(alone.train())

@@ -159,7 +159,9 @@ class AE(NeuralAutoencoder):
             penalty.check(owner, code.activation)
         names = [AXES["penalty"].name_of(penalty) or type(penalty).__name__.lower() for penalty in penalties]
         if repeated := next((name for name in names if names.count(name) > 1), None):
-            raise ConfigError(f"{owner}: penalty must name every penalty once; got {repeated!r} twice. Add the weights.")
+            raise ConfigError(
+                f"{owner}: penalty must name every penalty once; got {repeated!r} twice. Add the weights."
+            )
         layers = [penalty.layer(name, layout.latents) for name, penalty in zip(names, penalties, strict=True)]
         module = AEModule(
             Conditional(encoder, decoder, self._component("condition")), code.layer(layout.latents),

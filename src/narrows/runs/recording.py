@@ -124,9 +124,7 @@ def resume(folder: str | Path, *, force: bool = False, **objects: Any) -> Genera
     return run
 
 
-def _training(
-    estimator: Autoencoder, dataset: Dataset, checkpoints: Checkpoints
-) -> Generator[Report, None, None]:
+def _training(estimator: Autoencoder, dataset: Dataset, checkpoints: Checkpoints) -> Generator[Report, None, None]:
     validation: Any = dataset.validation
     if validation is not None and estimator.get_params(deep=False).get("condition") is not None:
         validation = validation, dataset.validation_labels

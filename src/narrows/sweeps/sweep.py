@@ -16,7 +16,6 @@ import re
 import shutil
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +25,10 @@ from narrows.estimators.base import Autoencoder
 from narrows.estimators.persistence import describe_all
 from narrows.params import fields, validate, write_value
 from narrows.runs import Run, record, resume
-from narrows.storage.lock import check_free, lock_of
 from narrows.storage.atomic import write_bytes, write_text
 from narrows.storage.json import plain, write_json
-from narrows.sweeps.measures import Measures
+from narrows.storage.lock import check_free, lock_of
+from narrows.sweeps.measures import measures_of
 from narrows.sweeps.table import Row, Trained, as_csv, picture, rows_of
 from narrows.training import Report
 from narrows.training.processes import check_jobs, in_processes
@@ -187,11 +186,8 @@ class Sweep:
             run = _ended(record(self._estimator(values, seed), self.dataset, folder, pictures=False), folder, read)
         elif not earlier:
             run = _ended(resume(folder), folder, read)
-        return Trained(run, values, seed, {} if run.status == "failed" else self._measures.of(run), earlier)
-
-    @cached_property
-    def _measures(self) -> Measures:
-        return Measures(self.dataset, self.per_class)
+        measures = {} if run.status == "failed" else measures_of(run, self.dataset, self.per_class)
+        return Trained(run, values, seed, measures, earlier)
 
     def rows(self, done: Sequence[Trained]) -> list[Row]:
         """Return means and deviations over seeds, a row per combination that was trained."""
