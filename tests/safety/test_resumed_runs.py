@@ -1,4 +1,4 @@
-"""Runs that are interrupted, failed or killed go on, and end as if they never stopped."""
+"""Runs that are interrupted, failed or killed are resumed, and end as if they never stopped."""
 
 import hashlib
 import io
@@ -61,7 +61,7 @@ def assert_same(run: Run, whole: Run) -> None:
 
 
 @pytest.mark.parametrize("stop", [7, *(pytest.param(n, marks=pytest.mark.campaign) for n in (1, 12, 15))])
-def test_left_and_gone_on_with(
+def test_left_and_resumed(
     stop: int,
     data: Dataset,
     whole: Run,
@@ -84,7 +84,7 @@ def test_left_and_gone_on_with(
     assert_same(run, whole)
     assert main(["show", str(folder)]) == 0
     assert f"from step {stop}" in capsys.readouterr().out
-    with pytest.raises(TrainingError, match="must have been interrupted to be gone on with; it is finished"):
+    with pytest.raises(TrainingError, match="must have been interrupted to be resumed; it is finished"):
         next(resume(folder))
 
 
@@ -106,7 +106,7 @@ def test_left_again_and_again(data: Dataset, whole: Run, tmp_path: Path, monkeyp
     assert_same(Run(folder), whole)
 
 
-def test_stopped_while_judging(data: Dataset, whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopped_while_evaluated(data: Dataset, whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "run"
 
     def interrupted(*arguments: Any) -> None:
@@ -140,7 +140,7 @@ def test_changed_data_are_refused(data: Dataset, tmp_path: Path) -> None:
     reports.close()
     before = Run(folder).record
     write_json(folder / "run.json", {**before, "data": {**before["data"], "options": {"validation": 0.4}}})
-    with pytest.raises(TrainingError, match="cloud: must be the data that the run began with; sha256 was"):
+    with pytest.raises(TrainingError, match="cloud is not what the run was trained on: sha256 was"):
         next(resume(folder))
     assert Run(folder).status == "interrupted"
     reports = resume(folder, force=True)
@@ -157,10 +157,10 @@ def test_changed_fields_are_refused(data: Dataset, tmp_path: Path) -> None:
     reports.close()
     before = Run(folder).record
     for fields, error, words in (
-        ({"beta": 2.0}, TrainingError, "fields.beta was 1.0 and is 2.0"),
+        ({"beta": 2.0}, TrainingError, "parameters.beta was 1.0 and is 2.0"),
         ({"beta": -1}, ConfigError, "beta must be"),
         ({"network": "../x"}, FormatError, "not a path"),
-        ({"betta": 2}, FormatError, "no field 'betta'"),
+        ({"betta": 2}, FormatError, "no parameter 'betta'"),
     ):
         write_json(folder / "run.json", {**before, "parameters": {**before["parameters"], **fields}})
         with pytest.raises(error, match=words):
@@ -211,12 +211,12 @@ def test_the_command_line(number: int, tmp_path: Path, monkeypatch: pytest.Monke
     while not process.stdout.readline().startswith("epoch"):
         assert process.poll() is None
     process.send_signal(number)
-    told = ends_within(process, 5)
+    printed = ends_within(process, 5)
     assert process.returncode == {2: 130, 15: 143, 9: -9}[number]
     run = Run("runs/x")
     assert run.status == "interrupted"
     if number != signal.SIGKILL:
-        assert "narrows resume runs/x" in told
+        assert "narrows resume runs/x" in printed
         assert run.load().score_samples(load_dataset("cloud").test).shape == (125,)
         assert list(run.checkpoints_folder.glob("step-*.json"))
     assert main(["resume", "x"]) == 0
