@@ -8,14 +8,19 @@ from torch.autograd import gradcheck
 from torch.distributions import Bernoulli, ContinuousBernoulli
 
 from narrows import AE, VAE
+from narrows.components import resolve
 from narrows.errors import ConfigError, DataError
-from narrows.probability.likelihoods import LIKELIHOODS, DiscretizedLogistic, GaussianLikelihood, likelihood
+from narrows.probability.likelihoods import LIKELIHOODS, DiscretizedLogistic, GaussianLikelihood
 
 G = torch.Generator().manual_seed(0)
 H = torch.randn(6, 5, generator=G, dtype=torch.float64) * 3
 UNIT = torch.rand(6, 5, generator=G, dtype=torch.float64)
 REAL = torch.randn(6, 5, generator=G, dtype=torch.float64) * 2
 GREYS = torch.arange(256, dtype=torch.float64) / 255
+
+
+def likelihood(spec):
+    return resolve("likelihood", spec).layer()
 
 
 def exact(spec):
@@ -94,8 +99,8 @@ def test_draws_of_the_discretized_logistic_follow_its_probabilities():
 def test_link_gives_the_output_of_a_mean(name):
     mean = torch.linspace(0.03, 0.97, 33, dtype=torch.float64)
     found = likelihood(f"{name}:0.01" if name == "discretized_logistic" else name).double()
-    torch.testing.assert_close(found(found.link(mean)).mean.detach(), mean, atol=2e-3, rtol=0)
-    assert torch.isfinite(found.link(torch.tensor([0.0, 1.0]).double())).all()
+    torch.testing.assert_close(found(found.of.link(mean)).mean.detach(), mean, atol=2e-3, rtol=0)
+    assert torch.isfinite(found.of.link(torch.tensor([0.0, 1.0]).double())).all()
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
@@ -146,35 +151,38 @@ def test_discretized_logistic_takes_grey_levels_alone(table):
     assert by_byte.score(pixels.astype(np.uint8)) == pytest.approx(by_level.score(pixels / 255), rel=1e-4)
 
 
-def test_a_scale_is_learnt(table):
+def test_a_scale_is_learned():
     X = np.random.default_rng(0).normal(0, 0.25, (400, 6)).astype(np.float32)
-    ae = AE(latent_dim=1, network="mlp:", likelihood="gaussian:learned", epochs=60, learning_rate=2e-2).fit(X)
+    options = {"latent_dim": 1, "network": "mlp:", "scale": None}
+    ae = AE(likelihood="gaussian:learned", epochs=60, learning_rate=2e-2, **options).fit(X)
     residual = np.sqrt(((X - ae.reconstruct(X)) ** 2).mean())
     assert ae.module_.observed.scale.item() == pytest.approx(residual, rel=0.02)
-    fixed = AE(latent_dim=1, network="mlp:", likelihood="gaussian:0.5", epochs=2).fit(X)
+    fixed = AE(likelihood="gaussian:0.5", epochs=2, **options).fit(X)
     assert fixed.module_.observed.scale.item() == 0.5
 
 
+@pytest.mark.parametrize("scale", [None, "standard"])
 @pytest.mark.parametrize("offset", [0.0, 1e4])
-def test_a_learnt_scale_starts_at_the_deviation(offset):
+def test_a_learned_scale_starts_at_the_deviation(offset, scale):
     """Also far from zero, where E[x^2] - E[x]^2 would have no digit left."""
     X = offset + np.random.default_rng(0).normal(0, 0.5, (500, 4))
-    ae = AE(latent_dim=1, likelihood="gaussian:learned", epochs=1, learning_rate=1e-9).fit(X)
-    assert ae.module_.observed.scale.item() == pytest.approx(X.astype(np.float32).std(dtype=np.float64), rel=1e-4)
+    ae = AE(latent_dim=1, likelihood="gaussian:learned", epochs=1, learning_rate=1e-9, scale=scale).fit(X)
+    expected = 1.0 if scale else X.astype(np.float32).std(dtype=np.float64)
+    assert ae.module_.observed.scale.item() == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_output_starts_at_the_mean():
+@pytest.mark.parametrize("name", ["gaussian", "bernoulli", "continuous_bernoulli"])
+def test_the_output_starts_at_the_mean(name):
     X = np.random.default_rng(0).random((64, 5)) ** 3
-    for name in ("gaussian", "bernoulli", "continuous_bernoulli"):
-        ae = AE(latent_dim=1, likelihood=name, epochs=1, learning_rate=1e-9).fit(X)
-        ae.module_.decoder.output.weight.data.zero_()
-        np.testing.assert_allclose(ae.reconstruct(X)[0], X.mean(0), atol=2e-3)
+    ae = AE(latent_dim=1, likelihood=name, epochs=1, learning_rate=1e-9).fit(X)
+    ae.module_.decoder.output.weight.data.zero_()
+    np.testing.assert_allclose(ae.reconstruct(X)[0], X.mean(0), atol=2e-3)
 
 
-def test_an_object_is_used_and_left_alone(table):
-    mine = GaussianLikelihood(None)
+def test_a_component_is_used_and_left_alone(table):
+    mine = GaussianLikelihood(scale="learned")
     ae = AE(latent_dim=2, likelihood=mine, epochs=3).fit(table)
-    assert mine.log_scale.item() == 0
+    assert mine == GaussianLikelihood(scale="learned")
     assert ae.module_.observed.log_scale.item() != 0
 
 
@@ -182,13 +190,13 @@ def test_an_object_is_used_and_left_alone(table):
     ("spec", "message"),
     [
         ("gausian", "likelihood must be one of .*got 'gausian'. Did you mean 'gaussian'?"),
-        ("gaussian:", "scale > 0 or 'learned'; got 'gaussian:'"),
-        ("gaussian:x", "scale > 0 or 'learned'; got 'gaussian:x'"),
-        ("gaussian:0", "scale > 0"),
-        ("gaussian:-1", "scale > 0"),
-        ("gaussian:nan", "scale > 0"),
-        ("gaussian:inf", "scale > 0"),
-        ("bernoulli:0.5", "must be written without a scale"),
+        ("gaussian:", "scale must be a number > 0 or 'learned'; got ''"),
+        ("gaussian:x", "scale must be a number > 0 or 'learned'; got 'x'"),
+        ("gaussian:0", "a number > 0"),
+        ("gaussian:-1", "a number > 0"),
+        ("gaussian:nan", "a number > 0"),
+        ("gaussian:inf", "a number > 0"),
+        ("bernoulli:0.5", "must be written without a value"),
         ("", "must be one of"),
     ],
 )
@@ -199,4 +207,4 @@ def test_errors(spec, message):
 
 def test_a_bounded_likelihood_takes_no_output_activation(table):
     with pytest.raises(ConfigError, match="output_activation must be 'linear'"):
-        AE(likelihood="bernoulli", output_activation="sigmoid").fit(table)
+        AE(likelihood="bernoulli", network="mlp:4,output_activation=sigmoid").fit(table)

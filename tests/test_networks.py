@@ -8,22 +8,24 @@ import torch
 from torch import nn
 
 import narrows
-from narrows import AE, PCA, VAE, log_likelihood
+from narrows import AE, PCA, VAE
 from narrows.errors import ConfigError
-from narrows.nn.network import ACTIVATIONS, NETWORKS, Layout, network_for, networks
+from narrows.components import resolve
+from narrows.data.schema import Schema
+from narrows.estimators.loading import load_model
+from narrows.nn import ACTIVATIONS, MLP, NETWORKS, Layout, Pair, Recurrent
 
 SHAPES = [
     (1, 28, 20), (3, 218, 178), (1, 112, 92), (1, 1, 7), (1, 13, 1), (3, 5, 3), (1, 1, 1),
     (5, 3), (1, 4), (7, 1), (13,), (1,),
 ]  # fmt: skip
-NARROW = {"mlp": (8,), "conv": (3, 4), "lstm": (6,), "residual": (8,)}
+NARROW = {"mlp": (8,), "conv": (3, 4), "recurrent": (6,), "residual": (8,)}
 
 
-def pair(name, shape, **options):
+def pair(name, shape, latents=(3,), heads=1, outputs=1, condition=0, **options):
     torch.manual_seed(0)
-    return networks(
-        name, Layout(**{"shape": shape, "latent_dim": 3, "n_out": 3, "hidden": NARROW.get(name), **options})
-    )
+    layout = Layout(shape, latents, heads, outputs, condition)
+    return NETWORKS[name](**{"hidden": NARROW[name], **options}).build(layout)
 
 
 def weights(module, kind):
@@ -33,11 +35,11 @@ def weights(module, kind):
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_any_shape_comes_back(name, shape):
-    if len(shape) == 1 and name in ("conv", "lstm"):
-        with pytest.raises(ConfigError, match=f"network='{name}' must have sequences or images"):
+    if len(shape) == 1 and name in ("conv", "recurrent"):
+        with pytest.raises(ConfigError, match=f"network='{name}:.*' must have sequences or images"):
             pair(name, shape)
         return
-    encoder, decoder = pair(name, shape, n_out=6, activation="tanh")
+    encoder, decoder = pair(name, shape, heads=2, **({} if name == "recurrent" else {"activation": "tanh"}))
     for layer in (*encoder.parameters(), *decoder.parameters()):
         if not layer.any():  # what is 0 at first says nothing of shapes
             nn.init.normal_(layer)
@@ -66,7 +68,7 @@ def test_variants_of_conv(shape, downsample, batch_norm):
         ("mlp", (6,)),
         ("conv", (1, 6, 5)),
         ("conv", (6, 2)),
-        ("lstm", (6, 2)),
+        ("recurrent", (6, 2)),
         ("residual", (6,)),
         ("residual", (1, 6, 5)),
     ],
@@ -81,8 +83,77 @@ def test_an_even_kernel_is_refused():
         pair("conv", (1, 8, 8), kernel=4)
 
 
-def test_auto_goes_by_the_shape():
-    assert [network_for(shape) for shape in ((4,), (4, 2), (1, 4, 4))] == ["mlp", "lstm", "conv"]
+@pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.parametrize("condition", [0, 2])
+@pytest.mark.parametrize(
+    ("name", "shape", "latents"),
+    [
+        ("mlp", (6,), (3,)),
+        ("mlp", (1, 4, 5), (3, 2)),
+        ("conv", (2, 7, 6), (3,)),
+        ("conv", (2, 7, 6), (3, 2, 2)),
+        ("conv", (7, 2), (3,)),
+        ("conv", (7, 2), (3, 2)),
+        ("recurrent", (5, 2), (3,)),
+        ("recurrent", (5, 2), (3, 2)),
+        ("recurrent", (2, 4, 3), (3,)),
+        ("residual", (6,), (3,)),
+        ("residual", (2, 4, 5), (3,)),
+    ],
+)
+def test_any_latents_outputs_and_conditions(name, shape, latents, outputs, condition):
+    bent = {} if name == "recurrent" else {"activation": "tanh"}
+    encoder, decoder = pair(name, shape, latents, 2, outputs, condition, **bent)
+    for layer in (*encoder.parameters(), *decoder.parameters()):
+        if not layer.any():
+            nn.init.normal_(layer)
+    layout = encoder.layout
+    h = encoder(torch.rand(2, *layout.input_shape))
+    assert h.shape == (2, 2 * latents[0], *latents[1:])
+    x = decoder(torch.randn(2, *layout.decoder_latents))
+    assert x.shape == ((2, *shape) if outputs == 1 else (2, outputs, *shape))
+    assert not torch.equal(x[0], x[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("mlp", (6,)), ("mlp", (2, 3, 4)), ("conv", (2, 3, 4)), ("conv", (5, 2)), ("recurrent", (5, 2))]
+)
+def test_every_output_of_a_value_starts_at_its_link(name, shape):
+    """Several outputs per value come as (B, outputs, *shape), each with its own bias."""
+    _, decoder = pair(name, shape, outputs=2)
+    mean = torch.rand(shape)
+    decoder.start_at(mean, lambda m: torch.stack([m, torch.full_like(m, -3.0)]))
+    for n, parameter in decoder.output.named_parameters():
+        if n.endswith("weight"):
+            nn.init.zeros_(parameter)
+    x = decoder(torch.zeros(1, 3))[0]
+    expected = decoder.shared(mean)
+    if name == "conv" and len(shape) == 3:
+        expected = expected[:, None, None]
+    torch.testing.assert_close(x[0], expected.expand(shape), atol=1e-6, rtol=0)
+    assert (x[1] == -3).all()
+
+
+def test_auto_goes_by_the_kind_of_samples():
+    kinds = [AE().network_for(Schema.of(np.zeros((2, *shape)))) for shape in ((4,), (4, 2), (1, 4, 4))]
+    assert [str(network) for network in kinds] == ["mlp", "recurrent", "conv"]
+
+
+def test_sequences_of_different_length_need_a_network_that_takes_them():
+    X = [np.random.default_rng(i).normal(size=(2 + i, 2)) for i in range(4)]
+    for network in ("mlp", "conv", "residual"):
+        with pytest.raises(ConfigError, match=f"AE: network must be 'recurrent' for sequences of .*; got '{network}'"):
+            AE(latent_dim=2, network=network, epochs=1).fit(X)
+
+
+def test_what_follows_a_sequences_end_changes_nothing():
+    encoder, _ = pair("recurrent", (6, 2))
+    x, lengths = torch.rand(3, 6, 2), torch.tensor([6, 2, 4])
+    codes = encoder(x, lengths)
+    for row, n in enumerate(lengths):
+        torch.testing.assert_close(encoder(x[row : row + 1, :n])[0], codes[row])
+        x[row, n:] = 1e3
+    torch.testing.assert_close(encoder(x, lengths), codes)
 
 
 def test_a_step_of_a_sequence_is_not_a_feature():
@@ -91,14 +162,14 @@ def test_a_step_of_a_sequence_is_not_a_feature():
     x = torch.rand(1, 16, 2)
     far = x.clone()
     far[0, -1] += 1
-    first = encoder[:2]
+    first = encoder.body[:2]
     assert first(x).shape == (1, 3, 8)
     assert torch.equal(first(x)[..., :6], first(far)[..., :6])
     assert not torch.equal(first(x), first(far))
 
 
 def test_the_sizes_of_the_published_lstm():
-    encoder, decoder = pair("lstm", (20, 5), network="mlp:100", latent_dim=30, n_out=30)
+    encoder, decoder = pair("recurrent", (20, 5), (30,), hidden=(100,))
     assert [(m.input_size, m.hidden_size) for m in weights(encoder, nn.LSTM)] == [(5, 100), (100, 30)]
     assert [(m.input_size, m.hidden_size) for m in weights(decoder, nn.LSTM)] == [(30, 100)]
     assert (decoder.output.in_features, decoder.output.out_features) == (100, 5)
@@ -110,9 +181,9 @@ def test_the_sizes_of_the_published_lstm():
 
 
 def test_an_images_rows_are_steps():
-    encoder, decoder = pair("lstm", (3, 4, 5))
+    encoder, decoder = pair("recurrent", (3, 4, 5))
     x = torch.arange(60.0).reshape(1, 3, 4, 5)
-    steps = encoder[0](x)
+    steps = encoder.rows(x)
     assert steps.shape == (1, 4, 15)
     assert torch.equal(steps[0, 2], x[0, :, 2].flatten())
     decoder.output.weight.data.zero_()
@@ -131,41 +202,40 @@ def test_every_activation_acts(name):
 
 def test_selu_keeps_mean_and_variance():
     """Eight layers of selu with its initialisation: activities stay near mean 0 and variance 1."""
-    encoder, _ = pair("mlp", (256,), network="mlp:256" * 8, activation="selu", n_out=256)
+    encoder, _ = pair("mlp", (256,), (256,), hidden=(256,) * 8, activation="selu")
     x = torch.randn(512, 256, generator=torch.Generator().manual_seed(0))
     linear = weights(encoder, nn.Linear)
     for layer in linear:
         assert layer.weight.std().item() == pytest.approx(1 / 16, rel=0.02)
         assert not layer.bias.any()
-    activity = encoder[:-1](x)
+    activity = encoder.body[:-1](x)
     assert activity.mean().abs() < 0.1
     assert activity.var().item() == pytest.approx(1, abs=0.25)
 
 
 def test_tied_weights_are_one(tmp_path, table):
-    from narrows import load
-
-    ae = AE(latent_dim=2, network="mlp:4", tied=True, epochs=3).fit(table)
-    encoder, decoder = ae.module_.encoder, ae.module_.decoder
+    ae = AE(latent_dim=2, network="mlp:4,tied=true", epochs=3).fit(table)
+    encoder, decoder = ae.module_.encoder.body, ae.module_.decoder
     x = torch.from_numpy(table)
     h = torch.relu(encoder[3](torch.relu(encoder[1](encoder[0](x)))) @ encoder[3].weight + decoder.body[0].bias)
     np.testing.assert_allclose(ae.reconstruct(table), (h @ encoder[1].weight + decoder.output.bias).detach(), atol=1e-5)
     assert sum(p.numel() for p in ae.module_.parameters() if p.requires_grad) == 6 * 4 + 4 + 4 * 2 + 2 + 4 + 6
-    back = load(ae.save(tmp_path))
+    back = load_model(ae.save(tmp_path))
     np.testing.assert_array_equal(back.reconstruct(table), ae.reconstruct(table))
-    back.module_.encoder[1].weight.data.zero_()
+    back.module_.encoder.body[1].weight.data.zero_()
     assert not np.array_equal(back.reconstruct(table), ae.reconstruct(table))
 
 
-@pytest.mark.parametrize("name", ["conv", "lstm"])
-def test_tied_weights_are_of_mlp_alone(name):
-    with pytest.raises(ConfigError, match=f"tied must go with network='mlp'; got network='{name}'"):
-        AE(network=name, tied=True, latent_dim=2, epochs=1).fit(np.random.default_rng(0).random((8, 5, 3)))
+def test_what_tied_weights_do_not_go_with(table):
+    y = (table[:, 0] > 0.5).astype(int)
+    for model in (VAE(network="mlp:4,tied=true"), AE(network="mlp:4,tied=true", condition="concat")):
+        with pytest.raises(ConfigError, match="MLP: tied must go with one value per latent and per output"):
+            model.fit(table, y)
 
 
 def test_batch_norm_takes_a_last_batch_of_one():
     X = np.random.default_rng(0).random((9, 1, 4, 4), np.float32)
-    ae = AE(latent_dim=2, hidden=(3, 4), batch_norm=True, batch_size=4, epochs=2).fit(X)
+    ae = AE(latent_dim=2, network="conv:3x4,batch_norm=true", batch_size=4, epochs=2).fit(X)
     assert np.isfinite(ae.reconstruct(X)).all()
 
 
@@ -214,13 +284,13 @@ def test_own_modules_of_wrong_shapes(network, message, table):
 def test_the_residual_network_begins_at_pca(shape):
     X = drawn(shape)
     pca = PCA(latent_dim=3).fit(X)
-    start = {"latent_dim": 3, "network": "residual", "epochs": 1, "learning_rate": 1e-30}
+    start = {"latent_dim": 3, "network": "residual", "epochs": 1, "learning_rate": 1e-30, "scale": None}
     ae = AE(**start).fit(X)
     np.testing.assert_allclose(ae.reconstruct(X), pca.reconstruct(X), atol=2e-5)
     np.testing.assert_allclose(ae.transform(X), pca.transform(X) / np.sqrt(pca.explained_variance_), atol=2e-5)
     # The variational one at probabilistic PCA: the bound is the likelihood itself, from any draw.
     vae = VAE(**start, likelihood="gaussian:learned").fit(X)
-    np.testing.assert_allclose(log_likelihood(vae, X, samples=1), pca.score_samples(X), atol=2e-3)
+    np.testing.assert_allclose(narrows.log_likelihood(vae, X, samples=1), pca.score_samples(X), atol=2e-3)
     assert narrows.elbo(vae, X, samples=64).mean() == pytest.approx(pca.score(X), abs=2e-3)
 
 
@@ -228,7 +298,7 @@ def test_the_residual_network_improves_on_pca():
     X = drawn((1, 4, 3))
     X = X + 0.5 * X[:, :, ::-1] ** 2  # a bend that no plane has
     pca = PCA(latent_dim=3).fit(X)
-    ae = AE(latent_dim=3, network="residual", network="mlp:32", activation="tanh", epochs=60, batch_size=32).fit(X)
+    ae = AE(latent_dim=3, scale=None, network="residual:32,activation=tanh", epochs=60, batch_size=32).fit(X)
     better = ((X - ae.reconstruct(X)) ** 2).sum() / ((X - pca.reconstruct(X)) ** 2).sum()
     assert better < 0.8
 
@@ -247,19 +317,19 @@ def test_the_residual_network_leaves_flat_axes_alone():
     ("fields", "told"),
     [
         ({"likelihood": "bernoulli"}, "likelihood must be gaussian, laplace or discretized_logistic for"),
-        ({"output_activation": "sigmoid"}, "must go with output_activation='linear'"),
+        ({"network": "residual:8,output_activation=sigmoid"}, "has the parameters hidden, activation; got 'output_act"),
     ],
 )
 def test_what_the_residual_network_does_not_go_with(fields, told):
     with pytest.raises(ConfigError, match=told):
-        AE(network="residual", **fields).fit(np.random.default_rng(0).random((20, 4)))
+        AE(**{"network": "residual", **fields}).fit(np.random.default_rng(0).random((20, 4)))
 
 
 def test_a_saved_residual_network_has_its_maps(tmp_path):
     X = drawn((1, 5, 3))
     vae = VAE(latent_dim=2, network="residual", epochs=1).fit(X)
     vae.save(tmp_path)
-    np.testing.assert_array_equal(narrows.load(tmp_path).reconstruct(X), vae.reconstruct(X))
+    np.testing.assert_array_equal(load_model(tmp_path).reconstruct(X), vae.reconstruct(X))
 
 
 def drawn(shape):

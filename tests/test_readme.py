@@ -39,21 +39,12 @@ def test_python_examples_run_and_print_what_they_say(tmp_path, monkeypatch, caps
     assert capsys.readouterr().out.splitlines() == promised
 
 
-def test_tree_lists_every_source_file_with_a_comment():
+def test_tree_lists_every_file_and_package_with_a_comment():
     tree = re.search(r"^```\nsrc/narrows/\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)[1]
-    listed, folder = [], ""
-    for line in tree.splitlines():
-        indent, name, comment = re.fullmatch(r"( +)(\S+) +(.+)", line).groups()
-        assert comment, line
-        folder = folder if len(indent) > 2 else ""
-        if name.endswith("/"):
-            folder = name
-        else:
-            listed.append(folder + name)
+    rows = [re.fullmatch(r" +(\S+) +(.+)", line).groups() for line in tree.splitlines()]
     source = ROOT / "src" / "narrows"
-    files = {path.relative_to(source).as_posix() for path in source.rglob("*.py") if path.name != "__init__.py"}
-    files |= {path.relative_to(source).as_posix() for path in source.glob("__init__.py")}
-    assert sorted(listed) == sorted(files)
+    packages = [f"{path.parent.name}/" for path in source.glob("*/__init__.py")]
+    assert sorted(name for name, _ in rows) == sorted([*packages, *(path.name for path in source.glob("*.py"))])
 
 
 def test_links_lead_to_files():

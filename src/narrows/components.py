@@ -132,7 +132,7 @@ def register(kind: type[T], name: str | None = None) -> type[T]:
     axis = AXES.get(getattr(kind, "axis", ""))
     if axis is None or not issubclass(kind, Component) or not dataclasses.is_dataclass(kind):
         raise ConfigError(
-            f"register: kind must be a component of one of the axes {{', '.join(AXES)}}; got {kind!r}. Derive it from "
+            f"register: kind must be a component of one of the axes {', '.join(AXES)}; got {kind!r}. Derive it from "
             "the base class of its axis and decorate it with narrows.components.component."
         )
     name = name or kind.__name__.lower()
@@ -160,7 +160,7 @@ _loaded: list[bool] = []
 
 
 def resolve(axis: str, value: Any, owner: str = "") -> Any:
-    """Return the component that a short string names; objects pass through.
+    """Return the component that a short string names; components pass through.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def resolve(axis: str, value: Any, owner: str = "") -> Any:
         Its name.
     value
         `"name"`, `"name:first"`, `"name:first,key=value"`: the text after the colon is the first field, others are
-        written with their names; tuples as `8x256` or `8,256`. Or an object.
+        written with their names; tuples as `8x256` or `8,256`. Or a component of this axis.
     owner
         What has the parameter, for messages.
 
@@ -179,7 +179,7 @@ def resolve(axis: str, value: Any, owner: str = "") -> Any:
     """
     table, start = AXES[axis], f"{owner}: {axis}" if owner else axis
     if not isinstance(value, str):
-        if value is None or getattr(value, "axis", None) == axis:
+        if value is None or (isinstance(value, Component) and value.axis == axis):
             return value
         names = ", ".join(map(repr, table))
         raise ConfigError(f"{start} must be a component or one of {names}; got {repr(value)[:100]}.")

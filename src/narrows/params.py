@@ -44,15 +44,18 @@ class Param(NamedTuple):
     @property
     def constraint(self) -> str:
         """What a value must be, in words."""
-        kinds = " or ".join(_name(kind) for kind in kinds_of(self.annotation))
-        if self.choices:
-            kinds = kinds.replace("a string", "one of " + ", ".join(repr(c) for c in self.choices))
         bounds = []
         if self.low is not None:
             bounds.append(f"{'>' if self.low_open else '>='} {self.low:g}")
         if self.high is not None:
             bounds.append(f"{'<' if self.high_open else '<='} {self.high:g}")
-        return f"{kinds} {' and '.join(bounds)}".rstrip()
+        words = []
+        for kind in kinds_of(self.annotation):
+            word = _name(kind)
+            if kind is str and self.choices:
+                word = ("one of " if len(self.choices) > 1 else "") + ", ".join(map(repr, self.choices))
+            words.append(f"{word} {' and '.join(bounds)}" if bounds and "number" in word else word)
+        return " or ".join(words)
 
 
 def param(

@@ -127,6 +127,6 @@ def test_changed_data_are_resumed_with_by_force(
     assert main(["resume", "x"]) == 2
     assert "data must not have changed; x.npy is not what the run was trained on" in capsys.readouterr().err
     assert Run("runs/x").status == "interrupted"
-    with pytest.warns(UserWarning, match="changed"):
+    with pytest.warns(match="the data have changed: x.npy is not"), pytest.warns(match="though it changed"):
         assert main(["resume", "x", "--force"]) == 0
     assert Run("runs/x").status == "finished"

@@ -18,13 +18,11 @@ import torch
 
 from narrows import AE
 from narrows.errors import ConfigError, FormatError
-from narrows.estimators.persistence import load_model
+from narrows.estimators.loading import load_model
 from narrows.storage.json import MAX_BYTES, MAX_VALUES, read_json
 from narrows.storage.tensors import read_tensors
 from safety.clock import within
-from safety.mutations import good_models, packed, put, signed
-
-Files = tuple[bytes, bytes]
+from safety.mutations import Files, good_models, packed, put, signed
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +32,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> list[Files]:
 
 def test_the_good_ones_load(good: list[Files], tmp_path: Path) -> None:
     for files in good:
-        put(tmp_path, signed(json.loads(files[0]), files[1]))
+        put(tmp_path, signed(json.loads(files.record), files.tensors, files.lines))
         assert load_model(tmp_path).module_ is not None
 
 
@@ -75,13 +73,15 @@ def pickles() -> dict[str, bytes]:
 @pytest.mark.parametrize("kind", pickles())
 def test_a_pickle_under_any_name(kind: str, good: list[Files], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    data, (text, tensors) = pickles()[kind], good[1]
+    data, files = pickles()[kind], good[1]
+    record = json.loads(files.record)
     folder = tmp_path / "model"
     folder.mkdir()
-    refused(folder, signed(json.loads(text), data), "safetensors")
-    refused(folder, (data, tensors), "JSON")
+    refused(folder, signed(record, data, files.lines), "safetensors")
+    refused(folder, signed(record, files.tensors, data), "JSON")
+    refused(folder, files._replace(record=data), "JSON")
     for name in ("model.pkl", "model.pt", "model.joblib", "weights.safetensors"):
-        put(folder, (text, tensors))
+        put(folder, files)
         (folder / name).write_bytes(data)  # what is not named is not read
         load_model(folder)
     assert not (tmp_path / "exploded").exists()
@@ -134,7 +134,7 @@ HEADERS: dict[str, tuple[Callable[[], bytes], str]] = {
 @pytest.mark.parametrize("name", HEADERS)
 def test_a_header_that_lies(name: str, good: list[Files], tmp_path: Path) -> None:
     make, words = HEADERS[name]
-    refused(tmp_path, signed(json.loads(good[1][0]), make()), words)
+    refused(tmp_path, signed(json.loads(good[1].record), make(), good[1].lines), words)
 
 
 def test_truth_values_that_are_none(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ TEXTS = {
 @pytest.mark.parametrize("name", TEXTS)
 def test_json_that_is_not_sound(name: str, good: list[Files], tmp_path: Path) -> None:
     text, words = TEXTS[name]
-    refused(tmp_path, (text, good[1][1]), words)
+    refused(tmp_path, good[1]._replace(record=text), words)
 
 
 def test_what_ends_in_a_string_is_no_structure(tmp_path: Path) -> None:
@@ -178,8 +178,16 @@ def test_what_ends_in_a_string_is_no_structure(tmp_path: Path) -> None:
     assert read_json(tmp_path / "x.json") == {"a": "[" * 1000 + '\\"{', "b": "\\"}
 
 
-def with_fields(**changed: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    return lambda record: {**record, "fields": {**record["fields"], **changed}}
+def with_parameters(**changed: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda record: {**record, "parameters": {**record["parameters"], **changed}}
+
+
+def with_hidden(hidden: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return with_parameters(network={"mlp": {"hidden": hidden}})
+
+
+def with_schema(**changed: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda record: {**record, "schema": {**record["schema"], **changed}}
 
 
 def with_values(**changed: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -191,97 +199,129 @@ def without(key: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 
 RECORDS: dict[str, tuple[Callable[[dict[str, Any]], dict[str, Any]], str]] = {
-    "another format": (with_values(format=2), "format must be 1; got 2"),
-    "format true": (with_values(format=True), "format must be 1"),
+    "another format": (with_values(format=1), "format must be 2; got 1"),
+    "format true": (with_values(format=True), "format must be 2"),
     "a model that is not there": (with_values(model="aee"), "one of pca, ae, vae; got 'aee'. Did you mean 'ae'"),
     "a model with a path": (with_values(model="os.system"), "model must be one of"),
-    "a model that is a list": (with_values(model=["ae"]), "model must be one of"),
+    "a model that is a list": (with_values(model=["ae"]), "model must be str"),
     "a long model": (with_values(model="a" * 10**6), "model must be one of"),
-    "no fields": (without("fields"), "must hold fields"),
-    "no shape": (without("sample_shape"), "must hold sample_shape"),
-    "no history": (without("history"), "must hold history"),
-    "fields a list": (with_values(fields=[]), "fields must be"),
-    "history a number": (with_values(history=3), "history must be"),
-    "history of numbers": (with_values(history=[3]), r"history\[0\] must be dict"),
-    "pixels 1": (with_values(pixels=1), "pixels must be"),
-    "shape empty": (with_values(sample_shape=[]), "sample_shape must be"),
-    "shape of 4": (with_values(sample_shape=[1, 1, 1, 6]), "sample_shape must be"),
-    "shape negative": (with_values(sample_shape=[-6]), "sample_shape must be"),
-    "shape zero": (with_values(sample_shape=[0]), "sample_shape must be"),
-    "shape of floats": (with_values(sample_shape=[6.0]), "sample_shape must be"),
-    "shape another": (with_values(sample_shape=[7]), "belongs to another model"),
-    "shape vast": (with_values(sample_shape=[10**12]), "belongs to another model|can be built"),
-    "shape beyond": (with_values(sample_shape=[2**62, 2**62]), "belongs to another model|can be built"),
+    "no parameters": (without("parameters"), "must hold parameters"),
+    "no schema": (without("schema"), "must hold schema"),
+    "parameters a list": (with_values(parameters=[]), "parameters must be"),
+    "schema a list": (with_values(schema=[]), "schema must be"),
+    "schema with a key": (with_schema(__class__="x"), "schema must have no '__class__'"),
+    "no kind": (with_schema(kind=None), "schema.kind must be str"),
+    "another kind": (with_schema(kind="images"), "schema must describe samples"),
+    "shape empty": (with_schema(shape=[]), "schema must describe samples"),
+    "shape of 4": (with_schema(shape=[1, 1, 1, 6]), "schema must describe samples"),
+    "shape negative": (with_schema(shape=[-6]), "schema must describe samples"),
+    "shape zero": (with_schema(shape=[0]), "schema must describe samples"),
+    "shape of floats": (with_schema(shape=[6.0]), r"schema.shape\[0\] must be int or null"),
+    "shape another": (with_schema(shape=[7]), "belongs to another model"),
+    "shape vast": (with_schema(shape=[10**12]), "belongs to another model|can be built"),
+    "shape beyond": (
+        with_schema(shape=[2**62, 2**62], kind="sequences"), "belongs to another model|can be built"),
+    "a free axis": (with_schema(shape=[None]), "schema must describe samples"),
+    "steps of a table": (with_schema(steps=3), "schema must describe samples"),
+    "no rows": (with_schema(rows=0), "schema must describe samples"),
+    "columns too few": (with_schema(columns=["a"]), "schema must describe samples"),
+    "a dtype of objects": (with_schema(dtype="object"), "schema must describe samples"),
+    "another scale": (with_schema(scale="robust"), "schema must describe samples"),
     "latent_dim another": (with_values(latent_dim=3), "latent_dim must be 2"),
     "latent_dim true": (with_values(latent_dim=True), "latent_dim must be"),
     "latent_dim vast": (
-        lambda record: with_fields(latent_dim=10**13)({**record, "latent_dim": 10**13}), "another model|can be built"),
+        lambda record: with_parameters(latent_dim=10**13)({**record, "latent_dim": 10**13}),
+        "another model|can be built",
+    ),
     "names too few": (with_values(feature_names=["a"]), "feature_names must be"),
-    "names of numbers": (with_values(feature_names=[1] * 6), "feature_names must be"),
-    "a field unknown": (with_fields(hiden=[4]), "no field 'hiden'. Did you mean 'hidden'"),
-    "a method": (with_fields(fit="x"), "no field 'fit'"),
-    "a class": (with_fields(__class__="x"), "no field '__class__'"),
-    "hidden vast": (with_fields(hidden=[10**12]), "another model|can be built"),
-    "hidden overflows": (with_fields(hidden=[2**62, 2**62]), "another model|can be built"),
-    "hidden beyond int64": (with_fields(hidden=[10**19]), "another model|can be built"),
-    "hidden of 10^5 layers": (with_fields(hidden=[1] * 10**5), "at most 1000 entries"),
-    "hidden of 999 layers": (with_fields(hidden=[1] * 999), "another model"),
-    "hidden of lists": (with_fields(hidden=[[4]]), "hidden must be"),
-    "hidden a name": (with_fields(hidden="4"), "hidden must be"),
-    "out of bounds": (with_fields(learning_rate=-1), "learning_rate must be"),
-    "not a number": (with_fields(learning_rate="0.1"), "learning_rate must be"),
-    "a share": (with_fields(warmup=1.5), "warmup must be"),
-    "a whole number": (with_fields(batch_size=1.5), "batch_size must be"),
-    "true for a number": (with_fields(epochs=True), "epochs must be"),
-    "null": (with_fields(epochs=None), "epochs must be"),
-    "a path": (with_fields(network="../../etc/passwd"), "not a path"),
-    "an address": (with_fields(likelihood="http://localhost/x"), "not a path"),
-    "a windows path": (with_fields(corruption="C:\\x"), "not a path"),
-    "escapes": (with_fields(network="\x1b[2J"), "network must be"),
-    "a long name": (with_fields(network="x" * 10**6), "not a path"),
-    "code": (with_fields(likelihood="__import__('os').getcwd()"), "likelihood must be one of"),
-    "a likelihood's scale": (with_fields(likelihood="gaussian:-1"), "a scale > 0"),
-    "a corruption's name": (with_fields(corruption="gausian:1"), "corruption must be one of"),
-    "a corruption's amount": (with_fields(corruption="masking:2"), "p must be"),
-    "an activation": (with_fields(activation="eval"), "activation must be"),
-    "a device": (with_fields(device="cuda:0"), "device must be"),
-    "an object": (with_fields(network={"object": "Net()"}), "object of one's own"),
-    "a list for a name": (with_fields(network=["mlp", "mlp"]), "network must be"),
-    "an empty pair": (with_fields(network=[]), "network must be|pair"),
-    "another network": (with_fields(network="conv"), "network='conv' must have"),
-    "another likelihood": (with_fields(likelihood="bernoulli"), "tensors 'observed.log_scale'"),
+    "names of numbers": (with_values(feature_names=[1] * 6), r"feature_names\[0\] must be str"),
+    "a parameter unknown": (with_parameters(latent_dims=2), "no parameter 'latent_dims'. Did you mean 'latent_dim'"),
+    "a method": (with_parameters(fit="x"), "no parameter 'fit'"),
+    "a class": (with_parameters(__class__="x"), "no parameter '__class__'"),
+    "hidden vast": (with_hidden([10**12]), "another model|can be built"),
+    "hidden overflows": (with_hidden([2**62, 2**62]), "another model|can be built"),
+    "hidden beyond int64": (with_hidden([10**19]), "another model|can be built"),
+    "hidden of 10^5 layers": (with_hidden([1] * 10**5), "at most 1000 entries"),
+    "hidden of 999 layers": (with_hidden([1] * 999), "another model"),
+    "hidden of lists": (with_hidden([[4]]), "hidden must be"),
+    "hidden a name": (with_hidden("4"), "hidden must be"),
+    "out of bounds": (with_parameters(learning_rate=-1), "learning_rate must be"),
+    "not a number": (with_parameters(learning_rate="0.1"), "learning_rate must be"),
+    "a share": (with_parameters(warmup=1.5), "warmup must be"),
+    "a whole number": (with_parameters(batch_size=1.5), "batch_size must be"),
+    "true for a number": (with_parameters(epochs=True), "epochs must be"),
+    "null": (with_parameters(epochs=None), "epochs must be"),
+    "a path": (with_parameters(network="../../etc/passwd"), "not a path"),
+    "an address": (with_parameters(likelihood="http://localhost/x"), "not a path"),
+    "a windows path": (with_parameters(corruption="C:\\x"), "not a path"),
+    "escapes": (with_parameters(network="\x1b[2J"), "network must be"),
+    "a long name": (with_parameters(network="x" * 10**6), "not a path"),
+    "code": (with_parameters(likelihood="__import__('os').getcwd()"), "likelihood must be one of"),
+    "a likelihood's scale": (with_parameters(likelihood="gaussian:-1"), "scale must be"),
+    "a corruption's name": (with_parameters(corruption="gausian:1"), "corruption must be one of"),
+    "a corruption's amount": (with_parameters(corruption="masking:2"), "p must be"),
+    "an activation": (with_parameters(network={"mlp": {"activation": "eval"}}), "activation must be"),
+    "a long activation": (with_parameters(network={"mlp": {"activation": "x" * 10**6}}), "not a path"),
+    "no such component": (with_parameters(network={"mpl": {}}), "one of the keys 'mlp'"),
+    "two components": (with_parameters(network={"mlp": {}, "conv": {}}), "one of the keys 'mlp'"),
+    "a parameter of no component": (with_parameters(network={"mlp": {"__class__": 1}}), "no parameter '__class__'"),
+    "a number for a name": (with_parameters(code=3), "code must be a component or one of"),
+    "null for a name": (with_parameters(code=None), "code must be a name or a component"),
+    "a device": (with_parameters(device="cuda:0"), "device must be"),
+    "an object": (with_parameters(network={"object": "Net()"}), "user's own object"),
+    "a list for a name": (with_parameters(network=["mlp", "mlp"]), "network must be"),
+    "an empty pair": (with_parameters(network=[]), "network must be|pair"),
+    "another network": (with_parameters(network="conv"), "network='conv' must have"),
+    "another code": (with_parameters(code="vq:4"), "lacks the tensors"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", RECORDS)
 def test_a_record_that_lies(name: str, good: list[Files], tmp_path: Path) -> None:
     change, words = RECORDS[name]
-    text, tensors = good[1]
-    refused(tmp_path, signed(change(json.loads(text)), tensors), words)
+    refused(tmp_path, signed(change(json.loads(good[1].record)), good[1].tensors, good[1].lines), words)
+
+
+LINES: dict[str, tuple[bytes, str]] = {
+    "no object": (b"3\n", "no object"),
+    "no epoch": (b"{}\n", r"history\[0\] must have 'epoch'"),
+    "a name for a number": (b'{"epoch": "1"}\n', r"history\[0\].epoch must be int"),
+    "cut": (b'{"epoch": 1, "tr', "sound JSON"),
+    "NaN": (b'{"epoch": NaN}\n', "NaN is no number"),
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_a_history_that_lies(name: str, good: list[Files], tmp_path: Path) -> None:
+    lines, words = LINES[name]
+    refused(tmp_path, signed(json.loads(good[1].record), good[1].tensors, lines), words)
 
 
 def changed_tensors(change: Callable[[dict[str, np.ndarray]], None], good: Files, folder: Path) -> bytes:
     from safetensors.numpy import save
 
     path = folder / "x.safetensors"
-    path.write_bytes(good[1])
+    path.write_bytes(good.tensors)
     arrays = read_tensors(path)
     change(arrays)
     return save(arrays)
 
 
+WEIGHT = "networks.encoder.body.1.weight"
+
+
 def rename(arrays: dict[str, np.ndarray]) -> None:
-    arrays["encoder.9.weight"] = arrays.pop("encoder.1.weight")
+    arrays["networks.encoder.body.9.weight"] = arrays.pop(WEIGHT)
 
 
 TENSORS: dict[str, tuple[Callable[[dict[str, np.ndarray]], Any], str]] = {
     "one more": (lambda a: a.update(x=np.zeros(1, np.float32)), "must not hold the tensors 'x'"),
-    "one fewer": (lambda a: a.pop("encoder.1.weight"), "lacks the tensors 'encoder.1.weight'"),
-    "renamed": (rename, "lacks the tensors 'encoder.1.weight'"),
-    "transposed": (lambda a: a.update({"encoder.1.weight": a["encoder.1.weight"].T.copy()}), r"float32 \(4, 6\)"),
-    "double": (lambda a: a.update({"encoder.1.weight": a["encoder.1.weight"].astype("f8")}), "must be float32"),
-    "nan": (lambda a: a["encoder.1.bias"].fill(np.nan), "must hold finite numbers"),
-    "infinity": (lambda a: a["encoder.1.bias"].fill(-np.inf), "must hold finite numbers"),
+    "one fewer": (lambda a: a.pop(WEIGHT), f"lacks the tensors '{WEIGHT}'"),
+    "renamed": (rename, f"lacks the tensors '{WEIGHT}'"),
+    "transposed": (lambda a: a.update({WEIGHT: a[WEIGHT].T.copy()}), r"float32 \(4, 6\)"),
+    "double": (lambda a: a.update({WEIGHT: a[WEIGHT].astype("f8")}), "must be float32"),
+    "nan": (lambda a: a["networks.encoder.body.1.bias"].fill(np.nan), "must hold finite numbers"),
+    "infinity": (lambda a: a["networks.encoder.body.1.bias"].fill(-np.inf), "must hold finite numbers"),
 }
 
 
@@ -290,21 +330,25 @@ def test_tensors_of_another_model(name: str, good: list[Files], tmp_path: Path) 
     change, words = TENSORS[name]
     folder = tmp_path / "model"
     folder.mkdir()
-    refused(folder, signed(json.loads(good[1][0]), changed_tensors(change, good[1], tmp_path)), words)
+    tensors = changed_tensors(change, good[1], tmp_path)
+    refused(folder, signed(json.loads(good[1].record), tensors, good[1].lines), words)
 
 
 def test_changes_after_saving_are_seen(good: list[Files], tmp_path: Path) -> None:
-    text, tensors = good[1]
-    put(tmp_path, (text.replace(b'"epochs": 2', b'"epochs": 3'), tensors))
-    with pytest.raises(FormatError, match="checksum"):
-        load_model(tmp_path)
-    put(tmp_path, (text, tensors[:-1] + bytes([tensors[-1] ^ 1])))
-    with pytest.raises(FormatError, match="checksum"):
-        load_model(tmp_path)
+    text, tensors, lines = good[1]
+    for files in (
+        good[1]._replace(record=text.replace(b'"epochs": 2', b'"epochs": 3')),
+        good[1]._replace(tensors=tensors[:-1] + bytes([tensors[-1] ^ 1])),
+        good[1]._replace(lines=lines.replace(b'"epoch": 1', b'"epoch": 2')),
+    ):
+        assert files != good[1]
+        put(tmp_path, files)
+        with pytest.raises(FormatError, match="checksum"):
+            load_model(tmp_path)
 
 
 def test_the_tensors_name_is_no_path(good: list[Files], tmp_path: Path) -> None:
-    record = json.loads(good[1][0])
+    record = json.loads(good[1].record)
     for name in ("../../../../etc/passwd", "x" * 64, "", 7, None, ["a"]):
         (tmp_path / "model.json").write_text(json.dumps({**record, "tensors": name}))
         with pytest.raises(FormatError, match="name its tensors by a checksum"):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from narrows.components import AXES, resolve_all
 from narrows.conditions import Condition, join
 from narrows.data.schema import Schema
+from narrows.errors import ConfigError
 from narrows.estimators.neural import NeuralAutoencoder
 from narrows.module import MAIN, Batch, Loss, Module, Prior
 from narrows.nn import Decoder, Encoder
@@ -151,14 +152,17 @@ class AE(NeuralAutoencoder):
 
     def build(self, schema: Schema) -> AEModule:
         """Return the module for samples of a schema."""
-        penalties: tuple[Penalty, ...] = resolve_all("penalty", self.penalty, "AE")
+        owner = type(self).__name__
+        penalties: tuple[Penalty, ...] = resolve_all("penalty", self.penalty, owner)
         encoder, decoder, code, layout, likelihood, network = self.networks(schema)
         for penalty in penalties:
-            penalty.check("AE", code.activation)
-        layers = [
-            penalty.layer(AXES["penalty"].name_of(penalty) or type(penalty).__name__.lower(), layout.latents)
-            for penalty in penalties
-        ]
+            penalty.check(owner, code.activation)
+        names = [AXES["penalty"].name_of(penalty) or type(penalty).__name__.lower() for penalty in penalties]
+        if repeated := next((name for name in names if names.count(name) > 1), None):
+            raise ConfigError(
+                f"{owner}: penalty must name every penalty once; got {repeated!r} twice. Add the weights."
+            )
+        layers = [penalty.layer(name, layout.latents) for name, penalty in zip(names, penalties, strict=True)]
         module = AEModule(
             Conditional(encoder, decoder, self._component("condition")), code.layer(layout.latents),
             likelihood.layer(), layers,

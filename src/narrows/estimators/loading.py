@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from narrows.components import from_record
+from narrows.components import from_record, resolve_all
 from narrows.data.schema import FORM, KINDS, Schema
 from narrows.errors import ConfigError, FormatError, did_you_mean
 from narrows.estimators import ESTIMATORS
@@ -35,17 +35,10 @@ LONGEST = 100
 """Characters that a parameter may have: it names something, and is never a path, an address or code."""
 MOST_VALUES = 1000
 RECORD = {
-    "format": int, "model": str, "parameters": dict, "schema": FORM, "n_features_in": int, "latent_dim": int,
-    "feature_names": ([str], type(None)), "codes": int,
+    "format": int, "model": str, "parameters": dict, "schema": FORM, "feature_names": ([str], type(None)), "codes": int,
 }  # fmt: skip
 """The form of model.json (see `narrows.storage`)."""
-DTYPES = (
-    "bool",
-    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
-    "float16",
-    "float32",
-    "float64",
-)
+DTYPES = ("bool", "float16", "float32", "float64", *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64)))
 """Types that data may have had."""
 
 
@@ -123,10 +116,6 @@ def _schema(path: Path, record: dict[str, Any]) -> Schema:
 
 def _fill(path: Path, record: dict[str, Any], estimator: Autoencoder, schema: Schema) -> None:
     """Read the tensors that the module needs, and make the estimator a fitted one."""
-    if estimator.latent_size(schema) != record["latent_dim"]:
-        raise FormatError(
-            f"{path}: latent_dim must be {estimator.latent_size(schema)}, as in parameters; got {record['latent_dim']}."
-        )
     with torch.device("meta"):  # names, shapes and types, before anything of their size is allocated
         planned = estimator.build(schema)
     wanted = {name: (dtype_of(t), tuple(t.shape)) for name, t in planned.state_dict().items()}
@@ -153,8 +142,8 @@ def _fill(path: Path, record: dict[str, Any], estimator: Autoencoder, schema: Sc
     names = record["feature_names"]
     estimator.__dict__.update(
         module_=module.to(device_of(estimator.get_params(deep=False).get("device", "cpu"), strict=False)),
-        schema_=schema, history_=history, latent_dim_=record["latent_dim"],
-        n_features_in_=record["n_features_in"], codes_=codes, _densities={},
+        schema_=schema, history_=history, latent_dim_=estimator.latent_size(schema),
+        n_features_in_=schema.n_features, codes_=codes, _densities={},
         **({} if names is None else {"feature_names_in_": np.array(names, dtype=object)}),
     )  # fmt: skip
 
@@ -190,6 +179,10 @@ def described_estimator(path: Path, record: dict[str, Any], objects: dict[str, A
     values = {key: _value(path, known[key], value) for key, value in described.items() if key not in objects}
     estimator = cls(**{**values, **objects})
     validate(estimator)
+    for parameter in known.values():
+        value = getattr(estimator, parameter.name)
+        if parameter.axis is not None and value != "auto" and parameter.name not in objects:
+            resolve_all(parameter.axis, value, cls.__name__)  # a mistake is named now, not when it is trained again
     return estimator
 
 
@@ -201,14 +194,22 @@ def _value(path: Path, field: Param, value: Any) -> Any:
                 f"{path}: {field.name} was a user's own object ({_short(value.get('object'))}); no file holds it. "
                 f"Give it again: load(folder, {field.name}=...)."
             )
+        for parameters in value.values():
+            _check_sizes(path, field.name, list(parameters.values()) if isinstance(parameters, dict) else parameters)
         return from_record(field.axis, value)
+    _check_sizes(path, field.name, value)
+    return tuple(_value(path, field, item) for item in value) if isinstance(value, list) else value
+
+
+def _check_sizes(path: Path, name: str, value: Any) -> None:
+    """Refuse lists that are too long, and strings that are no names."""
     if isinstance(value, list):
         if len(value) > MOST_VALUES:
-            raise FormatError(f"{path}: {field.name} must have at most {MOST_VALUES} entries; got {len(value)}.")
-        return tuple(_value(path, field, item) for item in value)
+            raise FormatError(f"{path}: {name} must have at most {MOST_VALUES} entries; got {len(value)}.")
+        for item in value:
+            _check_sizes(path, name, item)
     if isinstance(value, str) and (len(value) > LONGEST or any(mark in value for mark in "/\\\0")):
-        raise FormatError(f"{path}: {field.name} must be a name, not a path or an address; got {_short(value)}.")
-    return value
+        raise FormatError(f"{path}: {name} must be a name, not a path or an address; got {_short(value)}.")
 
 
 def _short(value: Any) -> str:

@@ -21,7 +21,7 @@ from narrows.estimators.base import Autoencoder
 from narrows.estimators.initialisation import start_at_data
 from narrows.estimators.persistence import describe
 from narrows.module import Module
-from narrows.nn import NETWORKS, Decoder, Encoder, Layout, Network, Pair
+from narrows.nn import Decoder, Encoder, Layout, Network, Pair
 from narrows.nn.codes import Code
 from narrows.params import fields, model, param
 from narrows.probability.likelihoods import Likelihood
@@ -101,14 +101,7 @@ class NeuralAutoencoder(Autoencoder):
         name = type(self).__name__
         if isinstance(self.network, tuple | list):
             return Pair(modules=tuple(self.network))
-        chosen = AUTO[schema.kind] if self.network == "auto" else self.network
-        if isinstance(chosen, str) and chosen == "lstm":
-            raise ConfigError(f"{name}: network must be one of {', '.join(map(repr, NETWORKS))}; got 'lstm'.")
-        network: Network = resolve("network", chosen, name)
-        if not isinstance(network, Network):
-            raise ConfigError(
-                f"{name}: network must be a name, a Network, or the pair (encoder, decoder); got {network!r}."
-            )
+        network: Network = resolve("network", AUTO[schema.kind] if self.network == "auto" else self.network, name)
         if schema.ragged and not network.ragged:
             raise ConfigError(
                 f"{name}: network must be 'recurrent' for sequences of different lengths; got {str(network)!r}. Or cut "
@@ -130,8 +123,6 @@ class NeuralAutoencoder(Autoencoder):
             pixels = schema.pixels and not network.begins_at_pca  # which begins at PCA, of normal values
             chosen = "bernoulli" if pixels else "gaussian:learned"
         likelihood: Likelihood = resolve("likelihood", chosen, name)
-        if not isinstance(likelihood, Likelihood):
-            raise ConfigError(f"{name}: likelihood must be a name or a Likelihood; got {likelihood!r}.")
         if likelihood.bounded and network.output_activation != "linear":
             raise ConfigError(
                 f"{name}: output_activation must be 'linear' for likelihood={str(likelihood)!r}, which bounds the "
@@ -193,14 +184,16 @@ class NeuralAutoencoder(Autoencoder):
         self, data: Arrays, validation: Arrays | None, checkpoints: Checkpoints | None, trainer: Trainer
     ) -> Generator[Report, None, None]:
         """Train `module_`."""
+        name = type(self).__name__
         if self.patience is not None and validation is None:
             raise ConfigError(
-                f"{type(self).__name__}: patience must come with validation data; got patience={self.patience} and "
+                f"{name}: patience must come with validation data; got patience={self.patience} and "
                 "none. Call fit(X, validation=0.1)."
             )
         keep_freed()
         module, schema = self.module_, self.schema_
-        module.corruption = resolve("corruption", self.corruption, type(self).__name__)
+        given: Any = self.corruption  # a function of one's own is taken too
+        module.corruption = given if given is None or callable(given) else resolve("corruption", given, name)
         start_at_data(self, module, data)
         module.to(device_of(self.device))
         settings = Settings(**{name: getattr(self, name) for name in Settings.__dataclass_fields__})
@@ -220,6 +213,7 @@ class NeuralAutoencoder(Autoencoder):
             "model": type(self).__name__,
             "parameters": {f.name: describe(self, f) for f in fields(self) if f.name != "device"},
             "data": {name: fingerprint(a) for name, a in data._asdict().items() if a is not None},
+            "schema": {name: fingerprint(a) for name, a in self.schema_.tensors().items()},
             "validation": None
             if validation is None
             else {name: fingerprint(a) for name, a in validation._asdict().items() if a is not None},

@@ -56,8 +56,6 @@ def save_model(estimator: Any, folder: Path) -> Path:
         "model": type(estimator).__name__.lower(),
         "parameters": describe_all(estimator),
         "schema": estimator.schema_.record(),
-        "n_features_in": estimator.n_features_in_,
-        "latent_dim": estimator.latent_dim_,
         "feature_names": None if names is None else list(names),
         "codes": 0 if codes is None else len(codes),
         "narrows": __version__,

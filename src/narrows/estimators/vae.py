@@ -119,16 +119,17 @@ class VAE(NeuralAutoencoder):
 
     def build(self, schema: Schema) -> VAEModule:
         """Return the module for samples of a schema."""
+        owner = type(self).__name__
         encoder, decoder, code, layout, likelihood, network = self.networks(schema)
         layer = code.layer(layout.latents)
         if not layer.spec.continuous or code.activation != "linear":
             raise ConfigError(
-                f"VAE: code must be 'continuous' or 'ordered', without an activation; got {str(self.code)!r}. Use AE."
+                f"{owner}: code must be 'continuous' or 'ordered', without an activation; got {str(self.code)!r}. Use AE."
             )
-        prior: PriorFamily = resolve("prior", self.prior, "VAE")
+        prior: PriorFamily = resolve("prior", self.prior, owner)
         module = VAEModule(
             Conditional(encoder, decoder, self._component("condition")), layer, likelihood.layer(),
-            prior.layer(self.latent_dim), resolve("posterior", self.posterior, "VAE"),
+            prior.layer(self.latent_dim), resolve("posterior", self.posterior, owner),
             beta=self.beta, kl_warmup=self.kl_warmup, free_bits=self.free_bits,
         )  # fmt: skip
         module.layers_draw = network.draws

@@ -129,8 +129,8 @@ class Pair(Network):
             There are not two, or one returns another shape.
         """
         modules: Sequence[nn.Module] = self.modules
-        if len(modules) != 2:
-            raise ConfigError(f"network must be a name or the pair (encoder, decoder); got {len(modules)} modules.")
+        if len(modules) != 2 or not all(isinstance(module, nn.Module) for module in modules):
+            raise ConfigError(f"network must be a name or the pair (encoder, decoder); got {repr(modules)[:100]}.")
         encoder, decoder = copy.deepcopy(modules[0]), copy.deepcopy(modules[1])
         _check("encoder", encoder, layout.input_shape, (layout.n_out,))
         _check("decoder", decoder, layout.latents, layout.output_shape)

@@ -217,13 +217,13 @@ class ContinuousBernoulliLikelihood(Likelihood):
     def link(self, mean: Tensor) -> Tensor:
         """Return the logit that gives the mean."""
         # The mean rises with the logit and has no inverse in closed form: halve the interval 50 times.
-        device, mean = mean.device, mean.cpu().double().clamp(0.02, 0.98)  # not every device has double precision
+        given, mean = mean, mean.cpu().double().clamp(0.02, 0.98)  # not every device has double precision
         low, high = torch.full_like(mean, -60.0), torch.full_like(mean, 60.0)
         for _ in range(50):
             middle = (low + high) / 2
             below = ContinuousBernoulli(logits=middle, validate_args=False).mean < mean
             low, high = torch.where(below, middle, low), torch.where(below, high, middle)
-        return ((low + high) / 2).float().to(device)
+        return ((low + high) / 2).to(given.dtype).to(given.device)
 
 
 class _GreyLevels(constraints.Constraint):
