@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from narrows.cli.console import out
+from narrows.cli.console import note, out
 from narrows.data import Dataset
 from narrows.estimators.base import Autoencoder
 from narrows.evaluation import Finding, diagnose
@@ -29,7 +29,7 @@ def advise(run: Run, dataset: Dataset | None) -> None:
     dataset
         What it was trained on; None: it is loaded again.
     """
-    dataset = dataset_of(run) if dataset is None else dataset
+    dataset = dataset_of(run, changed=note) if dataset is None else dataset
     if _seconds(run, dataset) > PATIENCE:
         out().print(f"\nnarrows diagnose {run.folder}  says what could be better", style="dim", soft_wrap=True)
         return

@@ -29,7 +29,7 @@ COLLECTED = (50_000, 20, 50)
 """Objects made until Python looks for garbage among the new, and how often until among the older."""
 SPIN = "50000"
 TERMINATED = 128 + signal.SIGTERM
-"""The exit code of a process that was told to end."""
+"""The exit code of a process that was ended by SIGTERM."""
 
 
 def version() -> None:

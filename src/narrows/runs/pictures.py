@@ -8,6 +8,7 @@ import numpy as np
 
 from narrows import figures
 from narrows.data.dataset import Dataset, Split
+from narrows.estimators import inference
 from narrows.estimators.base import Autoencoder
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ def draw_all(run: Run, estimator: Autoencoder, dataset: Dataset, shown: Split) -
         run.draw("samples.png", figures.gallery(new))
     if history := run.history:
         run.draw("curves.png", figures.curves(history))
+    if not estimator.code_.continuous:
+        return
     _, X, y = dataset.evaluation_split
     labels = None if y is None else y[:MAPPED]
-    run.draw("latent.png", figures.latent_map(estimator.transform(X[:MAPPED], labels), labels, dataset.label_names))
+    Z = inference.encode(estimator, X[:MAPPED], labels)
+    run.draw("latent.png", figures.latent_map(Z, labels, dataset.label_names))

@@ -110,8 +110,8 @@ def resume(folder: str | Path, *, force: bool = False, **objects: Any) -> Genera
 
     def changed(what: str) -> None:
         if not force:
-            raise TrainingError(f"{folder}: data must be those that the run began with; {what}. Restore or force them.")
-        warnings.warn(f"Resuming although {what}.", stacklevel=2)
+            raise TrainingError(f"{folder}: data must not have changed; {what}. Restore them, or force it.")
+        warnings.warn(f"Resuming although the data have changed: {what}.", stacklevel=2)
 
     with locked(lock_of(run.folder)):
         run = Run(folder)  # what another process wrote before it let go

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from narrows.data import Dataset
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.inference import map_batches
+from narrows.estimators.inference import encoded, map_batches
 from narrows.evaluation import elbo, pca_baseline, squared_error
 from narrows.module import Batch
 from narrows.objectives import divergence
@@ -34,13 +34,14 @@ def summarise(estimator: Autoencoder, dataset: Dataset) -> dict[str, Any]:
         models, else None: the bound itself, whatever beta was; `parameters`.
     """
     part, X, y = dataset.evaluation_split
-    errors = {"model": float(squared_error(estimator, X, y).mean())}
+    train, held_out = encoded(estimator, dataset.train, dataset.train_labels), encoded(estimator, X, y)
+    errors = {"model": float(squared_error(estimator, held_out).mean())}
     rank = min(estimator.latent_dim_, len(dataset.train), estimator.n_features_in_)
     if len(dataset.train) > 1:
-        baseline = pca_baseline(estimator, dataset.train)
+        baseline = pca_baseline(estimator, train)
         rank = baseline.rank
-        errors["pca"] = float(baseline.squared_error(X).mean())
-        errors["mean"] = float(baseline.squared_error_of_mean(X).mean())
+        errors["pca"] = float(baseline.squared_error(held_out).mean())
+        errors["mean"] = float(baseline.squared_error_of_mean(held_out).mean())
     module: Any = estimator.module_
     bound: dict[str, float | None] = {"elbo": None, "kl": None}
     if module.probabilistic:
@@ -49,8 +50,8 @@ def summarise(estimator: Autoencoder, dataset: Dataset) -> dict[str, Any]:
             posterior = module.posterior(batch)
             return divergence(posterior, module.prior(batch), posterior.mean)
 
-        kl = map_batches(estimator, kl_of, X, y, exact=True)
-        bound = {"elbo": float(elbo(estimator, X, y).mean()), "kl": float(kl.mean())}
+        kl = map_batches(estimator, kl_of, held_out, exact=True)
+        bound = {"elbo": float(elbo(estimator, held_out).mean()), "kl": float(kl.mean())}
     return {
         "part": part,
         "samples": len(X),
