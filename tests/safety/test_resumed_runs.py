@@ -140,7 +140,9 @@ def test_changed_data_are_refused(data: Dataset, tmp_path: Path) -> None:
     reports.close()
     before = Run(folder).record
     write_json(folder / "run.json", {**before, "data": {**before["data"], "options": {"validation": 0.4}}})
-    with pytest.raises(TrainingError, match="data must be those that the run began with; cloud is not what .*: sha256 was"):
+    with pytest.raises(
+        TrainingError, match=r"data must be those that the run began with; cloud is not what .*: sha256 was"
+    ):
         next(resume(folder))
     assert Run(folder).status == "interrupted"
     reports = resume(folder, force=True)
