@@ -1,33 +1,25 @@
-"""What can be done with a finished run, by the command line and by recipes alike: one class each.
+"""Analyses of a finished run, for the command line and for recipes alike: one class each, in a file of its own."""
 
-subject.py      a run with its model and data; what a step is and what it finds
-latent.py       what steps ask of a model's codes
-denoising.py    denoise
-mapping.py      map
-recognition.py  recognise
-plane.py        scan, traverse
-regenerating.py regenerate
-mixing.py       interpolate, combine
-expression.py   sums of samples as one writes them
-linear.py       cloud, codes
-basis.py        components, ranks, features
-looking.py      gallery, epochs
-"""
-
-from narrows.analyses.analysis import Outcome, Step, Subject
-from narrows.analyses.basis import Components, Features, Ranks
-from narrows.analyses.denoise import Denoise
-from narrows.analyses.gallery import Epochs, Gallery
-from narrows.analyses.interpolation import Combine, Interpolate
-from narrows.analyses.map import Map
-from narrows.analyses.plane import Scan, Traverse
+from narrows.analyses.analysis import Analysis, Result, Subject
+from narrows.analyses.cloud import Cloud
+from narrows.analyses.combination import Combine
+from narrows.analyses.components import Components
+from narrows.analyses.denoising import Denoise
+from narrows.analyses.epochs import Epochs
+from narrows.analyses.features import Features
+from narrows.analyses.gallery import Gallery
+from narrows.analyses.interpolation import Interpolate
+from narrows.analyses.latent_map import Map
+from narrows.analyses.ranks import Ranks
 from narrows.analyses.recognition import Recognise
-from narrows.analyses.regenerate import Regenerate
-from narrows.analyses.subspace import Cloud, Codes
+from narrows.analyses.regeneration import Regenerate
+from narrows.analyses.scan import Scan
+from narrows.analyses.surface import Codes
+from narrows.analyses.traversal import Traverse
 
-__all__ = ["STEPS", "Outcome", "Step", "Subject"]
+__all__ = ["ANALYSES", "Analysis", "Result", "Subject"]
 
-STEPS: dict[str, type[Step]] = {
+ANALYSES: dict[str, type[Analysis]] = {
     "denoise": Denoise,
     "map": Map,
     "recognise": Recognise,
@@ -44,4 +36,4 @@ STEPS: dict[str, type[Step]] = {
     "gallery": Gallery,
     "epochs": Epochs,
 }
-"""Name -> step; the name is its command."""
+"""Command -> analysis."""

@@ -1,9 +1,9 @@
-"""What a step works on and what it finds: a run with its model and data, and numbers and pictures."""
+"""What an analysis works on and what it returns: a run with its model and data; values and pictures."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,48 +11,53 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from narrows import figures
 from narrows.data import Dataset, Split
-from narrows.estimators.base import Array, Autoencoder
-from narrows.params import validate
-from narrows.runs.folder import Run
+from narrows.data.arrays import Array, Arrays
+from narrows.errors import ConfigError
+from narrows.estimators.base import Autoencoder
+from narrows.estimators.inference import encoded, values
+from narrows.evaluation.errors import Baseline, pca_baseline
+from narrows.params import fields, validate
+from narrows.runs import Run
 
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Outcome", "Step", "Subject"]
+__all__ = ["Analysis", "Result", "Subject"]
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a step found."""
+class Result:
+    """What an analysis returns."""
 
     numbers: Mapping[str, float] = field(default_factory=dict)
-    """By name, each with its unit where it has one; a recipe's goals may ask for them."""
+    """Measures by name, each with its unit where it has one; the goals of a recipe may name them."""
     pictures: tuple[Path, ...] = ()
-    """Where they were written."""
-    said: str = ""
-    """One sentence, where the numbers need one."""
+    """The files that were written."""
+    note: str = ""
+    """One sentence on what the numbers are of."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A run, its model, and the samples to show.
+    """A run, its model, and the samples to analyse.
 
     Parameters
     ----------
     run
-        Pictures go into its folder.
+        Pictures are written into its folder.
     dataset
-        The run's own data, or others of the same shape.
-    part
-        "train", "validation" or "test": the part to show; None: the one that the run was judged by.
+        The data of the run, or others of the same shape.
+    split
+        "train", "validation" or "test": the split to analyse; None for the one that the run is evaluated on.
     out
-        Where to write the step's first picture; None: in the run's folder.
+        Where to write the picture; None for the run's folder.
     """
 
     run: Run
     dataset: Dataset
-    part: str | None = None
+    split: str | None = None
     out: Path | None = None
 
     @cached_property
@@ -69,42 +74,89 @@ class Subject:
         ConfigError
             The data have no such split.
         """
-        return self.dataset.evaluation_split if self.part is None else self.dataset.split(self.part)
+        return self.dataset.evaluation_split if self.split is None else self.dataset.split(self.split)
+
+    @cached_property
+    def arrays(self) -> Arrays:
+        """The samples to analyse, as the model takes them."""
+        return encoded(self.model, self.shown.X, self.shown.y)
+
+    @cached_property
+    def train(self) -> Arrays:
+        """The training samples, as the model takes them."""
+        return encoded(self.model, self.dataset.train, self.dataset.train_labels)
 
     @property
-    def samples(self) -> Array:
-        """The samples to show, (N, *shape), as they are stored."""
-        return self.shown[1]
+    def baseline(self) -> Baseline:
+        """PCA of the same rank."""
+        return pca_baseline(self.model, self.train)
 
-    @property
-    def labels(self) -> Array | None:
-        """Their labels, (N,), or None."""
-        return self.shown[2]
+    def values(self, arrays: Arrays) -> Array:
+        """Return samples on the model's scale, pixels in [0, 1]: (N, *shape), double precision."""
+        return values(self.model, arrays)
 
-    def scaled(self, X: Array) -> Array:
-        """Return samples on the model's scale: pixels in [0, 1]."""
-        return X / np.float32(255) if X.dtype == np.uint8 else np.asarray(X, np.float32)
+    def rows(self, index: Iterable[int], analysis: str, name: str = "index") -> Arrays:
+        """Return the samples at positions of the split.
 
-    def error(self, X: Array, X_hat: Array) -> float:
-        """Return the mean squared error per sample, summed over its values."""
-        return float(np.square(self.scaled(X) - X_hat, dtype=np.float64).sum() / len(X))
+        Raises
+        ------
+        ConfigError
+            The split has fewer samples.
+        """
+        positions, n = list(index), len(self.arrays.x)
+        if not positions or max(positions) >= n:
+            got = max(positions) if positions else "none"
+            raise ConfigError(
+                f"{analysis}: {name} must be below {n}, the number of {self.shown.name} samples; got {got}."
+            )
+        return self.arrays.rows(positions)
+
+    def check_images(self, analysis: str) -> None:
+        """Refuse samples that are not drawn as pixels.
+
+        Raises
+        ------
+        ConfigError
+            The samples are tables, or sequences of few channels.
+        """
+        shape = self.model.sample_shape_
+        if not figures.is_image(shape):
+            kind = "a table" if len(shape) == 1 else "sequences"
+            raise ConfigError(
+                f"{analysis}: data must be images, or sequences of more than 6 channels; got {kind} of shape {shape}. "
+                "`narrows reconstruct` and `narrows sample` draw those."
+            )
+
+    def check_continuous(self, analysis: str) -> None:
+        """Refuse codes that are indices.
+
+        Raises
+        ------
+        ConfigError
+            The codes are not vectors of real numbers.
+        """
+        if not self.model.code_.continuous:
+            raise ConfigError(
+                f"{analysis}: codes must be vectors of real numbers; got those of code={str(self.model.code)!r}, which "
+                "are indices. Train with code='continuous'."
+            )
 
     def draw(self, name: str, picture: Image.Image) -> Path:
         """Write a picture into the run's folder, or where the user asked for it."""
         return self.run.draw(name, picture, self.out)
 
 
-class Step(ABC):
-    """Something to do with a run; its fields, made by `param`, are the flags of its command and its keys in a recipe.
+class Analysis(ABC):
+    """An analysis of a run; its fields, made by `param`, are the flags of its command and its keys in a recipe.
 
-    A step that draws at random has a field `seed`.
+    An analysis that draws random numbers has a field `seed`.
     """
 
     positional: ClassVar[tuple[str, ...]] = ()
     """Fields that the command line takes without a flag, after the run."""
 
-    def __call__(self, subject: Subject) -> Outcome:
-        """Check the fields, and do it.
+    def __call__(self, subject: Subject) -> Result:
+        """Check the fields, and run the analysis.
 
         Raises
         ------
@@ -115,11 +167,14 @@ class Step(ABC):
         return self.run(subject)
 
     @abstractmethod
-    def run(self, subject: Subject) -> Outcome:
-        """Do it; the fields have been checked."""
+    def run(self, subject: Subject) -> Result:
+        """Run the analysis; the fields have been checked."""
 
     def __repr__(self) -> str:
-        from narrows.params import fields
-
         given: list[Any] = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self)]
         return f"{type(self).__name__}({', '.join(given)})"
+
+
+def mean_error(errors: Array) -> float:
+    """Return the mean of squared errors per sample (N,)."""
+    return float(np.mean(errors, dtype=np.float64))

@@ -24,25 +24,25 @@ from narrows.cli.locate import run_of
 from narrows.params import fields
 
 if TYPE_CHECKING:
-    from narrows.analyses import Outcome, Step
+    from narrows.analyses import Analysis, Result
     from narrows.runs import Run
 
 __all__ = ["HELPS", "application", "report"]
 
 HELPS = {
-    "denoise": "Corrupt samples, clean them, and compare.",
-    "map": "Lay the codes out in the plane, coloured by label, with thumbnails of images.",
-    "recognise": "Recognise samples by the nearest of a few labelled codes, beside PCA's codes and the raw values.",
-    "regenerate": "Draw samples here and, from the saved model, in a new process, and compare them.",
+    "denoise": "Corrupt samples, reconstruct them, and compare.",
+    "map": "Draw the codes in the plane, coloured by label, with thumbnails of images.",
+    "recognise": "Classify samples by the nearest of a few labelled codes, beside PCA's codes and the raw values.",
+    "regenerate": "Draw samples in this process and, from the saved model, in a new one, and compare them.",
     "scan": "Draw a plane of two latent dimensions as one picture.",
-    "traverse": "Change one latent dimension after the other, and draw what becomes of a sample.",
+    "traverse": "Change one latent dimension after the other, and draw the samples that are decoded.",
     "interpolate": "Interpolate between two samples in small steps of the code, straight and around the centre.",
-    "combine": "Add and subtract the codes of samples, and draw what comes out.",
-    "cloud": "Draw points of a plane, what is recovered of them, and the axes of a linear model.",
-    "codes": "Draw points in space, the plane of a two-dimensional code, and the codes.",
+    "combine": "Add and subtract the codes of samples, and draw the sample that is decoded.",
+    "cloud": "Draw points of a plane, their reconstructions, and the axes of a linear model.",
+    "codes": "Draw points in space, the surface of a two-dimensional code, and the codes.",
     "components": "Draw what each latent dimension adds to the mean sample: of PCA its axes, such as eigenfaces.",
     "ranks": "Reconstruct samples from more and more dimensions of an ordered code.",
-    "features": "Draw what the most used units of the code look for in an image.",
+    "features": "Draw what the most active units of the code respond to in an image.",
     "gallery": "Draw samples as they are, of one class or all.",
     "epochs": "Draw how the same samples were reconstructed during training.",
 }
@@ -51,15 +51,15 @@ HELPS = {
 
 def application(name: str) -> App:
     """Return the command of an analysis."""
-    from narrows.analyses import STEPS
+    from narrows.analyses import ANALYSES
 
     app = App(name=name, help=HELPS[name])
     app["--help"].group = Group("Options", sort_key=9)
-    app.default(_command(name, STEPS[name]))
+    app.default(_command(name, ANALYSES[name]))
     return app
 
 
-def _command(name: str, cls: type[Step]) -> Callable[..., None]:
+def _command(name: str, cls: type[Analysis]) -> Callable[..., None]:
     """Return a function whose signature has the run, the positional parameters, and a keyword per other one."""
     from narrows.analyses import Subject
 
@@ -83,17 +83,17 @@ def _command(name: str, cls: type[Step]) -> Callable[..., None]:
     return command_of(command, [*first, *flags, *data], HELPS[name])
 
 
-def report(name: str, run: Run, outcome: Outcome) -> None:
+def report(name: str, run: Run, result: Result) -> None:
     """Write down the numbers of an analysis with its run, and print what it made."""
-    if outcome.numbers:
-        run.update(steps={**run.record.get("steps", {}), name: dict(outcome.numbers)})
+    if result.numbers:
+        run.update(analyses={**run.record.get("analyses", {}), name: dict(result.numbers)})
         table = plain_table()
         table.add_column(name)
         table.add_column("", justify="right")
-        for label, value in outcome.numbers.items():
+        for label, value in result.numbers.items():
             table.add_row(Text(label), number(value))
         out().print(table)
-    if outcome.said:
-        out().print(Text(outcome.said))
-    for path in outcome.pictures:
+    if result.note:
+        out().print(Text(result.note))
+    for path in result.pictures:
         out().print(str(path), soft_wrap=True, markup=False)

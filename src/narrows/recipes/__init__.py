@@ -1,4 +1,4 @@
-"""Published systems, each a TOML file with its source and the number it must reach.
+"""Published systems, each a TOML file with its source and the values that it must reach.
 
 *.toml       the recipes
 recipe.py    what a recipe holds, and the check of every key
@@ -6,7 +6,7 @@ goals.py     the measures that goals name, and whether they are reached
 curves.py    a measure across the variants, beside PCA's
 """
 
-from narrows.recipes.goals import MEASURES, Verdict, judge
+from narrows.recipes.goals import MEASURES, Evaluation, evaluate
 from narrows.recipes.recipe import Goal, Recipe, Variant, load_recipe, recipe_names
 
-__all__ = ["MEASURES", "Goal", "Recipe", "Variant", "Verdict", "judge", "load_recipe", "recipe_names"]
+__all__ = ["MEASURES", "Evaluation", "Goal", "Recipe", "Variant", "evaluate", "load_recipe", "recipe_names"]

@@ -1,4 +1,4 @@
-"""A number across the variants of a recipe, beside PCA's: by the size of the code, or by that of the data."""
+"""A measure across the variants of a recipe, beside PCA's: by a parameter of the model, or by the number of samples."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from narrows import figures
 from narrows.data import Dataset
-from narrows.estimators import PCA
 from narrows.estimators.base import Autoencoder
+from narrows.estimators.inference import encoded
+from narrows.evaluation.errors import pca_baseline
 from narrows.figures.sweep import Line
 from narrows.recipes.goals import MEASURES
 
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["ROWS", "Curve", "Point", "drawn", "point"]
+__all__ = ["ROWS", "Curve", "Point", "draw_curve", "point_of"]
 
 ROWS = "training samples"
-"""What a curve may run across beside the fields of the model."""
+"""What a curve may be drawn against beside the parameters of the model."""
 
 
 @dataclass(frozen=True)
@@ -27,34 +28,37 @@ class Curve:
     """What is drawn across the variants."""
 
     across: str
-    """A field of the model, or ROWS."""
+    """A parameter of the model, or ROWS."""
     measure: str
-    part: str = "test"
+    """One of MEASURES that PCA has as well."""
+    split: str = "test"
+    """Of the data: train, validation or test."""
 
 
 class Point(NamedTuple):
     """One variant."""
 
     x: float
-    found: float
+    value: float
     pca: float
-    """The same for PCA with as long a code, fitted to the same samples."""
+    """The same measure of PCA of the same rank, fitted to the same samples."""
 
 
-def point(curve: Curve, estimator: Autoencoder, dataset: Dataset) -> Point:
-    """Return a fitted variant's place on the curve."""
-    measure, X = MEASURES[curve.measure], dataset.split(curve.part).X
+def point_of(curve: Curve, estimator: Autoencoder, dataset: Dataset) -> Point:
+    """Return a fitted variant's point on the curve."""
+    measure, split = MEASURES[curve.measure], dataset.split(curve.split)
+    assert measure.of_pca is not None  # checked with the recipe
+    arrays = encoded(estimator, split.X, split.y)
+    train = encoded(estimator, dataset.train, dataset.train_labels)
     x = float(len(dataset.train)) if curve.across == ROWS else float(getattr(estimator, curve.across))
-    size = min(estimator.latent_dim_, len(dataset.train) - 1, estimator.n_features_in_)
-    pca = PCA(latent_dim=size).fit(dataset.train)
-    against = (measure.of_pca or measure.of)(pca, X, dataset.train)
-    return Point(x, measure.of(estimator, X, dataset.train), against)
+    of_pca = measure.of_pca(pca_baseline(estimator, train), arrays)
+    return Point(x, measure.of(estimator, arrays, train), of_pca)
 
 
-def drawn(curve: Curve, points: Sequence[Point], name: str) -> Image.Image:
+def draw_curve(curve: Curve, points: Sequence[Point], name: str) -> Image.Image:
     """Return the curve as a picture; `name` is the model's."""
     x = [p.x for p in points]
-    none = [0.0] * len(points)
-    lines = [Line(name, x, [p.found for p in points], none), Line("PCA", x, [p.pca for p in points], none, True)]
+    zeros = [0.0] * len(points)
+    lines = [Line(name, x, [p.value for p in points], zeros), Line("PCA", x, [p.pca for p in points], zeros, True)]
     unit = MEASURES[curve.measure].unit
-    return figures.sweep({f"{curve.measure}, {curve.part}\n{unit}": lines}, curve.across)
+    return figures.sweep({f"{curve.measure}, {curve.split}\n{unit}": lines}, curve.across)

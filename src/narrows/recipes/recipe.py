@@ -1,13 +1,13 @@
 """What a recipe holds: a TOML file, every key of which is checked.
 
-title, teaches, source     what it is, what one sees, and who published it
+title, teaches, source     title, what one learns from it, and who published it
 data, [data_options]       what `load_dataset` is given
-model, [fields]            the estimator, and its fields that differ from the defaults
-[[variants]]               the same with other fields: a run each
-[[steps]]                  what is done with a finished run: a step's name and its fields
-[[goals]]                  the numbers to reach: measure, part, a bound, and where it comes from
-[curve]                    a measure across the variants: by a field, or by the number of training samples
-[quick]                    data, data_options and fields for a trial run in seconds
+model, [parameters]        the estimator, and its parameters that differ from the defaults
+[[variants]]               the same with other parameters: a run each
+[[analyses]]               analyses of the finished run: a name and its fields
+[[goals]]                  the values to reach: measure, split, a bound, and where it comes from
+[curve]                    a measure across the variants: by a parameter, or by the number of training samples
+[quick]                    data, data_options and parameters for a trial run in seconds
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, NamedTuple, NoReturn
 
-from narrows.analyses import STEPS, Step
+from narrows.analyses import ANALYSES, Analysis
 from narrows.errors import ConfigError, FormatError, did_you_mean
 from narrows.estimators import ESTIMATORS
 from narrows.estimators.base import Autoencoder
@@ -33,7 +33,19 @@ __all__ = ["Goal", "Recipe", "Variant", "load_recipe", "parse_recipe", "recipe_n
 
 PICTURE = re.compile(r"[a-z0-9-]+\.png")
 TEXTS = ("title", "teaches", "source", "data", "model")
-KEYS = ("lesson", *TEXTS, "note", "seconds", "data_options", "fields", "variants", "steps", "goals", "curve", "quick")
+KEYS = (
+    "lesson",
+    *TEXTS,
+    "note",
+    "seconds",
+    "data_options",
+    "parameters",
+    "variants",
+    "analyses",
+    "goals",
+    "curve",
+    "quick",
+)
 
 
 @dataclass(frozen=True)
@@ -43,32 +55,32 @@ class Variant:
     name: str
     """Empty where there is only one."""
     model: str
-    fields: Mapping[str, Any]
+    parameters: Mapping[str, Any]
     """Those that differ from the model's defaults."""
     data: str
     data_options: Mapping[str, Any]
 
     def estimator(self) -> Autoencoder:
-        """Return the estimator, not fitted, its fields checked."""
-        made = ESTIMATORS[self.model](**self.fields)
-        validate(made)
-        return made
+        """Return the estimator, not fitted, its parameters checked."""
+        estimator = ESTIMATORS[self.model](**self.parameters)
+        validate(estimator)
+        return estimator
 
 
 class Planned(NamedTuple):
-    """A step that a recipe takes with its runs."""
+    """An analysis of a recipe's runs."""
 
     name: str
-    step: Step
+    analysis: Analysis
     variants: tuple[str, ...]
-    """Which it is for; empty: all."""
+    """The variants that it is for; empty for all."""
     picture: str | None
-    """Name of its picture in the run's folder, where it is not the step's own."""
+    """Name of its picture in the run's folder, where it is not the default one."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A system and the numbers that it must reach."""
+    """A published system and the values that it must reach."""
 
     name: str
     title: str
@@ -77,31 +89,31 @@ class Recipe:
     note: str
     seconds: float | None
     variants: tuple[Variant, ...]
-    steps: tuple[Planned, ...]
+    analyses: tuple[Planned, ...]
     goals: tuple[Goal, ...]
     curve: Curve | None = None
     quick: Mapping[str, Any] = field(default_factory=dict)
 
-    def for_trial(self) -> Recipe:
-        """Return the recipe as `quick` changes it: small data, few epochs."""
+    def for_quick_run(self) -> Recipe:
+        """Return the recipe as its `quick` table changes it: small data, few epochs."""
         changed = tuple(
             replace(
                 variant,
                 data=self.quick.get("data", variant.data),
                 data_options={**variant.data_options, **self.quick.get("data_options", {})},
-                fields={**variant.fields, **self.quick.get("fields", {})},
+                parameters={**variant.parameters, **self.quick.get("parameters", {})},
             )
             for variant in self.variants
         )
         return replace(self, variants=changed)
 
-    def with_fields(self, given: Mapping[str, Any]) -> Recipe:
-        """Return the recipe with other values of these fields in every variant."""
-        return replace(self, variants=tuple(replace(v, fields={**v.fields, **given}) for v in self.variants))
+    def with_parameters(self, given: Mapping[str, Any]) -> Recipe:
+        """Return the recipe with other values of these parameters in every variant."""
+        return replace(self, variants=tuple(replace(v, parameters={**v.parameters, **given}) for v in self.variants))
 
-    def steps_for(self, variant: Variant) -> list[Planned]:
-        """Return the steps of a variant."""
-        return [planned for planned in self.steps if not planned.variants or variant.name in planned.variants]
+    def analyses_for(self, variant: Variant) -> list[Planned]:
+        """Return the analyses of a variant."""
+        return [planned for planned in self.analyses if not planned.variants or variant.name in planned.variants]
 
     def goals_for(self, variant: Variant) -> list[Goal]:
         """Return the goals of a variant."""
@@ -110,7 +122,7 @@ class Recipe:
 
 @cache
 def recipe_names() -> tuple[str, ...]:
-    """Return the names of all recipes, in the order in which a course would go through them."""
+    """Return the names of all recipes, in the order of a course."""
     texts = {e.name.removesuffix(".toml"): e.read_text(encoding="utf-8") for e in _folder() if e.name.endswith(".toml")}
     return tuple(sorted(texts, key=lambda name: (tomllib.loads(texts[name])["lesson"], name)))
 
@@ -164,57 +176,57 @@ def _parsed(name: str, content: dict[str, Any]) -> Recipe:
     names = [variant.name for variant in variants]
     if len(set(names)) < len(names):
         _refuse(name, "variants", "named apart", names)
-    steps = tuple(_step(name, entry, names) for entry in content.get("steps", []))
+    analyses = tuple(_analysis(name, entry, names) for entry in content.get("analyses", []))
     goals = tuple(_goal(name, entry, names) for entry in content.get("goals", []))
     quick = content.get("quick", {})
-    _check_keys(f"{name}: quick", quick, ("data", "data_options", "fields"))
-    made = Recipe(
+    _check_keys(f"{name}: quick", quick, ("data", "data_options", "parameters"))
+    recipe = Recipe(
         name, content["title"], content["teaches"], content["source"], content.get("note", ""),
-        content.get("seconds"), variants, steps, goals,
-        _curve(name, content, variants), {**quick, "fields": _plain_fields(quick.get("fields", {}))},
+        content.get("seconds"), variants, analyses, goals,
+        _curve(name, content, variants), {**quick, "parameters": _python_values(quick.get("parameters", {}))},
     )  # fmt: skip
-    for variant in (*made.variants, *made.for_trial().variants):
+    for variant in (*recipe.variants, *recipe.for_quick_run().variants):
         variant.estimator()
-    return made
+    return recipe
 
 
 def _variant(name: str, content: Mapping[str, Any], entry: Mapping[str, Any]) -> Variant:
     where = f"{name}: variant {entry.get('name', '')!r}"
-    _check_keys(where, entry, ("name", "model", "data", "fields", "data_options"))
+    _check_keys(where, entry, ("name", "model", "data", "parameters", "data_options"))
     model = entry.get("model", content["model"])
     if model not in ESTIMATORS:
         _refuse(where, "model", f"one of {', '.join(ESTIMATORS)}", model, ESTIMATORS)
-    given = {**content.get("fields", {}), **entry.get("fields", {})}
-    _check_keys(f"{where}: fields", given, [f.name for f in fields(ESTIMATORS[model])])
+    given = {**content.get("parameters", {}), **entry.get("parameters", {})}
+    _check_keys(f"{where}: parameters", given, [f.name for f in fields(ESTIMATORS[model])])
     options = {**content.get("data_options", {}), **entry.get("data_options", {})}
-    return Variant(entry.get("name", ""), model, _plain_fields(given), entry.get("data", content["data"]), options)
+    return Variant(entry.get("name", ""), model, _python_values(given), entry.get("data", content["data"]), options)
 
 
-def _plain_fields(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return fields as Python has them: TOML's arrays are tuples, and "none" stands for None."""
+def _python_values(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values of TOML as Python has them: arrays become tuples, and "none" stands for None."""
     return {
         key: None if value == "none" else tuple(value) if isinstance(value, list) else value
         for key, value in given.items()
     }
 
 
-def _step(name: str, entry: Mapping[str, Any], variants: list[str]) -> Planned:
-    kind = entry.get("step")
-    if kind not in STEPS:
-        _refuse(name, "step", f"one of {', '.join(STEPS)}", kind, STEPS)
-    cls = STEPS[kind]
-    given = {key: value for key, value in entry.items() if key not in ("step", "variants", "picture")}
-    _check_keys(f"{name}: step {kind!r}", given, [f.name for f in fields(cls)])
+def _analysis(name: str, entry: Mapping[str, Any], variants: list[str]) -> Planned:
+    kind = entry.get("analysis")
+    if kind not in ANALYSES:
+        _refuse(name, "analysis", f"one of {', '.join(ANALYSES)}", kind, ANALYSES)
+    cls = ANALYSES[kind]
+    given = {key: value for key, value in entry.items() if key not in ("analysis", "variants", "picture")}
+    _check_keys(f"{name}: analysis {kind!r}", given, [f.name for f in fields(cls)])
     only = tuple(entry.get("variants", ()))
     for variant in only:
         if variant not in variants:
-            _refuse(f"{name}: step {kind!r}", "variants", f"among {', '.join(variants)}", variant, variants)
-    made = cls(**_plain_fields(given))
-    validate(made)
+            _refuse(f"{name}: analysis {kind!r}", "variants", f"among {', '.join(variants)}", variant, variants)
+    analysis = cls(**_python_values(given))
+    validate(analysis)
     picture = entry.get("picture")
     if picture is not None and not (isinstance(picture, str) and PICTURE.fullmatch(picture)):
-        _refuse(f"{name}: step {kind!r}", "picture", "the name of a .png file", picture)
-    return Planned(kind, made, only, picture)
+        _refuse(f"{name}: analysis {kind!r}", "picture", "the name of a .png file", picture)
+    return Planned(kind, analysis, only, picture)
 
 
 def _curve(name: str, content: Mapping[str, Any], variants: Sequence[Variant]) -> Curve | None:
@@ -224,21 +236,22 @@ def _curve(name: str, content: Mapping[str, Any], variants: Sequence[Variant]) -
     _check_keys(where, given, Curve.__dataclass_fields__)
     known = [ROWS, *(f.name for f in fields(ESTIMATORS[variants[0].model]))]
     if given.get("across") not in known:
-        _refuse(where, "across", f"{ROWS!r} or a field of {content['model']}", given.get("across"), known)
-    if given.get("measure") not in MEASURES:
-        _refuse(where, "measure", f"one of {', '.join(MEASURES)}", given.get("measure"), MEASURES)
+        _refuse(where, "across", f"{ROWS!r} or a parameter of {content['model']}", given.get("across"), known)
+    measures = [measure for measure, how in MEASURES.items() if how.of_pca is not None]
+    if given.get("measure") not in measures:
+        _refuse(where, "measure", f"one of {', '.join(measures)}", given.get("measure"), measures)
     return Curve(**given)
 
 
 def _goal(name: str, entry: Mapping[str, Any], variants: list[str]) -> Goal:
     where = f"{name}: goal"
-    _check_keys(where, entry, (*Goal.__dataclass_fields__, *BOUNDS, "plain"))
+    _check_keys(where, entry, (*Goal.__dataclass_fields__, *BOUNDS, "reference"))
     goal = Goal.parsed(where, entry)
     if goal.variant and goal.variant not in variants:
         _refuse(where, "variant", f"among {', '.join(variants)}", goal.variant, variants)
-    if goal.step and goal.step not in STEPS:
-        _refuse(where, "step", f"one of {', '.join(STEPS)}", goal.step, STEPS)
-    if not goal.step and goal.measure not in MEASURES:
+    if goal.analysis and goal.analysis not in ANALYSES:
+        _refuse(where, "analysis", f"one of {', '.join(ANALYSES)}", goal.analysis, ANALYSES)
+    if not goal.analysis and goal.measure not in MEASURES:
         _refuse(where, "measure", f"one of {', '.join(MEASURES)}", goal.measure, MEASURES)
     return goal
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import torch
+from torch import Tensor
 
 from narrows.data import Dataset
-from narrows.estimators.base import Array, Autoencoder
-from narrows.estimators import PCA
-from narrows.estimators.inference import map_batches, reconstruct_encoded, values
+from narrows.estimators.base import Autoencoder
+from narrows.estimators.inference import map_batches
+from narrows.evaluation import elbo, pca_baseline, squared_error
 from narrows.module import Batch
-from narrows.objectives import divergence, negative_log_likelihood
+from narrows.objectives import divergence
 
 __all__ = ["summarise"]
 
@@ -35,28 +34,23 @@ def summarise(estimator: Autoencoder, dataset: Dataset) -> dict[str, Any]:
         models, else None: the bound itself, whatever beta was; `parameters`.
     """
     part, X, y = dataset.evaluation_split
-    data, x = estimator.arrays(X, y), values(estimator, X, y)
-    errors = {"model": _squared_error(x, reconstruct_encoded(estimator, data))}
+    errors = {"model": float(squared_error(estimator, X, y).mean())}
     rank = min(estimator.latent_dim_, len(dataset.train), estimator.n_features_in_)
     if len(dataset.train) > 1:
-        kind: Any = PCA
-        train = values(estimator, dataset.train, dataset.train_labels)
-        pca = kind(latent_dim=rank).fit(train.reshape(len(train), -1))
-        errors["pca"] = _squared_error(x, pca.reconstruct(x.reshape(len(x), -1)).reshape(x.shape))
-        errors["mean"] = _squared_error(x, train.mean(0))
+        baseline = pca_baseline(estimator, dataset.train)
+        rank = baseline.rank
+        errors["pca"] = float(baseline.squared_error(X).mean())
+        errors["mean"] = float(baseline.squared_error_of_mean(X).mean())
     module: Any = estimator.module_
     bound: dict[str, float | None] = {"elbo": None, "kl": None}
     if module.probabilistic:
 
-        def terms(batch: Batch) -> Any:
+        def kl_of(batch: Batch) -> Tensor:
             posterior = module.posterior(batch)
-            z = posterior.draw(batch.randn(posterior.mean.shape))
-            kl = divergence(posterior, module.prior(batch), z)
-            elbo = batch.log_jacobian - kl - negative_log_likelihood(module.likelihood(z, batch), batch.x, batch.mask)
-            return torch.stack([elbo, kl], 1)
+            return divergence(posterior, module.prior(batch), posterior.mean)
 
-        elbo, kl = map_batches(estimator, terms, data, exact=True).mean(0, dtype=np.float64).tolist()
-        bound = {"elbo": elbo, "kl": kl}
+        kl = map_batches(estimator, kl_of, X, y, exact=True)
+        bound = {"elbo": float(elbo(estimator, X, y).mean()), "kl": float(kl.mean())}
     return {
         "part": part,
         "samples": len(X),
@@ -66,7 +60,3 @@ def summarise(estimator: Autoencoder, dataset: Dataset) -> dict[str, Any]:
         **bound,
         "parameters": sum(p.numel() for p in module.parameters()),
     }
-
-
-def _squared_error(x: Array, x_hat: Array) -> float:
-    return float(np.square(x - x_hat, dtype=np.float64).sum() / len(x))

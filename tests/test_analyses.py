@@ -1,4 +1,4 @@
-"""What steps find and draw, by the numbers; each by its command; and what they refuse."""
+"""Numbers and pictures of analyses; each by its command; and what they refuse."""
 
 import re
 from dataclasses import replace
@@ -10,35 +10,38 @@ from PIL import Image
 from scipy.special import ndtri
 from sklearn.base import clone
 
-from narrows import AE, PCA, VAE, cli, load_dataset
-from narrows.analyses import STEPS, Subject
-from narrows.analyses.expression import parsed
-from narrows.analyses.gallery import class_of
+from narrows import AE, PCA, VAE, load_dataset
+from narrows.analyses import ANALYSES, Subject
+from narrows.analyses.classes import class_of
+from narrows.analyses.cloud import direction, subspace_angle
+from narrows.analyses.expression import parse
 from narrows.analyses.interpolation import slerp
-from narrows.analyses.subspace import angle_between, direction
+from narrows.cli.analyses import HELPS
 from narrows.cli.app import main
 from narrows.errors import ConfigError
 from narrows.params import fields
-from narrows.runs.folder import Run, _description, record
+from narrows.probability.priors import StandardNormal
+from narrows.runs import Run, record
+from subjects import run_of
 from test_cli import fails
 
 PIXELS = ("digits", {"shape": "image", "limit": 300})
 CLOUD = ("cloud", {"samples": 100})
-FLAT = {"network": "mlp", "hidden": ()}
+FLAT = {"network": "mlp:", "scale": None}
 MADE = {
     "ae": (AE(**FLAT, latent_dim=4, epochs=2), PIXELS),
-    "sparse": (AE(**FLAT, latent_dim=20, epochs=1, code_activation="sigmoid", sparsity="kl"), PIXELS),
+    "sparse": (AE(**FLAT, latent_dim=20, epochs=1, code="continuous:sigmoid", penalty="sparsity"), PIXELS),
     "pca": (PCA(latent_dim=9), PIXELS),
-    "vae1": (VAE(network="mlp", hidden=(8,), latent_dim=1, epochs=1), PIXELS),
+    "vae1": (VAE(network="mlp:8", latent_dim=1, epochs=1), PIXELS),
     "cloud-pca": (PCA(latent_dim=2), CLOUD),
     "cloud-ae": (AE(**FLAT, latent_dim=1, epochs=1), CLOUD),
     "arc": (PCA(latent_dim=2), ("arc", {})),
-    "rows": (AE(network="lstm", hidden=(8,), latent_dim=2, epochs=1), ("digits", {"shape": "8x8", "limit": 60})),
+    "rows": (AE(network="recurrent:8", latent_dim=2, epochs=1), ("digits", {"shape": "8x8", "limit": 60})),
 }
 """Runs that have a model and no pictures."""
 TRAINED = {
-    "vae": (VAE(network="mlp", hidden=(16,), latent_dim=3, epochs=2), PIXELS),
-    "bent": (AE(hidden=(3,), activation="tanh", latent_dim=1, epochs=5, learning_rate=0.1), CLOUD),
+    "vae": (VAE(network="mlp:16", latent_dim=3, epochs=2), PIXELS),
+    "bent": (AE(network="mlp:3,activation=tanh", scale=None, latent_dim=1, epochs=5, learning_rate=0.1), CLOUD),
 }
 """Runs as training leaves them."""
 
@@ -46,16 +49,13 @@ TRAINED = {
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """Small runs of every kind, in one folder."""
-    folder = tmp_path_factory.mktemp("steps")
+    folder = tmp_path_factory.mktemp("analyses")
     for name, (estimator, (data, options)) in TRAINED.items():
         given = {**options, "validation": 0.1}
-        for _ in record(clone(estimator), load_dataset(data, **given), folder / name, options=given):
+        for _ in record(clone(estimator), load_dataset(data, **given), folder / name):
             pass
     for name, (estimator, (data, options)) in MADE.items():
-        dataset = load_dataset(data, **options)
-        fitted = clone(estimator).fit(dataset.train)
-        Run.create(folder / name, _description(fitted, dataset, options, None))
-        fitted.save(folder / name / "model")
+        run_of(folder / name, clone(estimator), load_dataset(data, **options))
     return folder
 
 
@@ -72,12 +72,12 @@ def subject(runs, name, **given):
 
 
 def made(runs, name, step, **given):
-    """Run a step and return its outcome and its picture."""
-    outcome = STEPS[step](**given)(subject(runs, name))
-    (path,) = outcome.pictures
+    """Run an analysis and return its result and its picture."""
+    result = ANALYSES[step](**given)(subject(runs, name))
+    (path,) = result.pictures
     assert path.parent == runs / name
     with Image.open(path) as picture:
-        return outcome, np.asarray(picture.convert("RGB"))
+        return result, np.asarray(picture.convert("RGB"))
 
 
 @pytest.fixture
@@ -96,9 +96,9 @@ def drawn(monkeypatch):
 # --- all of them
 
 
-def test_the_list_of_commands_says_what_the_steps_say():
-    assert {name: cls.__doc__.split("\n")[0] for name, cls in STEPS.items()} == cli.STEPS
-    for cls in STEPS.values():
+def test_the_list_of_commands_says_what_the_analyses_say():
+    assert {name: cls.__doc__.split("\n")[0] for name, cls in ANALYSES.items()} == HELPS
+    for cls in ANALYSES.values():
         names = {field.name for field in fields(cls)}
         assert set(cls.positional) <= names
         assert not names & {"run", "data", "data_option", "part", "out"}  # those of all steps
@@ -107,27 +107,27 @@ def test_the_list_of_commands_says_what_the_steps_say():
 @pytest.mark.parametrize(
     ("command", "picture", "told"),
     [
-        ("scan vae --size 4", "scan.png", r"4 x 4 samples, at quantiles of the prior; the others at the prior's mean"),
-        ("scan ae --dims 3,1 --around 2 --size 3", "scan.png", "over the middle 98% of the codes; the others those of"),
-        ("scan vae --range -2,2 --size 3", "scan.png", r"code \d, least +-2.000"),
+        ("scan vae --size 4", "scan.png", r"4 x 4 samples, at quantiles of the prior; the others at the prior"),
+        ("scan ae --dims 3,1 --around 2 --size 3", "scan.png", "over the central 98% of the codes; the others those"),
+        ("scan vae --range -2,2 --size 3", "scan.png", r"dimension \d, least +-2.000"),
         ("scan vae --spacing even --size 3", "scan.png", "evenly spaced over 3 deviations of the prior"),
-        ("traverse vae1", "traversed.png", "code 1, nats"),
-        ("traverse ae --dims 2,4 --size 5 --around 7", "traversed.png", "code 2, variance"),
+        ("traverse vae1", "traversed.png", "dimension 1, nats"),
+        ("traverse ae --dims 2,4 --size 5 --around 7", "traversed.png", "dimension 2, variance"),
         ("interpolate vae 3 8", "interpolated.png", "middle to centre, spherical"),
         ("interpolate ae 3,4 8,9 --steps 4", "interpolated.png", "Means over 2 pairs of test samples"),
         ("combine vae -3+7+12", "combined.png", "values clipped, share"),
-        ("cloud cloud-pca --use 2", "cloud.png", "25 test points from 2 numbers each"),
-        ("cloud bent --part train", "cloud.png", "90 training points from 1 number each"),
+        ("cloud cloud-pca --use 2", "cloud.png", "25 test points from 2 dimensions"),
+        ("cloud bent --part train", "cloud.png", "90 training points from 1 dimension;"),
         ("codes arc", "codes.png", "angle to PCA, rad"),
         ("components pca --number 4", "components.png", "explained variance of 4 components, share"),
         ("ranks pca --index 0,5", "ranks.png", "squared error from 8 "),
-        ("features sparse --number 6", "features.png", "The 6 most used of 20 units"),
+        ("features sparse --number 6", "features.png", "The 6 most active of 20 units"),
         ("gallery pca --label 3 --number 5", "gallery.png", r"5 of \d+ test samples of 3"),
         ("epochs vae", "epochs.png", "loss, epoch 2"),
         ("epochs bent", "epochs.png", "Loss on validation samples"),
     ],
 )
-def test_every_step_has_a_command(command, picture, told, here, tmp_path, capsys):
+def test_every_analysis_has_a_command(command, picture, told, here, tmp_path, capsys):
     target = tmp_path / picture
     name, run, *rest = command.split()
     assert main([name, run, *rest, "--out", str(target)]) == 0
@@ -145,8 +145,8 @@ def test_every_step_has_a_command(command, picture, told, here, tmp_path, capsys
             "Scan: data must be images, or sequences of more than 6 channels; got a table of shape (2,)",
         ),
         ("traverse cloud-pca", "Traverse: data must be images"),
-        ("scan vae1", "Scan: the code must have at least 2 numbers; got latent_dim = 1"),
-        ("scan vae --dims 1,4", "Scan: dims must be different whole numbers from 1 to latent_dim = 3; got (1, 4)"),
+        ("scan vae1", "Scan: latent_dim must be at least 2; got 1"),
+        ("scan vae --dims 1,4", "Scan: dims must be different integers from 1 to latent_dim = 3; got (1, 4)"),
         ("scan vae --dims 0,1", "from 1 to latent_dim = 3; got (0, 1)"),
         ("scan vae --dims 2,2", "Scan: dims must be different"),
         ("scan vae --range 3,-3", "Scan: range must be the least and the greatest value"),
@@ -165,7 +165,7 @@ def test_every_step_has_a_command(command, picture, told, here, tmp_path, capsys
         ("cloud cloud-ae --use 2", "Cloud: use must be latent_dim = 1, since these codes are not ordered; got 2"),
         ("cloud cloud-pca --use 3", "Cloud: use must be from 1 to latent_dim = 2; got 3"),
         ("codes cloud-pca", "Codes: data must be a table of 3 columns; got shape (2,)"),
-        ("ranks ae", "Ranks: codes must be ordered; got a run of AE whose are not"),
+        ("ranks ae", "Ranks: codes must be ordered; got those of AE"),
         ("ranks pca --ranks 2,10", "Ranks: ranks must be at most latent_dim = 9; got 10"),
         ("ranks pca --index 400", "Ranks: index must be below 359"),
         ("components cloud-pca", "Components: data must be images"),
@@ -180,8 +180,8 @@ def test_mistakes_are_named(command, told, here, capsys):
 
 @pytest.mark.parametrize("step", ["scan", "traverse", "interpolate", "combine", "components", "features", "gallery"])
 def test_wide_sequences_are_drawn_as_images(runs, step):
-    outcome, page = made(runs, "rows", step)
-    assert all(np.isfinite(value) for value in outcome.numbers.values())
+    result, page = made(runs, "rows", step)
+    assert all(np.isfinite(value) for value in result.numbers.values())
     assert page.std() > 5
 
 
@@ -192,12 +192,12 @@ def test_every_place_of_a_scan_is_what_its_code_decodes_to(runs, drawn):
     seen = drawn("plane")
     made(runs, "vae", "scan", dims=(3, 1), size=5, range=(-2.0, 2.0, 0.0, 1.0), around=4)
     (((X, x, y), given),) = seen
-    assert given["labels"] == ("code 3", "code 1")
+    assert given["labels"] == ("dimension 3", "dimension 1")
     assert x.tolist() == [-2, -1, 0, 1, 2]
     assert y.tolist() == [0, 0.25, 0.5, 0.75, 1]
     about = subject(runs, "vae")
     for i, j in ((0, 0), (4, 1), (2, 4)):
-        code = about.model.transform(about.samples[4:5])
+        code = about.model.transform(about.shown.X[4:5])
         code[0, [2, 0]] = x[j], y[i]
         np.testing.assert_allclose(X[i, j], about.model.inverse_transform(code)[0], rtol=0, atol=1e-5)
 
@@ -220,28 +220,26 @@ def test_without_a_prior_quantiles_and_range_are_those_of_the_codes(runs, drawn)
     np.testing.assert_allclose(seen[1][0][2][[0, -1]], np.quantile(Z[:, 2], [0.01, 0.99]))
 
 
-def test_the_plane_left_out_is_that_of_the_most_used_numbers(runs, drawn):
+def test_the_plane_left_out_is_that_of_the_most_used_dimensions(runs, drawn, monkeypatch):
     seen = drawn("plane")
-    made(runs, "pca", "scan", size=2)
-    assert seen[0][1]["labels"] == ("code 1", "code 2")  # PCA's are sorted
+    made(runs, "ae", "scan", size=2)
+    order = np.argsort(-subject(runs, "ae").model.codes_.var(0))[:2]
+    assert seen[0][1]["labels"] == tuple(f"dimension {d + 1}" for d in order)
+    monkeypatch.setattr("narrows.analyses.scan.usage", lambda about: (np.array([0.1, 3.0, 0.0, 2.0]), "nats"))
+    made(runs, "ae", "scan", size=2)
+    assert seen[1][1]["labels"] == ("dimension 2", "dimension 4")
 
 
 def test_a_prior_without_quantiles_leaves_those_of_the_codes(runs, drawn, monkeypatch):
-    from narrows.estimators.vae import VAEModule
-
-    class Mixture(torch.distributions.Normal):
-        def icdf(self, value):
-            raise NotImplementedError
-
-    monkeypatch.setattr(VAEModule, "prior", lambda self: Mixture(self.origin, torch.ones_like(self.origin)))
-    outcome, _ = made(runs, "vae", "scan", size=2)
-    assert "at quantiles of the codes" in outcome.said
+    monkeypatch.setattr(StandardNormal, "quantile", lambda self, p: None)  # as that of a mixture
+    result, _ = made(runs, "vae", "scan", size=2)
+    assert "at quantiles of the codes" in result.note
 
 
 def test_traversal_changes_one_number_and_goes_by_use(runs, drawn):
     seen = drawn("rows")
-    outcome, _ = made(runs, "vae", "traverse", size=3)
-    used = list(outcome.numbers.values())
+    result, _ = made(runs, "vae", "traverse", size=3)
+    used = list(result.numbers.values())
     assert used == sorted(used, reverse=True)
     assert len(used) == 3
     (X, names, heads), _ = seen[0]
@@ -254,7 +252,7 @@ def test_traversal_changes_one_number_and_goes_by_use(runs, drawn):
     assert heads == ["−3.0", "0", "+3.0"]
     from narrows.evaluation.representation import kl_per_dimension
 
-    np.testing.assert_allclose(used, np.sort(kl_per_dimension(about.model, about.samples))[::-1])
+    np.testing.assert_allclose(used, np.sort(kl_per_dimension(about.model, about.shown.X))[::-1])
 
 
 # --- interpolate, combine
@@ -289,10 +287,10 @@ def test_ways_around_of_opposite_equal_and_zero_ends():
 
 def test_interpolation_ends_with_reconstructions_and_originals(runs, drawn):
     seen = drawn("rows")
-    outcome, _ = made(runs, "vae", "interpolate", a=(3,), b=(8,), steps=5)
+    result, _ = made(runs, "vae", "interpolate", a=(3,), b=(8,), steps=5)
     (X, names, heads), _ = seen[0]
     about = subject(runs, "vae")
-    ends = about.samples[[3, 8]]
+    ends = about.shown.X[[3, 8]]
     rebuilt = about.model.reconstruct(ends)
     assert X.shape == (2, 7, 1, 8, 8)
     assert names == ["3 to 8, linear", "spherical"]
@@ -302,8 +300,8 @@ def test_interpolation_ends_with_reconstructions_and_originals(runs, drawn):
         np.testing.assert_allclose(row[[1, -2]], rebuilt, atol=1e-5)
     Z = about.model.transform(ends).astype(float)
     np.testing.assert_allclose(X[0, 3], about.model.inverse_transform(Z.mean(0, keepdims=True))[0], atol=1e-5)
-    assert outcome.numbers["middle to centre, spherical"] == pytest.approx(np.linalg.norm(Z, axis=1).mean())
-    assert outcome.numbers["distance of the codes"] == pytest.approx(np.linalg.norm(Z[0] - Z[1]))
+    assert result.numbers["middle to centre, spherical"] == pytest.approx(np.linalg.norm(Z, axis=1).mean())
+    assert result.numbers["distance of the codes"] == pytest.approx(np.linalg.norm(Z[0] - Z[1]))
     made(runs, "vae1", "interpolate")
     assert seen[1][0][1] == ["0 to 1, linear"]  # on a line there is no way around
 
@@ -313,17 +311,17 @@ def test_what_is_added_and_taken_away_again_leaves_the_rest(runs, drawn):
     made(runs, "vae", "combine", expression="3 - 3 + 5")
     (terms, (result, _), limits), _ = seen[0]
     about = subject(runs, "vae")
-    np.testing.assert_allclose(result, np.clip(about.model.reconstruct(about.samples[5:6])[0], *limits), atol=1e-6)
+    np.testing.assert_allclose(result, np.clip(about.model.reconstruct(about.shown.X[5:6])[0], *limits), atol=1e-6)
     assert [(sign, caption) for sign, _, caption in terms] == [("", "sample 3"), ("−", "sample 3"), ("+", "sample 5")]
-    np.testing.assert_array_equal(terms[1][1], about.samples[3])
+    np.testing.assert_array_equal(terms[1][1], about.shown.X[3])
 
 
 def test_means_weights_and_classes(runs, drawn):
     seen = drawn("total")
     made(runs, "pca", "combine", expression="0.5*digit:3 + .5*mean(1, 2) - 2 * 7")
     about = subject(runs, "pca")
-    Z = about.model.transform(about.samples)
-    wanted = 0.5 * Z[about.labels == 3].mean(0) + 0.5 * Z[[1, 2]].mean(0) - 2 * Z[7]
+    Z = about.model.transform(about.shown.X)
+    wanted = 0.5 * Z[about.shown.y == 3].mean(0) + 0.5 * Z[[1, 2]].mean(0) - 2 * Z[7]
     (terms, (result, _), limits), _ = seen[0]
     assert limits == (0.0, 1.0)
     raw = about.model.inverse_transform(wanted[None])[0]
@@ -333,7 +331,7 @@ def test_means_weights_and_classes(runs, drawn):
 
 
 def test_sums_are_read_as_they_are_written():
-    found = parsed("-3 − 0.5*mean(1,2 , 5)+class:'G W Bush' + digit:3-label:\"a\"")
+    found = parse("-3 − 0.5*mean(1,2 , 5)+class:'G W Bush' + digit:3-label:\"a\"")
     assert [(t.weight, t.index, t.label) for t in found] == [
         (-1, (3,), None), (-0.5, (1, 2, 5), None), (1, (), "G W Bush"), (1, (), "3"), (-1, (), "a"),
     ]  # fmt: skip
@@ -346,7 +344,7 @@ def test_sums_are_read_as_they_are_written():
         ("3 -", 4, "got the end"),
         ("3 - + 4", 5, "got '+'"),
         ("3 4", 3, "must be + or -; got '4'"),
-        ("3.5", 1, "a whole number; got '3.5'. A weight is written with *"),
+        ("3.5", 1, "an integer; got '3.5'. A weight is written with *"),
         ("3*", 3, "got the end"),
         ("3 % 4", 3, "got '%'"),
         ("mean 3", 6, "must be (; got '3'"),
@@ -362,7 +360,7 @@ def test_sums_are_read_as_they_are_written():
 )
 def test_what_is_no_sum_is_refused_with_its_place(text, position, told):
     with pytest.raises(ConfigError) as error:
-        parsed(text)
+        parse(text)
     assert f"character {position}: " in str(error.value)
     assert told in str(error.value)
 
@@ -371,18 +369,18 @@ def test_what_is_no_sum_is_refused_with_its_place(text, position, told):
 
 
 def test_the_cloud_of_pca_has_numpys_numbers(runs):
-    outcome, _ = made(runs, "cloud-pca", "cloud")
+    result, _ = made(runs, "cloud-pca", "cloud")
     data = load_dataset("cloud", samples=100)
     train, test = data.train.astype(float), data.test.astype(float)
     _, _, axes = np.linalg.svd(train - train.mean(0))
     line = np.outer((test - train.mean(0)) @ axes[0], axes[0]) + train.mean(0)
-    assert outcome.numbers["squared error"] == pytest.approx(((test - line) ** 2).sum(1).mean(), rel=1e-9)
+    assert result.numbers["squared error"] == pytest.approx(((test - line) ** 2).sum(1).mean(), rel=1e-9)
     angle = np.degrees(np.arctan(axes[0, 1] / axes[0, 0]))
-    assert outcome.numbers["angle of component 1, degrees"] == pytest.approx(angle, abs=1e-9)
-    assert outcome.numbers["angle of component 2, degrees"] == pytest.approx(angle + 90, abs=1e-9)
-    assert outcome.numbers["angle to PCA, rad"] < 1e-6
-    assert outcome.numbers["squared error of PCA"] == outcome.numbers["squared error"]
-    trained = STEPS["cloud"]()(subject(runs, "cloud-pca", part="train")).numbers
+    assert result.numbers["angle of component 1, degrees"] == pytest.approx(angle, abs=1e-9)
+    assert result.numbers["angle of component 2, degrees"] == pytest.approx(angle + 90, abs=1e-9)
+    assert result.numbers["angle to PCA, rad"] < 1e-6
+    assert result.numbers["squared error of PCA"] == pytest.approx(result.numbers["squared error"], rel=1e-12)
+    trained = ANALYSES["cloud"]()(subject(runs, "cloud-pca", split="train")).numbers
     ratio = PCA().fit(train).explained_variance_ratio_
     assert trained["explained variance of component 1, share"] == pytest.approx(ratio[0])
     assert trained["explained variance, share"] == pytest.approx(ratio[0])
@@ -390,20 +388,20 @@ def test_the_cloud_of_pca_has_numpys_numbers(runs):
 
 def test_the_angle_of_a_linear_autoencoder_is_that_of_its_decoder(runs, drawn):
     seen = drawn("cloud")
-    outcome, _ = made(runs, "cloud-ae", "cloud")
+    result, _ = made(runs, "cloud-ae", "cloud")
     about = subject(runs, "cloud-ae")
     column = about.model.module_.decoder.output.weight.detach().double().numpy()[:, 0]
     _, _, axes = np.linalg.svd(about.dataset.train.astype(float) - about.dataset.train.mean(0, dtype=float))
     cosine = abs(column @ axes[0]) / np.linalg.norm(column)
-    assert outcome.numbers["angle to PCA, rad"] == pytest.approx(np.arccos(cosine), rel=1e-4)
-    assert outcome.numbers["angle of the axis, degrees"] == pytest.approx(direction(column), abs=1e-3)
+    assert result.numbers["angle to PCA, rad"] == pytest.approx(np.arccos(cosine), rel=1e-4)
+    assert result.numbers["angle of the axis, degrees"] == pytest.approx(direction(column), abs=1e-3)
     assert seen[0][1]["line"] is not None
 
 
 def test_a_bent_line_has_no_axes(runs, drawn):
     seen = drawn("cloud")
-    outcome, _ = made(runs, "bent", "cloud")
-    assert not any("angle" in name for name in outcome.numbers)
+    result, _ = made(runs, "bent", "cloud")
+    assert not any("angle" in name for name in result.numbers)
     assert list(seen[0][1]["arrows"]) == []
     assert seen[0][1]["curve"].shape == (200, 2)
 
@@ -412,18 +410,18 @@ def test_a_bent_line_has_no_axes(runs, drawn):
 def test_small_angles_keep_their_digits(small):
     a = np.array([[1.0, 0, 0], [0, 1, 0]])
     b = np.array([[1.0, 0, 0], [0, np.cos(small), np.sin(small)]])
-    assert angle_between(a * 7, b) == pytest.approx(small, rel=1e-6)
+    assert subspace_angle(a * 7, b) == pytest.approx(small, rel=1e-6)
 
 
 def test_the_plane_of_an_arc(runs, drawn):
     seen = drawn("codes")
-    outcome, _ = made(runs, "arc", "codes")
-    assert outcome.numbers["angle to PCA, rad"] < 1e-6
+    result, _ = made(runs, "arc", "codes")
+    assert result.numbers["angle to PCA, rad"] < 1e-6
     X, X_hat, Z, surface = seen[0][0]
     pca = subject(runs, "arc").model
     flat = (surface.reshape(-1, 3) - pca.mean_) @ np.cross(*pca.components_)
     np.testing.assert_allclose(flat, 0, atol=1e-9)  # all of it lies in PCA's plane
-    np.testing.assert_allclose(outcome.numbers["squared error"], ((X - X_hat) ** 2).sum(1).mean())
+    np.testing.assert_allclose(result.numbers["squared error"], ((X - X_hat) ** 2).sum(1).mean())
     assert Z.shape == (60, 2)
 
 
@@ -432,7 +430,7 @@ def test_the_plane_of_an_arc(runs, drawn):
 
 def test_components_of_pca_are_its_axes(runs, drawn):
     seen = drawn("signed")
-    outcome, _ = made(runs, "pca", "components", number=4)
+    result, _ = made(runs, "pca", "components", number=4)
     (change, captions), given = seen[0]
     about = subject(runs, "pca")
     axes = about.model.components_[:4]
@@ -440,38 +438,38 @@ def test_components_of_pca_are_its_axes(runs, drawn):
     np.testing.assert_allclose(flat / np.linalg.norm(flat, axis=1, keepdims=True), axes, atol=1e-9)
     np.testing.assert_allclose(given["first"].ravel(), about.model.mean_, atol=1e-9)
     assert [caption.split()[0] for caption in captions] == ["1", "2", "3", "4"]
-    X = about.samples.reshape(len(about.samples), -1).astype(float)
+    X = about.shown.X.reshape(len(about.shown.X), -1).astype(float)
     left = X - about.model.mean_
     left = left - left @ axes.T @ axes
     wanted = 1 - (left**2).sum() / ((X - X.mean(0)) ** 2).sum()
-    assert outcome.numbers["explained variance of 4 components, share"] == pytest.approx(wanted, abs=1e-6)
+    assert result.numbers["explained variance of 4 components, share"] == pytest.approx(wanted, abs=1e-6)
 
 
 def test_ranks_are_the_errors_of_shorter_codes(runs, drawn):
     seen = drawn("rows")
-    outcome, _ = made(runs, "pca", "ranks", index=(2, 7))
+    result, _ = made(runs, "pca", "ranks", index=(2, 7))
     about = subject(runs, "pca")
     assert seen[0][0][2] == ["original", "1", "2", "4", "8", "9"]
     for k in (1, 2, 4, 8, 9):
-        wanted = about.error(about.samples, about.model.reconstruct(about.samples, k))
-        assert outcome.numbers[f"squared error from {k}"] == pytest.approx(wanted)
-    np.testing.assert_allclose(seen[0][0][0][1, 3], about.model.reconstruct(about.samples[7:8], 4)[0], atol=1e-6)
-    assert not any("pixel" in name for name in outcome.numbers)  # 8x8 digits are no bytes
+        wanted = np.square(about.shown.X - about.model.reconstruct(about.shown.X, k), dtype=float).sum((1, 2, 3)).mean()
+        assert result.numbers[f"squared error from {k}"] == pytest.approx(wanted)
+    np.testing.assert_allclose(seen[0][0][0][1, 3], about.model.reconstruct(about.shown.X[7:8], 4)[0], atol=1e-6)
+    assert not any("pixel" in name for name in result.numbers)  # 8x8 digits are no bytes
 
 
 def test_features_of_one_layer_are_its_weights_by_use(runs, drawn):
     seen = drawn("signed")
-    outcome, _ = made(runs, "sparse", "features", number=5)
+    result, _ = made(runs, "sparse", "features", number=5)
     about = subject(runs, "sparse")
-    activity = about.model.transform(about.samples).mean(0)
+    activity = about.model.transform(about.shown.X).mean(0)
     order = np.argsort(-activity)[:5]
     weights = next(m for m in about.model.module_.encoder.modules() if isinstance(m, torch.nn.Linear)).weight
     for slope, unit in zip(seen[0][0][0], order, strict=True):
         w = weights[int(unit)].detach().numpy().astype(float)
         cosine = slope.ravel() @ w / np.linalg.norm(slope) / np.linalg.norm(w)
         assert cosine == pytest.approx(1, abs=1e-6)
-    assert outcome.numbers["mean activity"] == pytest.approx(activity.mean(), rel=1e-5)
-    assert outcome.numbers["mean activity of the most used"] == pytest.approx(activity.max(), rel=1e-5)
+    assert result.numbers["mean activity"] == pytest.approx(activity.mean(), rel=1e-5)
+    assert result.numbers["mean activity of the most active"] == pytest.approx(activity.max(), rel=1e-5)
 
 
 # --- gallery, epochs
@@ -479,13 +477,13 @@ def test_features_of_one_layer_are_its_weights_by_use(runs, drawn):
 
 def test_a_gallery_holds_one_class(runs, drawn):
     seen = drawn("gallery")
-    outcome, _ = made(runs, "pca", "gallery", label="3", number=4)
+    result, _ = made(runs, "pca", "gallery", label="3", number=4)
     about = subject(runs, "pca")
-    wanted = about.samples[about.labels == 3]
+    wanted = about.shown.X[about.shown.y == 3]
     np.testing.assert_array_equal(seen[0][0][0], wanted[:4])
-    assert outcome.numbers["samples"] == len(wanted)
-    outcome, _ = made(runs, "pca", "gallery", label="most frequent")
-    assert outcome.numbers["samples"] == np.bincount(about.labels).max()
+    assert result.numbers["samples"] == len(wanted)
+    result, _ = made(runs, "pca", "gallery", label="most frequent")
+    assert result.numbers["samples"] == np.bincount(about.shown.y).max()
 
 
 def test_classes_are_found_by_name_in_any_writing():
@@ -502,9 +500,9 @@ def test_classes_are_found_by_name_in_any_writing():
 
 def test_the_epochs_are_those_of_the_run(runs, drawn):
     seen = drawn("by_epoch")
-    outcome, _ = made(runs, "vae", "epochs")
+    result, _ = made(runs, "vae", "epochs")
     assert list(seen[0][0][0]) == [1, 2]
     history = Run(runs / "vae").history
-    assert outcome.numbers == {f"loss, epoch {r['epoch']}": r["validation"]["loss"] for r in history}
-    outcome, _ = made(runs, "vae", "epochs", number=1)
+    assert result.numbers == {f"loss, epoch {r['epoch']}": r["validation"]["loss"] for r in history}
+    result, _ = made(runs, "vae", "epochs", number=1)
     assert list(seen[1][0][0]) == [1]

@@ -7,24 +7,19 @@ import pytest
 
 from drawn import structured
 from narrows import PCA, figures
-from narrows.analyses import Subject
-from narrows.analyses.map import Map, agreement
+from narrows.analyses.latent_map import Map, agreement
 from narrows.cli.app import main
 from narrows.data import Dataset
 from narrows.errors import ConfigError
 from narrows.figures.thumbnails import apart
-from narrows.runs.folder import Run, _description
+from subjects import subject_of
 
 
-def subject_of(folder, X, y=None, k=3):
-    """Return a run of PCA, fitted to three quarters of the samples, judged by the rest."""
+def made(folder, X, y=None, k=3):
+    """Return a run of PCA, fitted to three quarters of the samples and evaluated on the rest."""
     n = 3 * len(X) // 4
     labels = {} if y is None else {"train_labels": y[:n], "test_labels": y[n:]}
-    dataset = Dataset("made", X[:n], X[n:], **labels)
-    fitted = PCA(latent_dim=k).fit(dataset.train)
-    run = Run.create(folder, _description(fitted, dataset, {}, None))
-    fitted.save(run.model_folder)
-    return Subject(run, dataset)
+    return subject_of(folder, PCA(latent_dim=k), Dataset("made", X[:n], X[n:], **labels))
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +30,7 @@ def groups(tmp_path_factory):
     X = (rng.random((240, 1, 8, 8)) < 0.08).astype(np.float32)
     X[y == 0, :, 1] = 1
     X[y == 1, :, :, 6] = 1
-    return subject_of(tmp_path_factory.mktemp("groups") / "run", X, y)
+    return made(tmp_path_factory.mktemp("groups") / "run", X, y)
 
 
 def test_boxes_apart_are_the_first_that_have_room():
@@ -61,37 +56,37 @@ def test_agreement_is_the_share_of_neighbours_with_the_same_label():
 
 @pytest.mark.parametrize("method", ["tsne", "pca"])
 def test_groups_stay_groups_in_the_map_and_the_same_seed_gives_the_same_picture(groups, method):
-    outcome = Map(method=method, neighbours=5)(groups)
-    assert outcome.numbers["neighbours of the same label, map"] > 0.99
-    assert outcome.numbers["neighbours of the same label, codes"] == 1.0
-    assert 0.75 < outcome.numbers["trustworthiness"] <= 1.0
-    assert outcome.said == "60 test samples, 5 neighbours of each."
-    (picture,) = outcome.pictures
+    result = Map(method=method, neighbours=5)(groups)
+    assert result.numbers["neighbours of the same label, map"] > 0.99
+    assert result.numbers["neighbours of the same label, codes"] == 1.0
+    assert 0.75 < result.numbers["trustworthiness"] <= 1.0
+    assert result.note == "60 test samples, 5 neighbours of each."
+    (picture,) = result.pictures
     assert picture == groups.run.folder / f"map_{method}.png"
     first = picture.read_bytes()
-    assert Map(method=method, neighbours=5)(groups).numbers == outcome.numbers
+    assert Map(method=method, neighbours=5)(groups).numbers == result.numbers
     assert picture.read_bytes() == first
-    assert Map(method=method, limit=20, seed=1)(groups).said == "20 test samples, 9 neighbours of each."
+    assert Map(method=method, limit=20, seed=1)(groups).note == "20 test samples, 9 neighbours of each."
 
 
 def test_a_map_by_pca_of_two_numbers_is_exact(tmp_path):
-    subject = subject_of(tmp_path / "run", structured((6,), 80), k=2)
-    outcome = Map(method="pca")(subject)
-    assert outcome.numbers == {"trustworthiness": 1.0}  # no labels: nothing else to say
+    subject = made(tmp_path / "run", structured((6,), 80), k=2)
+    result = Map(method="pca")(subject)
+    assert result.numbers == {"trustworthiness": 1.0}  # no labels: nothing else to say
 
 
 def test_codes_of_one_number_and_codes_that_do_not_vary_have_maps(tmp_path):
-    one = subject_of(tmp_path / "one", structured((6,), 80), k=1)
+    one = made(tmp_path / "one", structured((6,), 80), k=1)
     assert Map(method="pca")(one).numbers == {"trustworthiness": 1.0}
     assert Map()(one).pictures[0].exists()
-    same = subject_of(tmp_path / "same", np.ones((80, 6), np.float32), k=1)
+    same = made(tmp_path / "same", np.ones((80, 6), np.float32), k=1)
     assert Map()(same).pictures[0].exists()
 
 
 def test_numbers_as_labels_colour_points_and_have_no_neighbours_of_the_same(tmp_path):
     X = structured((6,), 80)
-    outcome = Map(method="pca")(subject_of(tmp_path / "run", X, X[:, 0].astype(float)))
-    assert list(outcome.numbers) == ["trustworthiness"]
+    result = Map(method="pca")(made(tmp_path / "run", X, X[:, 0].astype(float)))
+    assert list(result.numbers) == ["trustworthiness"]
 
 
 def test_light_images_on_dark_are_ink_in_the_colour_of_their_label():
@@ -114,7 +109,7 @@ def test_other_images_stand_in_a_frame_of_the_colour_of_their_label():
 
 def test_too_few_samples_and_a_missing_package_are_named(groups, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="at least 4 test samples; got 3"):
-        Map()(subject_of(tmp_path / "run", structured((6,), 12)))
+        Map()(made(tmp_path / "run", structured((6,), 12)))
     monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(ConfigError, match=r'must have umap-learn installed; it is not. Run: pip install "narrows\[map'):
         Map(method="umap")(groups)

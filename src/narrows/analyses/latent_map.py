@@ -1,4 +1,4 @@
-"""Lay the codes out in the plane."""
+"""A map of the codes in the plane."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from sklearn.manifold import TSNE, trustworthiness
 from sklearn.neighbors import NearestNeighbors
 
 from narrows import figures
-from narrows.analyses.analysis import Outcome, Step, Subject
+from narrows.analyses.analysis import Analysis, Result, Subject
+from narrows.data.arrays import Array, subset
 from narrows.errors import ConfigError
-from narrows.estimators import PCA
-from narrows.estimators.base import Array
+from narrows.evaluation.inference import codes
 from narrows.params import model, param
-from narrows.training import subset
+from narrows.pca import principal_axes
 
 __all__ = ["Map", "agreement"]
 
@@ -21,47 +21,47 @@ FEWEST = 4
 
 
 @model
-class Map(Step):
-    """Lay the codes out in the plane, coloured by label, with thumbnails of images.
+class Map(Analysis):
+    """Draw the codes in the plane, coloured by label, with thumbnails of images.
 
     The picture is map_METHOD.png. Numbers: the map's trustworthiness, whether neighbours in it are neighbours among the
     codes (Venna & Kaski 2001, at most 1); and with classes the share of each sample's neighbours that have its label,
     in the map and among the codes.
     """
 
-    method: str = param("tsne", "How; umap needs the package umap-learn.", choices=("tsne", "pca", "umap"))
+    method: str = param("tsne", "Method; umap needs the package umap-learn.", choices=("tsne", "pca", "umap"))
     limit: int = param(2500, "Samples at most, drawn with the seed.", low=FEWEST)
-    neighbours: int = param(10, "Of each sample, for the numbers; and what umap keeps together.", low=1)
-    perplexity: float = param(30.0, "About how many neighbours t-SNE keeps together.", low=1)
+    neighbours: int = param(10, "Neighbours of each sample, for the numbers and for umap.", low=1)
+    perplexity: float = param(30.0, "Effective number of neighbours in t-SNE.", low=1)
     seed: int = param(0, "The same seed gives the same map.", low=0)
 
-    def run(self, subject: Subject) -> Outcome:
-        """Do it."""
-        part, X, y = subject.shown
+    def run(self, subject: Subject) -> Result:
+        """Run the analysis."""
+        split, X, y = subject.shown
         rows = subset(len(X), self.limit, self.seed)
         if len(rows) < FEWEST:
-            raise ConfigError(f"Map: there must be at least {FEWEST} {part} samples; got {len(rows)}.")
-        chosen, labels = X[rows], None if y is None else y[rows]
-        Z = subject.model.transform(chosen)
-        points = {"tsne": self._tsne, "pca": _pca, "umap": self._umap}[self.method](Z)
+            raise ConfigError(f"Map: there must be at least {FEWEST} {split} samples; got {len(rows)}.")
+        labels = None if y is None else y[rows]
+        Z = codes(subject.model, subject.arrays.rows(rows))
+        points = {"tsne": self._tsne, "pca": _plane, "umap": self._umap}[self.method](Z)
         near = min(self.neighbours, (len(rows) - 1) // 2)
         numbers = {"trustworthiness": float(trustworthiness(Z, points, n_neighbors=near))}
         if labels is not None and labels.dtype.kind != "f":
             numbers["neighbours of the same label, map"] = agreement(points, labels, near)
             numbers["neighbours of the same label, codes"] = agreement(Z, labels, near)
-        page = figures.thumbnail_map(points, chosen, labels, subject.dataset.label_names, seed=self.seed)
+        page = figures.thumbnail_map(points, X[rows], labels, subject.dataset.label_names, seed=self.seed)
         picture = subject.draw(f"map_{self.method}.png", page)
-        return Outcome(numbers, (picture,), f"{len(rows):,} {part} samples, {near} neighbours of each.")
+        return Result(numbers, (picture,), f"{len(rows):,} {split} samples, {near} neighbours of each.")
 
     def _tsne(self, Z: Array) -> Array:
-        """Return t-SNE's map (van der Maaten & Hinton 2008) from a start in PCA's plane: (N, k) -> (N, 2)."""
-        start = _pca(Z)
+        """Return t-SNE's map (van der Maaten & Hinton 2008), initialised by PCA: (N, k) to (N, 2)."""
+        start = _plane(Z)
         start *= 1e-4 / (start[:, 0].std() or 1.0)
         perplexity = min(self.perplexity, (len(Z) - 1) / 3)
         return np.asarray(TSNE(2, perplexity=perplexity, init=start, random_state=self.seed).fit_transform(Z))
 
     def _umap(self, Z: Array) -> Array:
-        """Return UMAP's map (McInnes et al. 2018) from a start in PCA's plane: (N, k) -> (N, 2)."""
+        """Return UMAP's map (McInnes et al. 2018), initialised by PCA: (N, k) to (N, 2)."""
         try:
             from umap import UMAP
         except ImportError:
@@ -71,16 +71,16 @@ class Map(Step):
         return np.asarray(UMAP(near, init="pca", random_state=self.seed, n_jobs=1).fit_transform(Z), np.float64)
 
 
-def _pca(Z: Array) -> Array:
-    """Return the two principal components, the second 0 where codes are one number: (N, k) -> (N, 2)."""
-    k = min(2, Z.shape[1])
-    found = np.zeros((len(Z), 2))
-    found[:, :k] = PCA(latent_dim=k).fit_transform(Z.astype(np.float64))
-    return found
+def _plane(Z: Array) -> Array:
+    """Return the first two principal components, the second 0 where codes have one dimension: (N, k) to (N, 2)."""
+    axes = principal_axes(Z, min(2, Z.shape[1]))
+    points = np.zeros((len(Z), 2))
+    points[:, : len(axes.components)] = (Z - axes.mean) @ axes.components.T
+    return points
 
 
 def agreement(points: Array, labels: Array, neighbours: int) -> float:
-    """Return the mean share of every point's nearest others that have its label, in [0, 1].
+    """Return the mean share of every point's nearest neighbours that have its label, in [0, 1].
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def agreement(points: Array, labels: Array, neighbours: int) -> float:
     labels
         (N,)
     neighbours
-        How many of the nearest others, fewer than N.
+        Nearest neighbours of each, fewer than N.
     """
     nearest = NearestNeighbors(n_neighbors=neighbours).fit(points).kneighbors(return_distance=False)
     return float((labels[nearest] == labels[:, None]).mean())
