@@ -271,7 +271,7 @@ class Schema:
             limits = np.iinfo(kind)
             X = np.rint(X.astype(np.float64))
             with np.errstate(invalid="ignore"):  # beyond the limits; 2^63 - 1 itself is not among double precision
-                X = np.where(X >= limits.max, limits.max, np.where(X <= limits.min, limits.min, X.astype(kind)))
+                X = np.where(limits.max <= X, limits.max, np.where(limits.min >= X, limits.min, X.astype(kind)))
         with np.errstate(over="ignore"):
             X = X.astype(kind, copy=False)
         if lengths is not None:

@@ -32,10 +32,10 @@ from narrows.estimators.base import Autoencoder
 from narrows.estimators.loading import load_model
 from narrows.params import Param, fields, write_value
 from narrows.runs import notebook
-from narrows.storage.lock import check_vacant
 from narrows.storage.atomic import write_bytes, write_text
 from narrows.storage.form import check_form
 from narrows.storage.json import parse_json, read_json, write_json
+from narrows.storage.lock import check_vacant
 from narrows.training import EPOCH, Report
 
 if TYPE_CHECKING:

@@ -25,9 +25,9 @@ from narrows.estimators.base import Autoencoder
 from narrows.estimators.persistence import describe_all
 from narrows.params import fields, validate, write_value
 from narrows.runs import Run, record, resume
-from narrows.storage.lock import check_free, lock_of
 from narrows.storage.atomic import write_bytes, write_text
 from narrows.storage.json import plain, write_json
+from narrows.storage.lock import check_free, lock_of
 from narrows.sweeps.measures import measures_of
 from narrows.sweeps.table import Row, Trained, as_csv, picture, rows_of
 from narrows.training import Report
