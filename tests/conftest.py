@@ -33,6 +33,14 @@ MAY_START = {"slow", "gpu", "campaign"}
 SHAPES = {"table": (6,), "sequence": (5, 3), "image": (1, 7, 6), "pixels": (1, 7, 6)}
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_flushing():
+    """Wait for no disk: what tests write need not survive a power cut (those that are simulated are in safety/disk)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda file: None)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _neither_processes_nor_sockets(request, monkeypatch):
     """Keep the fast suite fast, and the same on every machine."""

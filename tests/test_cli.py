@@ -18,6 +18,7 @@ from narrows.cli.config import plan
 from narrows.cli.console import duration, number
 from narrows.cli.progress import line, printed
 from narrows.errors import ConfigError
+from narrows.evaluation import squared_error
 from narrows.params import fields
 from narrows.runs import Run
 from narrows.storage.lock import lock_of, locked
@@ -106,8 +107,10 @@ def test_help_shows_types_and_choices(capsys):
     main(["train", "vae", "--help"])
     shown = " ".join(capsys.readouterr().out.split())
     for flag in (
-        "--epochs INT", "--learning-rate FLOAT", "--network.hidden INT,...", "--adam-betas FLOAT,FLOAT", "--batch-size INT",
-        "--likelihood NAME:VALUE", "--clip FLOAT", "--network NAME:VALUE", "--scale CHOICE", "--log CHOICE", "--data-option KEY=VALUE",
+        "--epochs INT", "--learning-rate FLOAT", "--network.hidden INT,...", "--adam-betas FLOAT,FLOAT",
+        "--batch-size INT",         "--likelihood NAME:VALUE", "--clip FLOAT", "--network NAME:VALUE", 
+        "--scale CHOICE", "--log CHOICE",
+        "--data-option KEY=VALUE",
     ):  # fmt: skip
         assert f"{flag} " in shown
     assert "One of mlp, conv, recurrent, residual." in re.sub(r" │ │ ", " ", shown)
@@ -129,7 +132,7 @@ def test_training_ends_with_a_table_and_paths_that_exist(here, capsys):
     errors = run.summary["squared_error"]
     assert re.search(rf"vae, latent dimension 20 +{re.escape(number(errors['model']))} ", shown)
     assert errors["pca"] < 1e-12
-    assert re.search(r"PCA, latent dimension 2 \(as many as the data allow\) +0\s", shown)  # a plane has no more than two
+    assert re.search(r"PCA, latent dimension 2 \(as many as the data allow\) +0\s", shown)
     assert re.search(rf"ELBO +{re.escape(number(run.summary['elbo']))} +nats per sample", shown)
     paths = re.findall(r"^runs\S+\.png", shown, re.M)
     assert len(paths) == 4
@@ -138,7 +141,8 @@ def test_training_ends_with_a_table_and_paths_that_exist(here, capsys):
 
 
 def test_every_train_flag_reaches_its_field_and_the_record(here):
-    flags = "--network mlp --network.hidden 6,3 --network.activation tanh --epochs 2 --adam-betas 0.8,0.9 --batch-size none --beta 0.5 --no-data-bias"
+    flags = "--network mlp --network.hidden 6,3 --network.activation tanh "
+    flags += "--epochs 2 --adam-betas 0.8,0.9 --batch-size none --beta 0.5 --no-data-bias"
     assert main(["train", "vae", "--data", "arc", *flags.split(), "--out", "there", "--name", "mine"]) == 0
     found = Run("there/mine").record["parameters"]
     wanted = {"adam_betas": [0.8, 0.9], "batch_size": None, "network": "mlp:6x3,activation=tanh", "beta": 0.5}
@@ -303,7 +307,7 @@ def test_reconstruct_tells_the_error_and_writes_numbers_or_a_picture(made, tmp_p
     rebuilt = load("runs/vae-cloud-1").reconstruct(data.test)
     assert main(["reconstruct", "vae-cloud-1", "--out", f"{tmp_path}/r.npy"]) == 0
     np.testing.assert_array_equal(np.load(tmp_path / "r.npy"), rebuilt)
-    error = float(((data.test - rebuilt) ** 2).sum(1).mean())
+    error = float(squared_error(load("runs/vae-cloud-1"), data.test).mean())
     assert f"squared error {number(error)} per sample, 25 test samples" in capsys.readouterr().out
     assert main(["reconstruct", "vae-cloud-1", "--index", "0,3", "--out", f"{tmp_path}/r.npy"]) == 0
     np.testing.assert_allclose(np.load(tmp_path / "r.npy"), rebuilt[[0, 3]], atol=1e-6)

@@ -9,8 +9,8 @@ import torch
 from sklearn.datasets import load_digits
 
 import narrows
-from narrows.estimators.loading import load_model
 from narrows.errors import ConfigError, DataError, FormatError
+from narrows.estimators.loading import load_model
 from narrows.probability.densities import DENSITIES, fit_density
 from narrows.storage.lines import read_lines
 from narrows.storage.record import lines_path, read_record, tensor_path, write_record

@@ -98,7 +98,7 @@ def test_a_recipe_that_falls_short_says_by_how_much(tmp_path, monkeypatch, capsy
     assert "Parameters or data were changed" in told.err
     (goal,) = Run("runs/cloud-nonlinear-1").record["recipe"]["goals"]
     assert goal["reached"] is False
-    assert f"fell short by {goal['found'] - goal['wanted']:.4g}"[:16] in told.out
+    assert f"fell short by {goal['value'] - goal['target']:.4g}"[:16] in told.out
 
 
 def test_one_variant_can_be_run_alone(tmp_path, monkeypatch):

@@ -84,7 +84,8 @@ def test_elbo_and_kl_are_the_bound_itself_whatever_beta_was(cloud):
         batch = next(inference.batches(vae, cloud.test))
         posterior = vae.module_.posterior(batch)
         divergence = posterior.kl(vae.module_.prior(batch)).sum(1).mean().item()
-        z = posterior.mean + posterior.stddev * torch.randn(4000, len(cloud.test), 2, generator=torch.Generator().manual_seed(9))
+        noise = torch.randn(4000, len(cloud.test), 2, generator=torch.Generator().manual_seed(9))
+        z = posterior.mean + posterior.stddev * noise
         x = batch.x.repeat(4000, 1)
         likelihood = vae.module_.likelihood(z.reshape(-1, 2)).log_prob(x).sum(1).mean().item() + batch.log_jacobian
     assert summary["kl"] == pytest.approx(divergence, abs=1e-5)

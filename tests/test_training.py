@@ -11,7 +11,6 @@ import sys
 import numpy as np
 import pytest
 import torch
-from narrows.training.compilation import CompiledGradients
 from torch import nn
 from torch._dynamo.backends.debugging import aot_eager
 from torch._dynamo.utils import counters
@@ -22,6 +21,7 @@ from narrows.errors import ConfigError, DataError, DivergedError
 from narrows.module import Module
 from narrows.objectives import Loss
 from narrows.training import Report, Rows, Settings, train
+from narrows.training.compilation import CompiledGradients
 from narrows.training.precision import autocast, lowered
 from narrows.training.schedules import OPTIMIZERS, SCHEDULES, factor, optimizer
 

@@ -23,7 +23,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
     found = {}
     for finished in (True, False):
         found[finished] = tmp_path_factory.mktemp("good") / "x"
-        reports = record(VAE(latent_dim=2, hidden=(4,), epochs=2), data, found[finished])
+        reports = record(VAE(latent_dim=2, network="mlp:4", epochs=2), data, found[finished])
         if finished:
             list(reports)
         else:

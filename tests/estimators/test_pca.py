@@ -7,7 +7,8 @@ import pytest
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA as REFERENCE
 
-from narrows import PCA, axes
+import narrows.pca as axes
+from narrows import PCA
 from narrows.errors import ConfigError
 
 RNG = np.random.default_rng(0)
@@ -170,10 +171,8 @@ def test_cut_to_fewer_numbers():
     X = TABLES["digits"]
     pca = PCA(latent_dim=10).fit(X)
     for k in (1, 4, 10):
-        np.testing.assert_allclose(pca.transform(X, k=k), PCA(latent_dim=k).fit(X).transform(X), atol=1e-8)
-    for k in (0, 11, -1):
-        with pytest.raises(ConfigError, match=f"PCA: k must be between 1 and latent_dim = 10; got {k}"):
-            pca.transform(X, k=k)
+        np.testing.assert_allclose(pca.transform(X)[:, :k], PCA(latent_dim=k).fit(X).transform(X), atol=1e-8)
+        np.testing.assert_allclose(pca.reconstruct(X, k=k), PCA(latent_dim=k).fit(X).reconstruct(X), atol=1e-8)
 
 
 def test_as_many_as_the_data_allow():
@@ -231,6 +230,7 @@ def idx(path):
     return np.frombuffer(raw, np.uint8, offset=16).reshape(-1, 1, 28, 28)
 
 
+@pytest.mark.slow
 def test_the_printed_errors_on_mnist(real_data):
     """Hinton & Salakhutdinov (2006) print 13.87 for 30 dimensions."""
     folder = real_data / "mnist"
@@ -253,3 +253,24 @@ def test_the_range_finder_finds_the_same_where_it_may_keep_nothing(dtype, monkey
     again = PCA(latent_dim=5, solver="range").fit(X)
     np.testing.assert_allclose(again.components_, kept.components_, atol=1e-5)
     np.testing.assert_allclose(again.explained_variance_, kept.explained_variance_, rtol=1e-6)
+
+
+@pytest.mark.parametrize("scale", ["standard", "minmax", 10.0])
+def test_a_scaled_pca_is_that_of_scaled_data(scale):
+    """Codes, reconstructions and the density, by the change of variables."""
+    X = TABLES["iris"]
+    offset, factor = {"standard": (X.mean(0), X.std(0)), "minmax": (X.min(0), np.ptp(X, 0)), 10.0: (0, np.full(4, 10))}[
+        scale
+    ]
+    scaled, plain = PCA(latent_dim=2, scale=scale).fit(X), PCA(latent_dim=2).fit((X - offset) / factor)
+    x = (X - offset) / factor
+    np.testing.assert_allclose(scaled.transform(X), plain.transform(x), atol=1e-9)
+    np.testing.assert_allclose(scaled.reconstruct(X), plain.reconstruct(x) * factor + offset, atol=1e-9)
+    np.testing.assert_allclose(scaled.score_samples(X), plain.score_samples(x) - np.log(factor).sum(), rtol=1e-9)
+
+
+def test_fewer_rows_are_left_than_the_codes_have_values():
+    X = TABLES["iris"][:6]
+    assert PCA().fit(X, validation=0.5).latent_dim_ == 3
+    with pytest.raises(ConfigError, match=r"PCA: latent_dim must be at most .* = 3 \(n_samples = 3.*got 4"):
+        PCA(latent_dim=4).fit(X, validation=0.5)

@@ -6,11 +6,12 @@ import torch
 from sklearn.decomposition import PCA as REFERENCE
 
 from narrows import VAE
-from narrows.objectives import Batch
+from narrows.module import Batch
+from narrows.probability.likelihoods import BernoulliLikelihood, GaussianLikelihood
 
 
 def fitted(X, **options):
-    return VAE(**{"latent_dim": 2, "hidden": (5,), "epochs": 2, **options}).fit(X)
+    return VAE(**{"latent_dim": 2, "network": "mlp:5", "epochs": 2, **options}).fit(X)
 
 
 def by_hand(vae, X, seed=0):
@@ -98,17 +99,17 @@ def test_a_larger_beta_gives_a_smaller_divergence(table):
 
 def test_auto_is_bernoulli_for_pixels_alone(table):
     pixels = (table * 255).astype(np.uint8)
-    assert type(fitted(pixels).module_.observed).__name__ == "BernoulliLikelihood"
-    found = fitted(table).module_.observed
-    assert type(found).__name__ == "GaussianLikelihood"
-    assert found.learned
+    assert isinstance(fitted(pixels).module_.observed.of, BernoulliLikelihood)
+    assert fitted(table).module_.observed.of == GaussianLikelihood(scale="learned")
+    residual = fitted(pixels, network="residual:4").module_.observed.of  # begins at PCA, of normal values
+    assert residual == GaussianLikelihood(scale="learned")
 
 
 def test_samples_follow_the_data():
     rng = np.random.default_rng(0)
     X = (rng.normal(size=(600, 2)) @ [[1, 0.5, -0.5], [0, 1, 1]] + [3, -2, 1]).astype(np.float32)
-    vae = VAE(latent_dim=2, network="mlp:", activation="linear", epochs=150, learning_rate=2e-2).fit(X)
-    drawn = vae.sample(4000, seed=0)
+    vae = VAE(latent_dim=2, network="mlp:,activation=linear", scale=None, epochs=300, batch_size=None, learning_rate=5e-2)
+    drawn = vae.fit(X).sample(4000, seed=0)
     np.testing.assert_allclose(drawn.mean(0), X.mean(0), atol=0.15)
     np.testing.assert_allclose(np.cov(drawn.T), np.cov(X.T), atol=0.2)
 
@@ -118,8 +119,8 @@ def test_the_linear_model_reaches_the_exact_likelihood():
     rng = np.random.default_rng(0)
     X = (rng.normal(size=(400, 3)) @ rng.normal(size=(3, 8)) + 0.5 * rng.normal(size=(400, 8))).astype(np.float32)
     vae = VAE(
-        latent_dim=3, network="mlp:", activation="linear", likelihood="gaussian:learned",
-        epochs=600, batch_size=100, learning_rate=2e-2, adam_betas=(0.9, 0.99),
+        latent_dim=3, network="mlp:,activation=linear", scale=None, likelihood="gaussian:learned",
+        epochs=800, batch_size=None, learning_rate=5e-2, adam_betas=(0.9, 0.99),
     ).fit(X)  # fmt: skip
     exact = exact_likelihood(X, 3)
     x = torch.from_numpy(np.tile(X, (50, 1)))

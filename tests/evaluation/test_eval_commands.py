@@ -67,12 +67,12 @@ def test_training_tells_once_what_goes_wrong_and_sums_up_at_its_end(typed):
 
 
 def test_sound_trainings_end_without_advice(typed, monkeypatch):
-    monkeypatch.setattr("narrows.cli.evaluate.PATIENCE", 1e9)  # a busy machine is no reason not to look
+    monkeypatch.setattr("narrows.cli.advice.PATIENCE", 1e9)  # a busy machine is no reason not to look
     text = typed("train", "pca", *SMALL, "--latent-dim", "8", "--name", "sound")
     assert "advice" not in text
     assert "Try: " not in text
     assert text.splitlines()[-1].endswith("map of the codes")
-    monkeypatch.setattr("narrows.cli.evaluate.PATIENCE", 0)  # as where looking would take long
+    monkeypatch.setattr("narrows.cli.advice.PATIENCE", 0)  # as where looking would take long
     text = typed("train", "pca", *SMALL, "--latent-dim", "8", "--name", "large")
     assert text.splitlines()[-1].startswith("narrows diagnose runs/large")
 

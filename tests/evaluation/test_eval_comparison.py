@@ -114,3 +114,16 @@ def test_the_row_of_pca_is_the_baseline(digits):
     baseline = pca_baseline(found.models["AE"][0], train)
     measured = found.rows[1].cells["squared error per sample"].mean
     assert measured == pytest.approx(baseline.squared_error(test).mean())
+
+
+@pytest.mark.slow
+def test_several_processes_come_to_the_same_table(digits, compared):
+    train, y, test, y_test = digits
+    options = {"latent_dim": 4, "network": "mlp:16", "epochs": 2}
+    models = {"AE": narrows.AE(**options), "VAE": narrows.VAE(**options)}
+    several = compare_models(models, train, test, y=y, y_test=y_test, seeds=2, samples=5, jobs=2)
+    timeless = [
+        [(row.name, {m: c for m, c in row.cells.items() if m != "seconds"}) for row in comparison.rows]
+        for comparison in (compared, several)
+    ]
+    assert timeless[0] == timeless[1]

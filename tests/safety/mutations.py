@@ -43,7 +43,8 @@ NASTY: tuple[Any, ...] = (
     "recurrent", "../../etc/passwd", "http://localhost/x", "file:///etc/passwd", "__import__('os').system('true')",
     "\0", "\ud800", "x" * 5000, "gaussian:1e999", "gaussian:-1", "pickle", [], [0], [-1], [1] * 2000, [[1]],
     [10**9, 10**9], ["a"], {}, {"object": "os.system"}, {"a": {"b": {"c": []}}}, [1.5], [None], "sigmoid",
-    "bernoulli", "l1", 3.0, [4], [6], "mlp:4", "mlp:1e9", "vq:64", "standard", {"mlp": {}}, {"mlp": {"hidden": [10**9]}}, {"conv": {"x": 1}},
+    "bernoulli", "l1", 3.0, [4], [6], "mlp:4", "mlp:1e9", "vq:64",
+    "standard", {"mlp": {}}, {"mlp": {"hidden": [10**9]}}, {"conv": {"x": 1}},
     {"gaussian": {"scale": -1}},
 )  # fmt: skip
 """What a value of the record is replaced by."""

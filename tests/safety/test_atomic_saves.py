@@ -12,10 +12,10 @@ import pytest
 from narrows import PCA
 from narrows.errors import FormatError
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.persistence import load_model
+from narrows.estimators.loading import load_model
 from narrows.storage.atomic import write_bytes
 from narrows.storage.json import read_json, write_json
-from narrows.storage.record import ABANDONED, read_record, tensor_path
+from narrows.storage.record import ABANDONED, lines_path, read_record, tensor_path
 from safety.disk import Disk, PowerCut
 
 
@@ -75,7 +75,7 @@ def test_a_power_cut_at_every_operation(first: bool, models: list[Autoencoder], 
                     os.utime(path, (0, 0))
                 models[1].save(tmp_path)
                 assert which(tmp_path, models) == 1
-                assert len(list(tmp_path.iterdir())) == 2
+                assert len(list(tmp_path.iterdir())) == 3
     assert outcomes == {old, 1}
 
 
@@ -97,11 +97,9 @@ def test_an_error_at_every_operation(code: int, first: bool, models: list[Autoen
                 models[1].save(tmp_path)
             found = which(tmp_path, models)
             if found == 1:  # the error came after the new state was there
-                assert names[:number].count("replace") == 2
-                kept |= {
-                    tmp_path / "model.json",
-                    tensor_path(tmp_path / "model.json", read_record(tmp_path / "model.json")),
-                }
+                assert names[:number].count("replace") == 3
+                path = tmp_path / "model.json"
+                kept |= {path, *(beside(path, read_record(path)) for beside in (tensor_path, lines_path))}
             else:
                 assert found == (None if first else 0)
             assert set(tmp_path.iterdir()) <= kept, (number, name)
@@ -136,11 +134,11 @@ def test_others_unfinished_files_stay_for_an_hour(models: list[Autoencoder], tmp
     for name in (".model.json.1.tmp", "model-0123456789abcdef.safetensors", "model.txt"):
         (tmp_path / name).touch()
     models[0].save(tmp_path)
-    assert len(list(tmp_path.iterdir())) == 5
+    assert len(list(tmp_path.iterdir())) == 6
     for path in tmp_path.iterdir():
         os.utime(path, (0, path.stat().st_mtime - ABANDONED - 60))
     models[1].save(tmp_path)
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".safetensors", ".txt"]
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".jsonl", ".safetensors", ".txt"]
 
 
 @pytest.mark.parametrize("saves", [40, pytest.param(500, marks=pytest.mark.campaign)])

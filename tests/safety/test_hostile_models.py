@@ -230,7 +230,9 @@ RECORDS: dict[str, tuple[Callable[[dict[str, Any]], dict[str, Any]], str]] = {
     "latent_dim another": (with_values(latent_dim=3), "latent_dim must be 2"),
     "latent_dim true": (with_values(latent_dim=True), "latent_dim must be"),
     "latent_dim vast": (
-        lambda record: with_parameters(latent_dim=10**13)({**record, "latent_dim": 10**13}), "another model|can be built"),
+        lambda record: with_parameters(latent_dim=10**13)({**record, "latent_dim": 10**13}),
+        "another model|can be built",
+    ),
     "names too few": (with_values(feature_names=["a"]), "feature_names must be"),
     "names of numbers": (with_values(feature_names=[1] * 6), r"feature_names\[0\] must be str"),
     "a parameter unknown": (with_parameters(latent_dims=2), "no parameter 'latent_dims'. Did you mean 'latent_dim'"),
@@ -305,16 +307,19 @@ def changed_tensors(change: Callable[[dict[str, np.ndarray]], None], good: Files
     return save(arrays)
 
 
+WEIGHT = "networks.encoder.body.1.weight"
+
+
 def rename(arrays: dict[str, np.ndarray]) -> None:
-    arrays["networks.encoder.body.9.weight"] = arrays.pop("networks.encoder.body.1.weight")
+    arrays["networks.encoder.body.9.weight"] = arrays.pop(WEIGHT)
 
 
 TENSORS: dict[str, tuple[Callable[[dict[str, np.ndarray]], Any], str]] = {
     "one more": (lambda a: a.update(x=np.zeros(1, np.float32)), "must not hold the tensors 'x'"),
-    "one fewer": (lambda a: a.pop("networks.encoder.body.1.weight"), "lacks the tensors 'networks.encoder.body.1.weight'"),
-    "renamed": (rename, "lacks the tensors 'networks.encoder.body.1.weight'"),
-    "transposed": (lambda a: a.update({"networks.encoder.body.1.weight": a["networks.encoder.body.1.weight"].T.copy()}), r"float32 \(4, 6\)"),
-    "double": (lambda a: a.update({"networks.encoder.body.1.weight": a["networks.encoder.body.1.weight"].astype("f8")}), "must be float32"),
+    "one fewer": (lambda a: a.pop(WEIGHT), f"lacks the tensors '{WEIGHT}'"),
+    "renamed": (rename, f"lacks the tensors '{WEIGHT}'"),
+    "transposed": (lambda a: a.update({WEIGHT: a[WEIGHT].T.copy()}), r"float32 \(4, 6\)"),
+    "double": (lambda a: a.update({WEIGHT: a[WEIGHT].astype("f8")}), "must be float32"),
     "nan": (lambda a: a["networks.encoder.body.1.bias"].fill(np.nan), "must hold finite numbers"),
     "infinity": (lambda a: a["networks.encoder.body.1.bias"].fill(-np.inf), "must hold finite numbers"),
 }

@@ -37,7 +37,7 @@ def test_odd_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     for text in ("[bold]x[", "\\x1b[31mred", "$\\frac{$", "🐕", "שלום"):
         assert text in told
 
-    small = ["--latent-dim", "2", "--hidden", "4", "--epochs", "1", "--name", "x"]
+    small = ["--latent-dim", "2", "--epochs", "1", "--name", "x"]
     assert main(["train", "ae", "--data", data, *small]) == 0
     run = Run("runs/x")
     assert run.status == "finished"

@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import current_thread, main_thread
 from types import FrameType
@@ -57,7 +57,7 @@ def application(tokens: Sequence[str]) -> App:
         command = analyses.application(name) if asked == name else App(name=name, help=about)
         command.group = USE if name == "denoise" else EXPLORE
         app.command(command)
-    groups = {
+    groups: dict[Group, dict[str, Callable[..., object]]] = {
         TRAIN: {"resume": train.resume},
         LOOK: {"recipes": recipes.listed, "runs": runs, "show": show, "data": data, "version": version},
         USE: {"encode": encode, "reconstruct": reconstruct, "sample": sample},

@@ -179,8 +179,8 @@ def _flag_of(each: Param, group: Group, several: bool) -> inspect.Parameter:
         return flag(each.name, each.help, str, shown_default(each), group=group, metavar="VALUES")
     if each.annotation is bool:
         about = Parameter(help=each.help, group=group)
-        kind, annotation = inspect.Parameter.KEYWORD_ONLY, Annotated[bool, about]
-        return inspect.Parameter(each.name, kind, default=each.default, annotation=annotation)
+        keyword, annotation = inspect.Parameter.KEYWORD_ONLY, Annotated[bool, about]
+        return inspect.Parameter(each.name, keyword, default=each.default, annotation=annotation)
     if each.many:
         text = f"{each.help} One of {_names(each)}; may be repeated."
         return flag(each.name, text, list[str], None, group=group, metavar="NAME:VALUE")
@@ -279,7 +279,7 @@ def _changed(each: Param, component: Any, inner: str, value: Any) -> str:
 
     assert each.axis is not None
     by_name = {name: {p.name: p for p in fields(cls)} for name, cls in AXES[each.axis].items()}
-    chosen = component.partition(":")[0] if isinstance(component, str) else None
+    chosen = component.partition(":")[0] if isinstance(component, str) else ""
     if chosen in AXES[each.axis] and inner in by_name[chosen]:
         made = resolve(each.axis, component)
         return str(made.set_params(**{inner: parse_value(by_name[chosen][inner], value)}))

@@ -41,8 +41,9 @@ def evaluate(
     dataset, model = source.dataset(chosen), chosen.load()
     named = None if features is None else features_of(features, dataset)
     part, X, y = dataset.evaluation_split
-    labels = {"y": dataset.train_labels, "y_test": y} if y is not None and dataset.train_labels is not None else {}
-    comparison = compare_models({chosen.name: model}, dataset.train, X, **labels, samples=draws)
+    labels = dataset.train_labels if y is not None else None
+    y = y if labels is not None else None
+    comparison = compare_models({chosen.name: model}, dataset.train, X, y=labels, y_test=y, samples=draws)
     out().print(as_is(f"{chosen.name} on {len(X):,} {part} samples", "bold"))
     out().print(comparison_table(comparison))
     record = {"part": part, "samples": len(X), **comparison.record()}
@@ -85,14 +86,15 @@ def compare(
     entries = entries_of(names)
     dataset = common_data(entries, source)
     part, X, y = dataset.evaluation_split
-    labels = {"y": dataset.train_labels, "y_test": y} if y is not None and dataset.train_labels is not None else {}
+    labels = dataset.train_labels if y is not None else None
+    y = y if labels is not None else None
 
     def training(name: str, seed: int) -> None:
         err().print(f"training {name}, seed {seed}", soft_wrap=True)
 
     comparison = compare_models(
-        models_of(entries), dataset.train, X, **labels, validation=None if part == "validation" else dataset.validation,
-        seeds=seeds, samples=draws, jobs=jobs, on_start=training,
+        models_of(entries), dataset.train, X, y=labels, y_test=y,
+        validation=None if part == "validation" else dataset.validation, seeds=seeds, samples=draws, jobs=jobs, on_start=training,
     )  # fmt: skip
     out().print(as_is(f"{dataset.name}: {len(dataset.train):,} training and {len(X):,} {part} samples", "bold"))
     out().print(comparison_table(comparison))

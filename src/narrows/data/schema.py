@@ -191,7 +191,9 @@ class Schema:
         if (X.dtype == np.uint8 and self.pixels) or on_disk(X):
             return Arrays(X, None, None, labels)
         x, mask = self.scaled(X, dtype)
-        if not math.isfinite(float(x.sum(dtype=np.float64))) and not np.isfinite(x).all():
+        with np.errstate(invalid="ignore"):
+            total = float(x.sum(dtype=np.float64))
+        if not math.isfinite(total) and not np.isfinite(x).all():
             low, high = float(np.nanmin(X)), float(np.nanmax(X))
             raise DataError(
                 f"{owner}: X must lie within {dtype.name}, +-{np.finfo(dtype).max:.2g}; got values from {low:.3g} to "
@@ -271,9 +273,10 @@ class Schema:
             limits = np.iinfo(kind)
             X = np.rint(X.astype(np.float64))
             with np.errstate(invalid="ignore"):  # beyond the limits; 2^63 - 1 itself is not among double precision
-                X = np.where(limits.max <= X, limits.max, np.where(limits.min >= X, limits.min, X.astype(kind)))
-        with np.errstate(over="ignore"):
-            X = X.astype(kind, copy=False)
+                X = np.where(X >= limits.max, limits.max, np.where(X <= limits.min, limits.min, X.astype(kind)))
+        elif X.dtype.itemsize > kind.itemsize:  # beyond the limits, as for integers
+            X = np.clip(X, np.finfo(kind).min, np.finfo(kind).max)
+        X = X.astype(kind, copy=False)
         if lengths is not None:
             return [sequence[:n] for sequence, n in zip(X, lengths, strict=True)]
         if self.frame is not None and self.columns is not None and self.dtypes is not None:

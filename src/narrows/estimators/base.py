@@ -439,8 +439,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         lengths = data.lengths if sequences_of(X) is not None else None
         if k is None:
             return self.schema_.decode(inference.reconstruct_encoded(self, data), like=X, lengths=lengths)
-        several = isinstance(k, Sequence | np.ndarray)
-        cuts: list[Any] = list(k) if isinstance(k, Sequence | np.ndarray) else [k]
+        several = isinstance(k, Sequence | np.ndarray) and not isinstance(k, str)
+        cuts: list[Any] = list(k) if several else [k]  # type: ignore[arg-type]
         for cut in cuts:
             self._check_cut(cut)
         codes = inference.encode(self, data)
@@ -455,9 +455,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 f"{type(self).__name__}: k must go with ordered codes; got k={k!r}. Fit with code='ordered', or use "
                 "PCA."
             )
-        if not 1 <= k <= self.latent_dim_:
+        if not isinstance(k, int | np.integer) or isinstance(k, bool) or not 1 <= k <= self.latent_dim_:
             raise ConfigError(
-                f"{type(self).__name__}: k must be between 1 and latent_dim = {self.latent_dim_}; got {k!r}."
+                f"{type(self).__name__}: k must be a whole number from 1 to latent_dim = {self.latent_dim_}; got {k!r}."
             )
 
     def score_samples(self, X: ArrayLike, y: Any = None) -> Array:

@@ -213,6 +213,7 @@ class NeuralAutoencoder(Autoencoder):
             "model": type(self).__name__,
             "parameters": {f.name: describe(self, f) for f in fields(self) if f.name != "device"},
             "data": {name: fingerprint(a) for name, a in data._asdict().items() if a is not None},
+            "schema": {name: fingerprint(a) for name, a in self.schema_.tensors().items()},
             "validation": None
             if validation is None
             else {name: fingerprint(a) for name, a in validation._asdict().items() if a is not None},

@@ -16,6 +16,7 @@ from narrows.errors import DataError
 __all__ = ["check_samples", "sequences_of"]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # sums of large values, by which scikit-learn looks for nan
 def check_samples(estimator: BaseEstimator, X: Any, schema: Schema | None, *, missing: bool) -> Array | list[Array]:
     """Return X as a numeric array (N, *shape), or as a list of sequences of different lengths.
 

@@ -19,7 +19,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from narrows.data.arrays import subset
-from narrows.errors import ConfigError, DataError
+from narrows.errors import ConfigError, DataError, TrainingError
 from narrows.estimators import PCA
 from narrows.estimators.base import Autoencoder
 from narrows.estimators.inference import encoded
@@ -30,6 +30,7 @@ from narrows.evaluation.probes import knn_accuracy, logistic_accuracy, trustwort
 from narrows.evaluation.reconstruction import measure_reconstruction
 from narrows.storage.atomic import write_text
 from narrows.storage.json import write_json
+from narrows.training.processes import check_jobs, in_processes
 
 __all__ = ["Cell", "Comparison", "Row", "compare_models"]
 
@@ -126,6 +127,7 @@ def compare_models(
     validation: ArrayLike | None = None,
     seeds: int = 3,
     samples: int = 100,
+    jobs: int = 1,
     on_start: Callable[[str, int], None] = lambda name, seed: None,
 ) -> Comparison:
     """Train copies of models with several seeds, and return one table of their measures on test samples.
@@ -151,8 +153,11 @@ def compare_models(
         Trainings of each model, with seeds 0, 1, ...
     samples
         Draws for the bound on the likelihood.
+    jobs
+        Processes that train at the same time; each holds a copy of the data. A script that takes more than one keeps
+        its own work below `if __name__ == "__main__":`.
     on_start
-        Called with the name and the seed before each training.
+        Called with the name and the seed before each training; with several jobs after it.
 
     Raises
     ------
@@ -168,14 +173,13 @@ def compare_models(
     labels = None
     if y is not None and y_test is not None:
         labels = check_labels("y", len(X), y), check_labels("y_test", len(X_test), y_test)
-    trainings: dict[str, list[tuple[Autoencoder, float | None]]] = {}
-    for name, model in models.items():
-        trainings[name] = _trained(name, model, X, y, validation, seeds, on_start)
+    check_jobs("compare_models", jobs)
+    trainings = _trained(models, (X, y, validation), seeds, jobs, on_start)
     first = next(iter(trainings.values()))[0][0]
     if not any(model.module_.exact_score for runs in trainings.values() for model, _ in runs):
         scale = None if first.schema_.pixels else first.schema_.scale
         fields: dict[str, Any] = {"latent_dim": baseline_rank(first, len(X)), "scale": scale}
-        trainings["PCA"] = _trained("PCA", PCA(**fields), X, None, None, 1, on_start)
+        trainings |= _trained({"PCA": PCA(**fields)}, (X, None, None), 1, 1, on_start)
     rows = []
     for name, runs in trainings.items():
         results = [_measured(model, first, seconds, X, X_test, labels, samples) for model, seconds in runs]
@@ -186,28 +190,38 @@ def compare_models(
 
 
 def _trained(
-    name: str,
-    model: Autoencoder,
-    X: Any,
-    y: ArrayLike | None,
-    validation: ArrayLike | None,
-    seeds: int,
-    on_start: Callable[[str, int], None],
-) -> list[tuple[Autoencoder, float | None]]:
-    if _is_fitted(model):
-        return [(model, None)]
-    random = "seed" in model.get_params()
-    copies: list[Autoencoder] = [clone(model) for _ in range(seeds if random else 1)]
-    if random:
-        for seed, copy in enumerate(copies):
-            copy.set_params(seed=seed)
-    runs: list[tuple[Autoencoder, float | None]] = []
-    for seed, copy in enumerate(copies):
+    models: Mapping[str, Autoencoder], data: Any, seeds: int, jobs: int, on_start: Callable[[str, int], None]
+) -> dict[str, list[tuple[Autoencoder, float | None]]]:
+    """Return by name the fitted models, one per seed, and the seconds of their training; None for those given so."""
+    runs: dict[str, list[tuple[Autoencoder, float | None]]] = {name: [] for name in models}
+    tasks: list[tuple[str, int, Autoencoder]] = []
+    for name, model in models.items():
+        if _is_fitted(model):
+            runs[name] = [(model, None)]
+        elif "seed" in model.get_params():
+            tasks += [(name, seed, clone(model).set_params(seed=seed)) for seed in range(seeds)]
+        else:
+            tasks.append((name, 0, clone(model)))
+    if jobs == 1:
+        for name, seed, model in tasks:
+            on_start(name, seed)
+            runs[name].append(_fitted(data, (name, seed, model)))
+        return runs
+    done: dict[tuple[str, int], Any] = {}
+    for (name, seed, _), result in in_processes(_fitted, data, tasks, jobs):
+        if isinstance(result, TrainingError):
+            raise TrainingError(f"compare_models: {name} with seed {seed}: {result}") from result
         on_start(name, seed)
-        started = time.perf_counter()
-        copy.fit(X, y, validation=validation)
-        runs.append((copy, time.perf_counter() - started))
+        done[name, seed] = result
+    for name, seed, _ in tasks:
+        runs[name].append(done[name, seed])
     return runs
+
+
+def _fitted(data: Any, task: tuple[str, int, Autoencoder]) -> tuple[Autoencoder, float]:
+    (X, y, validation), (_, _, model) = data, task
+    started = time.perf_counter()
+    return model.fit(X, y, validation=validation), time.perf_counter() - started
 
 
 def _is_fitted(model: Autoencoder) -> bool:

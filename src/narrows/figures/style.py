@@ -111,7 +111,7 @@ def _replace_missing_glyphs(figure: Figure) -> None:
 
     for text in figure.findobj(Text):
         content = text.get_text()
-        if not content.isascii():
+        if not (content.isascii() and content.replace("\n", "").isprintable()):
             font = get_font(findfont(text.get_fontproperties()))
             text.set_text("".join(c if c == "\n" or font.get_char_index(ord(c)) else "?" for c in content))
 

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from narrows.errors import FormatError
 
-__all__ = ["open_regular", "write_bytes", "write_text"]
+__all__ = ["open_regular", "read_bytes", "write_bytes", "write_text"]
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -58,6 +58,21 @@ def open_regular(path: Path) -> BinaryIO:
         return path.open("rb")
     except OSError as error:
         raise FormatError(f"{path}: must be readable; {error.strerror}. Check its permissions.") from error
+
+
+def read_bytes(path: Path, limit: int) -> bytes:
+    """Return the content of a regular file; one of more than `limit` bytes is refused before memory is taken.
+
+    Raises
+    ------
+    FormatError
+        It is missing, too large, is no regular file, or cannot be read.
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit:
+            raise FormatError(f"{path}: must have at most {limit} bytes; got {size}. Was it written by narrows?")
+        return file.read(size)
 
 
 def _sync_folder(folder: Path) -> None:

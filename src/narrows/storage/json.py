@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from narrows.errors import FormatError
-from narrows.storage.atomic import open_regular, write_bytes
+from narrows.storage.atomic import read_bytes, write_bytes
 
 __all__ = ["pack_json", "parse_json", "plain", "read_json", "write_json"]
 
@@ -80,9 +80,7 @@ def read_json(path: Path) -> dict[str, Any]:
     FormatError
         It is missing, holds something else, exceeds a limit, repeats a key, or has a number that is not finite.
     """
-    with open_regular(path) as file:
-        data = file.read(MAX_BYTES + 1)
-    return parse_json(data, path)
+    return parse_json(read_bytes(path, MAX_BYTES), path)
 
 
 def parse_json(data: bytes, path: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from narrows.errors import FormatError
-from narrows.storage.atomic import open_regular, write_bytes
+from narrows.storage.atomic import read_bytes, write_bytes
 from narrows.storage.json import pack_json, parse_json
 
 __all__ = ["append_line", "pack_lines", "read_lines", "write_lines"]
@@ -70,9 +70,7 @@ def read_lines(path: Path, sha256: str | None = None, *, appended: bool = False)
     FormatError
         It is missing, too large, not what was written, or a line of it is no sound JSON.
     """
-    with open_regular(path) as file:
-        size = os.fstat(file.fileno()).st_size  # to ask for more than there is would take memory for that much
-        data = file.read(min(size, MAX_BYTES) + 1)
+    data = read_bytes(path, MAX_BYTES)
     _check_limits(data, path)
     if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
         raise FormatError(f"{path}: must have the checksum {sha256[:16]}...; it has another. The file was changed.")

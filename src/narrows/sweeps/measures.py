@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from narrows.data import Dataset
-from narrows.evaluation import few_label_accuracy, pca_baseline
-from narrows.evaluation.inference import encoded
+from narrows.data.arrays import Array, Arrays
+from narrows.estimators import inference
+from narrows.evaluation import pca_baseline
 from narrows.evaluation.probes import few_labels
 from narrows.runs import Run
 
@@ -65,11 +68,15 @@ def _accuracies(run: Run, dataset: Dataset, per_class: int) -> dict[str, float]:
     model, (_, X, y), labels = run.load(), dataset.evaluation_split, dataset.train_labels
     assert y is not None
     assert labels is not None
-    train, test = encoded(model, dataset.train, labels), encoded(model, X, y)
-    chosen = {"per_class": per_class, "draws": DRAWS}
-    accuracies = {"accuracy": few_label_accuracy(model, train, labels, test, y, **chosen).mean}
+    train, test = inference.encoded(model, dataset.train, labels), inference.encoded(model, X, y)
+
+    def accuracy(encode: Callable[[Arrays], Array]) -> float:
+        return few_labels(encode, train, labels, test, y, per_class=per_class, draws=DRAWS, seed=0).mean
+
+    accuracies = {"accuracy": accuracy(lambda rows: inference.encode(model, rows))}
     if not run.is_pca:
-        encode = pca_baseline(model, dataset.train).transform
-        accuracies["accuracy, PCA"] = few_labels(encode, train, labels, test, y, **chosen, seed=0).mean
-    raw = few_labels(lambda rows: rows.x.reshape(len(rows.x), -1), train, labels, test, y, **chosen, seed=0)
-    return {**accuracies, "accuracy, raw values": raw.mean}
+        accuracies["accuracy, PCA"] = accuracy(pca_baseline(model, dataset.train).transform)
+    return {
+        **accuracies,
+        "accuracy, raw values": accuracy(lambda rows: inference.values(model, rows).reshape(len(rows.x), -1)),
+    }

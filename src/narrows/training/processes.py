@@ -69,8 +69,8 @@ def in_processes(
                 connection, process = _started(function, shared, threads)
                 at_work[connection] = process, waiting.pop()
                 connection.send(at_work[connection][1])
-            for connection in wait(list(at_work)):
-                assert isinstance(connection, Connection)
+            ready = wait(list(at_work))
+            for connection in [each for each in at_work if each in ready]:
                 process, task = at_work[connection]
                 try:
                     succeeded, result = connection.recv()
