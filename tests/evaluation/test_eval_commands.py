@@ -62,7 +62,7 @@ def test_training_tells_once_what_goes_wrong_and_sums_up_at_its_end(typed):
     (told,) = (i for i, line in enumerate(lines) if line.startswith("advice: The code holds"))
     assert lines[told - 1].startswith("epoch ")
     assert any(line.startswith("epoch ") for line in lines[told:])  # in time
-    assert "posterior collapse: The code tells nothing" in "\n".join(lines[told:])
+    assert "posterior collapse: The code holds no information" in "\n".join(lines[told:])
     assert lines[-1].startswith("  Try: ")
 
 
