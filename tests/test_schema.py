@@ -278,7 +278,9 @@ def test_missing_values_are_a_mask_and_zeros():
 
 def test_a_column_without_any_value_is_named():
     X = pd.DataFrame({"a": TABLE[:, 0], "empty": np.full(40, math.nan)})
-    with pytest.raises(DataError, match="AE: X must have an observed value in every feature; got none in column 'empty'"):
+    with pytest.raises(
+        DataError, match="AE: X must have an observed value in every feature; got none in column 'empty'"
+    ):
         AE(**QUICK).fit(X)
     with pytest.raises(DataError, match="got none in feature 1"):
         AE(**QUICK).fit(X.to_numpy())
@@ -308,7 +310,11 @@ def test_memory_maps_give_what_arrays_give(tmp_path, model, dtype, scale):
     X = (structured((5,)) * 100).astype(dtype)
     np.save(tmp_path / "x.npy", X)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
-    known = {"scale": scale} if model is PCA else {**QUICK, "network": "mlp:6" if model is AE else "residual:6", "scale": scale}
+    known = (
+        {"scale": scale}
+        if model is PCA
+        else {**QUICK, "network": "mlp:6" if model is AE else "residual:6", "scale": scale}
+    )
     one, other = (model(**{"latent_dim": 2, **known}).fit(x, validation=x[:9]) for x in (X, mapped))
     for verb in ("transform", "reconstruct", "score_samples"):
         np.testing.assert_array_equal(getattr(one, verb)(X), getattr(other, verb)(mapped), err_msg=verb)

@@ -278,7 +278,7 @@ class Schema:
             limits = np.iinfo(kind)
             X = np.rint(X.astype(np.float64))
             with np.errstate(invalid="ignore"):  # beyond the limits; 2^63 - 1 itself is not among double precision
-                X = np.where(X >= limits.max, limits.max, np.where(X <= limits.min, limits.min, X.astype(kind)))
+                X = np.where(limits.max <= X, limits.max, np.where(limits.min >= X, limits.min, X.astype(kind)))
         elif X.dtype.itemsize > kind.itemsize:  # beyond the limits, as for integers
             X = np.clip(X, np.finfo(kind).min, np.finfo(kind).max)
         X = X.astype(kind, copy=False)
