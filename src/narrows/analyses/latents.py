@@ -51,7 +51,7 @@ class Distribution(NamedTuple):
 
 def decode(model: Autoencoder, Z: Array) -> Array:
     """Return what codes decode to, on the model's scale: (N, latent_dim) to (N, *shape), double precision."""
-    return model._decoded(np.asarray(Z)).astype(np.float64)
+    return model.decode(np.asarray(Z)).astype(np.float64)
 
 
 def training_codes(subject: Subject) -> Array:

@@ -94,7 +94,8 @@ def compare(
 
     comparison = compare_models(
         models_of(entries), dataset.train, X, y=labels, y_test=y,
-        validation=None if part == "validation" else dataset.validation, seeds=seeds, samples=draws, jobs=jobs, on_start=training,
+        validation=None if part == "validation" else dataset.validation, seeds=seeds, samples=draws, jobs=jobs,
+        on_start=training,
     )  # fmt: skip
     out().print(as_is(f"{dataset.name}: {len(dataset.train):,} training and {len(X):,} {part} samples", "bold"))
     out().print(comparison_table(comparison))

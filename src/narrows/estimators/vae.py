@@ -124,7 +124,8 @@ class VAE(NeuralAutoencoder):
         layer = code.layer(layout.latents)
         if not layer.spec.continuous or code.activation != "linear":
             raise ConfigError(
-                f"{owner}: code must be 'continuous' or 'ordered', without an activation; got {str(self.code)!r}. Use AE."
+                f"{owner}: code must be 'continuous' or 'ordered', without an activation; got {str(self.code)!r}. "
+                "Use AE."
             )
         prior: PriorFamily = resolve("prior", self.prior, owner)
         module = VAEModule(

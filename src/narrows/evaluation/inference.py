@@ -31,7 +31,7 @@ def codes(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None, k: int | Non
         `k` is out of bounds, or the model's codes are not ordered.
     """
     if k is not None:
-        model._check_cut(k)
+        model.check_cut(k)
     Z = encode(model, X, y)
     return Z.reshape(len(Z), -1)[:, :k].astype(np.float64)
 
