@@ -144,7 +144,7 @@ def test_changed_data_are_refused(data: Dataset, tmp_path: Path) -> None:
         next(resume(folder))
     assert Run(folder).status == "interrupted"
     reports = resume(folder, force=True)
-    with pytest.warns(match="the data have changed: x.npy is not"), pytest.warns(match="though it changed"):
+    with pytest.warns(match="the data have changed: cloud is not"), pytest.warns(match="though it changed"):
         next(reports)
     reports.close()
     assert Run(folder).record["resumed"][0]["step"] == 4

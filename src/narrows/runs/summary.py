@@ -29,11 +29,11 @@ def summarise(estimator: Autoencoder, dataset: Dataset) -> dict[str, Any]:
     Returns
     -------
     dict
-        `part`, `samples`; `squared_error`: means per sample, of the squared differences summed over its values, for
+        `split`, `samples`; `squared_error`: means per sample, of the squared differences summed over its values, for
         "model", "pca" and "mean"; `latent_dim`, `pca_latent_dim`; `elbo`, `kl`: nats per sample, for probabilistic
         models, else None: the bound itself, whatever beta was; `parameters`.
     """
-    part, X, y = dataset.evaluation_split
+    split, X, y = dataset.evaluation_split
     train, held_out = encoded(estimator, dataset.train, dataset.train_labels), encoded(estimator, X, y)
     errors = {"model": float(squared_error(estimator, held_out).mean())}
     rank = min(estimator.latent_dim_, len(dataset.train), estimator.n_features_in_)
@@ -53,7 +53,7 @@ def summarise(estimator: Autoencoder, dataset: Dataset) -> dict[str, Any]:
         kl = map_batches(estimator, kl_of, held_out, exact=True)
         bound = {"elbo": float(elbo(estimator, held_out).mean()), "kl": float(kl.mean())}
     return {
-        "part": part,
+        "split": split,
         "samples": len(X),
         "squared_error": errors,
         "latent_dim": estimator.latent_dim_,
