@@ -61,7 +61,9 @@ def test_models_without_prior_or_epochs_show_what_they_have(X):
     assert list(pictures(AE(**SMALL).fit(X)._repr_html_())) == [
         "3 epochs", "training samples, reconstructed from their codes",
     ]  # fmt: skip
-    assert list(pictures(PCA(latent_dim=2).fit(X)._repr_html_())) == ["training samples, reconstructed from their codes"]
+    assert list(pictures(PCA(latent_dim=2).fit(X)._repr_html_())) == [
+        "training samples, reconstructed from their codes"
+    ]
 
 
 @pytest.mark.parametrize("shape", [(2,), (6, 2)])

@@ -39,7 +39,8 @@ def test_l1():
 
 
 @pytest.mark.parametrize(
-    ("network", "shape"), [("mlp:4,activation=tanh", (6,)), ("conv:4,activation=tanh", (2, 5, 3)), ("recurrent:4", (4, 3))]
+    ("network", "shape"),
+    [("mlp:4,activation=tanh", (6,)), ("conv:4,activation=tanh", (2, 5, 3)), ("recurrent:4", (4, 3))],
 )
 def test_contractive_is_the_jacobians_norm(network, shape):
     torch.manual_seed(0)

@@ -37,9 +37,7 @@ class Ranks(Analysis):
         size = estimator.latent_dim_
         if not estimator.code_.ordered:
             name = type(estimator).__name__
-            raise ConfigError(
-                f"Ranks: codes must be ordered; got those of {name}. Train with --code ordered."
-            )
+            raise ConfigError(f"Ranks: codes must be ordered; got those of {name}. Train with --code ordered.")
         ranks = self.ranks or tuple(k for k in (1, 2, 4, 8, 64, 256) if k < size) + (() if size > 256 else (size,))
         if max(ranks) > size:
             raise ConfigError(f"Ranks: ranks must be at most latent_dim = {size}; got {max(ranks)}.")

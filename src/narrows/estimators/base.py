@@ -23,7 +23,7 @@ from narrows.data.schema import Schema
 from narrows.errors import ConfigError, DataError
 from narrows.estimators import imputation, inference
 from narrows.estimators.persistence import save_model
-from narrows.estimators.validation import check_samples, sequences_of
+from narrows.estimators.validation import check_samples
 from narrows.figures import notebook
 from narrows.module import Batch, CodeSpec, Module
 from narrows.params import fields, validate
@@ -425,7 +425,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         X
             Samples.
         k
-            Use the first k values of ordered codes alone; with several, the result is (len(k), N, *shape).
+            Use the first k values of ordered codes alone; with several, the result is (len(k), N, *shape), or a list
+            for sequences of different length.
         y
             Labels, for a model with a condition.
 
@@ -436,9 +437,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             `code="ordered"`).
         """
         data = inference.encoded(self, X, y if self._takes_condition else None)
-        lengths = data.lengths if sequences_of(X) is not None else None
         if k is None:
-            return self.schema_.decode(inference.reconstruct_encoded(self, data), like=X, lengths=lengths)
+            return self.schema_.decode(inference.reconstruct_encoded(self, data), like=X, lengths=data.lengths)
         several = isinstance(k, Sequence | np.ndarray) and not isinstance(k, str)
         cuts: list[Any] = list(k) if several else [k]  # type: ignore[arg-type]
         for cut in cuts:
@@ -446,8 +446,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         codes = inference.encode(self, data)
         labels = y if self._takes_condition else None
         decoded = [self._decoded(np.where(np.arange(codes.shape[1]) < cut, codes, 0), labels) for cut in cuts]
-        results = [self.schema_.decode(x, like=X, lengths=lengths) for x in decoded]
-        return np.stack([np.asarray(X_hat) for X_hat in results]) if several else results[0]
+        results = [self.schema_.decode(x, like=X, lengths=data.lengths) for x in decoded]
+        if not several:
+            return results[0]
+        return results if data.lengths is not None else np.stack([np.asarray(X_hat) for X_hat in results])
 
     def _check_cut(self, k: int) -> None:
         if not self.code_.ordered:
@@ -465,7 +467,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         Of missing values nothing is asked: the score is that of the observed ones.
         """
-        return inference.map_batches(self, self.module_.score, X, y if self._takes_condition else None, exact=True)
+        data = inference.encoded(self, X, y if self._takes_condition else None)
+        return inference.map_batches(self, self.module_.score, data, exact=True)
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Return the mean of `score_samples`, in nats."""

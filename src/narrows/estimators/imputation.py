@@ -47,7 +47,7 @@ def impute(model: Any, X: ArrayLike, y: Any = None, *, samples: int = 1000, seed
         raise ConfigError(f"{type(model).__name__}: impute must have a model that takes missing values; use AE or VAE.")
     if isinstance(samples, bool) or not isinstance(samples, int | np.integer) or samples < 1:
         raise ConfigError(f"{type(model).__name__}: samples must be a whole number >= 1; got {samples!r}.")
-    data = inference.encoded(model, X, y)
+    data = model.schema_.in_memory(inference.encoded(model, X, y), model.computing_dtype)
     if data.mask is None:
         return model.schema_.decode(model.schema_.values(data), like=X)
     module = model.module_

@@ -136,10 +136,11 @@ def map_batches(
 
 def encode(estimator: Fitted, X: ArrayLike | Arrays, y: Any = None) -> Array:
     """Return the codes as a plain array, whatever `set_output` says: (N, *code shape)."""
-    return map_batches(estimator, estimator.module_.encode, X, y)
+    arrays = encoded(estimator, X, y)  # first: there may be no module yet
+    return map_batches(estimator, estimator.module_.encode, arrays)
 
 
 def reconstruct_encoded(estimator: Fitted, X: ArrayLike | Arrays, y: Any = None) -> Array:
     """Return reconstructions on the model's scale: (N, *shape)."""
-    module = estimator.module_
-    return map_batches(estimator, lambda batch: module.decode(module.encode(batch), batch), X, y)
+    arrays, module = encoded(estimator, X, y), estimator.module_
+    return map_batches(estimator, lambda batch: module.decode(module.encode(batch), batch), arrays)

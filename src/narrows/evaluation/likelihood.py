@@ -59,14 +59,9 @@ def mean_and_error(values: ArrayLike) -> Estimate:
 
 
 def elbo(
-    model: Autoencoder,
-    X: ArrayLike | Arrays,
-    y: Any = None,
-    *,
-    samples: int = 1,
-    seed: int = 0,
+    model: Autoencoder, X: ArrayLike | Arrays, y: Any = None, *, samples: int = 1, seed: int = 0,
     dequantise: bool = False,
-) -> Array:
+) -> Array:  # fmt: skip
     """Return the evidence lower bound of each sample: (N,), in nats (Kingma & Welling 2014, eq. 3).
 
     The mean of log w over `samples` draws from the posterior; no closed form of the KL divergence enters, so that it
@@ -101,14 +96,9 @@ def elbo(
 
 
 def log_likelihood(
-    model: Autoencoder,
-    X: ArrayLike | Arrays,
-    y: Any = None,
-    *,
-    samples: int = 100,
-    seed: int = 0,
+    model: Autoencoder, X: ArrayLike | Arrays, y: Any = None, *, samples: int = 100, seed: int = 0,
     dequantise: bool = False,
-) -> Array:
+) -> Array:  # fmt: skip
     """Return the importance-weighted bound on log p(x) of each sample: (N,), in nats (Burda et al. 2016, eq. 8).
 
     log (1/K) sum_k w_k with exactly K = `samples` draws, in chunks that fit memory. It rises with K towards log p(x).
@@ -202,13 +192,7 @@ class _Bounds(NamedTuple):
 
 
 def _bounds(
-    model: Autoencoder,
-    X: ArrayLike | Arrays,
-    y: Any,
-    samples: int,
-    seed: int,
-    dequantise: bool,
-    measure: str,
+    model: Autoencoder, X: ArrayLike | Arrays, y: Any, samples: int, seed: int, dequantise: bool, measure: str
 ) -> _Bounds:
     for name, value, low in (("samples", samples, 1), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
-
 from narrows.data import Dataset
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.inference import encoded, map_batches
-from narrows.evaluation import elbo, pca_baseline, squared_error
-from narrows.module import Batch
-from narrows.objectives import divergence
+from narrows.estimators.inference import encoded
+from narrows.evaluation.errors import baseline_rank, pca_baseline, squared_error
+from narrows.evaluation.likelihood import elbo, kl
 
 __all__ = ["summarise"]
 
@@ -34,30 +31,20 @@ def summarise(estimator: Autoencoder, dataset: Dataset) -> dict[str, Any]:
         models, else None: the bound itself, whatever beta was; `parameters`.
     """
     split, X, y = dataset.evaluation_split
-    train, held_out = encoded(estimator, dataset.train, dataset.train_labels), encoded(estimator, X, y)
-    errors = {"model": float(squared_error(estimator, held_out).mean())}
-    rank = min(estimator.latent_dim_, len(dataset.train), estimator.n_features_in_)
+    arrays = encoded(estimator, X, y)
+    errors = {"model": float(squared_error(estimator, arrays).mean())}
     if len(dataset.train) > 1:
-        baseline = pca_baseline(estimator, train)
-        rank = baseline.rank
-        errors["pca"] = float(baseline.squared_error(held_out).mean())
-        errors["mean"] = float(baseline.squared_error_of_mean(held_out).mean())
-    module: Any = estimator.module_
-    bound: dict[str, float | None] = {"elbo": None, "kl": None}
-    if module.probabilistic:
-
-        def kl_of(batch: Batch) -> Tensor:
-            posterior = module.posterior(batch)
-            return divergence(posterior, module.prior(batch), posterior.mean)
-
-        kl = map_batches(estimator, kl_of, held_out, exact=True)
-        bound = {"elbo": float(elbo(estimator, held_out).mean()), "kl": float(kl.mean())}
+        baseline = pca_baseline(estimator, dataset.train, dataset.train_labels)
+        errors["pca"] = float(baseline.squared_error(arrays).mean())
+        errors["mean"] = float(baseline.squared_error_of_mean(arrays).mean())
+    probabilistic = estimator.module_.probabilistic
     return {
         "split": split,
         "samples": len(X),
         "squared_error": errors,
         "latent_dim": estimator.latent_dim_,
-        "pca_latent_dim": rank,
-        **bound,
-        "parameters": sum(p.numel() for p in module.parameters()),
+        "pca_latent_dim": baseline_rank(estimator, len(dataset.train)),
+        "elbo": float(elbo(estimator, arrays).mean()) if probabilistic else None,
+        "kl": float(kl(estimator, arrays).mean()) if probabilistic else None,
+        "parameters": sum(p.numel() for p in estimator.module_.parameters()),
     }

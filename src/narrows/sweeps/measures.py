@@ -75,7 +75,7 @@ def _accuracies(run: Run, dataset: Dataset, per_class: int) -> dict[str, float]:
 
     accuracies = {"accuracy": accuracy(lambda rows: inference.encode(model, rows))}
     if not run.is_pca:
-        accuracies["accuracy, PCA"] = accuracy(pca_baseline(model, train).transform)
+        accuracies["accuracy, PCA"] = accuracy(pca_baseline(model, dataset.train, labels).transform)
     return {
         **accuracies,
         "accuracy, raw values": accuracy(lambda rows: inference.values(model, rows).reshape(len(rows.x), -1)),
