@@ -281,7 +281,7 @@ def test_encode_writes_what_transform_returns(made, tmp_path, capsys):
     assert main(["encode", "vae-cloud-1", "--out", f"{tmp_path}/z.npy"]) == 0
     np.testing.assert_array_equal(np.load(tmp_path / "z.npy"), estimator.transform(data.test))
     assert "25 codes of latent dimension 1 (test samples)" in capsys.readouterr().out
-    assert main(["encode", "vae-cloud-1", "--out", f"{tmp_path}/z.csv", "--part", "all"]) == 0
+    assert main(["encode", "vae-cloud-1", "--out", f"{tmp_path}/z.csv", "--split", "all"]) == 0
     rows = list(csv.reader((tmp_path / "z.csv").read_text().splitlines()))
     assert rows[0] == ["code_1"]
     everything = estimator.transform(np.concatenate([data.train, data.validation, data.test]))
@@ -324,12 +324,12 @@ def test_samples_are_those_of_the_seed(made, tmp_path):
     assert not np.allclose(a, c)
 
 
-def test_denoise_compares_noisy_and_cleaned(made, tmp_path, capsys):
+def test_denoise_compares_noisy_and_denoised(made, tmp_path, capsys):
     assert main(["denoise", "pca-cloud-1", "--corruption", "gaussian:0.5", "--out", f"{tmp_path}/d.png"]) == 0
     shown = capsys.readouterr().out
-    errors = {name: float(value) for name, value in re.findall(r"^ (noisy|cleaned) +([\d.]+)", shown, re.M)}
+    errors = {name: float(value) for name, value in re.findall(r"^ (noisy|denoised) +([\d.]+)", shown, re.M)}
     assert errors["noisy"] == pytest.approx(2 * 0.25, rel=0.5)  # two values of variance 0.25
-    assert errors["cleaned"] < errors["noisy"]
+    assert errors["denoised"] < errors["noisy"]
     assert width(tmp_path / "d.png") > 300
     assert main(["denoise", "pca-cloud-1", "--index", "7", "--out", f"{tmp_path}/e.png"]) == 0
     assert "1 test sample, gaussian:0.3" in capsys.readouterr().out
@@ -342,8 +342,8 @@ def test_denoise_compares_noisy_and_cleaned(made, tmp_path, capsys):
         ("sample vae-cloud-1 -n 0", "n must be a whole number >= 1; got 0"),
         ("sample vae-cloud-1 --seed=-1", "seed must be a whole number >= 0; got -1"),
         ("sample vae-cloud-1 --out x.jpg", "--out must end in .png or .npy; got 'x.jpg'"),
-        ("encode vae-cloud-1 --part tset", "got 'tset'. Did you mean 'test'?"),
-        ("encode pca-cloud-1 --part validation", "split must be one of train, test for 'cloud'"),
+        ("encode vae-cloud-1 --split tset", "got 'tset'. Did you mean 'test'?"),
+        ("encode pca-cloud-1 --split validation", "split must be one of train, test for 'cloud'"),
         (
             "reconstruct vae-cloud-1 --index 99",
             "--index must be whole numbers from 0 to 24, such as 7 or 0,3,5; got '99'",

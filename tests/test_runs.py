@@ -66,7 +66,7 @@ def test_the_summary_is_what_numpy_says(finished, cloud):
     run, vae, _ = finished
     summary = run.summary
     X, train = (inference.values(vae, part) for part in (cloud.test, cloud.train))  # on the model's scale
-    assert (summary["part"], summary["samples"], summary["latent_dim"]) == ("test", len(X), 1)
+    assert (summary["split"], summary["samples"], summary["latent_dim"]) == ("test", len(X), 1)
     error = ((X - inference.reconstruct_encoded(vae, cloud.test)) ** 2).sum(1).mean()
     assert summary["squared_error"]["model"] == pytest.approx(error, rel=1e-6)
     assert summary["squared_error"]["mean"] == pytest.approx(((X - train.mean(0)) ** 2).sum(1).mean(), rel=1e-6)
@@ -105,7 +105,7 @@ def test_pixels_are_evaluated_on_the_scale_of_0_to_1(tmp_path):
     np.save(tmp_path / "x.npy", X)
     data = load_dataset(tmp_path / "x.npy", test=0)
     summary = summarise(PCA(latent_dim=3).fit(data.train), data)
-    assert summary["part"] == "training"
+    assert summary["split"] == "training"
     assert summary["squared_error"]["mean"] == pytest.approx((X / 255).var(0).sum(), rel=1e-6)
     assert summary["squared_error"]["model"] == pytest.approx(summary["squared_error"]["pca"], rel=1e-6)
 

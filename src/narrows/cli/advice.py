@@ -40,8 +40,8 @@ def advise(run: Run, dataset: Dataset | None) -> None:
 
 def findings_of(model: Autoencoder, dataset: Dataset) -> list[Finding]:
     """Return the findings on a model, from its data."""
-    part, X, _ = dataset.evaluation_split
-    return diagnose(model, dataset.train, None if part == "training" else X)
+    split, X, _ = dataset.evaluation_split
+    return diagnose(model, dataset.train, None if split == "training" else X)
 
 
 def print_findings(findings: Sequence[Finding]) -> None:

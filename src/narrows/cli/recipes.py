@@ -232,10 +232,10 @@ def _conclude(evaluations: Sequence[tuple[Variant, Evaluation]], asked: Asked) -
     for column in ("", "to reach", "here", ""):
         table.add_column(column, justify="right" if column in ("to reach", "here") else "left", overflow="fold")
     for variant, evaluation in evaluations:
-        goal, reached = evaluation.goal, evaluation.value
+        goal, value = evaluation.goal, evaluation.value
         where = "" if goal.analysis else f", {goal.split}"
         label = f"{variant.name + ': ' if variant.name else ''}{goal.measure}{where}"
-        last = reached[-1] if isinstance(reached, tuple) else reached
+        last = value[-1] if isinstance(value, tuple) else value
         short = f"fell short by {number(evaluation.missed_by)}"
         word = Text("reached", "green") if evaluation.reached else Text(short, "red")
         table.add_row(Text(label), wanted(goal), number(last), word)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["samples_of", "target", "write_array", "write_codes", "write_picture"]
 
-PARTS = ("train", "validation", "test", "all")
+SPLITS = ("train", "validation", "test", "all")
 
 
 def samples_of(dataset: Dataset, source: Source, index: str | None = None) -> Split:
@@ -34,22 +34,22 @@ def samples_of(dataset: Dataset, source: Source, index: str | None = None) -> Sp
     dataset
         What `source` names.
     source
-        Its part may be train, validation, test or all.
+        Its split may be train, validation, test or all.
     index
-        Positions such as "0,3,5" within the part; None for all.
+        Positions such as "0,3,5" within the split; None for all.
 
     Raises
     ------
     ConfigError
-        There is no such part or position.
+        There is no such split or position.
     """
-    part = source.part
-    if part is not None and part not in PARTS:
-        raise ConfigError(f"--part must be one of {', '.join(PARTS)}; got {part!r}.{did_you_mean(part, PARTS)}")
-    if part is None:
+    split = source.split
+    if split is not None and split not in SPLITS:
+        raise ConfigError(f"--split must be one of {', '.join(SPLITS)}; got {split!r}.{did_you_mean(split, SPLITS)}")
+    if split is None:
         from_file = source.data is not None and source.data not in DATASETS
-        part = "all" if from_file else "test" if dataset.test is not None else "train"
-    name, X, y = _all(dataset) if part == "all" else dataset.split(part)
+        split = "all" if from_file else "test" if dataset.test is not None else "train"
+    name, X, y = _all(dataset) if split == "all" else dataset.split(split)
     if index is None:
         return Split(name, X, y)
     try:

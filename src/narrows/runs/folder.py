@@ -67,7 +67,7 @@ RECORD = {
     "resumed?": [{"at": str, "step": int}],
     "logged?": {"to": str, "folder": str, "scalars": [str], "images": [str], "epoch": int},
     "summary?": ({
-        "part": str, "samples": int, "squared_error": {str: NUMBER}, "latent_dim": int,
+        "split": str, "samples": int, "squared_error": {str: NUMBER}, "latent_dim": int,
         "pca_latent_dim": int, "elbo": NUMBER, "kl": NUMBER, "parameters": int,
     }, type(None)),
 }  # fmt: skip

@@ -31,7 +31,7 @@ def has_picture(epoch: int, epochs: int) -> bool:
 
 def representative(dataset: Dataset) -> Split:
     """Return the samples that all pictures show: the first ones, class by class where there are few classes."""
-    part, X, labels = dataset.evaluation_split
+    split, X, labels = dataset.evaluation_split
     n = min(figures.room(dataset.sample_shape), len(X))
     rows = np.arange(n)
     if labels is not None and labels.dtype.kind != "f" and n <= 10 and len(classes := np.unique(labels)) <= 10:
@@ -40,7 +40,7 @@ def representative(dataset: Dataset) -> Split:
             members = np.flatnonzero(labels == c)
             ranks[members] = np.arange(len(members))
         rows = np.lexsort((labels, ranks))[:n]
-    return Split(part, np.asarray(X[rows]), None if labels is None else labels[rows])
+    return Split(split, np.asarray(X[rows]), None if labels is None else labels[rows])
 
 
 def reconstructed(estimator: Autoencoder, shown: Split) -> Image.Image:

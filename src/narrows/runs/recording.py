@@ -50,8 +50,8 @@ def record(
     estimator
         Not fitted; it is fitted in place.
     dataset
-        From `load_dataset`, so that commands on the run can load the same data again. Its validation part, where
-        there is one, chooses the best weights; its test part is for the summary.
+        From `load_dataset`, so that commands on the run can load the same data again. Its validation split, where
+        there is one, chooses the best weights; its test split is for the summary.
     folder
         New or empty.
     command

@@ -26,7 +26,7 @@ def summarise(estimator: Autoencoder, dataset: Dataset) -> dict[str, Any]:
     Returns
     -------
     dict
-        `part`, `samples`; `squared_error`: means per sample, of the squared differences summed over its values, for
+        `split`, `samples`; `squared_error`: means per sample, of the squared differences summed over its values, for
         "model", "pca" and "mean"; `latent_dim`, `pca_latent_dim`; `elbo`, `kl`: nats per sample, for probabilistic
         models, else None: the bound itself, whatever beta was; `parameters`.
     """
@@ -39,7 +39,7 @@ def summarise(estimator: Autoencoder, dataset: Dataset) -> dict[str, Any]:
         errors["mean"] = float(baseline.squared_error_of_mean(arrays).mean())
     probabilistic = estimator.module_.probabilistic
     return {
-        "part": split,
+        "split": split,
         "samples": len(X),
         "squared_error": errors,
         "latent_dim": estimator.latent_dim_,

@@ -59,8 +59,8 @@ def _has_labels(dataset: Dataset, per_class: int) -> bool:
     labels = dataset.train_labels
     if not per_class or labels is None or labels.dtype.kind == "f":
         return False
-    part, _, y = dataset.evaluation_split
-    return part != "training" and y is not None and np.unique(labels, return_counts=True)[1].min() >= per_class
+    split, _, y = dataset.evaluation_split
+    return split != "training" and y is not None and np.unique(labels, return_counts=True)[1].min() >= per_class
 
 
 def _accuracies(run: Run, dataset: Dataset, per_class: int) -> dict[str, float]:
@@ -75,7 +75,7 @@ def _accuracies(run: Run, dataset: Dataset, per_class: int) -> dict[str, float]:
 
     accuracies = {"accuracy": accuracy(lambda rows: inference.encode(model, rows))}
     if not run.is_pca:
-        accuracies["accuracy, PCA"] = accuracy(pca_baseline(model, train).transform)
+        accuracies["accuracy, PCA"] = accuracy(pca_baseline(model, dataset.train, labels).transform)
     return {
         **accuracies,
         "accuracy, raw values": accuracy(lambda rows: inference.values(model, rows).reshape(len(rows.x), -1)),

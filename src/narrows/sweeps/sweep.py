@@ -54,7 +54,7 @@ class Sweep:
     grid
         Parameter -> its values; every combination is trained.
     dataset
-        Its validation part, where there is one, chooses the best weights; models are evaluated on the part that runs
+        Its validation split, where there is one, chooses the best weights; models are evaluated on the split that runs
         are evaluated on.
     folder
         Of the sweep: new, or one in which it began.
@@ -201,7 +201,7 @@ class Sweep:
             "data": {
                 "name": self.dataset.name, "options": dict(self.dataset.options), "sha256": self.dataset.sha256,
             },
-            "part": self.dataset.evaluation_split[0],
+            "split": self.dataset.evaluation_split[0],
             "fixed": dict(self.fixed),
             "grid": {name: list(values) for name, values in self.grid.items()},
             "trainings": len(self.trainings),
