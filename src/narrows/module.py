@@ -19,8 +19,6 @@ from torch.distributions import Distribution
 from narrows.errors import ConfigError
 from narrows.objectives import divergence, negative_log_likelihood
 
-__all__ = ["MAIN", "Batch", "CodeSpec", "LatentVariableModule", "Loss", "Module", "Posterior", "Prior"]
-
 MAIN = "main"
 """The phase that every module has."""
 

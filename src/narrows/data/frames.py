@@ -8,8 +8,6 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import numpy as np
 
-__all__ = ["frame_columns", "frame_kind", "to_frame"]
-
 TYPES = ("Boolean", "Float32", "Float64", *(f"{u}Int{bits}" for u in ("", "U") for bits in (8, 16, 32, 64)))
 """Types of columns that numbers are cast to; a saved schema may name others."""
 

@@ -34,8 +34,6 @@ from narrows.training.arrays import as_array
 if TYPE_CHECKING:
     from narrows.probability.densities import CodeDensity
 
-__all__ = ["Array", "Autoencoder"]
-
 KEPT, KEPT_VALUES = 5000, 2**20
 """Training samples whose codes a model keeps at most, and values of codes in all."""
 
@@ -159,12 +157,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Fit `module_`, by `trainer` where it is trained step by step, and report."""
 
     def fit(
-        self,
-        X: ArrayLike,
-        y: Any = None,
-        *,
-        validation: Any = None,
-        resume: str | Path | Checkpoints | None = None,
+        self, X: ArrayLike, y: Any = None, *, validation: Any = None, resume: str | Path | Checkpoints | None = None
     ) -> Self:
         """Fit to X.
 

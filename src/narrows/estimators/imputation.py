@@ -15,8 +15,6 @@ from narrows.errors import ConfigError
 from narrows.estimators import inference
 from narrows.module import Batch, LatentVariableModule
 
-__all__ = ["impute"]
-
 
 def impute(model: Any, X: ArrayLike, y: Any = None, *, samples: int = 1000, seed: int = 0) -> Any:
     """Return X with its missing values filled in: like X, in its units; observed values stay as they are.

@@ -21,8 +21,6 @@ from narrows.probability.likelihoods import Likelihood, LikelihoodLayer
 from narrows.probability.posteriors import PosteriorFamily
 from narrows.probability.priors import PriorFamily, PriorLayer
 
-__all__ = ["VAE", "VAEModule"]
-
 
 class VAEModule(LatentVariableModule):
     """q(z | x) from the encoder, p(z), and p(x | z) from the decoder."""

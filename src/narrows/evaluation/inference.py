@@ -17,8 +17,6 @@ from narrows.estimators.base import Autoencoder
 from narrows.estimators.inference import batches, encode, encoded, evaluating
 from narrows.module import Batch, LatentVariableModule
 
-__all__ = ["check_labels", "codes", "from_noise", "in_double", "latent_variable_module", "likelihood_of", "repeated"]
-
 
 def codes(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None, k: int | None = None) -> Array:
     """Return the codes, or their first `k` dimensions, as rows of an array: (N, k), whatever `set_output` says.

@@ -20,18 +20,6 @@ from narrows.components import Axis, Component, component
 from narrows.errors import DataError
 from narrows.params import param
 
-__all__ = [
-    "LIKELIHOODS",
-    "BernoulliLikelihood",
-    "ContinuousBernoulliLikelihood",
-    "DiscretizedLogistic",
-    "DiscretizedLogisticLikelihood",
-    "GaussianLikelihood",
-    "LaplaceLikelihood",
-    "Likelihood",
-    "LikelihoodLayer",
-]
-
 GREY = 1 / 255
 """The step between two levels of an 8-bit pixel scaled to [0, 1]."""
 
