@@ -481,9 +481,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             Of the draw; None for another each time.
         sampler
             What codes are drawn from: "prior", the model's own; or a density fitted to the codes of training samples,
-            so that models without a prior generate too, and others more like their data (Ghosh et al. 2020, sec. 4):
-            "gmm" (10 normals), "gaussian" (one), "kde" (a kernel at every code) or "flow" (a neural spline flow, needs
-            zuko).
+            so that models without a prior generate too, and others more like their data (Ghosh et al. 2020,
+            arXiv:1903.12436, sec. 4): "gmm" (10 normals), "gaussian" (one), "kde" (a kernel at every code) or "flow" (a
+            neural spline flow, needs zuko).
         X
             Samples whose codes the density is fitted to; None for `codes_`, the codes kept from training. It is then
             fitted once, with the model's seed.
@@ -494,10 +494,6 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ------
         ConfigError
             The model has no prior over codes, or kept no codes and got no X; the sampler is unknown.
-
-        References
-        ----------
-        arXiv:1903.12436
         """
         check_is_fitted(self)
         name = type(self).__name__

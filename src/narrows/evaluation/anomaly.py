@@ -99,9 +99,10 @@ def anomaly_scores(
         "score": the model's own `score_samples`, in nats. "reconstruction": minus the squared error, on the model's
         scale. "elbo": the bound with 10 draws, in nats; for models with a posterior. "nearest": minus the distance of
         the reconstruction from the nearest one of 20 random training samples, the mean over 100 draws of 20 (Sugiyama &
-        Borgwardt 2013, who take it between the samples themselves): few samples of a draw are anomalies, so that it
-        tolerates anomalies in the training data best. "latent:gaussian", "latent:gmm", "latent:kde": log density of the
-        code, in nats, under a density fitted to the codes of `X_train`.
+        Borgwardt, Rapid distance-based outlier detection via sampling, NIPS 2013, who take it between the samples
+        themselves): few samples of a draw are anomalies, so that it tolerates anomalies in the training data best.
+        "latent:gaussian", "latent:gmm", "latent:kde": log density of the code, in nats, under a density fitted to the
+        codes of `X_train`.
     X_train
         Normal samples, those of training; for "nearest" and the latent scores.
     seed
@@ -111,10 +112,6 @@ def anomaly_scores(
     ------
     ConfigError
         `by` is unknown, or a score that needs `X_train` comes without it.
-
-    References
-    ----------
-    Sugiyama & Borgwardt, Rapid distance-based outlier detection via sampling, NIPS 2013
     """
     if by not in SCORES:
         names = ", ".join(map(repr, SCORES))
@@ -190,7 +187,8 @@ def one_against_rest(
 ) -> OneAgainstRest:
     """Fit a copy of the model to one class at a time, and detect all other classes among test samples.
 
-    The protocol of Ruff et al. (2018, sec. 4): training samples of the one class only, all test samples.
+    The protocol of Ruff et al. (2018, http://proceedings.mlr.press/v80/ruff18a.html, sec. 4): training samples of the
+    one class only, all test samples.
 
     Parameters
     ----------
@@ -206,10 +204,6 @@ def one_against_rest(
         Which classes to take as normal; None for all.
     seed
         Of draws and fits of the score.
-
-    References
-    ----------
-    http://proceedings.mlr.press/v80/ruff18a.html
     """
     data, test = np.asarray(X), np.asarray(X_test)
     labels = check_labels("one_against_rest", len(data), y)

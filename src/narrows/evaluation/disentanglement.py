@@ -57,14 +57,10 @@ def mutual_information_matrix(Z: ArrayLike, factors: ArrayLike, *, bins: int = B
 
 
 def mig(Z: ArrayLike, factors: ArrayLike, *, bins: int = BINS) -> float:
-    """Return the mutual information gap: in [0, 1], higher is better (Chen et al. 2018, eq. 6).
+    """Return the mutual information gap: in [0, 1], higher is better (Chen et al. 2018, arXiv:1802.04942, eq. 6).
 
     For each factor the largest mutual information with a latent dimension less the second largest, divided by the
     factor's entropy; the mean over factors. Factors that never vary are left out.
-
-    References
-    ----------
-    arXiv:1802.04942
     """
     codes, truth = _checked(Z, factors, "mig")
     information = np.sort(mutual_information_matrix(codes, truth, bins=bins), axis=0)[::-1]
@@ -77,11 +73,7 @@ def mig(Z: ArrayLike, factors: ArrayLike, *, bins: int = BINS) -> float:
 def modularity(Z: ArrayLike, factors: ArrayLike, *, bins: int = BINS) -> float:
     """Return modularity: whether each latent dimension informs about one factor only; in [0, 1].
 
-    Ridgeway & Mozer (2018); see `modularity_of_matrix`, here of the mutual information.
-
-    References
-    ----------
-    arXiv:1802.05312
+    Ridgeway & Mozer (2018, arXiv:1802.05312); see `modularity_of_matrix`, here of the mutual information.
     """
     return modularity_of_matrix(mutual_information_matrix(Z, factors, bins=bins))
 
@@ -126,14 +118,11 @@ def completeness(importance: ArrayLike) -> float:
 
 
 def dci(Z: ArrayLike, factors: ArrayLike, *, test: float = 0.25, seed: int = 0) -> DCI:
-    """Return disentanglement, completeness and informativeness (Eastwood & Williams 2018).
+    """Return disentanglement, completeness and informativeness.
 
-    Variant: one random forest per factor (scikit-learn, 100 trees, all dimensions at every split), whose impurity
-    importances are the matrix; informativeness is accuracy on a held-out share `test` of the samples.
-
-    References
-    ----------
-    openreview.net/forum?id=By-7dz-AZ
+    Variant of Eastwood & Williams (2018, openreview.net/forum?id=By-7dz-AZ): one random forest per factor
+    (scikit-learn, 100 trees, all dimensions at every split), whose impurity importances are the matrix; informativeness
+    is accuracy on a held-out share `test` of the samples.
     """
     codes, truth = _checked(Z, factors, "dci")
     order = np.random.default_rng(seed).permutation(len(codes))
@@ -149,10 +138,11 @@ def dci(Z: ArrayLike, factors: ArrayLike, *, test: float = 0.25, seed: int = 0) 
 
 
 def sap(Z: ArrayLike, factors: ArrayLike, *, categorical: Sequence[int] = ()) -> float:
-    """Return the separated attribute predictability: in [0, 1], higher is better (Kumar et al. 2018, sec. 3).
+    """Return the separated attribute predictability: in [0, 1], higher is better.
 
-    For each factor the best score of a latent dimension less the second best; the mean over factors. The score is the
-    squared correlation, or for categorical factors the accuracy of a linear classifier, classes weighted equally.
+    Kumar et al. (2018, arXiv:1711.00848, sec. 3). For each factor the best score of a latent dimension less the second
+    best; the mean over factors. The score is the squared correlation, or for categorical factors the accuracy of a
+    linear classifier, classes weighted equally.
 
     Parameters
     ----------
@@ -160,10 +150,6 @@ def sap(Z: ArrayLike, factors: ArrayLike, *, categorical: Sequence[int] = ()) ->
         Codes (N, latent_dim) and factors (N, F).
     categorical
         Which factors have no order, such as a shape.
-
-    References
-    ----------
-    arXiv:1711.00848
     """
     codes, truth = _checked(Z, factors, "sap")
     if any(not 0 <= i < truth.shape[1] for i in categorical):
@@ -193,7 +179,7 @@ def _accuracy(z: Array, factor: Array) -> float:
 def factor_vae_score(
     Z: ArrayLike, factors: ArrayLike, *, votes: int = 800, batch: int = 64, seed: int = 0, threshold: float = 0.05
 ) -> float:
-    """Return the FactorVAE score: accuracy in [0, 1], 1 / F at random (Kim & Mnih 2018, sec. 4).
+    """Return the FactorVAE score: accuracy in [0, 1], 1 / F at random (Kim & Mnih 2018, arXiv:1802.05983, sec. 4).
 
     One factor is fixed, `batch` samples that share its value are drawn, and the latent dimension that varies least,
     relative to its variance over all samples, votes for the factor. A majority vote is learned from `votes` draws and
@@ -212,10 +198,6 @@ def factor_vae_score(
         Of the draws.
     threshold
         Share of the largest variance, below which a dimension counts as unused.
-
-    References
-    ----------
-    arXiv:1802.05983
     """
     codes, truth = _checked(Z, factors, "factor_vae_score")
     spread = codes.var(0)

@@ -42,19 +42,16 @@ class DensityCoverage(NamedTuple):
 
 
 def frechet_distance(real: ArrayLike, generated: ArrayLike) -> float:
-    """Return the Fréchet distance of two normals with the moments of two sets of features (Heusel et al. 2017, eq. 6).
+    """Return the Fréchet distance of two normals with the moments of two sets of features.
 
-    |m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)), covariances with n - 1, in squared units of the features. It is FID
-    only on Inception's features. It falls with the number of samples: compare at the same number.
+    Heusel et al. (2017, arXiv:1706.08500, eq. 6): |m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)), covariances with n - 1, in
+    squared units of the features. It is FID only on Inception's features. It falls with the number of samples: compare
+    at the same number.
 
     Parameters
     ----------
     real, generated
         Features (N, d) and (M, d).
-
-    References
-    ----------
-    arXiv:1706.08500
     """
     a, b = _pair(real, generated, "frechet_distance")
     return frechet_from_moments(a.mean(0), np.cov(a.T), b.mean(0), np.cov(b.T))
@@ -78,7 +75,7 @@ def _root(covariance: Array) -> Array:
 
 
 def kernel_distance(real: ArrayLike, generated: ArrayLike, *, block: int = 1000, seed: int = 0) -> KernelDistance:
-    """Return the squared MMD with the kernel (x . y / d + 1)^3, unbiased (Bińkowski et al. 2018).
+    """Return the squared MMD with the kernel (x . y / d + 1)^3, unbiased (Bińkowski et al. 2018, arXiv:1801.01401).
 
     It is KID only on Inception's features. Unlike the Fréchet distance its mean does not depend on the number of
     samples. Samples are shuffled with the seed and divided into blocks, whose mean and deviation are returned.
@@ -91,10 +88,6 @@ def kernel_distance(real: ArrayLike, generated: ArrayLike, *, block: int = 1000,
         Samples of each kind in a block; fewer samples make one block.
     seed
         Of the shuffling.
-
-    References
-    ----------
-    arXiv:1801.01401
     """
     a, b = _pair(real, generated, "kernel_distance")
     rng = np.random.default_rng(seed)
@@ -118,9 +111,7 @@ def _mmd(a: Array, b: Array) -> float:
 def precision_recall(real: ArrayLike, generated: ArrayLike, *, neighbours: int = 3) -> PrecisionRecall:
     """Return improved precision and recall; a sample's radius ends at its k-th nearest neighbour of its kind, k = 3.
 
-    References
-    ----------
-    arXiv:1904.06991
+    Kynkäänniemi et al. (2019, arXiv:1904.06991).
     """
     a, b = _pair(real, generated, "precision_recall", neighbours)
     radii_a, radii_b = _radii(a, neighbours), _radii(b, neighbours)
@@ -137,11 +128,7 @@ def precision_recall(real: ArrayLike, generated: ArrayLike, *, neighbours: int =
 def density_coverage(real: ArrayLike, generated: ArrayLike, *, neighbours: int = 5) -> DensityCoverage:
     """Return density and coverage; a real sample's radius ends at its k-th nearest real neighbour, k = 5.
 
-    Unlike precision and recall they do not depend on single outliers among the samples.
-
-    References
-    ----------
-    arXiv:2002.09797
+    Naeem et al. (2020, arXiv:2002.09797). Unlike precision and recall they do not depend on single outliers.
     """
     a, b = _pair(real, generated, "density_coverage", neighbours)
     radii = _radii(a, neighbours)

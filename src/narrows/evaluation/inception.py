@@ -1,9 +1,9 @@
-"""The features of FID: 2,048 activations of Inception v3, from weights that the user gives (Szegedy et al. 2016).
+"""The features of FID: 2,048 activations of Inception v3 (Szegedy et al. 2016, arXiv:1512.00567).
 
 The network is that of the weights which FID was defined with, trained in TensorFlow in 2015 and published for torch as
 pt_inception-2015-12-05: average pooling leaves the border out, and the last block pools by the maximum. Only with those
-weights are a Fréchet distance and a kernel distance on these features FID and KID (Heusel et al. 2017). narrows
-contains no weights and downloads none.
+weights are a Fréchet distance and a kernel distance on these features FID and KID (Heusel et al. 2017,
+arXiv:1706.08500). narrows contains no weights and downloads none.
 """
 
 from __future__ import annotations
@@ -197,10 +197,6 @@ def inception_features(weights: str | Path) -> Features:
     ------
     FormatError
         The file does not hold these weights.
-
-    References
-    ----------
-    arXiv:1512.00567, arXiv:1706.08500
     """
     path = Path(weights)
     arrays = {name: array for name, array in read_tensors(path).items() if not UNUSED.match(name)}

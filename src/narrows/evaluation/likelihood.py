@@ -60,7 +60,7 @@ def elbo(
     model: Autoencoder, X: ArrayLike | Arrays, y: Any = None, *, samples: int = 1, seed: int = 0,
     dequantise: bool = False,
 ) -> Array:  # fmt: skip
-    """Return the evidence lower bound of each sample: (N,), in nats (Kingma & Welling 2014, eq. 3).
+    """Return each sample's evidence lower bound: (N,), in nats (Kingma & Welling 2014, arXiv:1312.6114, eq. 3).
 
     The mean of log w over `samples` draws from the posterior; no closed form of the KL divergence enters, so that it
     equals `log_likelihood` at one draw. The model's beta, free bits and warm-up do not enter either: it is the bound
@@ -85,10 +85,6 @@ def elbo(
     ------
     ConfigError
         The model has no posterior; `samples` is not an integer >= 1.
-
-    References
-    ----------
-    arXiv:1312.6114
     """
     return _bounds(model, X, y, samples, seed, dequantise, "elbo").mean_log_weight
 
@@ -97,10 +93,11 @@ def log_likelihood(
     model: Autoencoder, X: ArrayLike | Arrays, y: Any = None, *, samples: int = 100, seed: int = 0,
     dequantise: bool = False,
 ) -> Array:  # fmt: skip
-    """Return the importance-weighted bound on log p(x) of each sample: (N,), in nats (Burda et al. 2016, eq. 8).
+    """Return the importance-weighted bound on log p(x) of each sample: (N,), in nats.
 
-    log (1/K) sum_k w_k with exactly K = `samples` draws, in chunks that fit memory. It rises with K towards log p(x).
-    A model whose `score_samples` is log p(x) in closed form (PCA) returns that, and `samples` and `seed` do not matter.
+    Burda et al. (2016, arXiv:1509.00519, eq. 8): log (1/K) sum_k w_k with exactly K = `samples` draws, in chunks that
+    fit memory. It rises with K towards log p(x). A model whose `score_samples` is log p(x) in closed form (PCA) returns
+    that, and `samples` and `seed` do not matter.
 
     Parameters
     ----------
@@ -121,10 +118,6 @@ def log_likelihood(
     ------
     ConfigError
         The model has neither; `samples` is not an integer >= 1.
-
-    References
-    ----------
-    arXiv:1509.00519
     """
     return _bounds(model, X, y, samples, seed, dequantise, "log_likelihood").log_mean_weight
 
@@ -136,11 +129,7 @@ def bits_per_dimension(
 
     uint8 pixels under a density (gaussian, laplace, continuous Bernoulli) are dequantised: a density at grey levels has
     no upper bound, so each level k becomes (k + u) / 256, u uniform in [0, 1), and log 256 per value turns the density
-    into a probability of grey levels (Theis et al. 2016, sec. 3.1). `unit` says which of the two it is.
-
-    References
-    ----------
-    arXiv:1511.01844
+    into a probability of grey levels (Theis et al. 2016, arXiv:1511.01844, sec. 3.1). `unit` says which it is.
     """
     arrays = encoded(model, X, y)
     dequantise = arrays.x.dtype == np.uint8 and model.module_.density

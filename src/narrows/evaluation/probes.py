@@ -47,12 +47,9 @@ def trustworthiness(
 ) -> float:
     """Return whether neighbours among the codes are neighbours among the samples: in [0, 1], higher is better.
 
-    Venna & Kaski (2001), Euclidean distances, by scikit-learn. Costs N^2: at most `limit` rows, drawn with the seed,
-    are used. Distances of samples are those on the model's scale, or on that of the fitted model `like`.
-
-    References
-    ----------
-    doi:10.1007/3-540-44668-0_68
+    Venna & Kaski (2001, doi:10.1007/3-540-44668-0_68), Euclidean distances, by scikit-learn. Costs N^2: at most `limit`
+    rows, drawn with the seed, are used. Distances of samples are those on the model's scale, or on that of the fitted
+    model `like`.
     """
     arrays = encoded(model, X)
     arrays = arrays.rows(subset(len(arrays.x), limit, seed))
@@ -109,12 +106,8 @@ def logistic_accuracy(
 ) -> float:
     """Return the share of test samples that a linear classifier of the codes classifies correctly: in [0, 1].
 
-    A linear probe (Alain & Bengio 2016): multinomial logistic regression on standardised codes, with an L2 penalty of
-    C = 1, by scikit-learn.
-
-    References
-    ----------
-    arXiv:1610.01644
+    A linear probe (Alain & Bengio 2016, arXiv:1610.01644): multinomial logistic regression on standardised codes,
+    with an L2 penalty of C = 1, by scikit-learn.
     """
     Z, labels = _codes(model, X, y, k, "logistic_accuracy")
     Z_test, test_labels = _codes(model, X_test, y_test, k, "logistic_accuracy")

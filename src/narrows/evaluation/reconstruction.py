@@ -52,17 +52,13 @@ class AgainstBaselines(NamedTuple):
 def ssim(X: Array, X_hat: Array, data_range: float) -> Array:
     """Return the structural similarity of every pair of images: (N, C, H, W) twice -> (N,), at most 1.
 
-    Variant of Wang et al. (2004): a Gaussian window of deviation 1.5 and 11 pixels, population covariances, the mean
-    over pixels and channels; by scikit-image.
+    Variant of Wang et al. (2004, doi:10.1109/TIP.2003.819861): a Gaussian window of deviation 1.5 and 11 pixels,
+    population covariances, the mean over pixels and channels; by scikit-image.
 
     Raises
     ------
     ConfigError
         scikit-image is not installed.
-
-    References
-    ----------
-    doi:10.1109/TIP.2003.819861
     """
     try:
         from skimage.metrics import structural_similarity

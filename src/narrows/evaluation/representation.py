@@ -97,12 +97,8 @@ def kl_per_dimension(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None) -
 def active_units(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None, *, threshold: float = 0.01) -> ActiveUnits:
     """Return which latent dimensions are active: the variance over samples of E_q[z_j | x] exceeds `threshold`.
 
-    The measure of Burda et al. (2016, sec. 4.2) and their threshold, which suits a prior of variance 1; for codes on
-    another scale, those of AE and PCA, pass a threshold on that scale.
-
-    References
-    ----------
-    arXiv:1509.00519
+    The measure of Burda et al. (2016, arXiv:1509.00519, sec. 4.2) and their threshold, which suits a prior of
+    variance 1; for codes on another scale, those of AE and PCA, pass a threshold on that scale.
     """
     variance = codes(model, X, y).var(0)
     active = variance > threshold
@@ -133,7 +129,8 @@ def information(
     """Return the information that codes hold on samples, and the divergence of the aggregate posterior from the prior.
 
     One draw per sample; q(z) is the exact mixture of the N posteriors, so that mutual information is
-    E log q(z | x) - log mean_n q(z | x_n), bounded by log N (Hoffman & Johnson 2016). Costs N^2 latent_dim.
+    E log q(z | x) - log mean_n q(z | x_n), bounded by log N (Hoffman & Johnson 2016,
+    http://approximateinference.org/2016/accepted/HoffmanJohnson2016.pdf). Costs N^2 latent_dim.
 
     Parameters
     ----------
@@ -147,10 +144,6 @@ def information(
         Rows to use at most, drawn with the seed; None for all.
     seed
         Of rows and draws.
-
-    References
-    ----------
-    http://approximateinference.org/2016/accepted/HoffmanJohnson2016.pdf
     """
     module = latent_variable_module(model, "information")
     arrays = encoded(model, X, y)

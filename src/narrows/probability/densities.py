@@ -1,4 +1,4 @@
-"""Densities over codes, fitted after training, so that every model can be drawn from (Ghosh et al. 2020, sec. 4)."""
+"""Densities over codes, so that every model can be drawn from (Ghosh et al. 2020, arXiv:1903.12436, sec. 4)."""
 
 from __future__ import annotations
 
@@ -173,10 +173,6 @@ def fit_density(Z: ArrayLike, density: str = "gmm", seed: int = 0) -> CodeDensit
         The name is unknown, or "flow" without zuko installed.
     DataError
         Too few codes, or codes that are not finite.
-
-    References
-    ----------
-    arXiv:1903.12436
 
     Examples
     --------
