@@ -215,13 +215,7 @@ def to_record(value: Component) -> dict[str, Any] | None:
 
 
 def from_record(axis: str, record: Mapping[str, Any]) -> Any:
-    """Return the component that `to_record` described.
-
-    Raises
-    ------
-    ConfigError
-        It describes none of this axis.
-    """
+    """Return the component that `to_record` described. Raises: ConfigError where it describes none of this axis."""
     ((name, values),) = record.items() if len(record) == 1 else (("", None),)
     if name not in AXES[axis]:
         _load_entry_points()

@@ -31,13 +31,7 @@ class Concat(Condition):
     """A class as ones and zeros, numbers as they are; repeated over the steps of sequences and the pixels of images."""
 
     def size(self, label_size: int) -> int:
-        """Return one value per class, or the numbers of a label.
-
-        Raises
-        ------
-        ConfigError
-            There are no labels.
-        """
+        """Return one value per class, or the numbers of a label. Raises: ConfigError where there are no labels."""
         if label_size < 1:
             raise ConfigError(
                 "Concat: y must be given to fit a model with condition='concat'; got none. Pass fit(X, y)."

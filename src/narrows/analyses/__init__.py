@@ -20,20 +20,10 @@ from narrows.analyses.traversal import Traverse
 __all__ = ["ANALYSES", "Analysis", "Result", "Subject"]
 
 ANALYSES: dict[str, type[Analysis]] = {
-    "denoise": Denoise,
-    "map": Map,
-    "recognise": Recognise,
-    "regenerate": Regenerate,
-    "scan": Scan,
-    "traverse": Traverse,
-    "interpolate": Interpolate,
-    "combine": Combine,
-    "cloud": Cloud,
-    "codes": Codes,
-    "components": Components,
-    "ranks": Ranks,
-    "features": Features,
-    "gallery": Gallery,
-    "epochs": Epochs,
-}
+    analysis.__name__.lower(): analysis
+    for analysis in (
+        Denoise, Map, Recognise, Regenerate, Scan, Traverse, Interpolate, Combine, Cloud, Codes, Components, Ranks,
+        Features, Gallery, Epochs,
+    )
+}  # fmt: skip
 """Command -> analysis."""

@@ -67,10 +67,7 @@ class Subject:
     def shown(self) -> Split:
         """The split's name in words, its samples (N, *shape), and their labels (N,) or None.
 
-        Raises
-        ------
-        ConfigError
-            The data have no such split.
+        Raises: ConfigError where the data have no such split.
         """
         return self.dataset.evaluation_split if self.split is None else self.dataset.split(self.split)
 
@@ -94,13 +91,7 @@ class Subject:
         return values(self.model, arrays)
 
     def rows(self, index: Iterable[int], analysis: str, name: str = "index") -> Arrays:
-        """Return the samples at positions of the split.
-
-        Raises
-        ------
-        ConfigError
-            The split has fewer samples.
-        """
+        """Return the samples at positions of the split. Raises: ConfigError where the split has fewer samples."""
         positions, n = list(index), len(self.arrays.x)
         if not positions or max(positions) >= n:
             got = max(positions) if positions else "none"
@@ -110,13 +101,7 @@ class Subject:
         return self.arrays.rows(positions)
 
     def check_images(self, analysis: str) -> None:
-        """Refuse samples that are not drawn as pixels.
-
-        Raises
-        ------
-        ConfigError
-            The samples are tables, or sequences of few channels.
-        """
+        """Raise ConfigError where samples are not drawn as pixels: tables, and sequences of few channels."""
         shape = self.model.sample_shape_
         if not figures.is_image(shape):
             kind = "a table" if len(shape) == 1 else "sequences"
@@ -126,13 +111,7 @@ class Subject:
             )
 
     def check_continuous(self, analysis: str) -> None:
-        """Refuse codes that are indices.
-
-        Raises
-        ------
-        ConfigError
-            The codes are not vectors of real numbers.
-        """
+        """Raise ConfigError where codes are indices, not vectors of real numbers."""
         if not self.model.code_.continuous:
             raise ConfigError(
                 f"{analysis}: codes must be vectors of real numbers; got those of code={str(self.model.code)!r}, which "
@@ -154,13 +133,7 @@ class Analysis(ABC):
     """Fields that the command line takes without a flag, after the run."""
 
     def __call__(self, subject: Subject) -> Result:
-        """Check the fields, and run the analysis.
-
-        Raises
-        ------
-        ConfigError
-            A field is out of bounds, or does not fit the run.
-        """
+        """Run the analysis. Raises: ConfigError where a field is out of bounds, or does not fit the run."""
         validate(self)
         return self.run(subject)
 

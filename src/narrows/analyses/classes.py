@@ -17,10 +17,7 @@ def class_of(dataset: Dataset, labels: Array | None, name: str, owner: str) -> t
 
     "most frequent" is the class with the most samples.
 
-    Raises
-    ------
-    ConfigError
-        There are no classes, none of that name, or no sample of it among `labels`.
+    Raises: ConfigError where there are no classes, none of that name, or no sample of it among `labels`.
     """
     if labels is None or labels.dtype.kind == "f":
         raise ConfigError(f"{owner} must go with data that have classes; got {name!r} for {dataset.name!r}, without.")

@@ -12,8 +12,8 @@ from narrows.analyses.analysis import Analysis, Result, Subject, mean_error
 from narrows.analyses.latents import decode, loadings
 from narrows.data.arrays import Array
 from narrows.errors import ConfigError
+from narrows.estimators.inference import codes
 from narrows.evaluation.errors import squared_errors
-from narrows.evaluation.inference import codes
 from narrows.params import model, param
 
 
@@ -94,13 +94,7 @@ def direction(axis: Array) -> float:
 
 
 def check_columns(subject: Subject, columns: int, analysis: str, elsewhere: str) -> None:
-    """Refuse data that are not a table of so many columns, and codes that are indices.
-
-    Raises
-    ------
-    ConfigError
-        The samples have another shape.
-    """
+    """Raise ConfigError for data that are not a table of so many columns, and for codes that are indices."""
     shape = subject.model.sample_shape_
     if shape != (columns,):
         raise ConfigError(f"{analysis}: data must be a table of {columns} columns; got shape {shape}. ({elsewhere}.)")

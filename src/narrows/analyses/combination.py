@@ -10,7 +10,7 @@ from narrows.analyses.classes import class_of
 from narrows.analyses.expression import Term, parse
 from narrows.analyses.latents import decode, display_limits, distribution_of, training_codes
 from narrows.data.arrays import Array, Arrays
-from narrows.evaluation.inference import codes
+from narrows.estimators.inference import codes
 from narrows.params import model, param
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from narrows import figures
 from narrows.analyses.analysis import Analysis, Result, Subject, mean_error
 from narrows.analyses.latents import LIMIT, decode, training_codes
+from narrows.estimators.inference import codes
 from narrows.evaluation.errors import squared_errors
-from narrows.evaluation.inference import codes
 from narrows.params import model, param
 
 

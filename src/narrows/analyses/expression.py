@@ -55,10 +55,7 @@ class _Token(NamedTuple):
 def parse(text: str) -> tuple[Term, ...]:
     """Return the terms of a sum.
 
-    Raises
-    ------
-    ConfigError
-        The text is no sum; the message names the position.
+    Raises: ConfigError where the text is no sum; the message names the position.
 
     Examples
     --------

@@ -9,8 +9,7 @@ from narrows import figures
 from narrows.analyses.analysis import Analysis, Result, Subject
 from narrows.analyses.latents import LIMIT
 from narrows.data.arrays import Array, Arrays, subset
-from narrows.estimators.inference import batches
-from narrows.evaluation.inference import codes, in_double
+from narrows.estimators.inference import batches, codes, in_double
 from narrows.params import model, param
 
 SAMPLES = 64

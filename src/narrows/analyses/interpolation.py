@@ -11,7 +11,7 @@ from narrows.analyses.analysis import Analysis, Result, Subject
 from narrows.analyses.latents import decode, display_limits, distribution_of
 from narrows.data.arrays import Array
 from narrows.errors import ConfigError
-from narrows.evaluation.inference import codes
+from narrows.estimators.inference import codes
 from narrows.params import model, param
 
 

@@ -10,7 +10,7 @@ from narrows import figures
 from narrows.analyses.analysis import Analysis, Result, Subject
 from narrows.data.arrays import Array, subset
 from narrows.errors import ConfigError
-from narrows.evaluation.inference import codes
+from narrows.estimators.inference import codes
 from narrows.params import model, param
 from narrows.pca import principal_axes
 

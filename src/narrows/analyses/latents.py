@@ -15,8 +15,7 @@ from narrows.analyses.analysis import Subject
 from narrows.data.arrays import Array
 from narrows.errors import ConfigError
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.inference import evaluating
-from narrows.evaluation.inference import codes, in_double
+from narrows.estimators.inference import codes, evaluating, in_double
 from narrows.evaluation.representation import kl_per_dimension
 
 LINEAR = 1e-4
@@ -86,10 +85,7 @@ def usage(subject: Subject) -> tuple[Array, str]:
 def check_dims(dims: Sequence[int], model: Autoencoder, analysis: str) -> list[int]:
     """Return positions in the code of latent dimensions that are counted from 1, as pictures number them.
 
-    Raises
-    ------
-    ConfigError
-        One exceeds latent_dim, or occurs twice.
+    Raises: ConfigError where one exceeds latent_dim, or occurs twice.
     """
     size = model.latent_dim_
     if not dims or max(dims) > size or min(dims) < 1 or len(set(dims)) < len(dims):

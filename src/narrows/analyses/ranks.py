@@ -10,8 +10,8 @@ from narrows.analyses.latents import decode
 from narrows.data.arrays import Array, Arrays
 from narrows.data.batches import chunk_size
 from narrows.errors import ConfigError
+from narrows.estimators.inference import codes
 from narrows.evaluation.errors import squared_errors
-from narrows.evaluation.inference import codes
 from narrows.params import model, param
 
 

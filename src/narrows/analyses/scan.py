@@ -20,7 +20,7 @@ from narrows.analyses.latents import (
 )
 from narrows.data.arrays import Array
 from narrows.errors import ConfigError
-from narrows.evaluation.inference import codes
+from narrows.estimators.inference import codes
 from narrows.params import model, param
 
 REACH = 3

@@ -9,7 +9,7 @@ from narrows.analyses.analysis import Analysis, Result, Subject
 from narrows.analyses.cloud import check_columns, error_numbers, subspace_angle
 from narrows.analyses.latents import decode, loadings
 from narrows.errors import ConfigError
-from narrows.evaluation.inference import codes
+from narrows.estimators.inference import codes
 from narrows.params import model
 
 

@@ -9,7 +9,7 @@ from narrows.analyses.analysis import Analysis, Result, Subject
 from narrows.analyses.latents import check_dims, decode, display_limits, distribution_of, usage
 from narrows.analyses.scan import REACH
 from narrows.errors import ConfigError
-from narrows.evaluation.inference import codes
+from narrows.estimators.inference import codes
 from narrows.params import model, param
 
 

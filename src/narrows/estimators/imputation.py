@@ -9,11 +9,11 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from narrows.data.arrays import Array
 from narrows.data.batches import chunk_size
 from narrows.errors import ConfigError
 from narrows.estimators import inference
 from narrows.module import Batch, LatentVariableModule
+from narrows.objectives import sum_values
 
 
 def impute(model: Any, X: ArrayLike, y: Any = None, *, samples: int = 1000, seed: int = 0) -> Any:
@@ -71,27 +71,12 @@ def impute(model: Any, X: ArrayLike, y: Any = None, *, samples: int = 1000, seed
 def _weighted_mean(module: LatentVariableModule, batch: Batch, rows: range, samples: int, seed: int) -> Tensor:
     """Return the mean over x by importance weights: (B, *shape)."""
     posterior = module.posterior(batch)
-    noise = torch.from_numpy(_noise(rows, tuple(posterior.mean.shape[1:]), samples, seed)).to(posterior.mean)
-    z = posterior.draw(noise)
-    flat = z.flatten(0, 1)
-    repeated = Batch(
-        batch.x.repeat(samples, *(1 for _ in batch.x.shape[1:])),
-        None if batch.mask is None else batch.mask.repeat(samples, *(1 for _ in batch.x.shape[1:])),
-        None if batch.lengths is None else batch.lengths.repeat(samples),
-        None if batch.y is None else batch.y.repeat(samples, *(1 for _ in batch.y.shape[1:])),
-    )
-    distribution = module.likelihood(flat, repeated)
-    per_value = distribution.log_prob(repeated.x)
-    if repeated.mask is not None:
-        per_value = torch.where(repeated.mask, per_value, per_value.new_zeros(()))
-    log_weight = per_value.flatten(1).sum(1).view(samples, -1)
+    (noise,) = inference.row_noise(rows, tuple(posterior.mean.shape[1:]), samples, samples, seed)
+    z = posterior.draw(inference.from_noise(noise, posterior.mean))
+    many = inference.repeated(batch, samples)
+    distribution = module.likelihood(z.flatten(0, 1), many)
+    log_weight = sum_values(distribution.log_prob(many.x), many.mask).view(samples, -1)
     log_weight = log_weight + module.prior(batch).log_prob(z) - posterior.log_prob(z)
     weight = torch.softmax(log_weight, dim=0)
     mean = distribution.mean.view(samples, len(batch), *batch.x.shape[1:])
     return torch.einsum("kb,kb...->b...", weight.to(mean.dtype), mean)
-
-
-def _noise(rows: range, shape: tuple[int, ...], samples: int, seed: int) -> Array:
-    """Return standard normal noise (samples, B, *shape), a stream for each row."""
-    streams = [np.random.Generator(np.random.Philox(key=[seed, row])) for row in rows]
-    return np.stack([stream.standard_normal((samples, *shape)) for stream in streams], axis=1)

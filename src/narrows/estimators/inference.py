@@ -8,19 +8,20 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Generator, Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
+from torch.distributions import Distribution
 
 from narrows.data.arrays import Array, Arrays
 from narrows.data.batches import Batches, chunk_size
 from narrows.data.schema import Schema
-from narrows.errors import DataError
-from narrows.module import Batch, Module
+from narrows.errors import ConfigError, DataError
+from narrows.module import Batch, LatentVariableModule, Module
 from narrows.training.arrays import as_array
 
 
@@ -37,6 +38,9 @@ class Fitted(Protocol):
     def computing_dtype(self) -> np.dtype[Any]:
         """The type in which the model computes."""
 
+    def check_cut(self, k: int) -> None:
+        """Raise ConfigError unless codes are ordered and have a first k values."""
+
     def products(self) -> contextlib.AbstractContextManager[Any]:
         """Return the context in which codes and reconstructions are computed."""
 
@@ -44,12 +48,8 @@ class Fitted(Protocol):
 def encoded(estimator: Fitted, X: ArrayLike | Arrays, y: Any = None) -> Arrays:
     """Return samples, checked, on the model's scale; `Arrays` pass through.
 
-    Raises
-    ------
-    sklearn.exceptions.NotFittedError
-        The estimator is not fitted.
-    DataError
-        X does not fit the model.
+    Raises: sklearn.exceptions.NotFittedError where the estimator is not fitted; DataError where X does not fit the
+    model.
     """
     if isinstance(X, Arrays):
         return X
@@ -103,10 +103,7 @@ def map_batches(
     size
         Samples in a chunk.
 
-    Raises
-    ------
-    DataError
-        What comes out is not finite.
+    Raises: DataError where what comes out is not finite.
     """
     arrays = encoded(estimator, X, y)
     out: Array | None = None
@@ -142,3 +139,77 @@ def reconstruct_encoded(estimator: Fitted, X: ArrayLike | Arrays, y: Any = None)
     """Return reconstructions on the model's scale: (N, *shape)."""
     arrays, module = encoded(estimator, X, y), estimator.module_
     return map_batches(estimator, lambda batch: module.decode(module.encode(batch), batch), arrays)
+
+
+def codes(model: Fitted, X: ArrayLike | Arrays, y: Any = None, k: int | None = None) -> Array:
+    """Return the codes, or their first `k` dimensions, as rows of an array: (N, k), whatever `set_output` says.
+
+    Codes that are indices are taken as numbers.
+
+    Raises: ConfigError where `k` is out of bounds, or the model's codes are not ordered.
+    """
+    if k is not None:
+        model.check_cut(k)
+    Z = encode(model, X, y)
+    return Z.reshape(len(Z), -1)[:, :k].astype(np.float64)
+
+
+def latent_variable_module(model: Fitted, measure: str) -> LatentVariableModule:
+    """Return the module of a model that has a posterior, a prior and a likelihood.
+
+    Raises: ConfigError where the model has none of them.
+    """
+    check_is_fitted(model)
+    if not model.module_.probabilistic:
+        name = type(model).__name__
+        raise ConfigError(
+            f"{measure}: model must have a posterior, a prior and a likelihood; got {name}, which has none. "
+            "Use VAE, or compare by narrows.evaluation.measure_reconstruction."
+        )
+    return cast(LatentVariableModule, model.module_)
+
+
+def likelihood_of(model: Fitted, X: ArrayLike | Arrays, y: Any = None) -> Distribution:
+    """Return p(x | z) at the code of the first sample: its family is the same for all."""
+    module = latent_variable_module(model, "likelihood")
+    with evaluating(module):
+        (batch,) = batches(model, encoded(model, X, y).rows(slice(1)))
+        return module.likelihood(module.encode(batch), batch)
+
+
+def repeated(batch: Batch, k: int) -> Batch:
+    """Return a batch k times: that of (k, B) codes, flattened to (k * B)."""
+    parts = (
+        None if part is None else part.expand(k, *part.shape).flatten(0, 1)
+        for part in (batch.x, batch.mask, batch.lengths, batch.y)
+    )
+    return Batch(*parts)  # type: ignore[arg-type]
+
+
+def in_double(tensor: Tensor) -> Tensor:
+    """Return a tensor in double precision on the CPU: some devices have none, so it is moved before it is converted."""
+    return tensor.cpu().double()
+
+
+def from_noise(noise: Array, like: Tensor) -> Tensor:
+    """Return noise of numpy as a tensor of the type and on the device of another; converted before it is moved."""
+    return torch.from_numpy(noise).to(like.dtype).to(like.device)
+
+
+def check_labels(measure: str, n: int, y: ArrayLike) -> Array:
+    """Return labels as an array (n,), one for each sample. Raises: DataError where there are more or fewer of them."""
+    labels = np.asarray(y)
+    if labels.shape != (n,):
+        raise DataError(f"{measure}: y must have one label per sample, shape ({n},); got {labels.shape}.")
+    return labels
+
+
+def row_noise(rows: range, shape: tuple[int, ...], samples: int, draws: int, seed: int) -> Iterator[Array]:
+    """Yield standard normal noise (k, B, *shape), at most `draws` of the `samples` at once, from a stream per row.
+
+    Philox is counter-based: the key (seed, row) is a stream of its own, whoever else draws (Salmon et al. 2011).
+    """
+    streams = [np.random.Generator(np.random.Philox(key=[seed, row])) for row in rows]
+    for start in range(0, samples, draws):
+        k = min(draws, samples - start)
+        yield np.stack([stream.standard_normal((k, *shape)) for stream in streams], axis=1)

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from narrows.data.arrays import Array, Arrays, on_disk
 from narrows.data.schema import Schema
-from narrows.nn import Decoder, Encoder, Network, Start
+from narrows.nn import Network, Start
 from narrows.pca import Axes, principal_axes
 from narrows.probability.likelihoods import LikelihoodLayer
 
 PART = 2**22
 """Values that are looked at once at a time in double precision."""
-
-
-class Startable(Protocol):
-    """What is needed of a module: its networks and its likelihood."""
-
-    encoder: Encoder
-    decoder: Decoder
-    observed: LikelihoodLayer
 
 
 class Moments(NamedTuple):
@@ -42,19 +34,8 @@ class Moments(NamedTuple):
 def start_at_data(estimator: Any, module: Any, data: Arrays) -> None:
     """Check the data against the likelihood; start its scale, the output's bias and PCA's maps where the data are.
 
-    Parameters
-    ----------
-    estimator
-        A `NeuralAutoencoder`.
-    module
-        With `encoder`, `decoder` and `observed`.
-    data
-        Training samples.
-
-    Raises
-    ------
-    DataError
-        The likelihood cannot explain the data.
+    The estimator is a `NeuralAutoencoder`; the module has `encoder`, `decoder` and `observed`.
+    Raises: DataError where the likelihood cannot explain the data.
     """
     schema: Schema = estimator.schema_
     network: Network = estimator.network_for(schema)

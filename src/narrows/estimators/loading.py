@@ -158,10 +158,7 @@ def described_estimator(path: Path, record: dict[str, Any], objects: dict[str, A
     objects
         Parameters that were a user's own objects, which no file holds.
 
-    Raises
-    ------
-    FormatError, ConfigError
-        It describes none.
+    Raises: FormatError, ConfigError where it describes none.
     """
     name, described = record.get("model"), record.get("parameters")
     if not isinstance(name, str) or name not in ESTIMATORS:

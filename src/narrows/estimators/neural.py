@@ -91,10 +91,7 @@ class NeuralAutoencoder(Autoencoder):
     def network_for(self, schema: Schema) -> Network:
         """Return the network for samples of a schema.
 
-        Raises
-        ------
-        ConfigError
-            There is none of that name, or it takes no sequences of different lengths.
+        Raises: ConfigError where there is none of that name, or it takes no sequences of different lengths.
         """
         name = type(self).__name__
         if isinstance(self.network, tuple | list):
@@ -110,10 +107,7 @@ class NeuralAutoencoder(Autoencoder):
     def likelihood_for(self, schema: Schema, network: Network) -> Likelihood:
         """Return the likelihood; auto stands for bernoulli for pixels, else gaussian:learned.
 
-        Raises
-        ------
-        ConfigError
-            It does not go with the network or the scale.
+        Raises: ConfigError where it does not go with the network or the scale.
         """
         name = type(self).__name__
         chosen = self.likelihood
@@ -224,10 +218,7 @@ class NeuralAutoencoder(Autoencoder):
 def device_of(name: str, *, strict: bool = True) -> torch.device:
     """Return the device that a name stands for; auto is CUDA, Apple's, or the CPU, whichever there is first.
 
-    Raises
-    ------
-    ConfigError
-        The machine has none of that name, and `strict`; else the CPU is returned.
+    Raises: ConfigError where the machine has none of that name, and `strict`; else the CPU is returned.
     """
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":

@@ -29,10 +29,7 @@ def check_samples(estimator: BaseEstimator, X: Any, schema: Schema | None, *, mi
     missing
         Whether NaN counts as a missing value.
 
-    Raises
-    ------
-    DataError
-        X is empty, not numeric, not finite, or has another shape than in fit.
+    Raises: DataError where X is empty, not numeric, not finite, or has another shape than in fit.
     """
     name = type(estimator).__name__
     if schema is not None and _is_ready(estimator, X, schema):

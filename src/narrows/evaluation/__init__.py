@@ -1,7 +1,6 @@
 """Measures of a fitted model; each states its unit, its variant and its source.
 
 errors.py           the squared error, and the PCA baseline
-inference.py        from an estimator to its data and module as tensors, for all measures
 likelihood.py       ELBO, importance-weighted bounds, bits per dimension
 reconstruction.py   squared error, PSNR, SSIM, beside PCA and the mean
 representation.py   KL per dimension, active units, aggregate posterior, mutual information, codebooks

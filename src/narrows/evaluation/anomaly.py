@@ -14,9 +14,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from narrows.data.arrays import Array, Arrays
 from narrows.errors import ConfigError, DataError, did_you_mean
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.inference import encoded, map_batches, reconstruct_encoded
+from narrows.estimators.inference import check_labels, codes, encoded, map_batches, reconstruct_encoded
 from narrows.evaluation.errors import squared_error
-from narrows.evaluation.inference import check_labels, codes
 from narrows.evaluation.likelihood import elbo
 from narrows.probability.densities import fit_density
 

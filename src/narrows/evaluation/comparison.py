@@ -15,16 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_is_fitted
 
 from narrows.data.arrays import Arrays, subset
 from narrows.errors import ConfigError, DataError, TrainingError
 from narrows.estimators import PCA
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.inference import encoded, values
+from narrows.estimators.inference import check_labels, encoded, values
 from narrows.evaluation.errors import baseline_rank, pca_baseline
-from narrows.evaluation.inference import check_labels
 from narrows.evaluation.likelihood import log_likelihood, unit
 from narrows.evaluation.probes import knn_accuracy, logistic_accuracy, trustworthiness
 from narrows.evaluation.reconstruction import Reconstruction, compare, measure_reconstruction
@@ -212,7 +209,7 @@ def _trained(
     runs: dict[str, list[tuple[Autoencoder, float | None]]] = {name: [] for name in models}
     tasks: list[tuple[str, int, Autoencoder]] = []
     for name, model in models.items():
-        if _is_fitted(model):
+        if hasattr(model, "module_"):
             runs[name] = [(model, None)]
         elif "seed" in model.get_params():
             tasks += [(name, seed, clone(model).set_params(seed=seed)) for seed in range(seeds)]
@@ -238,14 +235,6 @@ def _fitted(data: Any, task: tuple[str, int, Autoencoder]) -> tuple[Autoencoder,
     (X, y, validation), (_, _, model) = data, task
     started = time.perf_counter()
     return model.fit(X, y, validation=validation), time.perf_counter() - started
-
-
-def _is_fitted(model: Autoencoder) -> bool:
-    try:
-        check_is_fitted(model)
-    except NotFittedError:
-        return False
-    return True
 
 
 def _measured(

@@ -17,8 +17,7 @@ from narrows.data.batches import chunk_size
 from narrows.errors import DataError
 from narrows.estimators import PCA
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.inference import encoded, reconstruct_encoded, values
-from narrows.evaluation.inference import codes
+from narrows.estimators.inference import codes, encoded, reconstruct_encoded, values
 from narrows.training import fingerprint
 
 

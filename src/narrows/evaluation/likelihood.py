@@ -9,7 +9,6 @@ number, and where the posterior is exact, log w is log p(x) for every z, without
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,8 +21,17 @@ from narrows.data.arrays import Array, Arrays
 from narrows.data.batches import chunk_size
 from narrows.errors import ConfigError
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.inference import batches, encoded, evaluating
-from narrows.evaluation.inference import from_noise, in_double, latent_variable_module, likelihood_of, repeated
+from narrows.estimators.inference import (
+    batches,
+    encoded,
+    evaluating,
+    from_noise,
+    in_double,
+    latent_variable_module,
+    likelihood_of,
+    repeated,
+    row_noise,
+)
 from narrows.module import Batch, LatentVariableModule
 from narrows.objectives import divergence
 
@@ -86,7 +94,7 @@ def elbo(
     ConfigError
         The model has no posterior; `samples` is not an integer >= 1.
     """
-    return _bounds(model, X, y, samples, seed, dequantise, "elbo").mean_log_weight
+    return _bounds(model, X, y, samples, seed, dequantise, "elbo")[0]
 
 
 def log_likelihood(
@@ -103,23 +111,17 @@ def log_likelihood(
     ----------
     model
         A fitted model with posterior, prior and likelihood, or with log p(x) in closed form.
-    X
-        (N, *shape).
-    y
-        Labels (N,), for models with a condition.
+    X, y, seed, dequantise
+        As for `elbo`.
     samples
         K >= 1.
-    seed
-        Of the draws. A row's draws depend on the seed and the row's position alone.
-    dequantise
-        Whether grey levels get uniform noise, for uint8 under a density; see `bits_per_dimension`.
 
     Raises
     ------
     ConfigError
         The model has neither; `samples` is not an integer >= 1.
     """
-    return _bounds(model, X, y, samples, seed, dequantise, "log_likelihood").log_mean_weight
+    return _bounds(model, X, y, samples, seed, dequantise, "log_likelihood")[1]
 
 
 def bits_per_dimension(
@@ -166,21 +168,17 @@ def kl(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None, *, seed: int = 
         for batch in batches(model, arrays):
             rows = range(start, start + len(batch))
             posterior = module.posterior(batch)
-            (noise,) = _noise(rows, tuple(posterior.mean.shape[1:]), 1, 1, seed)
+            (noise,) = row_noise(rows, tuple(posterior.mean.shape[1:]), 1, 1, seed)
             z = posterior.draw(from_noise(noise[0], posterior.mean))
             divergences[rows.start : rows.stop] = in_double(divergence(posterior, module.prior(batch), z)).numpy()
             start = rows.stop
     return divergences
 
 
-class _Bounds(NamedTuple):
-    mean_log_weight: Array
-    log_mean_weight: Array
-
-
 def _bounds(
     model: Autoencoder, X: ArrayLike | Arrays, y: Any, samples: int, seed: int, dequantise: bool, measure: str
-) -> _Bounds:
+) -> tuple[Array, Array]:
+    """Return the mean of log w and the logarithm of the mean of w, over draws: (N,) each."""
     for name, value, low in (("samples", samples, 1), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
             raise ConfigError(f"{measure}: {name} must be an integer >= {low}; got {value!r}.")
@@ -211,7 +209,7 @@ def _bounds(
                 logs[rows] = (largest + (scaled_sum / samples).log()).numpy()
             start += len(batch)
     correction = model.n_features_in_ * math.log(LEVELS) if dequantise else 0.0
-    return _Bounds(means - correction, logs - correction)
+    return means - correction, logs - correction
 
 
 def _weights(
@@ -224,7 +222,7 @@ def _weights(
     scaled_sum = torch.zeros_like(total)
     jacobian = batch.log_jacobian
     correction = in_double(jacobian) if isinstance(jacobian, Tensor) else jacobian
-    for noise in _noise(rows, tuple(posterior.mean.shape[1:]), samples, draws, seed):
+    for noise in row_noise(rows, tuple(posterior.mean.shape[1:]), samples, draws, seed):
         z = posterior.draw(from_noise(noise, posterior.mean))  # (k, B, *latents)
         many = repeated(batch, len(z))
         log_p = module.likelihood(z.flatten(0, 1), many).log_prob(many.x)
@@ -240,30 +238,13 @@ def _weights(
     return total, largest, scaled_sum
 
 
-def _noise(rows: range, shape: tuple[int, ...], samples: int, draws: int, seed: int) -> Iterator[Array]:
-    """Yield standard normal noise (k, B, *shape), at most `draws` of the `samples` at once, from a stream per row.
-
-    Philox is counter-based: the key (seed, row) is a stream of its own, whoever else draws (Salmon et al. 2011).
-    """
-    streams = [np.random.Generator(np.random.Philox(key=[seed, row])) for row in rows]
-    for start in range(0, samples, draws):
-        k = min(draws, samples - start)
-        yield np.stack([stream.standard_normal((k, *shape)) for stream in streams], axis=1)
-
-
 def _uniform(seed: int, row: int, shape: tuple[int, ...]) -> Array:
     # The upper half of the second key word: a stream that no row's noise on the code uses.
     return np.random.Generator(np.random.Philox(key=[seed, 2**63 + row])).random(shape)
 
 
 def support(distribution: Distribution) -> constraints.Constraint:
-    """Return where a distribution's values lie.
-
-    Raises
-    ------
-    ConfigError
-        The distribution does not say.
-    """
+    """Return where a distribution's values lie. Raises: ConfigError where the distribution does not say."""
     constraint = distribution.support
     if constraint is None:
         name = type(distribution).__name__

@@ -16,8 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from narrows.data.arrays import Array, Arrays, subset
 from narrows.errors import ConfigError, DataError, did_you_mean
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.inference import encoded, values
-from narrows.evaluation.inference import check_labels, codes
+from narrows.estimators.inference import check_labels, codes, encoded, values
 
 METRICS = ("euclidean", "cosine")
 """Distances between codes."""

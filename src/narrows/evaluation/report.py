@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from narrows import figures
 from narrows.estimators.base import Autoencoder
+from narrows.estimators.inference import codes
 from narrows.evaluation.comparison import LOWER, Comparison
 from narrows.evaluation.diagnosis import diagnose
-from narrows.evaluation.inference import codes
 from narrows.storage.atomic import write_text
 
 if TYPE_CHECKING:

@@ -13,8 +13,16 @@ from torch import Tensor
 from narrows.data.arrays import Array, Arrays, subset
 from narrows.errors import ConfigError, DataError
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.inference import batches, encoded, evaluating, map_batches
-from narrows.evaluation.inference import codes, from_noise, in_double, latent_variable_module
+from narrows.estimators.inference import (
+    batches,
+    codes,
+    encoded,
+    evaluating,
+    from_noise,
+    in_double,
+    latent_variable_module,
+    map_batches,
+)
 from narrows.module import Batch
 
 DRAWS = 100_000

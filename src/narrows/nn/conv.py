@@ -71,14 +71,6 @@ class ToSequence(nn.Module):
         return self.output(x).transpose(1, 2)
 
 
-def _over_steps(mean: Tensor) -> Tensor:
-    return mean.mean(0)
-
-
-def _over_pixels(mean: Tensor) -> Tensor:
-    return mean.mean((1, 2))
-
-
 @component
 class Conv(Network):
     """Convolutions over images and sequences: stages that halve the size (rounded up), a linear map, and the mirror.
@@ -134,7 +126,7 @@ class Conv(Network):
             layers.append(CONV[kind](last, layout.heads * layout.latents[0], 1))
         else:
             layers += [nn.Flatten(), nn.Linear(flat, layout.n_out)]
-        encoder = StackEncoder(layers, layout)
+        encoder = StackEncoder(nn.Sequential(*layers), layout)
 
         width = (channels_out, *hidden)
         flat = width[-1] * math.prod(sizes[-1])
@@ -154,7 +146,7 @@ class Conv(Network):
         # Without a stage the map is linear alone: a convolution of width 1 is then the output, for its bias.
         output = layers.pop() if len(width) > 1 else CONV[kind](channels_out, channels_out, 1)
         decoder = StackDecoder(
-            layers, ToSequence(output) if sequence else output, layout, _over_steps if sequence else _over_pixels,
+            layers, ToSequence(output) if sequence else output, layout, (0,) if sequence else (1, 2),
             self.output_activation,
         )  # fmt: skip
         for network in (encoder, decoder):

@@ -120,11 +120,11 @@ class Decoder(nn.Module):
 
 
 class StackEncoder(Encoder):
-    """Layers, one after another."""
+    """One module, such as layers one after another."""
 
-    def __init__(self, layers: Iterable[nn.Module], layout: Layout) -> None:
+    def __init__(self, body: nn.Module, layout: Layout) -> None:
         super().__init__(layout)
-        self.body = nn.Sequential(*layers)
+        self.body = body
 
     def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """Return (B, heads * latents)."""
@@ -134,18 +134,16 @@ class StackEncoder(Encoder):
 class StackDecoder(Decoder):
     """Layers, and the last affine one, whose bias can start where the output is the data's mean.
 
-    `shared` averages a mean over x (*shape) to the values that have a bias each; `last` is the output's activation.
+    `shared` are the axes of a sample along which one bias serves all values; `last` is the output's activation.
     """
 
     def __init__(
-        self, body: Iterable[nn.Module], output: nn.Module, layout: Layout, shared: Callable[[Tensor], Tensor],
+        self, body: Iterable[nn.Module], output: nn.Module, layout: Layout, shared: tuple[int, ...],
         last: str = "linear",
     ) -> None:  # fmt: skip
         super().__init__(layout)
         self.body = nn.Sequential(*body)
-        self.output = output
-        self.shared = shared
-        self.activation = last
+        self.output, self.shared = output, shared
         self.last = nn.Sequential(*activation(last))
 
     def values(self, z: Tensor) -> Tensor:
@@ -156,7 +154,7 @@ class StackDecoder(Decoder):
         """Start the bias there; `link` gives (*shape), or (outputs, *shape)."""
         bias, layout = self.output.bias, self.layout
         assert isinstance(bias, nn.Parameter)
-        output = link(self.shared(mean))
+        output = link(mean.mean(self.shared) if self.shared else mean)
         if layout.outputs > 1:
             axis = layout.feature_axis if output.dim() > len(layout.shape) else 0
             output = output.movedim(0, axis).flatten(axis, axis + 1)

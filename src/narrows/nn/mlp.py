@@ -30,11 +30,6 @@ class TiedLinear(nn.Module):
         return F.linear(x, self.source[0].weight.T, self.bias)
 
 
-def _each(mean: Tensor) -> Tensor:
-    """Return the mean itself: every value has a bias."""
-    return mean
-
-
 @component
 class MLP(Network):
     """Fully connected layers: flatten, hidden layers, latents, and the mirror. Without hidden layers it is linear."""
@@ -54,7 +49,7 @@ class MLP(Network):
             affine.append(nn.Linear(n_in, n_out))
             layers += [affine[-1], *activation(self.activation)]
         affine.append(nn.Linear(sizes[-1], layout.n_out))
-        encoder = StackEncoder([*layers, affine[-1]], layout)
+        encoder = StackEncoder(nn.Sequential(*layers, affine[-1]), layout)
 
         if self.tied:
             if layout.heads > 1 or layout.outputs > 1 or layout.condition:
@@ -69,7 +64,7 @@ class MLP(Network):
         layers = [nn.Flatten()] if len(layout.latents) > 1 else []
         for layer in backward[:-1]:
             layers += [layer, *activation(self.activation)]
-        decoder = StackDecoder(layers, backward[-1], layout, _each, self.output_activation)
+        decoder = StackDecoder(layers, backward[-1], layout, (), self.output_activation)
         for network in (encoder, decoder):
             initialise(network, self.activation)
         return encoder, decoder

@@ -8,14 +8,14 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from narrows.components import Component, component
 from narrows.errors import ConfigError
-from narrows.nn.layers import Decoder, Encoder, Layout
+from narrows.nn.layers import Decoder, Encoder, Layout, StackEncoder
 from narrows.pca import Axes
 
 
@@ -63,13 +63,7 @@ class Network(Component):
             decoder.start_at(start.mean, start.link)
 
     def build(self, layout: Layout) -> tuple[Encoder, Decoder]:
-        """Return `pair`, after the check that the samples have a shape that the network takes.
-
-        Raises
-        ------
-        ConfigError
-            They do not.
-        """
+        """Return `pair`. Raises: ConfigError where samples have a shape that the network does not take."""
         if len(layout.shape) not in self.dimensions:
             kinds = {1: "tables", 2: "sequences", 3: "images"}
             raise ConfigError(
@@ -77,18 +71,6 @@ class Network(Component):
                 f"shape {layout.shape}. Use 'mlp'."
             )
         return self.pair(layout)
-
-
-class OwnEncoder(Encoder):
-    """A module that a user gave."""
-
-    def __init__(self, body: nn.Module, layout: Layout) -> None:
-        super().__init__(layout)
-        self.body = body
-
-    def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        """Return (B, heads * latents)."""
-        return self.body(x)
 
 
 class OwnDecoder(Decoder):
@@ -103,13 +85,6 @@ class OwnDecoder(Decoder):
         return self.body(z)
 
 
-class Modules(Protocol):
-    """What `Pair` holds: an encoder and a decoder."""
-
-    def __getitem__(self, index: int) -> nn.Module: ...
-    def __len__(self) -> int: ...
-
-
 @component
 class Pair(Network):
     """One's own encoder and decoder, whose weights are where training starts; the modules given stay as they are."""
@@ -121,10 +96,7 @@ class Pair(Network):
     def pair(self, layout: Layout) -> tuple[Encoder, Decoder]:
         """Return copies, after a check of what they return.
 
-        Raises
-        ------
-        ConfigError
-            There are not two, or one returns another shape.
+        Raises: ConfigError where there are not two, or one returns another shape.
         """
         modules: Sequence[nn.Module] = self.modules
         if len(modules) != 2 or not all(isinstance(module, nn.Module) for module in modules):
@@ -132,7 +104,7 @@ class Pair(Network):
         encoder, decoder = copy.deepcopy(modules[0]), copy.deepcopy(modules[1])
         _check("encoder", encoder, layout.input_shape, (layout.n_out,))
         _check("decoder", decoder, layout.latents, layout.output_shape)
-        return OwnEncoder(encoder, layout), OwnDecoder(decoder, layout)
+        return StackEncoder(encoder, layout), OwnDecoder(decoder, layout)
 
 
 def _check(role: str, module: nn.Module, shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:

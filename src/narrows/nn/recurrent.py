@@ -84,14 +84,6 @@ class RecurrentEncoder(Encoder):
         return self.head(steps[torch.arange(len(steps), device=steps.device), lengths.clamp(min=1) - 1])
 
 
-def _over_steps(mean: Tensor) -> Tensor:
-    return mean.mean(0)
-
-
-def _over_rows(mean: Tensor) -> Tensor:
-    return mean.mean(1).flatten()
-
-
 @component
 class Recurrent(Network):
     """LSTM layers over sequences, and over images row by row; sequences may differ in length.
@@ -120,5 +112,4 @@ class Recurrent(Network):
         back = LSTMStack(layout.n_in, tuple(reversed(hidden)))
         output = PerStep((layout.n_in, *reversed(hidden))[-1], layout.output_shape)
         body = [*([nn.Flatten()] if len(layout.latents) > 1 else []), Repeat(steps), back]
-        shared = _over_rows if images else _over_steps
-        return encoder, StackDecoder(body, output, layout, shared, self.output_activation)
+        return encoder, StackDecoder(body, output, layout, (1,) if images else (0,), self.output_activation)

@@ -82,6 +82,7 @@ class Residual(Network):
         """Return the maps, all zero, with layers whose last one is zero."""
         encoder, decoder = MLP(hidden=self.hidden, activation=self.activation).pair(layout)
         assert isinstance(encoder, StackEncoder)
+        assert isinstance(encoder.body, nn.Sequential)
         for layer in (encoder.body[-1], decoder.output):
             _silence(layer)
         picture = _convolutions(layout.output_shape, self.activation) if len(layout.shape) == 3 else None

@@ -27,13 +27,7 @@ class CodeDensity(ABC):
     """Codes that it must be fitted to at least."""
 
     def fit(self, Z: ArrayLike, seed: int = 0) -> CodeDensity:
-        """Fit to codes (N, latent_dim).
-
-        Raises
-        ------
-        DataError
-            Too few codes, or codes that are not finite.
-        """
+        """Fit to codes (N, latent_dim). Raises: DataError where they are too few, or not finite."""
         codes = np.asarray(Z, dtype=np.float64)
         if codes.ndim != 2 or len(codes) < self.fewest or not np.isfinite(codes).all():
             raise DataError(

@@ -13,9 +13,16 @@ from narrows.data import Dataset
 from narrows.data.arrays import Arrays
 from narrows.errors import ConfigError
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.inference import encoded, evaluating, map_batches, reconstruct_encoded, values
+from narrows.estimators.inference import (
+    codes,
+    encoded,
+    evaluating,
+    likelihood_of,
+    map_batches,
+    reconstruct_encoded,
+    values,
+)
 from narrows.evaluation.errors import Baseline, pca_baseline, squared_error
-from narrows.evaluation.inference import codes, likelihood_of
 from narrows.evaluation.likelihood import elbo
 from narrows.evaluation.reconstruction import measure_reconstruction
 from narrows.objectives import negative_log_likelihood
@@ -140,10 +147,7 @@ class Goal:
     def parsed(cls, where: str, entry: Mapping[str, Any]) -> Goal:
         """Return the goal that a table of a recipe describes.
 
-        Raises
-        ------
-        ConfigError
-            It has no bound or several, or a value that is no number.
+        Raises: ConfigError where it has no bound or several, or a value that is no number.
         """
         bounds = [key for key in (*BOUNDS, "reference") if key in entry]
         if len(bounds) != 1:
@@ -209,10 +213,7 @@ class Evaluation:
 def measure(goal: Goal, model: Autoencoder, dataset: Dataset) -> float:
     """Return the value of a goal's measure for a fitted model.
 
-    Raises
-    ------
-    ConfigError
-        The data have no such split.
+    Raises: ConfigError where the data have no such split.
     """
     split = dataset.split(goal.split)
     train = encoded(model, dataset.train, dataset.train_labels)
@@ -239,10 +240,7 @@ def evaluate(
     by_epoch
         The values of goals with a bound per epoch, as they were measured during training.
 
-    Raises
-    ------
-    ConfigError
-        An analysis has no number of the name that a goal asks for.
+    Raises: ConfigError where an analysis has no number of the name that a goal asks for.
     """
     evaluations = []
     for goal in goals:

@@ -132,12 +132,8 @@ def _folder() -> Iterator[Traversable]:
 def load_recipe(name: str) -> Recipe:
     """Return the recipe of a name.
 
-    Raises
-    ------
-    ConfigError
-        There is none of that name.
-    FormatError
-        Its file holds an unknown key, or a value that is not what it must be.
+    Raises: ConfigError where there is none of that name; FormatError where its file holds an unknown key, or a value
+    that is not what it must be.
     """
     if name not in recipe_names():
         hint = did_you_mean(name, recipe_names())
@@ -148,10 +144,8 @@ def load_recipe(name: str) -> Recipe:
 def parse_recipe(name: str, text: str) -> Recipe:
     """Return the recipe that a TOML text describes.
 
-    Raises
-    ------
-    FormatError
-        A key is unknown or missing, or a value is not what it must be; names the key, and the nearest known one.
+    Raises: FormatError where a key is unknown or missing, or a value is not what it must be; names the key, and the
+    nearest known one.
     """
     try:
         content = tomllib.loads(text)

@@ -16,9 +16,16 @@ from torch import Tensor, nn
 from narrows.data.arrays import Array, Arrays, subset
 from narrows.errors import ConfigError, DataError
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.inference import batches, encoded, evaluating, reconstruct_encoded, values
+from narrows.estimators.inference import (
+    batches,
+    encoded,
+    evaluating,
+    from_noise,
+    latent_variable_module,
+    likelihood_of,
+    values,
+)
 from narrows.evaluation.errors import Baseline, pca_baseline, squared_error
-from narrows.evaluation.inference import codes, from_noise, latent_variable_module, likelihood_of
 from narrows.evaluation.likelihood import is_bernoulli, support
 from narrows.evaluation.representation import kl_per_dimension
 
@@ -85,16 +92,6 @@ class Measurements:
         return None
 
     @cached_property
-    def codes(self) -> Array:
-        """(N, latent_dim)."""
-        return codes(self.model, self.rows)
-
-    @cached_property
-    def output(self) -> Array:
-        """Reconstructions on the model's scale: (N, *shape)."""
-        return reconstruct_encoded(self.model, self.rows)
-
-    @cached_property
     def pca(self) -> Baseline:
         """PCA of the same rank."""
         return pca_baseline(self.model, self.train)
@@ -133,16 +130,6 @@ class Measurements:
     def explained_by_pca(self) -> float:
         """The same for PCA."""
         return 1 - self.pca_error / self.error_of_mean if self.error_of_mean > 0 else 1.0
-
-    @property
-    def variance_of_data(self) -> float:
-        """Summed over values."""
-        return float(self.X.var(0).sum())
-
-    @property
-    def variance_of_output(self) -> float:
-        """Over samples, summed over values."""
-        return float(self.output.var(0).sum())
 
     @cached_property
     def residual_ratio(self) -> float | None:

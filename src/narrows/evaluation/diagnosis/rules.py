@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from narrows.estimators.inference import codes, reconstruct_encoded
 from narrows.evaluation.diagnosis.measurements import Measurements, jump, late_speed
 
 COLLAPSED = 0.01
@@ -69,7 +70,7 @@ def unused_codes(m: Measurements) -> Finding | None:
     """Return whether latent dimensions of a model without posterior never vary."""
     if m.kl is not None:
         return None
-    variance = m.codes.var(0)
+    variance = codes(m.model, m.rows).var(0)
     largest = float(variance.max())
     flat = int((variance <= FLAT * largest).sum()) if largest > 0 else len(variance)
     if flat == 0:
@@ -229,9 +230,10 @@ def worse_than_pca(m: Measurements) -> Finding | None:
 
 def ignores_code(m: Measurements) -> Finding | None:
     """Return whether the output hardly depends on the code."""
-    if m.variance_of_data <= 0:
+    variance = float(m.X.var(0).sum())
+    if variance <= 0:
         return None
-    share = m.variance_of_output / m.variance_of_data
+    share = float(reconstruct_encoded(m.model, m.rows).var(0).sum()) / variance
     if share >= 5e-4:
         return None
     return Finding(
