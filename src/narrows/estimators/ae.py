@@ -41,15 +41,12 @@ class Conditional(nn.Module):
         return self.decoder(z)
 
 
-class AEModule(Module):
-    """-log p(x | z) at the one code z, and penalties on it."""
+class NetworkModule(Module):
+    """Encoder and decoder, the code between them, and the likelihood after them."""
 
-    def __init__(
-        self, networks: Conditional, code: CodeLayer, likelihood: LikelihoodLayer, penalties: Sequence[PenaltyLayer]
-    ) -> None:
+    def __init__(self, networks: Conditional, code: CodeLayer, likelihood: LikelihoodLayer) -> None:
         super().__init__()
         self.networks, self.layer, self.observed = networks, code, likelihood
-        self.penalties = nn.ModuleList(penalties)
         self.code = code.spec
         self.density = not likelihood.of.discrete
 
@@ -62,6 +59,16 @@ class AEModule(Module):
     def decoder(self) -> Decoder:
         """The decoder."""
         return self.networks.decoder
+
+
+class AEModule(NetworkModule):
+    """-log p(x | z) at the one code z, and penalties on it."""
+
+    def __init__(
+        self, networks: Conditional, code: CodeLayer, likelihood: LikelihoodLayer, penalties: Sequence[PenaltyLayer]
+    ) -> None:
+        super().__init__(networks, code, likelihood)
+        self.penalties = nn.ModuleList(penalties)
 
     def encode(self, batch: Batch) -> Tensor:
         """Return the codes."""

@@ -10,10 +10,9 @@ from torch.distributions import Distribution
 from narrows.components import resolve
 from narrows.data.schema import Schema
 from narrows.errors import ConfigError
-from narrows.estimators.ae import Conditional
+from narrows.estimators.ae import Conditional, NetworkModule
 from narrows.estimators.neural import NeuralAutoencoder
 from narrows.module import MAIN, Batch, LatentVariableModule, Loss, Posterior
-from narrows.nn import Decoder, Encoder
 from narrows.nn.codes import CodeLayer
 from narrows.objectives import free_bits, negative_log_likelihood, rising
 from narrows.params import model, param
@@ -22,29 +21,16 @@ from narrows.probability.posteriors import PosteriorFamily
 from narrows.probability.priors import PriorFamily, PriorLayer
 
 
-class VAEModule(LatentVariableModule):
+class VAEModule(NetworkModule, LatentVariableModule):
     """q(z | x) from the encoder, p(z), and p(x | z) from the decoder."""
 
     def __init__(
         self, networks: Conditional, code: CodeLayer, likelihood: LikelihoodLayer, prior: PriorLayer,
         posterior: PosteriorFamily, *, beta: float, kl_warmup: float, free_bits: float,
     ) -> None:  # fmt: skip
-        super().__init__()
-        self.networks, self.layer, self.observed = networks, code, likelihood
+        super().__init__(networks, code, likelihood)
         self.latent_prior, self.family = prior, posterior
         self.beta, self.kl_warmup, self.free_bits = beta, kl_warmup, free_bits
-        self.code = code.spec
-        self.density = not likelihood.of.discrete
-
-    @property
-    def encoder(self) -> Encoder:
-        """The encoder."""
-        return self.networks.encoder
-
-    @property
-    def decoder(self) -> Decoder:
-        """The decoder."""
-        return self.networks.decoder
 
     def _posterior(self, x: Tensor, batch: Batch) -> Posterior:
         return self.family.posterior(self.networks.encode(x, batch).to(self.dtype))

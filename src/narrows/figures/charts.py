@@ -11,12 +11,12 @@ import numpy as np
 from narrows.figures.style import (
     ACCENT,
     CLASSES,
-    DPI,
     FAINT,
     INK,
     RULE,
     SECOND,
     Array,
+    figure_of,
     legend_of,
     log_scale,
     page_of,
@@ -39,14 +39,12 @@ def curves(history: Sequence[Mapping[str, Any]]) -> Image.Image:
     history
         An estimator's `history_`, or the lines of a run's `metrics.jsonl`: at least one.
     """
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     names = _drawn(history)
     columns = min(len(names), 3)
     rows = math.ceil(len(names) / columns)
-    size = (5.0 if columns == 1 else 4.0 * columns, 3.0 * rows + 0.2)
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    figure = figure_of(5.0 if columns == 1 else 4.0 * columns, 3.0 * rows + 0.2)
     grid = figure.subplots(rows, columns, squeeze=False)
     epochs = [record["epoch"] for record in history]
     marker = "o" if len(epochs) <= 30 else ""

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from narrows.figures.style import (
     ACCENT,
     CLASSES,
-    DPI,
     FAINT,
     RULE,
     SECOND,
     Array,
+    figure_of,
     finish_panels,
     legend_of,
     page_of,
     panels_of,
+    space_of,
     version_colours,
 )
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -36,10 +38,7 @@ def points_of(versions: Mapping[str, Array]) -> Figure:
         ends = np.stack([points[first], points[label]], 1)
         axes.plot(ends[:, :, 0].T, ends[:, :, 1].T, "-", lw=0.5, color=RULE, zorder=1)
         axes.plot(*points[label].T, "o", ms=3.2, color=colour, mew=0, label=label, zorder=3)
-    axes.set_aspect("equal", adjustable="datalim")
-    axes.set_xlabel("column 1")
-    axes.set_ylabel("column 2" if next(iter(versions.values())).shape[1] > 1 else "")
-    legend_of(axes)
+    _finish(axes, next(iter(versions.values())))
     return figure
 
 
@@ -51,11 +50,15 @@ def cloud_of(original: tuple[str, Array], samples: Array, draw: Callable[[Mappin
     figure, axes = page_of(5.6, 4.4)
     axes.plot(*_two_columns(X).T, "o", ms=4, color=FAINT, alpha=0.55, mew=0, label=label)
     axes.plot(*_two_columns(samples).T, "o", ms=3.2, color=SECOND, mew=0, label="samples")
+    _finish(axes, X)
+    return figure
+
+
+def _finish(axes: Axes, X: Array) -> None:
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_xlabel("column 1")
     axes.set_ylabel("column 2" if X.shape[1] > 1 else "")
     legend_of(axes)
-    return figure
 
 
 def _two_columns(X: Array) -> Array:
@@ -64,20 +67,14 @@ def _two_columns(X: Array) -> Array:
 
 def points_3d(versions: Mapping[str, Array]) -> Figure:
     """Draw tables of three columns: the first version as dots in space, the others joined to it."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5.6, 4.8), dpi=DPI, layout="constrained")
-    axes: Any = figure.add_subplot(projection="3d")
+    figure = figure_of(5.6, 4.8)
+    axes = space_of(figure)
     first, *others = versions
     axes.plot(*versions[first].T, "o", ms=4, color=FAINT, mew=0, label=first)
     for label, colour in zip(others, (ACCENT, SECOND, CLASSES[2]), strict=False):
         for a, b in zip(versions[first], versions[label], strict=True):
             axes.plot(*np.stack([a, b]).T, "-", lw=0.5, color=RULE)
         axes.plot(*versions[label].T, "o", ms=3.2, color=colour, mew=0, label=label)
-    for axis, name in ((axes.xaxis, "column 1"), (axes.yaxis, "column 2"), (axes.zaxis, "column 3")):
-        axis.set_label_text(name, fontsize=8, color=FAINT)
-        axis.set_tick_params(labelsize=7, labelcolor=FAINT)
-        axis.set_pane_color((0.97, 0.97, 0.98, 1.0))
     legend_of(axes)
     return figure
 

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from narrows.figures.style import (
     ACCENT,
     CLASSES,
-    DPI,
     FAINT,
     INK,
     RULE,
     SECOND,
     Array,
+    figure_of,
     legend_of,
     page_of,
     rendered,
+    space_of,
     styled,
 )
 
@@ -94,20 +95,14 @@ def codes(X: Array, X_hat: Array, Z: Array, surface: Array) -> Image.Image:
     surface
         What is recovered from a grid of codes, (n, m, 3).
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9.6, 4.6), dpi=DPI, layout="constrained")
-    space: Any = figure.add_subplot(1, 2, 1, projection="3d")
+    figure = figure_of(9.6, 4.6)
+    space = space_of(figure, 1, 2, 1)
     colours = _around(Z)
     space.plot_surface(*np.moveaxis(surface, 2, 0), color=SECOND, alpha=0.12, shade=False, lw=0.4, edgecolor=SECOND)
     for a, b in zip(X, X_hat, strict=True):
         space.plot(*np.stack([a, b]).T, "-", lw=0.6, color=FAINT)
     space.scatter(*X_hat.T, c=colours, cmap="viridis", s=7, depthshade=False, linewidths=0)
     space.scatter(*X.T, c=colours, cmap="viridis", s=18, depthshade=False, linewidths=0)
-    for axis, name in ((space.xaxis, "column 1"), (space.yaxis, "column 2"), (space.zaxis, "column 3")):
-        axis.set_label_text(name, fontsize=8, color=FAINT)
-        axis.set_tick_params(labelsize=7, labelcolor=FAINT)
-        axis.set_pane_color((0.97, 0.97, 0.98, 1.0))
     space.grid(False)
     sides = [np.ptp(limits) for limits in (space.get_xlim(), space.get_ylim(), space.get_zlim())]
     space.set_box_aspect(sides, zoom=0.92)

@@ -28,12 +28,27 @@ CLASSES = (
 DPI = 150
 
 
-def page_of(width: float, height: float) -> tuple[Figure, Axes]:
-    """Return a figure of a size in inches, and its one pair of axes."""
+def figure_of(width: float, height: float) -> Figure:
+    """Return an empty figure of a size in inches."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+
+
+def page_of(width: float, height: float) -> tuple[Figure, Axes]:
+    """Return a figure of a size in inches, and its one pair of axes."""
+    figure = figure_of(width, height)
     return figure, styled(figure.subplots())
+
+
+def space_of(figure: Figure, *place: int) -> Any:
+    """Return axes in space at a place of a figure, named as columns."""
+    axes: Any = figure.add_subplot(*place, projection="3d")
+    for axis, name in ((axes.xaxis, "column 1"), (axes.yaxis, "column 2"), (axes.zaxis, "column 3")):
+        axis.set_label_text(name, fontsize=8, color=FAINT)
+        axis.set_tick_params(labelsize=7, labelcolor=FAINT)
+        axis.set_pane_color((0.97, 0.97, 0.98, 1.0))
+    return axes
 
 
 def log_scale(axes: Axes) -> None:
@@ -48,12 +63,10 @@ def log_scale(axes: Axes) -> None:
 
 def panels_of(n: int) -> tuple[Figure, list[Axes]]:
     """Return a figure of n small panels that share their axes, at most 12."""
-    from matplotlib.figure import Figure
-
     n = min(n, 12)
     columns = min(n, 4 if n > 6 else 3)
     rows = math.ceil(n / columns)
-    figure = Figure(figsize=(2.5 * columns, 1.6 * rows + 0.4), dpi=DPI, layout="constrained")
+    figure = figure_of(2.5 * columns, 1.6 * rows + 0.4)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes in grid.flat[n:]:
         axes.set_visible(False)

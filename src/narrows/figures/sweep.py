@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from narrows.figures.style import ACCENT, CLASSES, DPI, FAINT, INK, RULE, log_scale, page_of, rendered, styled
+from narrows.figures.style import ACCENT, CLASSES, FAINT, INK, RULE, figure_of, log_scale, page_of, rendered, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,9 +76,7 @@ def sweep(panels: Mapping[str, Sequence[Line]], across: str) -> Image.Image:
     across
         The parameter's name.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(0.8 + 4.4 * len(panels), 3.7), dpi=DPI, layout="constrained")
+    figure = figure_of(0.8 + 4.4 * len(panels), 3.7)
     grid = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (what, lines) in zip(grid, panels.items(), strict=True):
         styled(axes)

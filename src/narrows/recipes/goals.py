@@ -42,42 +42,16 @@ class Measure(NamedTuple):
     """The same of PCA of the same rank, where it has it."""
 
 
-def _squared_error(model: Autoencoder, X: Arrays, train: Arrays) -> float:
+def _error(model: Autoencoder, X: Arrays) -> float:
     return float(squared_error(model, X).mean())
 
 
-def _pca_squared_error(pca: Baseline, X: Arrays) -> float:
-    return float(pca.squared_error(X).mean())
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
-def _per_pixel(model: Autoencoder, X: Arrays, train: Arrays) -> float:
-    return _squared_error(model, X, train) / model.n_features_in_ * PIXEL
-
-
-def _pca_per_pixel(pca: Baseline, X: Arrays) -> float:
-    return _pca_squared_error(pca, X) / pca.model.n_features_in_ * PIXEL
-
-
-def _relative_to_pca(model: Autoencoder, X: Arrays, train: Arrays) -> float:
-    return _squared_error(model, X, train) / _pca_squared_error(pca_baseline(model, train), X)
-
-
-def _rounded_accuracy(model: Autoencoder, X: Arrays, train: Arrays) -> float:
-    accuracy = measure_reconstruction(model, X, with_ssim=False).rounded_accuracy
-    return math.nan if accuracy is None else accuracy
-
-
-def _negative_elbo(model: Autoencoder, X: Arrays, train: Arrays) -> float:
+def _negative_elbo(model: Autoencoder, X: Arrays) -> float:
     return -float(elbo(model, X).mean())
-
-
-def _pca_negative_likelihood(pca: Baseline, X: Arrays) -> float:
-    return -float(pca.log_likelihood(X).mean())
-
-
-def _above_pca(model: Autoencoder, X: Arrays, train: Arrays) -> float:
-    """Return the ELBO less the exact log-likelihood of PCA of the same rank (Tipping & Bishop 1999)."""
-    return _pca_negative_likelihood(pca_baseline(model, train), X) - _negative_elbo(model, X, train)
 
 
 def _squared_and_kl(model: Autoencoder, X: Arrays, train: Arrays) -> float:
@@ -85,16 +59,7 @@ def _squared_and_kl(model: Autoencoder, X: Arrays, train: Arrays) -> float:
     with evaluating(model.module_):
         likelihood = likelihood_of(model, X)
         constant = float(negative_log_likelihood(likelihood, likelihood.mean))
-    return _negative_elbo(model, X, train) - constant
-
-
-def _negative_score(model: Autoencoder, X: Arrays, train: Arrays) -> float:
-    """Return minus the mean score: for autoencoders -log p(x | z), for PCA -log p(x), exactly."""
-    return -float(map_batches(model, model.module_.score, X, exact=True).mean(dtype=np.float64))
-
-
-def _activity(model: Autoencoder, X: Arrays, train: Arrays) -> float:
-    return float(codes(model, X).mean())
+    return _negative_elbo(model, X) - constant
 
 
 def _svd(model: Autoencoder, X: Arrays, train: Arrays) -> float:
@@ -108,15 +73,39 @@ def _svd(model: Autoencoder, X: Arrays, train: Arrays) -> float:
 
 
 MEASURES: dict[str, Measure] = {
-    "squared error": Measure(_squared_error, "per sample, summed over values", _pca_squared_error),
-    "squared error per pixel": Measure(_per_pixel, "in units of 0..255", _pca_per_pixel),
-    "squared error relative to PCA": Measure(_relative_to_pca, "as a share of that of PCA of the same rank"),
-    "cross-entropy": Measure(_negative_score, "nats per sample"),
-    "negative ELBO": Measure(_negative_elbo, "nats per sample", _pca_negative_likelihood),
-    "ELBO above probabilistic PCA": Measure(_above_pca, "nats per sample, above the exact likelihood of the same rank"),
+    "squared error": Measure(
+        lambda model, X, train: _error(model, X),
+        "per sample, summed over values",
+        lambda pca, X: float(pca.squared_error(X).mean()),
+    ),
+    "squared error per pixel": Measure(
+        lambda model, X, train: _error(model, X) / model.n_features_in_ * PIXEL,
+        "in units of 0..255",
+        lambda pca, X: float(pca.squared_error(X).mean()) / pca.model.n_features_in_ * PIXEL,
+    ),
+    "squared error relative to PCA": Measure(
+        lambda model, X, train: _error(model, X) / float(pca_baseline(model, train).squared_error(X).mean()),
+        "as a share of that of PCA of the same rank",
+    ),
+    "cross-entropy": Measure(  # minus the mean score: -log p(x | z), and for PCA -log p(x), exactly
+        lambda model, X, train: -float(map_batches(model, model.module_.score, X, exact=True).mean(dtype=np.float64)),
+        "nats per sample",
+    ),
+    "negative ELBO": Measure(
+        lambda model, X, train: _negative_elbo(model, X),
+        "nats per sample",
+        lambda pca, X: -float(pca.log_likelihood(X).mean()),
+    ),
+    "ELBO above probabilistic PCA": Measure(  # whose likelihood is exact (Tipping & Bishop 1999)
+        lambda model, X, train: -float(pca_baseline(model, train).log_likelihood(X).mean()) - _negative_elbo(model, X),
+        "nats per sample, above the exact likelihood of the same rank",
+    ),
     "squared error + KL": Measure(_squared_and_kl, "per sample, for a Gaussian of variance 1/2"),
-    "rounded accuracy": Measure(_rounded_accuracy, "share of values equal once rounded"),
-    "mean activity": Measure(_activity, "of the code"),
+    "rounded accuracy": Measure(
+        lambda model, X, train: _or_nan(measure_reconstruction(model, X, with_ssim=False).rounded_accuracy),
+        "share of values equal once rounded",
+    ),
+    "mean activity": Measure(lambda model, X, train: float(codes(model, X).mean()), "of the code"),
     "difference from numpy's SVD": Measure(_svd, "largest of any value"),
 }
 """What goals may name, beside the numbers of analyses."""

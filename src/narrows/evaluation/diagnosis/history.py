@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from narrows.evaluation.diagnosis.measurements import jump
+from narrows.evaluation.diagnosis.measurements import common_jump
 from narrows.evaluation.diagnosis.rules import Finding
 
 FEWEST = 4
@@ -44,11 +44,10 @@ def _curve(history: Sequence[dict[str, Any]], name: str, part: str = "train") ->
 
 
 def _rate(history: Sequence[dict[str, Any]]) -> Finding | None:
-    for name in ("loss", "reconstruction"):  # a warm-up moves one of them; a jump of the weights moves both
-        curve = _curve(history, name)
-        up, fall = jump(curve), float(curve[0] - curve.min())
-        if up <= max(0.25 * fall, 0.03 * abs(float(curve[0]))):
-            return None
+    jumped = common_jump([_curve(history, name) for name in ("loss", "reconstruction")])
+    if jumped is None:
+        return None
+    up, fall = jumped
     return Finding(
         "learning rate too high",
         f"The training loss jumped between epochs by up to {up:.3g}; it fell by {fall:.3g} so far.",

@@ -220,6 +220,17 @@ def jump(curve: Array) -> float:
     return float(max((min(up, -down) for up, down in itertools.pairwise(steps) if up > 0), default=0.0))
 
 
+def common_jump(curves: list[Array]) -> tuple[float, float] | None:
+    """Return how far the first of some curves jumped up and how far it fell; None unless all of them jumped.
+
+    Smaller jumps may be noise. A warm-up moves some curves, a jump of the weights moves all.
+    """
+    jumps = [(jump(curve), float(curve[0] - curve.min()), abs(float(curve[0]))) for curve in curves]
+    if not jumps or any(up <= max(0.25 * fall, 0.03 * first) for up, fall, first in jumps):
+        return None
+    return jumps[0][:2]
+
+
 def late_speed(curve: Array, rates: Array) -> float:
     """Return how fast a curve falls at the end, relative to its first speed, per unit of learning rate.
 

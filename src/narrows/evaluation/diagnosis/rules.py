@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from narrows.estimators.inference import codes, reconstruct_encoded
-from narrows.evaluation.diagnosis.measurements import Measurements, jump, late_speed
+from narrows.evaluation.diagnosis.measurements import Measurements, common_jump, late_speed
 
 COLLAPSED = 0.01
 """Nats: a latent dimension with a smaller KL term on average counts as collapsed."""
@@ -155,11 +155,10 @@ def scale_misfit(m: Measurements) -> Finding | None:
 
 def learning_rate_high(m: Measurements) -> Finding | None:
     """Return whether the training loss jumped up and came down again instead of falling."""
-    jumps = [(jump(curve), float(curve[0] - curve.min()), abs(float(curve[0]))) for curve in m.curves]
-    # Smaller jumps may be noise. A warm-up moves some curves, a jump of the weights moves all.
-    if not jumps or any(up <= max(0.25 * fall, 0.03 * first) for up, fall, first in jumps):
+    jumped = common_jump(m.curves)
+    if jumped is None:
         return None
-    up, fall, _ = jumps[0]
+    up, fall = jumped
     return Finding(
         "learning rate too high",
         f"The training loss jumped between epochs by up to {up:.3g}; it fell by {fall:.3g} in total.",
