@@ -84,14 +84,12 @@ class _Parser:
             text = next((match[k] for k in ("double", "single", "bare") if match[k] is not None), match[kind])
             tokens.append(_Token(kind, text.replace("−", "-") if kind == "sign" else text, match.start(kind)))
             position = match.end()
-        return tokens
+        return [*tokens, _Token("end", "", len(self.text))]
 
     def sum(self) -> tuple[Term, ...]:
         terms = [self._term(-1.0 if self._take("+-") == "-" else 1.0)]
-        while self.position < len(self.tokens):
-            sign = self._take("+-")
-            if sign is None:
-                raise self._unexpected("+ or -")
+        while self.tokens[self.position].kind != "end":
+            sign = self._require("+-", "+ or -")
             terms.append(self._term(-1.0 if sign == "-" else 1.0))
         return tuple(terms)
 
@@ -111,16 +109,13 @@ class _Parser:
         if token.kind == "number":
             return Term(weight, (self._index(token),), None, position)
         if token.kind == "mean":
-            return Term(weight, self._indices(), None, position)
-        raise self._error(token.position, f"must be a sample's index, mean(...) or class:NAME; got {token.text!r}")
-
-    def _indices(self) -> tuple[int, ...]:
-        self._require("(")
-        indices = [self._index(self._next("a sample's index"))]
-        while self._take(","):
-            indices.append(self._index(self._next("a sample's index")))
-        self._require(")")
-        return tuple(indices)
+            self._require("(")
+            indices = [self._index(self._next("a sample's index"))]
+            while self._take(","):
+                indices.append(self._index(self._next("a sample's index")))
+            self._require(")")
+            return Term(weight, tuple(indices), None, position)
+        raise self._unexpected("a sample's index, mean(...) or class:NAME", token)
 
     def _index(self, token: _Token) -> int:
         if token.kind != "number" or not token.text.isdecimal() or int(token.text) > LARGEST:
@@ -129,29 +124,28 @@ class _Parser:
         return int(token.text)
 
     def _next(self, expected: str) -> _Token:
-        if self.position == len(self.tokens):
-            raise self._error(len(self.text), f"must be {expected}; got the end")
+        token = self.tokens[self.position]
+        if token.kind == "end":
+            raise self._unexpected(expected, token)
         self.position += 1
-        return self.tokens[self.position - 1]
+        return token
 
     def _take(self, signs: str) -> str | None:
         """Take the next token and return it where it is one of these signs."""
-        if self.position < len(self.tokens):
-            token = self.tokens[self.position]
-            if token.kind == "sign" and token.text in signs:
-                self.position += 1
-                return token.text
-        return None
-
-    def _require(self, sign: str) -> None:
-        if self._take(sign) is None:
-            raise self._unexpected(sign)
-
-    def _unexpected(self, expected: str) -> ConfigError:
-        if self.position == len(self.tokens):
-            return self._error(len(self.text), f"must be {expected}; got the end")
         token = self.tokens[self.position]
-        return self._error(token.position, f"must be {expected}; got {token.text!r}")
+        if token.kind != "sign" or token.text not in signs:
+            return None
+        self.position += 1
+        return token.text
+
+    def _require(self, signs: str, expected: str = "") -> str:
+        if (sign := self._take(signs)) is None:
+            raise self._unexpected(expected or signs, self.tokens[self.position])
+        return sign
+
+    def _unexpected(self, expected: str, token: _Token) -> ConfigError:
+        got = "the end" if token.kind == "end" else repr(token.text)
+        return self._error(token.position, f"must be {expected}; got {got}")
 
     def _error(self, position: int, problem: str) -> ConfigError:
         return ConfigError(

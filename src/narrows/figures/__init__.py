@@ -25,23 +25,6 @@ from narrows.figures.sweep import Line, bars, sweep
 from narrows.figures.thumbnails import thumbnail_map
 
 __all__ = [
-    "Line",
-    "bars",
-    "by_epoch",
-    "cloud",
-    "codes",
-    "compare",
-    "curves",
-    "gallery",
-    "is_image",
-    "latent_map",
-    "limits_of",
-    "plane",
-    "room",
-    "rows",
-    "sheet",
-    "signed",
-    "sweep",
-    "thumbnail_map",
-    "total",
-]
+    "Line", "bars", "by_epoch", "cloud", "codes", "compare", "curves", "gallery", "is_image", "latent_map", "limits_of",
+    "plane", "room", "rows", "sheet", "signed", "sweep", "thumbnail_map", "total",
+]  # fmt: skip
