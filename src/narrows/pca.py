@@ -68,16 +68,8 @@ def principal_axes(X: Array, k: int, *, center: bool = True, solver: str = "auto
     return Axes(mean, components, variance, float(total), float(noise))
 
 
-class Found(NamedTuple):
-    """What a solver returns."""
-
-    mean: Array
-    values: Array
-    """Sums of squares along the first k axes, falling: (k,)."""
-    vectors: Array
-    """(k, D)."""
-    total: float
-    """Along all axes."""
+Found = tuple[Array, Array, Array, float]
+"""What a solver returns: the mean (D,), the sums of squares along k axes, falling, the axes (k, D), the sum along all."""
 
 
 def _centred(X: Array, center: bool) -> tuple[Array, Array]:
@@ -117,7 +109,7 @@ def _svd(X: Array, center: bool, k: int) -> Found:
     """Decompose the data: all digits are kept."""
     mean, rows = _centred(X, center)
     _, s, v = scipy.linalg.svd(rows, full_matrices=False)
-    return Found(mean, s[:k] ** 2, v[:k], float((s**2).sum()))
+    return mean, s[:k] ** 2, v[:k], float((s**2).sum())
 
 
 def _covariance(X: Array, center: bool, k: int) -> Found:
@@ -137,7 +129,7 @@ def _covariance(X: Array, center: bool, k: int) -> Found:
     else:
         values, vectors = np.linalg.eigh(product)
     values, vectors = values[-k:] / unit**2, vectors[:, -k:]
-    return Found(mean / unit, values[::-1], np.ascontiguousarray(vectors.T[::-1]), float(np.trace(product)) / unit**2)
+    return mean / unit, values[::-1], np.ascontiguousarray(vectors.T[::-1]), float(np.trace(product)) / unit**2
 
 
 def _products(X: Array) -> tuple[Array, Array, Array]:
@@ -235,7 +227,7 @@ def _range(X: Array, center: bool, k: int) -> Found:
     total -= len(X) * float(offset.double().square().sum())
     values, vectors = torch.linalg.eigh(small)
     axes = (basis.double() @ vectors[:, -k:]).T.flip(0)
-    return Found(mean, values[-k:].flip(0).numpy() / unit**2, np.ascontiguousarray(axes.numpy()), total / unit**2)
+    return mean, values[-k:].flip(0).numpy() / unit**2, np.ascontiguousarray(axes.numpy()), total / unit**2
 
 
 def _float_rows(X: Array, shift: Array | None) -> Generator[Tensor, None, None]:
@@ -256,7 +248,7 @@ def _gram(X: Array, center: bool, k: int) -> Found:
     # Where the data do not reach k dimensions, QR completes the axes to an orthonormal set.
     axes, triangle = scipy.linalg.qr((vectors.T @ centred).T, mode="economic")
     signs = np.sign(np.diag(triangle) + (np.diag(triangle) == 0))
-    return Found(mean, values, np.ascontiguousarray((axes * signs).T), float(np.trace(product)))
+    return mean, values, np.ascontiguousarray((axes * signs).T), float(np.trace(product))
 
 
 SOLVERS: dict[str, Callable[[Array, bool, int], Found]] = {

@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 from narrows import figures
 from narrows.data import Dataset, Split
 from narrows.data.arrays import Array, Arrays
@@ -144,8 +142,3 @@ class Analysis(ABC):
     def __repr__(self) -> str:
         given: list[Any] = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self)]
         return f"{type(self).__name__}({', '.join(given)})"
-
-
-def mean_error(errors: Array) -> float:
-    """Return the mean of squared errors per sample (N,)."""
-    return float(np.mean(errors, dtype=np.float64))

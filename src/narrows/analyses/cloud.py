@@ -8,7 +8,7 @@ import numpy as np
 import scipy.linalg
 
 from narrows import figures
-from narrows.analyses.analysis import Analysis, Result, Subject, mean_error
+from narrows.analyses.analysis import Analysis, Result, Subject
 from narrows.analyses.latents import decode, loadings
 from narrows.data.arrays import Array
 from narrows.errors import ConfigError
@@ -103,10 +103,10 @@ def check_columns(subject: Subject, columns: int, analysis: str, elsewhere: str)
 
 def error_numbers(x: Array, x_hat: Array, x_pca: Array) -> dict[str, float]:
     """Return the squared errors of points' reconstructions by the model and by PCA, and the explained variance."""
-    total = mean_error(squared_errors(x, np.broadcast_to(x.mean(0), x.shape)))
-    error = mean_error(squared_errors(x, x_hat))
+    total = float(squared_errors(x, np.broadcast_to(x.mean(0), x.shape)).mean())
+    error = float(squared_errors(x, x_hat).mean())
     return {
         "squared error": error,
-        "squared error of PCA": mean_error(squared_errors(x, x_pca)),
+        "squared error of PCA": float(squared_errors(x, x_pca).mean()),
         "explained variance, share": 1 - error / total if total else math.nan,
     }

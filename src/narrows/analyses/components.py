@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from narrows import figures
-from narrows.analyses.analysis import Analysis, Result, Subject, mean_error
+from narrows.analyses.analysis import Analysis, Result, Subject
 from narrows.analyses.latents import LIMIT, decode, training_codes
 from narrows.estimators.inference import codes
 from narrows.evaluation.errors import squared_errors
@@ -36,8 +36,8 @@ class Components(Analysis):
         few = subject.arrays.rows(slice(LIMIT))
         x, Z = subject.values(few), codes(subject.model, few)
         kept = np.where(np.isin(np.arange(Z.shape[1]), order), Z, centre)
-        total = mean_error(squared_errors(x, np.broadcast_to(x.mean(0), x.shape), few.mask))
-        left = mean_error(squared_errors(x, decode(subject.model, kept), few.mask))
+        total = float(squared_errors(x, np.broadcast_to(x.mean(0), x.shape), few.mask).mean())
+        left = float(squared_errors(x, decode(subject.model, kept), few.mask).mean())
         captions = [f"{i + 1}  {power[i] / total:.1%}" for i in order]
         picture = figures.signed(change[order], captions, first=mean, columns=self.columns)
         numbers = {f"explained variance of {len(order)} components, share": 1 - left / total}

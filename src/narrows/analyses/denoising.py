@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from narrows import figures
-from narrows.analyses.analysis import Analysis, Result, Subject, mean_error
+from narrows.analyses.analysis import Analysis, Result, Subject
 from narrows.components import resolve
 from narrows.corruptions import Corruption
 from narrows.estimators.inference import reconstruct_encoded
@@ -45,7 +45,7 @@ class Denoise(Analysis):
         rows = {"input": x, "reconstruction": reconstruction, "noisy": noisy, "denoised": denoised}
         picture = subject.draw("denoised.png", figures.compare({name: row[:n] for name, row in rows.items()}))
         numbers = {
-            name: mean_error(squared_errors(x, row, arrays.mask)) for name, row in rows.items() if name != "input"
+            name: float(squared_errors(x, row, arrays.mask).mean()) for name, row in rows.items() if name != "input"
         }
         samples = f"{len(x):,} {subject.shown.name} sample{'s' if len(x) > 1 else ''}"
         return Result(numbers, (picture,), f"Squared error per sample, {samples}, {corruption}.")

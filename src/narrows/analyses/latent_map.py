@@ -78,16 +78,6 @@ def _plane(Z: Array) -> Array:
 
 
 def agreement(points: Array, labels: Array, neighbours: int) -> float:
-    """Return the mean share of every point's nearest neighbours that have its label, in [0, 1].
-
-    Parameters
-    ----------
-    points
-        (N, k), Euclidean distance.
-    labels
-        (N,)
-    neighbours
-        Nearest neighbours of each, fewer than N.
-    """
+    """Return the mean share of the nearest neighbours of points (N, k) that have their label (N,): in [0, 1]."""
     nearest = NearestNeighbors(n_neighbors=neighbours).fit(points).kneighbors(return_distance=False)
     return float((labels[nearest] == labels[:, None]).mean())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Generator, Iterator
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -19,33 +19,15 @@ from torch.distributions import Distribution
 
 from narrows.data.arrays import Array, Arrays
 from narrows.data.batches import Batches, chunk_size
-from narrows.data.schema import Schema
 from narrows.errors import ConfigError, DataError
 from narrows.module import Batch, LatentVariableModule, Module
 from narrows.training.arrays import as_array
 
-
-class Fitted(Protocol):
-    """What is needed of an estimator."""
-
-    module_: Module
-    schema_: Schema
-
-    def arrays(self, X: ArrayLike, y: Any = None) -> Arrays:
-        """Return samples, checked, on the model's scale."""
-
-    @property
-    def computing_dtype(self) -> np.dtype[Any]:
-        """The type in which the model computes."""
-
-    def check_cut(self, k: int) -> None:
-        """Raise ConfigError unless codes are ordered and have a first k values."""
-
-    def products(self) -> contextlib.AbstractContextManager[Any]:
-        """Return the context in which codes and reconstructions are computed."""
+if TYPE_CHECKING:
+    from narrows.estimators.base import Autoencoder
 
 
-def encoded(estimator: Fitted, X: ArrayLike | Arrays, y: Any = None) -> Arrays:
+def encoded(estimator: Autoencoder, X: ArrayLike | Arrays, y: Any = None) -> Arrays:
     """Return samples, checked, on the model's scale; `Arrays` pass through.
 
     Raises: sklearn.exceptions.NotFittedError where the estimator is not fitted; DataError where X does not fit the
@@ -58,7 +40,7 @@ def encoded(estimator: Fitted, X: ArrayLike | Arrays, y: Any = None) -> Arrays:
     return estimator.arrays(X, y)
 
 
-def values(estimator: Fitted, X: ArrayLike | Arrays, y: Any = None) -> Array:
+def values(estimator: Autoencoder, X: ArrayLike | Arrays, y: Any = None) -> Array:
     """Return samples on the model's scale in double precision, pixels in [0, 1]: (N, *shape); masked values are 0."""
     return estimator.schema_.values(encoded(estimator, X, y))
 
@@ -77,32 +59,20 @@ def evaluating(module: Module) -> Generator[None, None, None]:
             module.train()
 
 
-def batches(estimator: Fitted, X: ArrayLike | Arrays, y: Any = None, *, size: int | None = None) -> Iterator[Batch]:
+def batches(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None, *, size: int | None = None) -> Iterator[Batch]:
     """Yield samples in order as batches of `size`, by default as many as pass through a module at once."""
-    module, schema = estimator.module_, estimator.schema_
-    rows = Batches(encoded(estimator, X, y), schema, module.device, module.dtype, module.density)
+    module, schema = model.module_, model.schema_
+    rows = Batches(encoded(model, X, y), schema, module.device, module.dtype, module.density)
     return rows.chunks(size or chunk_size(schema.sample_shape))
 
 
 def map_batches(
-    estimator: Fitted, function: Callable[[Batch], Tensor], X: ArrayLike | Arrays, y: Any = None, *,
+    estimator: Autoencoder, function: Callable[[Batch], Tensor], X: ArrayLike | Arrays, y: Any = None, *,
     exact: bool = False, size: int | None = None,
 ) -> Array:  # fmt: skip
-    """Apply a function of batches to X in chunks, in evaluation mode: (N, ...) numpy.
+    """Apply a function from a batch of B samples to a tensor (B, ...) to X in chunks, in evaluation mode: (N, ...) numpy.
 
-    Parameters
-    ----------
-    estimator
-        Fitted.
-    function
-        From a batch of B samples to a tensor (B, ...).
-    X, y
-        Samples, and labels for a model with a condition.
-    exact
-        Whether to compute in the precision of the weights, whatever `precision` says.
-    size
-        Samples in a chunk.
-
+    With `exact` it is computed in the precision of the weights, whatever `precision` says; `size` is that of a chunk.
     Raises: DataError where what comes out is not finite.
     """
     arrays = encoded(estimator, X, y)
@@ -129,19 +99,19 @@ def map_batches(
     return out
 
 
-def encode(estimator: Fitted, X: ArrayLike | Arrays, y: Any = None) -> Array:
+def encode(estimator: Autoencoder, X: ArrayLike | Arrays, y: Any = None) -> Array:
     """Return the codes as a plain array, whatever `set_output` says: (N, *code shape)."""
     arrays = encoded(estimator, X, y)  # first: there may be no module yet
     return map_batches(estimator, estimator.module_.encode, arrays)
 
 
-def reconstruct_encoded(estimator: Fitted, X: ArrayLike | Arrays, y: Any = None) -> Array:
+def reconstruct_encoded(estimator: Autoencoder, X: ArrayLike | Arrays, y: Any = None) -> Array:
     """Return reconstructions on the model's scale: (N, *shape)."""
     arrays, module = encoded(estimator, X, y), estimator.module_
     return map_batches(estimator, lambda batch: module.decode(module.encode(batch), batch), arrays)
 
 
-def codes(model: Fitted, X: ArrayLike | Arrays, y: Any = None, k: int | None = None) -> Array:
+def codes(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None, k: int | None = None) -> Array:
     """Return the codes, or their first `k` dimensions, as rows of an array: (N, k), whatever `set_output` says.
 
     Codes that are indices are taken as numbers.
@@ -154,7 +124,7 @@ def codes(model: Fitted, X: ArrayLike | Arrays, y: Any = None, k: int | None = N
     return Z.reshape(len(Z), -1)[:, :k].astype(np.float64)
 
 
-def latent_variable_module(model: Fitted, measure: str) -> LatentVariableModule:
+def latent_variable_module(model: Autoencoder, measure: str) -> LatentVariableModule:
     """Return the module of a model that has a posterior, a prior and a likelihood.
 
     Raises: ConfigError where the model has none of them.
@@ -169,7 +139,7 @@ def latent_variable_module(model: Fitted, measure: str) -> LatentVariableModule:
     return cast(LatentVariableModule, model.module_)
 
 
-def likelihood_of(model: Fitted, X: ArrayLike | Arrays, y: Any = None) -> Distribution:
+def likelihood_of(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None) -> Distribution:
     """Return p(x | z) at the code of the first sample: its family is the same for all."""
     module = latent_variable_module(model, "likelihood")
     with evaluating(module):

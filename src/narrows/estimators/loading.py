@@ -147,18 +147,10 @@ def _fill(path: Path, record: dict[str, Any], estimator: Autoencoder, schema: Sc
 
 
 def described_estimator(path: Path, record: dict[str, Any], objects: dict[str, Any]) -> Autoencoder:
-    """Return the estimator, not fitted, that the "model" and "parameters" of a record describe.
+    """Return the estimator, not fitted, that the "model" and "parameters" of a model's or a run's record describe.
 
-    Parameters
-    ----------
-    path
-        Of the record, for messages.
-    record
-        Of a model or a run.
-    objects
-        Parameters that were a user's own objects, which no file holds.
-
-    Raises: FormatError, ConfigError where it describes none.
+    `path` is that of the record, for messages; `objects` are parameters that were a user's own objects, which no file
+    holds. Raises: FormatError, ConfigError where it describes none.
     """
     name, described = record.get("model"), record.get("parameters")
     if not isinstance(name, str) or name not in ESTIMATORS:

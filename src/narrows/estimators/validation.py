@@ -18,18 +18,9 @@ from narrows.errors import DataError
 def check_samples(estimator: BaseEstimator, X: Any, schema: Schema | None, *, missing: bool) -> Array | list[Array]:
     """Return X as a numeric array (N, *shape), or as a list of sequences of different lengths.
 
-    Parameters
-    ----------
-    estimator
-        Whose X it is; with no schema yet its `n_features_in_` and `feature_names_in_` are set.
-    X
-        Anything that scikit-learn takes, arrays of 3 and 4 dimensions, or a list of (T_i, D).
-    schema
-        What was fitted; None in fit.
-    missing
-        Whether NaN counts as a missing value.
-
-    Raises: DataError where X is empty, not numeric, not finite, or has another shape than in fit.
+    X is anything that scikit-learn takes, arrays of 3 and 4 dimensions, or a list of (T_i, D). `schema` is what was
+    fitted: None in fit, which sets `n_features_in_` and `feature_names_in_`. `missing` says whether NaN counts as a
+    missing value. Raises: DataError where X is empty, not numeric, not finite, or has another shape than in fit.
     """
     name = type(estimator).__name__
     if schema is not None and _is_ready(estimator, X, schema):

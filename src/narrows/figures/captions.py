@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.figures.samples import TILE, colours_of, edges_of, resized, tile_of
+from narrows.figures.samples import LONGEST, cell_of, edges_of, tile_of
 from narrows.figures.style import FAINT, INK, Array, font_of
 
 if TYPE_CHECKING:
     from PIL import Image
 
 MARGIN, GAP = 12, 6
-WIDEST = 1200
-"""About how many pixels a grid is wide."""
 
 
 def signed(X: Array, captions: Sequence[str], *, first: Array | None = None, columns: int | None = None) -> Image.Image:
@@ -38,20 +36,13 @@ def signed(X: Array, captions: Sequence[str], *, first: Array | None = None, col
     square = max(1, math.ceil(math.sqrt(n * X.shape[-2] / X.shape[-1])))
     columns = columns or min(range(square, 2 * square), key=lambda c: (-n % c, c))  # the fewest places left empty
     largest = float(np.abs(X).max())
-    tiles = [] if first is None else [_tile(first, (float(first.min()), float(first.max()) + 1e-12), columns)]
+    wide = columns * X.shape[-1]
+    tiles = [] if first is None else [cell_of(first, (float(first.min()), float(first.max()) + 1e-12), wide)]
     for x in X:
         reach = float(np.abs(x).max())
         reach = reach if reach > largest * 1e-6 else 1.0  # one that does nothing is plain grey, not noise enlarged
-        tiles.append(_tile(x, (-reach, reach), columns))
+        tiles.append(cell_of(x, (-reach, reach), wide))
     return _grid(tiles, ["mean", *captions] if first is not None else captions, columns)
-
-
-def _tile(x: Array, limits: tuple[float, float], columns: int) -> NDArray[np.uint8]:
-    pixels = colours_of(x, limits)
-    longest = max(pixels.shape[:2])
-    wide = columns * pixels.shape[1]
-    k = min(max(1, round(TILE / longest)), WIDEST // wide)
-    return resized(pixels, k if k >= 1 else -math.ceil(wide / WIDEST))
 
 
 def _grid(tiles: Sequence[NDArray[np.uint8]], captions: Sequence[str], columns: int) -> Image.Image:
@@ -101,14 +92,9 @@ def total(
 
 
 def by_epoch(pictures: Mapping[int, Image.Image], shape: tuple[int, ...]) -> Image.Image:
-    """Return pictures that `compare` made on the way, by epoch, as one: the originals once, then a row per epoch.
+    """Return pictures that `compare` made on the way as one: the originals once, then a row per epoch.
 
-    Parameters
-    ----------
-    pictures
-        Epoch -> picture, all of the same samples, which are images.
-    shape
-        Of one sample.
+    They are by epoch, all of the same samples, which are images of a shape.
     """
     from PIL import Image, ImageDraw
 
@@ -142,7 +128,7 @@ def sheet(pictures: Mapping[str, Image.Image]) -> Image.Image:
     from PIL import Image, ImageDraw
 
     columns = min(2 if len(pictures) < 5 else 3, len(pictures))
-    across = min(WIDEST // columns, max(p.width for p in pictures.values()))
+    across = min(LONGEST // columns, max(p.width for p in pictures.values()))
     small = {
         caption: p.resize((across, max(1, round(p.height * across / p.width))), Image.Resampling.LANCZOS)
         for caption, p in pictures.items()

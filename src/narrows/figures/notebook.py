@@ -9,7 +9,7 @@ import base64
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,25 +27,6 @@ COLUMNS = 5
 CELL = "text-align:left;padding:1px 14px 1px 0;vertical-align:top;border:0"
 FRAME = "display:inline-block;margin:8px 14px 8px 0;vertical-align:top;max-width:100%"
 SMALL = "font-size:85%;opacity:.75"
-
-
-class Fitted(Protocol):
-    """What is shown of a fitted model."""
-
-    history_: list[dict[str, Any]]
-    codes_: NDArray[Any] | None
-    module_: Any
-    schema_: Any
-
-    @property
-    def sample_shape_(self) -> tuple[int, ...]:
-        """Shape of one sample."""
-
-    def inverse_transform(self, Z: Any) -> NDArray[Any]:
-        """Return what codes stand for."""
-
-    def sample(self, n: int, seed: int | None, *, y: Any) -> NDArray[Any]:
-        """Return new samples."""
 
 
 def figure(picture: bytes, caption: str, dense: int = DENSE) -> str:
@@ -67,8 +48,8 @@ def drawn(picture: Image.Image, caption: str, dense: int = DENSE) -> str:
     return figure(buffer.getvalue(), caption, dense)
 
 
-def model(fitted: Fitted) -> str:
-    """Return the course of training, and what can be seen of a model without data.
+def model(fitted: Any) -> str:
+    """Return the course of training, and what can be seen of a fitted estimator without data.
 
     That is training samples, reconstructed from the codes that were kept, and new samples where there is a prior.
     """

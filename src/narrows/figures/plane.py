@@ -7,16 +7,13 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from narrows.figures.samples import TILE, colours_of, limits_of, resized
+from narrows.figures.samples import cell_of, limits_of
 from narrows.figures.style import FAINT, INK, RULE, Array, font_of
 
 if TYPE_CHECKING:
     from PIL import Image
 
-LONGEST = 1200
-"""About how many pixels a plane is wide or high."""
 TICKS = 9
 """Labels along an axis at most."""
 
@@ -47,7 +44,7 @@ def plane(
     from PIL import Image, ImageDraw
 
     extent = max(len(x) * X.shape[-1], len(y) * X.shape[-2])
-    cells = [[_cell(sample, limits, extent) for sample in row] for row in X[::-1]]
+    cells = [[cell_of(sample, limits, extent) for sample in row] for row in X[::-1]]
     body = np.concatenate([np.concatenate(row, axis=1) for row in cells])
     height, width = cells[0][0].shape[:2]
     font, large = font_of(13), font_of(15)
@@ -95,7 +92,7 @@ def rows(
     from PIL import Image, ImageDraw
 
     limits = limits_of(X) if limits is None else limits
-    tiles = [[_cell(sample, limits, X.shape[1] * X.shape[-1]) for sample in row] for row in X]
+    tiles = [[cell_of(sample, limits, X.shape[1] * X.shape[-1]) for sample in row] for row in X]
     height, width = tiles[0][0].shape[:2]
     font, small, gap, margin = font_of(15), font_of(13), 2, 12
     left = margin + max(math.ceil(font.getlength(name)) for name in names) + 14
@@ -114,13 +111,6 @@ def rows(
         for j, tile in enumerate(row):
             page.paste(Image.fromarray(tile), (lefts[j], y))
     return page
-
-
-def _cell(x: Array, limits: tuple[float, float], extent: int) -> NDArray[np.uint8]:
-    """Return a sample as pixels, so large that a picture that would be `extent` pixels wide or high is no larger."""
-    pixels = colours_of(x, limits)
-    most = max(1, round(TILE / max(pixels.shape[:2])))
-    return resized(pixels, -math.ceil(extent / LONGEST) if extent > LONGEST else min(most, LONGEST // extent))
 
 
 def _written(value: float, among: Array) -> str:

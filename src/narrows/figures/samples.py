@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 TILE = 96
 """About how many pixels the longer side of a small sample gets."""
 LARGEST = 256
+LONGEST = 1200
+"""About how many pixels a grid is wide or high."""
 
 
 def room(shape: tuple[int, ...]) -> int:
@@ -122,6 +124,13 @@ def tile_of(x: Array, limits: tuple[float, float]) -> NDArray[np.uint8]:
     pixels = colours_of(x, limits)
     longest = max(pixels.shape[:2])
     return resized(pixels, -math.ceil(longest / LARGEST) if longest > LARGEST else max(1, round(TILE / longest)))
+
+
+def cell_of(x: Array, limits: tuple[float, float], extent: int) -> NDArray[np.uint8]:
+    """Return a sample as pixels, so large that a picture that would be `extent` pixels wide or high is no larger."""
+    pixels = colours_of(x, limits)
+    most = max(1, round(TILE / max(pixels.shape[:2])))
+    return resized(pixels, -math.ceil(extent / LONGEST) if extent > LONGEST else min(most, LONGEST // extent))
 
 
 def colours_of(x: Array, limits: tuple[float, float]) -> NDArray[np.float64]:

@@ -87,12 +87,7 @@ def _covered(centres: Array, boxes: Array, size: Array) -> NDArray[np.bool_]:
 def apart(centres: Array, size: Sequence[float] | Array) -> NDArray[np.intp]:
     """Return the positions of boxes that do not overlap: each, in the order given, unless one before is in its way.
 
-    Parameters
-    ----------
-    centres
-        (N, 2): across and down.
-    size
-        Width and height of all boxes; those whose centres are as far apart touch, and do not overlap.
+    Centres are (N, 2), across and down; boxes whose centres are a width or a height apart touch, and do not overlap.
     """
     taken: dict[tuple[int, int], tuple[float, float]] = {}  # a cell of a box's size holds at most one centre
     chosen = []

@@ -86,11 +86,8 @@ class KernelCodeDensity(CodeDensity):
 
     fewest = 10
 
-    def __init__(self, limit: int = 10_000) -> None:
-        self.limit = limit
-
     def _fit(self, Z: Array, seed: int) -> None:
-        Z = Z[subset(len(Z), self.limit, seed)]
+        Z = Z[subset(len(Z), 10_000, seed)]
         scott = float(len(Z) ** (-1 / (Z.shape[1] + 4)))
         order = np.random.default_rng(seed).permutation(len(Z))
         held, rest = Z[order[: max(1, len(Z) // 10)][:500]], Z[order[max(1, len(Z) // 10) :]]
@@ -113,9 +110,6 @@ class FlowDensity(CodeDensity):
 
     fewest = 20
 
-    def __init__(self, epochs: int = 40, transforms: int = 3, hidden: tuple[int, ...] = (64, 64)) -> None:
-        self.epochs, self.transforms, self.hidden = epochs, transforms, hidden
-
     def _fit(self, Z: Array, seed: int) -> None:
         try:
             import zuko
@@ -125,11 +119,10 @@ class FlowDensity(CodeDensity):
         codes = torch.from_numpy(np.random.default_rng(seed).permutation(Z)).float()
         held, train = codes[: len(codes) // 10], codes[len(codes) // 10 :]
         with Seeded(seed):
-            options = {"transforms": self.transforms, "hidden_features": self.hidden}
-            self.flow: Any = zuko.flows.NSF(codes.shape[1], **options)
+            self.flow: Any = zuko.flows.NSF(codes.shape[1], transforms=3, hidden_features=(64, 64))
             optimiser = torch.optim.Adam(self.flow.parameters(), 2e-3)
             best, kept = -np.inf, {}
-            for _ in range(self.epochs):
+            for _ in range(40):
                 for rows in torch.split(torch.randperm(len(train)), 256):
                     optimiser.zero_grad()
                     (-self.flow().log_prob(train[rows]).mean()).backward()

@@ -63,21 +63,9 @@ class Likelihood(Component):
         return LikelihoodLayer(self)
 
     def check(self, low: float, high: float, grey: bool, owner: str) -> None:
-        """Refuse data that this likelihood cannot explain.
+        """Refuse training data from `low` to `high` that this likelihood cannot explain, by a DataError that says them.
 
-        Parameters
-        ----------
-        low, high
-            Least and greatest value of the training data.
-        grey
-            Whether every value is a multiple of 1/255.
-        owner
-            Name of the estimator, for the message.
-
-        Raises
-        ------
-        DataError
-            Prints the range of the data.
+        `grey` says whether every value is a multiple of 1/255; `owner` is the estimator's name, for the message.
         """
         if self.bounded and not (low >= 0 and high <= 1):
             raise DataError(

@@ -216,18 +216,7 @@ def evaluate(
     analyses: Mapping[str, Mapping[str, float]],
     by_epoch: Mapping[Goal, Sequence[float]],
 ) -> list[Evaluation]:
-    """Compare a fitted model with its goals.
-
-    Parameters
-    ----------
-    goals
-        What is to be reached.
-    model, dataset
-        The trained model, and its data.
-    analyses
-        The numbers of analyses, by analysis.
-    by_epoch
-        The values of goals with a bound per epoch, as they were measured during training.
+    """Compare a fitted model with its goals, by the numbers of its analyses and its values after each epoch.
 
     Raises: ConfigError where an analysis has no number of the name that a goal asks for.
     """
