@@ -69,7 +69,7 @@ def principal_axes(X: Array, k: int, *, center: bool = True, solver: str = "auto
 
 
 Found = tuple[Array, Array, Array, float]
-"""What a solver returns: the mean (D,), the sums of squares along k axes, falling, the axes (k, D), the sum along all."""
+"""What a solver returns: the mean (D,), sums of squares along k axes, falling, the axes (k, D), the sum along all."""
 
 
 def _centred(X: Array, center: bool) -> tuple[Array, Array]:

@@ -70,7 +70,7 @@ def map_batches(
     estimator: Autoencoder, function: Callable[[Batch], Tensor], X: ArrayLike | Arrays, y: Any = None, *,
     exact: bool = False, size: int | None = None,
 ) -> Array:  # fmt: skip
-    """Apply a function from a batch of B samples to a tensor (B, ...) to X in chunks, in evaluation mode: (N, ...) numpy.
+    """Apply a function from a batch of B samples to (B, ...) to X in chunks, in evaluation mode: (N, ...) numpy.
 
     With `exact` it is computed in the precision of the weights, whatever `precision` says; `size` is that of a chunk.
     Raises: DataError where what comes out is not finite.
