@@ -176,32 +176,28 @@ def _accuracy(z: Array, factor: Array) -> float:
     return float(machine.fit(scaled, factor).score(scaled, factor))
 
 
-def factor_vae_score(
-    Z: ArrayLike, factors: ArrayLike, *, votes: int = 800, batch: int = 64, seed: int = 0, threshold: float = 0.05
-) -> float:
+VOTES, DRAWN, UNUSED = 800, 64, 0.05
+"""Of the FactorVAE score: draws to learn from, samples in each, and the share of the largest variance that votes."""
+
+
+def factor_vae_score(Z: ArrayLike, factors: ArrayLike, *, seed: int = 0) -> float:
     """Return the FactorVAE score: accuracy in [0, 1], 1 / F at random (Kim & Mnih 2018, arXiv:1802.05983, sec. 4).
 
-    One factor is fixed, `batch` samples that share its value are drawn, and the latent dimension that varies least,
-    relative to its variance over all samples, votes for the factor. A majority vote is learned from `votes` draws and
-    evaluated on as many others. Dimensions whose variance is below `threshold` times the largest do not vote; where
-    none varies the score is 0.
+    One factor is fixed, 64 samples that share its value are drawn, and the latent dimension that varies least,
+    relative to its variance over all samples, votes for the factor. A majority vote is learned from 800 draws and
+    evaluated on as many others. Dimensions whose variance is below 0.05 times the largest do not vote; where none
+    varies the score is 0.
 
     Parameters
     ----------
     Z, factors
         Codes (N, latent_dim) and factors (N, F), all combinations or an even draw of many of them.
-    votes
-        Draws to learn from, and as many to evaluate on.
-    batch
-        Samples in a draw; with replacement where fewer share the value.
     seed
-        Of the draws.
-    threshold
-        Share of the largest variance, below which a dimension counts as unused.
+        Of the draws, with replacement where fewer samples share a value.
     """
     codes, truth = _checked(Z, factors, "factor_vae_score")
     spread = codes.var(0)
-    used = spread > max(threshold * spread.max(), 1e-12)
+    used = spread > max(UNUSED * spread.max(), 1e-12)
     if not used.any():
         return 0.0
     codes = codes[:, used] / np.sqrt(spread[used])
@@ -210,13 +206,13 @@ def factor_vae_score(
     members = {i: [np.flatnonzero(truth[:, i] == value) for value in np.unique(truth[:, i])] for i in varied}
     counts = np.zeros((2, codes.shape[1], truth.shape[1]), dtype=np.int64)
     for part in counts:
-        for _ in range(votes):
+        for _ in range(VOTES):
             factor = rng.choice(varied)
             rows = members[factor][rng.integers(len(members[factor]))]
-            drawn = codes[rng.choice(rows, batch, replace=len(rows) < batch)]
+            drawn = codes[rng.choice(rows, DRAWN, replace=len(rows) < DRAWN)]
             part[drawn.var(0).argmin(), factor] += 1
     learned = counts[0].argmax(1)
-    return float(counts[1][np.arange(len(learned)), learned].sum() / votes)
+    return float(counts[1][np.arange(len(learned)), learned].sum() / VOTES)
 
 
 def measure_disentanglement(
