@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor
 
 from narrows.data.arrays import Array
@@ -16,7 +15,7 @@ from narrows.estimators import inference
 from narrows.module import Batch, LatentVariableModule
 
 
-def impute(model: Any, X: ArrayLike, y: Any = None, *, samples: int = 1000, seed: int = 0) -> Any:
+def impute(model: Any, X: Any, y: Any = None, *, samples: int = 1000, seed: int = 0) -> Any:
     """Return X with its missing values filled in: like X, in its units; observed values stay as they are.
 
     Of a model with a posterior, the mean over x of the importance-weighted draws z_k ~ q(z | x observed),
