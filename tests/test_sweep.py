@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from narrows.sweeps import Sweep, measures
 from narrows.sweeps import sweep as sweep_module
 from narrows.sweeps.table import across
 
-OPTIONS = {"limit": 200, "shape": "image"}
+OPTIONS: dict[str, Any] = {"limit": 200, "shape": "image"}
 SMALL = {"network": "mlp:", "epochs": 1}
 
 
@@ -30,7 +31,7 @@ def digits():
     return load_dataset("digits", **OPTIONS)
 
 
-def sweep_of(digits, folder, **given):
+def sweep_of(digits, folder, **given: Any):
     return Sweep(
         **{
             "model": AE,

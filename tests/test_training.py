@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ class Line(Module):
         return Loss({"reconstruction": ((batch.x - self.encode(batch.x)) ** 2).sum(1) / 2})
 
 
-def trained(data=DATA, validation=None, **settings):
+def trained(data=DATA, validation=None, **settings: Any):
     module = Line()
     held_out = None if validation is None else Rows(validation, torch.device("cpu"))
     reports = list(train(module, Rows(data, torch.device("cpu")), Settings(**settings), held_out))
@@ -65,7 +66,7 @@ def test_a_step_is_torchs_own(name):
     rate, betas, momentum, decay = 0.03, (0.8, 0.95), 0.7, 0.1
     mine = nn.Parameter(torch.tensor([1.0, -2.0]))
     theirs = nn.Parameter(mine.detach().clone())
-    options = {"lr": rate, "weight_decay": decay}
+    options: dict[str, Any] = {"lr": rate, "weight_decay": decay}
     options |= {"betas": betas} if name in ("adam", "adamw", "adamax") else {}
     options |= {"momentum": momentum} if name in ("sgd", "rmsprop") else {}
     plain = {
@@ -259,7 +260,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_last_good_weights():
 
 def test_the_last_good_weights_are_those_of_the_step_before():
     module, good = Exploding(), Line()
-    settings = {"learning_rate": 1e-2, "batch_size": 5}
+    settings: dict[str, Any] = {"learning_rate": 1e-2, "batch_size": 5}
     list(train(good, Rows(DATA[:15], torch.device("cpu")), Settings(epochs=1, **settings)))
     with pytest.raises(DivergedError):
         list(train(module, Rows(DATA[:15], torch.device("cpu")), Settings(epochs=2, **settings)))
@@ -330,7 +331,7 @@ def test_pixels_stay_bytes_until_they_are_a_batch():
 
 def test_bytes_and_their_fractions_train_alike():
     X = np.random.default_rng(0).integers(0, 256, (30, 12), np.uint8)
-    options = {"latent_dim": 2, "epochs": 3, "likelihood": "bernoulli"}
+    options: dict[str, Any] = {"latent_dim": 2, "epochs": 3, "likelihood": "bernoulli"}
     one, other = AE(**options).fit(X), AE(**options).fit((X / 255).astype(np.float32))
     np.testing.assert_allclose(one.reconstruct(X), other.reconstruct((X / 255).astype(np.float32)), atol=1e-5)
 
@@ -341,7 +342,7 @@ def test_memory_maps_train_as_arrays_do(tmp_path, mode, dtype):
     X = np.random.default_rng(0).integers(0, 2, (40, 6)).astype(dtype)
     np.save(tmp_path / "x.npy", X)
     mapped = np.load(tmp_path / "x.npy", mmap_mode=mode)
-    options = {"latent_dim": 2, "epochs": 2, "batch_size": 16}
+    options: dict[str, Any] = {"latent_dim": 2, "epochs": 2, "batch_size": 16}
     one, other = AE(**options).fit(X), AE(**options).fit(mapped)
     np.testing.assert_array_equal(one.transform(X), other.transform(mapped))
     assert Rows(mapped, torch.device("cpu")).tensor is None
@@ -487,7 +488,7 @@ def test_compiled_gradients_are_the_gradients(model, fields, monkeypatch):
 
     monkeypatch.setattr("narrows.training.compilation.backend", counted)
     X = np.random.default_rng(1).random((70, 1, 8, 8), dtype=np.float32)  # the last batch is a short one
-    same = {"latent_dim": 2, "hidden": (8,), "network": "mlp", "epochs": 3, "batch_size": 32, "precision": "fp32"}
+    same: dict[str, Any] = {"latent_dim": 2, "hidden": (8,), "network": "mlp", "epochs": 3, "batch_size": 32, "precision": "fp32"}
     one, other = (model(compile=how, **same | fields).fit(X) for how in ("off", "on"))
     assert compiled
     assert [epoch["train"] for epoch in one.history_] == [epoch["train"] for epoch in other.history_]
@@ -499,7 +500,7 @@ def test_compiled_gradients_are_the_gradients(model, fields, monkeypatch):
 def test_what_was_compiled_before_is_not_compiled_again(monkeypatch, tmp_path):
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     X = np.random.default_rng(0).random((48, 8), dtype=np.float32)
-    same = {"latent_dim": 2, "hidden": (), "epochs": 2, "batch_size": 16, "precision": "fp32"}
+    same: dict[str, Any] = {"latent_dim": 2, "hidden": (), "epochs": 2, "batch_size": 16, "precision": "fp32"}
     counters.clear()
     kept = counters["aot_autograd"]
     for hits in (0, 1):
@@ -525,7 +526,7 @@ def test_where_compiling_fails_training_goes_on_as_if_it_had_not_been_tried(monk
         raise RuntimeError("no compiler")
 
     monkeypatch.setattr("narrows.training.compilation.backend", broken)
-    same = {"latent_dim": 2, "hidden": (8,), "epochs": 2, "precision": "fp32"}
+    same: dict[str, Any] = {"latent_dim": 2, "hidden": (8,), "epochs": 2, "precision": "fp32"}
     eager = VAE(compile="off", **same).fit(table)
     with pytest.warns(UserWarning, match="compiling failed, and training goes on without.*compile='off'"):
         tried = VAE(compile="on", **same).fit(table)
@@ -549,7 +550,7 @@ def test_when_to_compile_is_decided_once_and_kept(monkeypatch, tmp_path, table):
     monkeypatch.setattr("narrows.training.compilation.backend", aot_eager)
     monkeypatch.setattr("narrows.training.loop.MEASURED", 0.0)
     monkeypatch.setattr(CompiledGradients, "repay", lambda self, *asks: asked.append(asks) or True)
-    same = {"latent_dim": 2, "hidden": (8,), "epochs": 4, "batch_size": 32}
+    same: dict[str, Any] = {"latent_dim": 2, "hidden": (8,), "epochs": 4, "batch_size": 32}
     whole = VAE(**same).fit(table, resume=tmp_path / "whole")
     assert len(asked) == 1
     seconds, rows, steps = asked[0]

@@ -1,5 +1,7 @@
 """One squared error and one PCA baseline, for every kind of data, output and device."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -102,7 +104,7 @@ def test_one_sample_is_refused_by_name(digits):
 
 def test_measures_ignore_the_container_that_transform_returns(digits):
     train, y, test, y_test = digits
-    options = {"latent_dim": 3, "network": "mlp:8", "epochs": 1}
+    options: dict[str, Any] = {"latent_dim": 3, "network": "mlp:8", "epochs": 1}
     plain, pandas = narrows.VAE(**options).fit(train), narrows.VAE(**options).fit(train).set_output(transform="pandas")
     assert type(pandas.transform(test)).__name__ == "DataFrame"
     for measure in (

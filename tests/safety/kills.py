@@ -76,7 +76,7 @@ def train_run(folder: Path) -> None:
             list(resume(run))
     else:
         shutil.rmtree(run, ignore_errors=True)  # killed before there was a run
-        options = {"validation": 0.2}
+        options: dict[str, Any] = {"validation": 0.2}
         model = VAE(latent_dim=2, network="mlp:4", epochs=40, batch_size=50)
         data_ = load_dataset("cloud", **options)
         list(record(model, data_, run, checkpoint_every="0.01s"))
