@@ -4,53 +4,60 @@ import copy
 import math
 import os
 import platform
-import shutil
 import subprocess
 import sys
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch._dynamo.backends.debugging import aot_eager
-from torch._dynamo.utils import counters
-from torch.distributions import Normal
 
 from narrows import AE, VAE
+from narrows.data.arrays import Arrays
+from narrows.data.batches import Batches
+from narrows.data.schema import Schema
 from narrows.errors import ConfigError, DataError, DivergedError
-from narrows.module import Module
-from narrows.objectives import Loss
-from narrows.training import Report, Rows, Settings, train
-from narrows.training.compilation import CompiledGradients
-from narrows.training.precision import autocast, lowered
-from narrows.training.schedules import OPTIMIZERS, SCHEDULES, factor, optimizer
+from narrows.module import MAIN, Batch, CodeSpec, Loss, Module
+from narrows.probability.posteriors import NormalPosterior
+from narrows.training import Report, Settings, train
+from narrows.training.optimizers import OPTIMIZERS, optimizer
+from narrows.training.precision import lowered
+from narrows.training.schedules import SCHEDULES, factor
 
 DATA = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+CPU = torch.device("cpu")
+
+
+def rows_of(X):
+    """Return batches of an array as it is."""
+    return Batches(Arrays(X), Schema.of(X, scale=None), CPU)
 
 
 class Line(Module):
     """Half the squared distance of x W from x: something to train that fits on one line."""
+
+    code = CodeSpec((3,))
 
     def __init__(self):
         super().__init__()
         self.weight = nn.Parameter(torch.eye(3) * 0.1)
         self.seen = []
 
-    def encode(self, x):
-        return x @ self.weight
+    def encode(self, batch):
+        return batch.x @ self.weight
 
-    decode = score = encode
+    def decode(self, z, batch=None):
+        return z
 
-    def loss(self, batch):
+    def loss(self, batch, phase=MAIN):
         self.seen.append((batch.x.clone(), batch.progress))
-        return Loss({"reconstruction": ((batch.x - self.encode(batch.x)) ** 2).sum(1) / 2})
+        return Loss({"reconstruction": ((batch.x - self.encode(batch)) ** 2).sum(1) / 2})
 
 
-def trained(data=DATA, validation=None, **settings: Any):
+def trained(data=DATA, validation=None, **settings):
     module = Line()
-    held_out = None if validation is None else Rows(validation, torch.device("cpu"))
-    reports = list(train(module, Rows(data, torch.device("cpu")), Settings(**settings), held_out))
+    held_out = None if validation is None else rows_of(validation)
+    reports = list(train(module, rows_of(data), Settings(**settings), held_out))
     return module, reports
 
 
@@ -66,7 +73,7 @@ def test_a_step_is_torchs_own(name):
     rate, betas, momentum, decay = 0.03, (0.8, 0.95), 0.7, 0.1
     mine = nn.Parameter(torch.tensor([1.0, -2.0]))
     theirs = nn.Parameter(mine.detach().clone())
-    options: dict[str, Any] = {"lr": rate, "weight_decay": decay}
+    options = {"lr": rate, "weight_decay": decay}
     options |= {"betas": betas} if name in ("adam", "adamw", "adamax") else {}
     options |= {"momentum": momentum} if name in ("sgd", "rmsprop") else {}
     plain = {
@@ -180,7 +187,7 @@ def test_clipping_bounds_the_step():
 def test_averaging_is_an_exponential_moving_average():
     decay, module = 0.8, Line()
     settings = Settings(epochs=6, batch_size=None, learning_rate=0.05, averaging=decay)
-    weights = [module.weight.detach().clone() for _ in train(module, Rows(DATA, torch.device("cpu")), settings)]
+    weights = [module.weight.detach().clone() for _ in train(module, rows_of(DATA), settings)]
     average = weights[0]
     for weight in weights[1:]:
         average = decay * average + (1 - decay) * weight
@@ -192,7 +199,10 @@ def test_early_stopping_restores_the_best_weights():
     """Validation data that ask for the opposite: the first epoch is the best one."""
     rng = np.random.default_rng(1)
     X, apart = rng.normal(size=(40, 4)).astype(np.float32), rng.normal(size=(30, 4)).astype(np.float32) * 0.01 + 5
-    ae = AE(latent_dim=2, network="mlp:8", epochs=50, patience=3, learning_rate=2e-2, batch_size=8, data_bias=False)
+    ae = AE(
+        latent_dim=2, network="mlp:8", epochs=50, patience=3, learning_rate=2e-2, batch_size=8, data_bias=False,
+        scale=None,
+    )  # fmt: skip
     losses = [report.validation["loss"] for report in ae.fit_iter(X, validation=apart) if report.end_of_epoch]
     best = int(np.argmin(losses))
     assert len(losses) == min(50, best + 4)
@@ -209,7 +219,7 @@ def test_early_stopping_stops():
 
 
 def test_the_best_weights_win_without_patience_too():
-    ae = AE(latent_dim=1, network="mlp:", epochs=15, learning_rate=0.5, schedule="constant", warmup=0.0)
+    ae = AE(latent_dim=1, network="mlp:", epochs=15, learning_rate=0.5, schedule="constant", warmup=0.0, scale=None)
     ae.fit(DATA, validation=DATA[:6])
     assert -ae.score(DATA[:6]) == pytest.approx(min(r["validation"]["loss"] for r in ae.history_), rel=1e-5)
 
@@ -224,7 +234,7 @@ def test_a_share_is_held_out():
 
 @pytest.mark.parametrize("validation", [0.0, 1.0, -0.5, 1.5, 0.001, math.nan, 3, True, "some", DATA[:, :2]])
 def test_validation_that_is_none(validation):
-    with pytest.raises(DataError, match="AE"):
+    with pytest.raises((DataError, ConfigError), match="AE: "):
         AE(latent_dim=1, epochs=1).fit(DATA, validation=validation)
 
 
@@ -236,8 +246,8 @@ def test_patience_needs_validation():
 class Exploding(Line):
     """A term that is not finite from its fourth step on."""
 
-    def loss(self, batch):
-        loss = super().loss(batch)
+    def loss(self, batch, phase=MAIN):
+        loss = super().loss(batch, phase)
         loss.terms["penalty"] = loss.terms["reconstruction"] * (math.nan if len(self.seen) > 3 else 1)
         return loss
 
@@ -245,12 +255,10 @@ class Exploding(Line):
 def test_a_loss_that_is_not_finite_stops_with_the_last_good_weights():
     module = Exploding()
     with pytest.raises(DivergedError, match=r"'penalty' must be finite.*step 4 .*learning rate.*0.001"):
-        list(train(module, Rows(DATA[:15], torch.device("cpu")), Settings(epochs=2, batch_size=5)))
+        list(train(module, rows_of(DATA[:15]), Settings(epochs=2, batch_size=5)))
     assert torch.isfinite(module.weight).all()
     stopped = Exploding()
-    reports = train(
-        stopped, Rows(DATA[:15], torch.device("cpu")), Settings(epochs=1, schedule="constant", batch_size=4)
-    )
+    reports = train(stopped, rows_of(DATA[:15]), Settings(epochs=1, schedule="constant", batch_size=4))
     with pytest.raises(DivergedError):
         next(reports)
     assert len(stopped.seen) == 4
@@ -260,10 +268,10 @@ def test_a_loss_that_is_not_finite_stops_with_the_last_good_weights():
 
 def test_the_last_good_weights_are_those_of_the_step_before():
     module, good = Exploding(), Line()
-    settings: dict[str, Any] = {"learning_rate": 1e-2, "batch_size": 5}
-    list(train(good, Rows(DATA[:15], torch.device("cpu")), Settings(epochs=1, **settings)))
+    settings = {"learning_rate": 1e-2, "batch_size": 5}
+    list(train(good, rows_of(DATA[:15]), Settings(epochs=1, **settings)))
     with pytest.raises(DivergedError):
-        list(train(module, Rows(DATA[:15], torch.device("cpu")), Settings(epochs=2, **settings)))
+        list(train(module, rows_of(DATA[:15]), Settings(epochs=2, **settings)))
     # Three steps, with twice the gradient: Adam's are the same but for its epsilon.
     torch.testing.assert_close(module.weight, good.weight, atol=1e-6, rtol=0)
 
@@ -271,8 +279,8 @@ def test_the_last_good_weights_are_those_of_the_step_before():
 class Steep(Line):
     """A finite loss whose gradient is not."""
 
-    def loss(self, batch):
-        loss = super().loss(batch)
+    def loss(self, batch, phase=MAIN):
+        loss = super().loss(batch, phase)
         loss.terms["root"] = (self.weight[0, 1].abs() * 0).sqrt().expand(len(batch.x))
         return loss
 
@@ -281,38 +289,15 @@ def test_a_gradient_that_is_not_finite_stops():
     module = Steep()
     before = module.weight.detach().clone()
     with pytest.raises(DivergedError, match=r"the gradient must be finite.*step 1"):
-        list(train(module, Rows(DATA, torch.device("cpu")), Settings(epochs=1)))
+        list(train(module, rows_of(DATA), Settings(epochs=1)))
     assert torch.equal(module.weight, before)
-
-
-@pytest.mark.parametrize(
-    ("kind", "what"), [(Line, None), (Exploding, "'penalty' must be finite"), (Steep, "the gradient must be finite")]
-)
-def test_on_a_device_that_works_by_itself_a_step_that_is_not_finite_is_left_out(kind, what, monkeypatch):
-    # The optimiser is told by a tensor, as on a GPU, and asked once an epoch.
-    monkeypatch.setattr("narrows.training.loop.AT_ONCE", ())
-    monkeypatch.setattr("narrows.training.loop.EARLY", 0)
-    rows, settings = Rows(DATA[:15], torch.device("cpu")), Settings(epochs=3, learning_rate=1e-2, batch_size=5)
-    module = kind()
-    if what is None:
-        list(train(module, rows, settings))
-        monkeypatch.undo()
-        looked = kind()
-        list(train(looked, rows, settings))
-        assert torch.equal(module.weight, looked.weight)
-        return
-    with pytest.raises(DivergedError, match=what):
-        list(train(module, rows, settings))
-    monkeypatch.undo()
-    looked = kind()
-    with pytest.raises(DivergedError, match=what):
-        list(train(looked, rows, settings))
-    assert torch.equal(module.weight, looked.weight)
 
 
 @pytest.mark.filterwarnings("ignore:The loss rose")
 def test_a_rate_far_too_high_leaves_a_model_that_works():
-    ae = AE(latent_dim=2, network="mlp:", optimizer="sgd", learning_rate=1e4, schedule="constant", warmup=0.0, epochs=20)
+    ae = AE(
+        latent_dim=2, network="mlp:", optimizer="sgd", learning_rate=1e4, schedule="constant", warmup=0.0, epochs=20
+    )
     with pytest.raises(DivergedError, match="learning rate too high"):
         ae.fit(DATA)
     assert np.isfinite(ae.transform(DATA)).all()
@@ -320,20 +305,24 @@ def test_a_rate_far_too_high_leaves_a_model_that_works():
 
 def test_pixels_stay_bytes_until_they_are_a_batch():
     X = np.random.default_rng(0).integers(0, 256, (30, 1, 4, 4), np.uint8)
-    rows = Rows(X, torch.device("cpu"))
-    assert rows.tensor.dtype == torch.uint8
+    schema = Schema.of(X)
+    rows = Batches(schema.encode(X), schema, CPU)
+    assert rows._tensors["x"].dtype == torch.uint8
     batch = rows.take(torch.tensor([3, 1]))
-    assert batch.dtype == torch.float32
-    torch.testing.assert_close(batch, torch.from_numpy(X[[3, 1]]) / 255)
-    assert torch.equal(torch.cat(list(rows.chunks(7))), rows.take(torch.arange(30)))
-    assert rows.tensor.data_ptr() == X.ctypes.data
+    assert batch.x.dtype == torch.float32
+    torch.testing.assert_close(batch.x, torch.from_numpy(X[[3, 1]]) / 255)
+    assert torch.equal(torch.cat([b.x for b in rows.chunks(7)]), rows.take(torch.arange(30)).x)
+    assert rows._tensors["x"].data_ptr() == X.ctypes.data
 
 
 def test_bytes_and_their_fractions_train_alike():
     X = np.random.default_rng(0).integers(0, 256, (30, 12), np.uint8)
-    options: dict[str, Any] = {"latent_dim": 2, "epochs": 3, "likelihood": "bernoulli"}
-    one, other = AE(**options).fit(X), AE(**options).fit((X / 255).astype(np.float32))
-    np.testing.assert_allclose(one.reconstruct(X), other.reconstruct((X / 255).astype(np.float32)), atol=1e-5)
+    options = {"latent_dim": 2, "epochs": 3, "likelihood": "bernoulli"}
+    fractions = (X / 255).astype(np.float32)
+    one, other = AE(**options).fit(X), AE(**options).fit(fractions)
+    np.testing.assert_allclose(one.transform(X), other.transform(fractions), atol=1e-5)
+    np.testing.assert_array_equal(one.reconstruct(X), np.rint(255 * other.reconstruct(fractions)))
+    np.testing.assert_allclose(one.score_samples(X), other.score_samples(fractions), rtol=1e-5)
 
 
 @pytest.mark.parametrize("mode", ["r", "c", "r+"])
@@ -342,10 +331,10 @@ def test_memory_maps_train_as_arrays_do(tmp_path, mode, dtype):
     X = np.random.default_rng(0).integers(0, 2, (40, 6)).astype(dtype)
     np.save(tmp_path / "x.npy", X)
     mapped = np.load(tmp_path / "x.npy", mmap_mode=mode)
-    options: dict[str, Any] = {"latent_dim": 2, "epochs": 2, "batch_size": 16}
+    options = {"latent_dim": 2, "epochs": 2, "batch_size": 16}
     one, other = AE(**options).fit(X), AE(**options).fit(mapped)
     np.testing.assert_array_equal(one.transform(X), other.transform(mapped))
-    assert Rows(mapped, torch.device("cpu")).tensor is None
+    assert not rows_of(mapped)._tensors
     np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), X)
 
 
@@ -463,107 +452,30 @@ def test_low_precision_that_is_forced_reaches_codes_but_no_score(table):
 
 def test_distributions_of_a_batch_do_not_validate_in_the_loop(table):
     """Checking arguments at every step would cost more than the step."""
-    module = VAE(latent_dim=2, epochs=1).fit(table).module_
-    assert isinstance(module.posterior(torch.from_numpy(table)), Normal)
-    assert not module.posterior(torch.from_numpy(table))._validate_args
+    for likelihood in ("gaussian", "laplace", "bernoulli", "continuous_bernoulli"):
+        module = VAE(latent_dim=2, epochs=1, likelihood=likelihood).fit(table).module_
+        batch = Batch(torch.from_numpy(table))
+        assert isinstance(module.posterior(batch), NormalPosterior)
+        assert not module.likelihood(module.posterior(batch).mean, batch)._validate_args
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "fields"),
     [
-        (VAE, {"kl_warmup": 0.5, "corruption": "gaussian:0.1", "ordered": True}),
-        (VAE, {"beta": 2.0, "clip": 1.0, "averaging": 0.9, "optimizer": "sgd", "likelihood": "gaussian:learned"}),
-        (VAE, {"precision": "bf16"}),
-        (VAE, {"network": "conv", "batch_norm": True}),
-        (AE, {"tied": True, "contractive": 0.1}),
+        (VAE, {"kl_warmup": 0.5, "corruption": "gaussian:0.1", "code": "ordered"}),
+        (VAE, {"network": "conv:8,batch_norm=true", "likelihood": "gaussian:learned"}),
+        (AE, {"network": "mlp:8,tied=true", "penalty": "l1:0.1"}),
+        (AE, {"network": "mlp:8", "penalty": "adversarial:1,hidden=8"}),
     ],
 )
-def test_compiled_gradients_are_the_gradients(model, fields, monkeypatch):
-    """To the last bit, where what was traced runs by the kernels that it was traced from."""
-    compiled = []
-
-    def counted(graph, inputs):
-        compiled.append(graph)
-        return aot_eager(graph, inputs)
-
-    monkeypatch.setattr("narrows.training.compilation.backend", counted)
+def test_a_compiled_loss_trains_alike(model, fields):
     X = np.random.default_rng(1).random((70, 1, 8, 8), dtype=np.float32)  # the last batch is a short one
-    same: dict[str, Any] = {"latent_dim": 2, "hidden": (8,), "network": "mlp", "epochs": 3, "batch_size": 32, "precision": "fp32"}
-    one, other = (model(compile=how, **same | fields).fit(X) for how in ("off", "on"))
-    assert compiled
-    assert [epoch["train"] for epoch in one.history_] == [epoch["train"] for epoch in other.history_]
-    for name, value in one.module_.state_dict().items():
-        assert torch.equal(value, other.module_.state_dict()[name]), name
-
-
-@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
-def test_what_was_compiled_before_is_not_compiled_again(monkeypatch, tmp_path):
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
-    X = np.random.default_rng(0).random((48, 8), dtype=np.float32)
-    same: dict[str, Any] = {"latent_dim": 2, "hidden": (), "epochs": 2, "batch_size": 16, "precision": "fp32"}
-    counters.clear()
-    kept = counters["aot_autograd"]
-    for hits in (0, 1):
-        one, other = (AE(compile=how, **same).fit(X) for how in ("off", "on"))
-        np.testing.assert_allclose(one.transform(X), other.transform(X), rtol=1e-4, atol=1e-5)
-        assert (kept["autograd_cache_miss"], kept["autograd_cache_hit"]) == (1, hits)
-
-
-def test_what_python_decides_while_training_is_not_compiled_into_a_step():
-    class Switched(Line):
-        def loss(self, batch):
-            return super().loss(batch) if batch.progress < 0.5 else Loss({"reconstruction": self.weight.sum(1)})
-
-    plain, tried = Switched(), Switched()
-    list(train(plain, Rows(DATA, torch.device("cpu")), Settings(epochs=2, batch_size=5)))
-    with pytest.warns(UserWarning, match="compiling failed, and training goes on without"):
-        list(train(tried, Rows(DATA, torch.device("cpu")), Settings(epochs=2, batch_size=5, compile="on")))
-    assert torch.equal(plain.weight, tried.weight)
-
-
-def test_where_compiling_fails_training_goes_on_as_if_it_had_not_been_tried(monkeypatch, table):
-    def broken(graph, inputs):
-        raise RuntimeError("no compiler")
-
-    monkeypatch.setattr("narrows.training.compilation.backend", broken)
-    same: dict[str, Any] = {"latent_dim": 2, "hidden": (8,), "epochs": 2, "precision": "fp32"}
-    eager = VAE(compile="off", **same).fit(table)
-    with pytest.warns(UserWarning, match="compiling failed, and training goes on without.*compile='off'"):
-        tried = VAE(compile="on", **same).fit(table)
-    np.testing.assert_array_equal(eager.transform(table), tried.transform(table))
-
-
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_step_is_compiled_where_what_is_left_repays_it(precision):
-    def repays(module, *rest):
-        return CompiledGradients(module, autocast(module, precision, torch.device("cpu"))).repay(*rest)
-
-    assert repays(nn.Linear(3, 3), 0.1, 8, 1000)
-    assert not repays(nn.Linear(3, 3), 0.1, 8, 200)
-    assert not repays(nn.Sequential(nn.Conv2d(1, 1, 3)), 0.1, 8, 1000)
-    assert not repays(nn.LSTM(3, 3), 0.1, 8, 1000)
-    assert not repays(nn.Linear(1000, 1000), 1e-4, 1000, 10**9)  # all of it are products
-
-
-def test_when_to_compile_is_decided_once_and_kept(monkeypatch, tmp_path, table):
-    asked = []
-    monkeypatch.setattr("narrows.training.compilation.backend", aot_eager)
-    monkeypatch.setattr("narrows.training.loop.MEASURED", 0.0)
-    monkeypatch.setattr(CompiledGradients, "repay", lambda self, *asks: asked.append(asks) or True)
-    same: dict[str, Any] = {"latent_dim": 2, "hidden": (8,), "epochs": 4, "batch_size": 32}
-    whole = VAE(**same).fit(table, resume=tmp_path / "whole")
-    assert len(asked) == 1
-    seconds, rows, steps = asked[0]
-    assert 0 < seconds < 10
-    assert (rows, steps) == (32, 4 * math.ceil(len(table) / 32) - 1)
-    reports = VAE(**same).fit_iter(table, resume=tmp_path / "cut")
-    for report in reports:
-        if report.end_of_epoch and report.epoch == 2:
-            reports.close()
-    assert len(asked) == 2
-    again = VAE(**same).fit(table, resume=tmp_path / "cut")
-    assert len(asked) == 2  # it is in the checkpoint
-    np.testing.assert_array_equal(whole.transform(table), again.transform(table))
+    same = {"latent_dim": 2, "network": "mlp:8", "epochs": 2, "batch_size": 32, "precision": "fp32"}
+    one, other = (model(compile=how, **same | fields).fit(X) for how in (False, True))
+    np.testing.assert_allclose(one.transform(X), other.transform(X), rtol=1e-3, atol=1e-4)
+    for before, after in zip(one.history_, other.history_, strict=True):
+        assert before["train"] == pytest.approx(after["train"], rel=1e-4)
 
 
 @pytest.mark.slow

@@ -19,8 +19,6 @@ from narrows.data.arrays import Array, Arrays, on_disk
 from narrows.data.frames import frame_columns, frame_kind, to_frame
 from narrows.errors import ConfigError, DataError
 
-__all__ = ["SCALES", "Schema"]
-
 SCALES = ("auto", "standard", "minmax")
 """Names of scales; None and a number, by which all values are divided, are scales as well."""
 KINDS = {1: "table", 2: "sequences", 3: "images"}
@@ -242,10 +240,15 @@ class Schema:
 
     def values(self, arrays: Arrays) -> Array:
         """Return `arrays.x` in double precision on the model's scale, pixels in [0, 1]; what is masked is 0."""
-        x = arrays.x
-        if x.dtype == np.uint8:
-            return x / 255.0
-        return np.asarray(self.scaled(np.asarray(x), np.dtype(np.float64))[0] if on_disk(x) else x, np.float64)
+        x = self.in_memory(arrays, np.dtype(np.float64)).x
+        return x / 255.0 if x.dtype == np.uint8 else np.asarray(x, np.float64)
+
+    def in_memory(self, arrays: Arrays, dtype: np.dtype[Any]) -> Arrays:
+        """Return what `arrays` would be if `arrays.x` were no memory map; pixels stay as they are."""
+        if not on_disk(arrays.x) or (self.pixels and arrays.x.dtype == np.uint8):
+            return arrays
+        x, mask = self.scaled(np.asarray(arrays.x), dtype)
+        return arrays._replace(x=x, mask=mask)
 
     def decode(self, x: Array, *, like: Any = None, lengths: Array | None = None) -> Any:
         """Return samples as X was: its units, type, columns and kind of data frame, and sequences of their lengths.
@@ -257,7 +260,7 @@ class Schema:
         like
             The X that these correspond to, whose index a pandas frame takes.
         lengths
-            (N,) of sequences; they come back as a list.
+            (N,) of sequences; they come back as a list, or as an array where `like` is one.
         """
         X: Array
         if self.pixels:
@@ -273,12 +276,13 @@ class Schema:
             limits = np.iinfo(kind)
             X = np.rint(X.astype(np.float64))
             with np.errstate(invalid="ignore"):  # beyond the limits; 2^63 - 1 itself is not among double precision
-                X = np.where(X >= limits.max, limits.max, np.where(X <= limits.min, limits.min, X.astype(kind)))
+                X = np.where(limits.max <= X, limits.max, np.where(limits.min >= X, limits.min, X.astype(kind)))
         elif X.dtype.itemsize > kind.itemsize:  # beyond the limits, as for integers
             X = np.clip(X, np.finfo(kind).min, np.finfo(kind).max)
         X = X.astype(kind, copy=False)
         if lengths is not None:
-            return [sequence[:n] for sequence, n in zip(X, lengths, strict=True)]
+            sequences = [sequence[:n] for sequence, n in zip(X, lengths, strict=True)]
+            return np.stack(sequences) if isinstance(like, np.ndarray) and like.ndim == 3 else sequences
         if self.frame is not None and self.columns is not None and self.dtypes is not None:
             return to_frame(X, self.frame, self.columns, self.dtypes, like)
         return X

@@ -23,8 +23,6 @@ from narrows.errors import DataError
 from narrows.module import Batch, Module
 from narrows.training.arrays import as_array
 
-__all__ = ["Fitted", "batches", "encode", "encoded", "evaluating", "map_batches", "reconstruct_encoded", "values"]
-
 
 class Fitted(Protocol):
     """What is needed of an estimator."""
@@ -136,10 +134,11 @@ def map_batches(
 
 def encode(estimator: Fitted, X: ArrayLike | Arrays, y: Any = None) -> Array:
     """Return the codes as a plain array, whatever `set_output` says: (N, *code shape)."""
-    return map_batches(estimator, estimator.module_.encode, X, y)
+    arrays = encoded(estimator, X, y)  # first: there may be no module yet
+    return map_batches(estimator, estimator.module_.encode, arrays)
 
 
 def reconstruct_encoded(estimator: Fitted, X: ArrayLike | Arrays, y: Any = None) -> Array:
     """Return reconstructions on the model's scale: (N, *shape)."""
-    module = estimator.module_
-    return map_batches(estimator, lambda batch: module.decode(module.encode(batch), batch), X, y)
+    arrays, module = encoded(estimator, X, y), estimator.module_
+    return map_batches(estimator, lambda batch: module.decode(module.encode(batch), batch), arrays)

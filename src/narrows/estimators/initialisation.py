@@ -14,8 +14,6 @@ from narrows.nn import Decoder, Encoder, Network, Start
 from narrows.pca import Axes, principal_axes
 from narrows.probability.likelihoods import LikelihoodLayer
 
-__all__ = ["Moments", "moments", "start_at_data"]
-
 PART = 2**22
 """Values that are looked at once at a time in double precision."""
 
@@ -82,9 +80,7 @@ def start_at_data(estimator: Any, module: Any, data: Arrays) -> None:
 
 def _axes(data: Arrays, schema: Schema, k: int, mean: Array) -> Axes:
     """Return principal axes of the training data on the model's scale; missing values count as their feature's mean."""
-    x, mask = data.x, data.mask
-    if on_disk(x) and not schema.pixels:
-        x, mask = schema.scaled(np.asarray(x), np.dtype(np.float32))
+    x, mask, *_ = schema.in_memory(data, np.dtype(np.float32))
     if mask is not None:
         x = np.where(mask, x, mean.astype(x.dtype))
     return principal_axes(x, min(k, len(x), schema.n_features))
@@ -93,7 +89,8 @@ def _axes(data: Arrays, schema: Schema, k: int, mean: Array) -> Axes:
 def moments(data: Arrays, schema: Schema) -> Moments:
     """Return moments of the observed values, in one pass."""
     X, shape = data.x, data.x.shape[1:]
-    unit = 255.0 if X.dtype == np.uint8 else 1.0
+    pixels = schema.pixels and X.dtype == np.uint8
+    unit = 255.0 if pixels else 1.0
     total, count, squares, n = np.zeros(shape), np.zeros(shape), 0.0, 0.0
     low, high, grey = math.inf, -math.inf, True
     rows = max(1, min(2 * PART // max(1, math.prod(shape)), 8192))
@@ -102,7 +99,7 @@ def moments(data: Arrays, schema: Schema) -> Moments:
         part = slice(start, start + rows)
         raw = np.asarray(X[part])
         mask = None if data.mask is None else data.mask[part]
-        if on_disk(X) and not schema.pixels:
+        if on_disk(X) and not pixels:
             raw, mask = schema.scaled(raw, np.dtype(np.float32))
         if shift is None:  # near the mean: squares about it lose no digits
             shift = float(np.mean(raw[0], dtype=np.float64)) / unit

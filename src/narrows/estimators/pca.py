@@ -11,17 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from narrows.data.arrays import Arrays, on_disk
+from narrows.data.arrays import Array, Arrays
 from narrows.data.schema import Schema
 from narrows.errors import ConfigError, DataError
-from narrows.estimators.base import Array, Autoencoder
+from narrows.estimators.base import Autoencoder
 from narrows.module import MAIN, Batch, CodeSpec, Loss, Module
 from narrows.objectives import sum_values
 from narrows.params import model, param
 from narrows.pca import LARGEST, SOLVERS, principal_axes
 from narrows.training import Checkpoints, Report, Trainer
-
-__all__ = ["PCA", "PCAModule"]
 
 
 class PCAModule(Module):
@@ -146,10 +144,9 @@ class PCA(Autoencoder):
     ) -> Generator[Report, None, None]:
         """Decompose the data, and report once."""
         started = time.perf_counter()
-        module, X = self.module_, data.x
+        module = self.module_
         assert isinstance(module, PCAModule)
-        if on_disk(X) and self.schema_.factor is not None:
-            X = self.schema_.scaled(np.asarray(X), np.dtype(np.float64))[0]
+        X = data.x if self.schema_.factor is None else self.schema_.in_memory(data, self.computing_dtype).x
         n, k = len(X), self.latent_dim_
         if X.dtype == np.float64 and max(X.max(), -X.min()) > LARGEST:
             raise DataError(
