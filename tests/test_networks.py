@@ -10,10 +10,6 @@ from torch import nn
 
 import narrows
 from narrows import AE, PCA, VAE
-<<<<<<< HEAD
-from narrows.components import resolve
-=======
->>>>>>> main
 from narrows.data.schema import Schema
 from narrows.errors import ConfigError
 from narrows.estimators.loading import load_model

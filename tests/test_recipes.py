@@ -1,6 +1,7 @@
 """Recipes: every key is checked, every one runs on small data, and goals are compared with what was measured."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -247,7 +248,7 @@ def test_a_curve_is_checked(curve, told):
 
 
 def test_squared_error_and_kl_is_the_bound_without_the_constant_of_a_gaussian(points):
-    options = {"latent_dim": 1, "network": "mlp:4", "scale": None, "epochs": 2}
+    options: dict[str, Any] = {"latent_dim": 1, "network": "mlp:4", "scale": None, "epochs": 2}
     vae = narrows.VAE(**options, likelihood=f"gaussian:{math.sqrt(0.5)}").fit(points.train)
     constant = 2 * 0.5 * math.log(math.pi)  # of two values: half the logarithm of 2 pi variance each
     expected = -narrows.elbo(vae, points.test).mean() - constant

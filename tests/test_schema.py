@@ -1,6 +1,7 @@
 """What comes back is what went in: units, types, frames; scales, offsets, densities, labels, missing values."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from narrows.estimators.loading import load_model
 CPU = torch.device("cpu")
 RNG = np.random.default_rng(0)
 TABLE = RNG.normal([3, -20, 0.5], [1, 5, 0.1], (40, 3))
-QUICK = {"latent_dim": 2, "network": "mlp:6", "epochs": 2}
+QUICK: dict[str, Any] = {"latent_dim": 2, "network": "mlp:6", "epochs": 2}
 
 
 def round_trip(X, **options):

@@ -219,13 +219,8 @@ def test_the_command_line(number: int, tmp_path: Path, monkeypatch: pytest.Monke
     run = Run("runs/x")
     assert run.status == "interrupted"
     if number != signal.SIGKILL:
-<<<<<<< HEAD
-        assert "narrows resume runs/x" in told
-        assert run.load().score_samples(np.asarray(load_dataset("cloud").test)).shape == (125,)
-=======
         assert "narrows resume runs/x" in printed
-        assert run.load().score_samples(load_dataset("cloud").test).shape == (125,)
->>>>>>> main
+        assert run.load().score_samples(np.asarray(load_dataset("cloud").test)).shape == (125,)
         assert list(run.checkpoints_folder.glob("step-*.json"))
     assert main(["resume", "x"]) == 0
     run = Run("runs/x")
