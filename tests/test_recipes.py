@@ -156,7 +156,7 @@ def test_a_wrong_command_is_refused_before_anything_is_made(command, told, tmp_p
 def test_every_key_is_checked(change, told):
     assert change[0] in SMALL
     with pytest.raises(FormatError) as caught:
-        parse_recipe("small", SMALL.replace(*change, 1))
+        parse_recipe("small", SMALL.replace(change[0], change[1], 1))
     assert told in str(caught.value)
     assert str(caught.value).startswith("small: ")
 
@@ -226,7 +226,8 @@ def test_a_curve_across_variants_stands_beside_pca(points):
     assert curves[0].value > curves[0].pca > curves[1].pca
     assert draw_curve(curve, curves, "ae").width > 300
     rows = point_of(Curve("training samples", "squared error"), pca, points)
-    assert (rows.x, rows.value) == (40, pytest.approx(rows.pca))
+    assert rows.x == 40
+    assert rows.value == pytest.approx(rows.pca)
     bound = point_of(Curve("latent_dim", "negative ELBO"), pca, points)
     assert bound.value == pytest.approx(-pca.score(points.test)) == pytest.approx(bound.pca)
 

@@ -183,7 +183,7 @@ def test_runs_of_another_sweep_are_left_alone(made, digits):
 
 
 def test_names_of_runs_and_the_field_the_picture_goes_along(digits, tmp_path):
-    grid = {"network": ("mlp:400x200", "mlp:50"), "learning_rate": (1e-3, 1e-2, 0.1)}
+    grid: dict[str, Any] = {"network": ("mlp:400x200", "mlp:50"), "learning_rate": (1e-3, 1e-2, 0.1)}
     grid["corruption"] = ("gaussian:0.2", None)
     sweep = sweep_of(digits, tmp_path / "out", grid=grid, fixed={})
     assert len(sweep.points) == 12

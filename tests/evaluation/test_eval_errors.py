@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA as SklearnPCA
 
 import narrows
 from narrows.errors import DataError
+from narrows.estimators import PCA
 from narrows.evaluation import (
     against_baselines,
     anomaly_scores,
@@ -22,7 +23,6 @@ from narrows.evaluation import (
     squared_error,
     squared_errors,
 )
-from narrows.evaluation.errors import PCA
 
 
 def test_masked_values_do_not_count_whatever_they_hold():
@@ -177,6 +177,7 @@ def test_codes_that_are_indices_have_a_baseline_of_their_size(digits):
 @pytest.mark.parametrize("kind", ["missing", "ragged"])
 def test_pca_has_its_row_where_values_are_missing_or_sequences_differ_in_length(kind):
     rng = np.random.default_rng(0)
+    X: Any
     if kind == "missing":
         X, network = rng.normal(size=(80, 5)), "mlp:8"
         X[rng.random(X.shape) < 0.2] = np.nan

@@ -103,7 +103,7 @@ def test_a_browser_shows_the_table_and_the_pictures(written, tmp_path):
     compared, _, text = written
     path, shot = tmp_path / "report.html", tmp_path / "shot.png"
     path.write_text(text, encoding="utf-8")
-    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     done = subprocess.run(
         [*command, "--dump-dom", path.as_uri()], capture_output=True, text=True, timeout=60, check=True
     )

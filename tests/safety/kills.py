@@ -153,7 +153,7 @@ def killed_and_resumed(kind: str, precision: str, folder: Path, rng: random.Rand
 
 def main(seed: int, kills: int, kinds: list[tuple[str, str]]) -> dict[str, Any]:
     """Return how many trainings there were, how many kills, and which did not end the same."""
-    Checkpoints.__init__.__kwdefaults__["seconds"] = 0.01
+    Checkpoints.__init__.__kwdefaults__ = {"seconds": 0.01, "epochs": None, "force": False}
     checkpoints.SHARE = 1.0  # saving may take all the time there is: kills then often come in the midst of it
     warnings.simplefilter("error")
     warnings.filterwarnings("ignore", ".*had no checkpoint yet")

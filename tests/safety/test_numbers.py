@@ -72,7 +72,8 @@ def test_the_best_weights_are_kept_when_training_explodes() -> None:
 @pytest.mark.parametrize("log_variance", [-1e4, 1e4])
 def test_log_variances_beyond_all_bounds(log_variance: float) -> None:
     model = VAE(latent_dim=2, network="mlp:4", epochs=1).fit(TABLE)
-    last: Any = list(model.module_.encoder.modules())[-1]
+    encoder: Any = model.module_.encoder
+    last: Any = list(encoder.modules())[-1]
     with torch.no_grad():
         last.bias[2:] = log_variance
     for found in (model.transform(TABLE), model.reconstruct(TABLE), model.score_samples(TABLE)):
