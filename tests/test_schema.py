@@ -288,7 +288,7 @@ def test_a_column_without_any_value_is_named():
 
 
 def test_a_model_that_takes_no_missing_values_says_what_to_do():
-    with pytest.raises(DataError, match="PCA: .*contains NaN.*This model takes no missing values. Fill them, drop"):
+    with pytest.raises(DataError, match=r"PCA: .*contains NaN.*This model takes no missing values. Fill them, drop"):
         PCA(latent_dim=1).fit(np.where(TABLE > 3, np.nan, TABLE))
 
 

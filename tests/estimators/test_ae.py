@@ -81,7 +81,13 @@ def test_sparsity_by_divergence(table):
 
 
 def test_sparsity_reaches_its_target(table):
-    options: dict[str, Any] = {"latent_dim": 8, "code": "continuous:sigmoid", "epochs": 100, "learning_rate": 2e-2, "batch_size": None}
+    options: dict[str, Any] = {
+        "latent_dim": 8,
+        "code": "continuous:sigmoid",
+        "epochs": 100,
+        "learning_rate": 2e-2,
+        "batch_size": None,
+    }
     sparse = AE(penalty="sparsity:20,target=0.4", **options).fit(table).transform(table)
     free = AE(**options).fit(table).transform(table)
     np.testing.assert_allclose(sparse.mean(0), 0.4, atol=0.03)
@@ -104,7 +110,13 @@ def test_sparsity_by_absolute_values(table):
 )
 def test_the_contractive_penalty_trains_every_network(network, shape):
     X = np.random.default_rng(0).random((40, *shape), np.float32)
-    options: dict[str, Any] = {"latent_dim": 2, "network": network, "epochs": 15, "batch_size": 20, "learning_rate": 1e-2}
+    options: dict[str, Any] = {
+        "latent_dim": 2,
+        "network": network,
+        "epochs": 15,
+        "batch_size": 20,
+        "learning_rate": 1e-2,
+    }
     flat, steep = AE(penalty="contractive:5", **options).fit(X), AE(**options).fit(X)
 
     def slope(ae):
