@@ -283,9 +283,13 @@ class Schema:
         if lengths is not None:
             sequences = [sequence[:n] for sequence, n in zip(X, lengths, strict=True)]
             return np.stack(sequences) if isinstance(like, np.ndarray) and like.ndim == 3 else sequences
-        if self.frame is not None and self.columns is not None and self.dtypes is not None:
-            return to_frame(X, self.frame, self.columns, self.dtypes, like)
-        return X
+        return self.framed(X, like)
+
+    def framed(self, X: Array, like: Any = None) -> Any:
+        """Return values in X's units as the kind of data frame that X was; an array where it was none."""
+        if self.frame is None or self.columns is None or self.dtypes is None:
+            return X
+        return to_frame(X, self.frame, self.columns, self.dtypes, like)
 
     def rescale(self, x: Array, target: Schema) -> Array:
         """Return samples (N, *shape) on another schema's scale, in double precision, without rounding to X's type."""

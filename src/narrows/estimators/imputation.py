@@ -45,12 +45,13 @@ def impute(model: Any, X: ArrayLike, y: Any = None, *, samples: int = 1000, seed
         raise ConfigError(f"{type(model).__name__}: impute must have a model that takes missing values; use AE or VAE.")
     if isinstance(samples, bool) or not isinstance(samples, int | np.integer) or samples < 1:
         raise ConfigError(f"{type(model).__name__}: samples must be a whole number >= 1; got {samples!r}.")
-    data = model.schema_.in_memory(inference.encoded(model, X, y), model.computing_dtype)
+    data = inference.encoded(model, X, y)
+    schema, module = model.schema_, model.module_
+    data = schema.in_memory(data, model.computing_dtype)
     if data.mask is None:
-        return model.schema_.decode(model.schema_.values(data), like=X)
-    module = model.module_
+        return schema.decode(schema.values(data), like=X, lengths=data.lengths)
     if module.probabilistic:
-        size = max(1, chunk_size(model.schema_.sample_shape) // int(samples))
+        size = max(1, chunk_size(schema.sample_shape) // int(samples))
         first = [0]
 
         def fill(batch: Batch) -> Tensor:
@@ -61,11 +62,14 @@ def impute(model: Any, X: ArrayLike, y: Any = None, *, samples: int = 1000, seed
         filled = inference.map_batches(model, fill, data, exact=True, size=size)
     else:
         filled = inference.reconstruct_encoded(model, data)
-    x = np.where(data.mask, model.schema_.values(data), filled.astype(np.float64))
-    decoded = model.schema_.decode(x, like=X, lengths=data.lengths)
-    if isinstance(decoded, np.ndarray) and isinstance(X, np.ndarray):
-        decoded = np.where(np.isnan(X), decoded, X)  # to the last digit
-    return decoded
+    x = np.where(data.mask, schema.values(data), filled.astype(np.float64))
+    decoded = schema.decode(x, like=X, lengths=data.lengths)
+    # What was observed comes back to the last digit, which scaling there and back may change.
+    if isinstance(decoded, list):
+        return [np.where(np.isnan(given), new, given) for given, new in zip(X, decoded, strict=True)]
+    given = np.asarray(X, decoded.dtype if isinstance(decoded, np.ndarray) else np.float64)
+    together = np.where(np.isnan(given), np.asarray(decoded), given)
+    return together if isinstance(decoded, np.ndarray) else schema.framed(together, X)
 
 
 def _weighted_mean(module: LatentVariableModule, batch: Batch, rows: range, samples: int, seed: int) -> Tensor:
