@@ -1,6 +1,7 @@
 """What comes back is what went in: units, types, frames; scales, offsets, densities, labels, missing values."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from narrows.estimators.loading import load_model
 CPU = torch.device("cpu")
 RNG = np.random.default_rng(0)
 TABLE = RNG.normal([3, -20, 0.5], [1, 5, 0.1], (40, 3))
-QUICK = {"latent_dim": 2, "network": "mlp:6", "epochs": 2}
+QUICK: dict[str, Any] = {"latent_dim": 2, "network": "mlp:6", "epochs": 2}
 
 
 def round_trip(X, **options):
@@ -287,7 +288,7 @@ def test_a_column_without_any_value_is_named():
 
 
 def test_a_model_that_takes_no_missing_values_says_what_to_do():
-    with pytest.raises(DataError, match="PCA: .*contains NaN.*This model takes no missing values. Fill them, drop"):
+    with pytest.raises(DataError, match=r"PCA: .*contains NaN.*This model takes no missing values. Fill them, drop"):
         PCA(latent_dim=1).fit(np.where(TABLE > 3, np.nan, TABLE))
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from narrows.sweeps import Sweep, measures
 from narrows.sweeps import sweep as sweep_module
 from narrows.sweeps.table import across
 
-OPTIONS = {"limit": 200, "shape": "image"}
+OPTIONS: dict[str, Any] = {"limit": 200, "shape": "image"}
 SMALL = {"network": "mlp:", "epochs": 1}
 
 
@@ -30,7 +31,7 @@ def digits():
     return load_dataset("digits", **OPTIONS)
 
 
-def sweep_of(digits, folder, **given):
+def sweep_of(digits, folder, **given: Any):
     return Sweep(
         **{
             "model": AE,
@@ -182,7 +183,7 @@ def test_runs_of_another_sweep_are_left_alone(made, digits):
 
 
 def test_names_of_runs_and_the_field_the_picture_goes_along(digits, tmp_path):
-    grid = {"network": ("mlp:400x200", "mlp:50"), "learning_rate": (1e-3, 1e-2, 0.1)}
+    grid: dict[str, Any] = {"network": ("mlp:400x200", "mlp:50"), "learning_rate": (1e-3, 1e-2, 0.1)}
     grid["corruption"] = ("gaussian:0.2", None)
     sweep = sweep_of(digits, tmp_path / "out", grid=grid, fixed={})
     assert len(sweep.points) == 12
