@@ -68,10 +68,7 @@ def digits() -> None:
     assert mnist.train_labels is not None
     assert mnist.test_labels is not None
     X, test = mnist.train, mnist.test
-    for name, model in (
-        ("PCA", PCA(latent_dim=16)),
-        ("AE", AE(network="mlp:256x128", latent_dim=16, epochs=20)),
-    ):
+    for name, model in (("PCA", PCA(latent_dim=16)), ("AE", AE(network="mlp:256x128", latent_dim=16, epochs=20))):
         accuracy = knn_accuracy(model.fit(X), X, mnist.train_labels, test, mnist.test_labels)
         print(f"neighbours' accuracy from 16 dimensions, {name}: {accuracy:.4f}", flush=True)
     print("AUROC of a digit against the rest" + "".join(f"{digit:8}" for digit in range(10)) + "    mean")

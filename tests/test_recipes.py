@@ -142,25 +142,13 @@ def test_a_wrong_command_is_refused_before_anything_is_made(command, told, tmp_p
         (("at_most = 1.0", ""), "must have one of at_most, at_least, equals, reference; got none."),
         (("at_most = 1.0", "at_most = true"), "at_most must be a number, or one per epoch; got True."),
         (("at_most = 1.0", "at_most = 1.0\nat_least = 0.0"), "got ['at_most', 'at_least']"),
-        (
-            ("at_most = 1.0", "reference = { mean = 1.0 }"),
-            "reference must have mean, deviation, seeds, comm",
-        ),
+        (("at_most = 1.0", "reference = { mean = 1.0 }"), "reference must have mean, deviation, seeds, comm"),
         (("at_most = 1.0", "at_most = 1.0\nvariant = 'x'"), "variant must be among"),
         (("[parameters]", "[[analyses]]\nanalysis = 'denois'\n[parameters]"), "got 'denois'. Did you mean 'denoise'?"),
-        (
-            ("[parameters]", "[[analyses]]\nanalysis = 'denoise'\nindx = 3\n[parameters]"),
-            "Did you mean 'index'?",
-        ),
+        (("[parameters]", "[[analyses]]\nanalysis = 'denoise'\nindx = 3\n[parameters]"), "Did you mean 'index'?"),
         (("[parameters]", "[[analyses]]\nanalysis = 'denoise'\nseed = -1\n[parameters]"), "Denoise: seed must be"),
-        (
-            ("[parameters]", "[[analyses]]\nanalysis = 'denoise'\npicture = '../a.png'\n[parameters]"),
-            "picture must be",
-        ),
-        (
-            ("[parameters]", "[quick]\nepochs = 1\n[parameters]"),
-            "data, data_options, parameters; got 'epochs'.",
-        ),
+        (("[parameters]", "[[analyses]]\nanalysis = 'denoise'\npicture = '../a.png'\n[parameters]"), "picture must be"),
+        (("[parameters]", "[quick]\nepochs = 1\n[parameters]"), "data, data_options, parameters; got 'epochs'."),
         (("[parameters]", "[parameters"), "must be TOML"),
     ],
 )
@@ -245,10 +233,7 @@ def test_a_curve_across_variants_stands_beside_pca(points):
 @pytest.mark.parametrize(
     ("curve", "told"),
     [
-        (
-            "across = 'latent_dims'\nmeasure = 'squared error'",
-            "across must be 'training samples' or a parameter of",
-        ),
+        ("across = 'latent_dims'\nmeasure = 'squared error'", "across must be 'training samples' or a parameter of"),
         ("across = 'latent_dim'\nmeasure = 'loss'", "measure must be one of"),
         ("across = 'latent_dim'\nmeasure = 'mean activity'", "measure must be one of"),
         ("across = 'latent_dim'", "measure must be one of"),

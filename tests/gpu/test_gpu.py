@@ -16,13 +16,7 @@ from drawn import structured
 from narrows import AE, PCA, VAE, elbo, log_likelihood
 from narrows.estimators.base import Autoencoder
 from narrows.estimators.loading import load_model
-from narrows.evaluation import (
-    active_units,
-    anomaly_scores,
-    diagnose,
-    knn_accuracy,
-    measure_reconstruction,
-)
+from narrows.evaluation import active_units, anomaly_scores, diagnose, knn_accuracy, measure_reconstruction
 from narrows.training import Checkpoints
 from narrows.training.optimizers import OPTIMIZERS
 

@@ -14,8 +14,6 @@ from narrows.evaluation.errors import squared_errors
 from narrows.evaluation.inference import codes
 from narrows.params import model, param
 
-__all__ = ["Ranks"]
-
 
 @model
 class Ranks(Analysis):

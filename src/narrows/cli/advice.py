@@ -13,8 +13,6 @@ from narrows.estimators.base import Autoencoder
 from narrows.evaluation import Finding, diagnose
 from narrows.runs import Run, dataset_of
 
-__all__ = ["advise", "findings_of", "print_findings"]
-
 PATIENCE = 2.0
 """Seconds that advice at the end of training may take; where it would take longer, the command is named."""
 

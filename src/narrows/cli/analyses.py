@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from narrows.analyses import Analysis, Result
     from narrows.runs import Run
 
-__all__ = ["HELPS", "application", "report"]
-
 HELPS = {
     "denoise": "Corrupt samples, reconstruct them, and compare.",
     "map": "Draw the codes in the plane, coloured by label, with thumbnails of images.",

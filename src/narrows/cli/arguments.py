@@ -22,11 +22,6 @@ if TYPE_CHECKING:
     from narrows.params import Param
     from narrows.runs import Run
 
-__all__ = [
-    "DATA", "RunName", "Source", "as_written", "command_of", "data_flags", "flag", "options_of", "parameter_flags",
-    "shown_default", "values_of_flags", "with_source",
-]  # fmt: skip
-
 DATA = Group("Data and files", sort_key=1)
 TRAINING = Group("Training", sort_key=7)
 COMPONENTS = Group("Components", sort_key=3)

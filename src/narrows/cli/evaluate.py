@@ -11,8 +11,6 @@ from narrows.cli.arguments import RunName, Source, with_source
 from narrows.cli.console import as_is, err, out
 from narrows.cli.locate import run_of
 
-__all__ = ["compare", "diagnose", "evaluate"]
-
 Draws = Annotated[int, Parameter(name="--samples", help="Draws for the bound on the likelihood.")]
 OWN = "the run's own"
 

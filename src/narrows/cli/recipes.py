@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from narrows.runs import Run
     from narrows.training import Report
 
-__all__ = ["HELP", "application", "listed", "wanted"]
-
 HELP = "Train a published system, and compare it with its number."
 SIGNS = {"at_most": "≤", "at_least": "≥", "equals": "="}
 

@@ -12,16 +12,14 @@ import numpy as np
 
 from narrows.cli.arguments import Source
 from narrows.data import DATASETS
+from narrows.data.arrays import Array
 from narrows.data.dataset import Dataset, Split
 from narrows.errors import ConfigError, did_you_mean
-from narrows.estimators.base import Array
 from narrows.runs import Run
 from narrows.storage.atomic import write_bytes
 
 if TYPE_CHECKING:
     from PIL import Image
-
-__all__ = ["samples_of", "target", "write_array", "write_codes", "write_picture"]
 
 SPLITS = ("train", "validation", "test", "all")
 

@@ -14,8 +14,6 @@ from narrows.runs.folder import ROUNDING
 if TYPE_CHECKING:
     from narrows.runs import Run
 
-__all__ = ["error_of", "relative_to_pca", "results"]
-
 
 def results(run: Run) -> None:
     """Print the summary of a run as a table, and the paths of its pictures."""

@@ -12,8 +12,6 @@ from narrows.cli.console import number, out
 from narrows.cli.locate import run_of
 from narrows.errors import ConfigError
 
-__all__ = ["encode", "reconstruct", "sample"]
-
 OWN = "the run's own"
 SPLIT = "test; of another file all, in its order. all takes every split"
 SHOWN = 20

@@ -19,8 +19,6 @@ from narrows.data.arrays import Array, Arrays, on_disk
 from narrows.data.frames import frame_columns, frame_kind, to_frame
 from narrows.errors import ConfigError, DataError
 
-__all__ = ["SCALES", "Schema"]
-
 SCALES = ("auto", "standard", "minmax")
 """Names of scales; None and a number, by which all values are divided, are scales as well."""
 KINDS = {1: "table", 2: "sequences", 3: "images"}

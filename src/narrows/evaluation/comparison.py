@@ -32,8 +32,6 @@ from narrows.storage.atomic import write_text
 from narrows.storage.json import write_json
 from narrows.training.processes import check_jobs, in_processes
 
-__all__ = ["Cell", "Comparison", "Row", "compare_models"]
-
 LIMIT = 2000
 """Test rows for SSIM, trustworthiness and the bound on the likelihood, drawn with a seed; other measures use all."""
 

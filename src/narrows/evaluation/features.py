@@ -15,8 +15,6 @@ from narrows.data.schema import Schema
 from narrows.errors import DataError, FormatError
 from narrows.storage.tensors import read_tensors, write_tensors
 
-__all__ = ["PIXELS", "Features", "classifier_features"]
-
 
 class Features(NamedTuple):
     """A name, and a function from samples to features. Any other network's features can be used in this form."""

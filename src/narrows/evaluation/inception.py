@@ -23,8 +23,6 @@ from narrows.errors import DataError, FormatError
 from narrows.evaluation.features import Features, unit_values
 from narrows.storage.tensors import read_tensors
 
-__all__ = ["InceptionModule", "inception_features"]
-
 SIDE = 299
 """Pixels; images are resized to this square."""
 BATCH = 32
@@ -44,6 +42,7 @@ class Unit(nn.Module):
         self.bn = nn.BatchNorm2d(n_out, eps=0.001)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the activations."""
         return F.relu(self.bn(self.conv(x)))
 
 
@@ -74,6 +73,7 @@ class Block(nn.Module):
             self.branch_pool = Unit(n_in, after_pool, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the branches' outputs, channel by channel."""
         outputs = []
         for chain in self.chains:
             h = x

@@ -27,8 +27,6 @@ from narrows.evaluation.inference import from_noise, in_double, latent_variable_
 from narrows.module import Batch, LatentVariableModule
 from narrows.objectives import divergence
 
-__all__ = ["Estimate", "bits_per_dimension", "elbo", "kl", "log_likelihood", "mean_and_error", "unit"]
-
 BUDGET = 2**20
 """Values of draws that pass through a module at once; layers of a convolution hold some 30 times as many."""
 LEVELS = 256

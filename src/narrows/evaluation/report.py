@@ -21,8 +21,6 @@ from narrows.storage.atomic import write_text
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["report", "write_report"]
-
 MAPPED = 2000
 """Codes in a map."""
 

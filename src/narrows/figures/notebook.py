@@ -20,8 +20,6 @@ from narrows.figures.samples import is_image
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["drawn", "figure", "model", "run"]
-
 DENSE = 2
 """Pixels of a drawn picture for one of the page: it stays sharp on fine screens."""
 COLUMNS = 5

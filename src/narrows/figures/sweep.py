@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from narrows.figures.style import Array
 
-__all__ = ["Line", "bars", "sweep"]
-
 GREY = "#9aa1ab"
 WIDELY = 8.0
 """Values that span more than this factor are drawn by their logarithm."""

@@ -15,8 +15,6 @@ from narrows.figures.style import Array, page_of, rendered
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["apart", "thumbnail_map"]
-
 WIDTH, HEIGHT = 9.6, 8.0
 """Inches."""
 THUMB = 40

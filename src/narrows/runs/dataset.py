@@ -9,8 +9,6 @@ from typing import Any
 from narrows.data import DATASETS, Dataset, load_dataset
 from narrows.runs.folder import Run
 
-__all__ = ["dataset_of"]
-
 
 def dataset_of(
     run: Run,

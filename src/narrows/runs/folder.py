@@ -39,8 +39,6 @@ from narrows.training import EPOCH, Report
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["FORMAT", "PICTURES", "ROUNDING", "Run", "load", "next_folder"]
-
 FORMAT = 1
 """Version of the folder's layout."""
 NUMBER = float | int | None

@@ -10,8 +10,6 @@ from narrows.figures import notebook
 if TYPE_CHECKING:
     from narrows.runs.folder import Run
 
-__all__ = ["html"]
-
 
 def html(run: Run) -> str:
     """Return a run as HTML that carries its pictures inside and fetches nothing."""

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from narrows.runs.folder import Run
 
-__all__ = ["draw_all", "has_picture", "reconstructed", "representative"]
-
 GENERATED = 64
 """Samples in samples.png."""
 MAPPED = 10_000

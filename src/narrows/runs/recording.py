@@ -30,8 +30,6 @@ from narrows.runs.summary import summarise
 from narrows.storage.lock import lock_of, locked
 from narrows.training import EVERY, Checkpoints, Report, interval
 
-__all__ = ["record", "resume"]
-
 
 def record(
     estimator: Autoencoder,

@@ -10,8 +10,6 @@ from narrows.estimators.inference import encoded
 from narrows.evaluation.errors import baseline_rank, pca_baseline, squared_error
 from narrows.evaluation.likelihood import elbo, kl
 
-__all__ = ["summarise"]
-
 
 def summarise(estimator: Autoencoder, dataset: Dataset) -> dict[str, Any]:
     """Return how well a fitted estimator does on test data, beside PCA of the same rank and the mean sample.

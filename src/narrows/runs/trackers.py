@@ -14,8 +14,6 @@ from narrows.errors import ConfigError, did_you_mean
 from narrows.runs.folder import Run
 from narrows.training import Report
 
-__all__ = ["WRITERS", "logged", "writer_of"]
-
 
 def _tensorboard() -> Callable[..., Any]:
     try:

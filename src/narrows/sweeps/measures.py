@@ -13,12 +13,7 @@ from narrows.evaluation import pca_baseline
 from narrows.evaluation.probes import few_labels
 from narrows.runs import Run
 
-__all__ = ["BASELINES", "ELBO", "measures_of"]
-
-BASELINES = {
-    "squared error": ("squared error, PCA",),
-    "accuracy": ("accuracy, PCA", "accuracy, raw values"),
-}
+BASELINES = {"squared error": ("squared error, PCA",), "accuracy": ("accuracy, PCA", "accuracy, raw values")}
 """Measure -> the same measure of the baselines."""
 ELBO = "ELBO [nats]"
 DRAWS = 20

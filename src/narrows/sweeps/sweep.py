@@ -33,8 +33,6 @@ from narrows.sweeps.table import Row, Trained, as_csv, picture, rows_of
 from narrows.training import Report
 from narrows.training.processes import check_jobs, in_processes
 
-__all__ = ["Sweep"]
-
 FAILURES = (DivergedError, DataError)
 """Errors of a training that are results, such as of a learning rate too high: they do not end the sweep."""
 

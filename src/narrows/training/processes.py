@@ -18,8 +18,6 @@ import torch
 
 from narrows.errors import ConfigError, TrainingError
 
-__all__ = ["check_jobs", "in_processes"]
-
 PATIENCE = 30.0
 """Seconds that a process may take after SIGTERM to save what it trains."""
 

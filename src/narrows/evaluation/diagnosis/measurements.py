@@ -22,8 +22,6 @@ from narrows.evaluation.inference import codes, from_noise, latent_variable_modu
 from narrows.evaluation.likelihood import is_bernoulli, support
 from narrows.evaluation.representation import kl_per_dimension
 
-__all__ = ["Activity", "Measurements", "jump", "late_speed"]
-
 LIMIT = 2000
 """Rows of each part that are used, drawn with the seed."""
 

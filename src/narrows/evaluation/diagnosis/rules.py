@@ -12,8 +12,6 @@ import numpy as np
 
 from narrows.evaluation.diagnosis.measurements import Measurements, jump, late_speed
 
-__all__ = ["RULES", "Finding"]
-
 COLLAPSED = 0.01
 """Nats: a latent dimension with a smaller KL term on average counts as collapsed."""
 FLAT = 1e-6
