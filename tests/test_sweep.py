@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from narrows import AE, PCA, cli, figures
-from narrows.cli.sweep import values_of
+from narrows.cli.sweep import _swept, values_of
 from narrows.data import load_dataset
 from narrows.errors import ConfigError
 from narrows.evaluation.probes import few_label_accuracy
@@ -203,6 +203,15 @@ def test_names_of_runs_and_the_field_the_picture_goes_along(digits, tmp_path):
 )  # fmt: skip
 def test_commas_stand_between_values_and_slashes_within(name, text, values):
     assert values_of(AE, name, text) == values
+
+
+def test_parameters_of_components_are_swept():
+    given = {"network": "mlp,residual", "network__hidden": "400x100,50", "latent_dim": "2"}
+    assert _swept(AE, given) == {
+        "network": ["mlp:400x100", "mlp:50", "residual:400x100", "residual:50"], "latent_dim": [2],
+    }  # fmt: skip
+    with pytest.raises(ConfigError, match=r"--network.kernel must go with one of conv; got 'mlp'"):
+        _swept(AE, {"network": "mlp", "network__kernel": "3,5"})
 
 
 def test_panels_have_lines_for_numbers_and_for_names():

@@ -19,13 +19,11 @@ import json
 import os
 import re
 import shutil
-import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from narrows.components import from_record
-from narrows.data import DATASETS, Dataset, load_dataset
 from narrows.errors import FormatError
 from narrows.estimators import ESTIMATORS
 from narrows.estimators.base import Autoencoder
@@ -263,40 +261,6 @@ def load(folder: str | Path, **objects: Any) -> Autoencoder:
     folder = Path(folder)
     model = folder / "model"
     return load_model(model if (model / "model.json").exists() or (folder / "run.json").exists() else folder, **objects)
-
-
-def dataset_of(
-    run: Run,
-    data: str | None = None,
-    options: Mapping[str, Any] | None = None,
-    *,
-    changed: Callable[[str], object] = warnings.warn,
-) -> Dataset:
-    """Return the data that a run was trained on, or other data for it.
-
-    Parameters
-    ----------
-    run
-        What the data are for.
-    data
-        The name of another data set or a path; None for the run's own.
-    options
-        Options of `load_dataset`: they are added to those of the run's own data, and replace equal ones.
-    changed
-        Called with a sentence where the run's own data are not what they were when it was trained.
-    """
-    options = dict(options or {})
-    if data is not None:
-        in_order = {} if data in DATASETS else {"shuffle": False}  # rows of a file keep its order
-        return load_dataset(data, **{**in_order, **options})
-    recorded = run.record["data"]
-    dataset = load_dataset(recorded["name"], **{**recorded["options"], **options})
-    before, now = recorded["sha256"], dataset.sha256
-    if not options and before != now:
-        changed(
-            f"{recorded['name']} is not what the run was trained on: sha256 was {before[:12]}... and is {now[:12]}..."
-        )
-    return dataset
 
 
 def next_folder(root: str | Path, name: str, data: str) -> Path:
