@@ -26,17 +26,16 @@ def main() -> None:
     assert data.test is not None
     X, test = data.train, data.test / np.float32(255)
 
-    def error(found: np.ndarray) -> float:
-        return float(np.square(found - test).sum() / len(test))
+    def error(pixels: np.ndarray) -> float:
+        return float(np.square(pixels / np.float32(255) - test).sum() / len(test))
 
-    pca = [error(found) for found in PCA(latent_dim=32).fit(X).reconstruct(data.test, k=LENGTHS)]
+    pca = [error(pixels) for pixels in PCA(latent_dim=32).fit(X).reconstruct(data.test, k=LENGTHS)]
     alone, ordered = [], []
     for seed in seeds:
-        shared = {"network": "mlp", "seed": seed}
-        models = [AE(latent_dim=k, hidden=(400,), epochs=30, **shared).fit(X) for k in LENGTHS]
+        models = [AE(latent_dim=k, network="mlp:400", epochs=30, seed=seed).fit(X) for k in LENGTHS]
         alone.append([error(model.reconstruct(data.test)) for model in models])
-        one = AE(latent_dim=32, hidden=(2000,), epochs=60, ordered=True, **shared).fit(X)
-        ordered.append([error(found) for found in one.reconstruct(data.test, k=LENGTHS)])
+        one = AE(latent_dim=32, network="mlp:2000", epochs=60, code="ordered", seed=seed).fit(X)
+        ordered.append([error(pixels) for pixels in one.reconstruct(data.test, k=LENGTHS)])
     ratios = np.array(ordered) / np.array(alone)
     print("length     PCA   alone  ordered  to alone           to PCA")
     for i, k in enumerate(LENGTHS):

@@ -80,11 +80,8 @@ def works(results: Results) -> str:
                 ]
             )  # fmt: skip
         told = f"{found['rounds']} rounds" if found["rounds"] > 1 else "1 round"
-        if WORKS[name].own:
-            told += (
-                ". narrows is compiled, as compile='auto' does in trainings of some minutes; as with JAX, the time that"
-            )
-            told += " compiling takes is in the round that does not count"
+        if "narrows_compiled" in WORKS[name].contenders:
+            told += ". As with JAX, the time that compiling takes is in the round that does not count"
         head = ["", "median", "of narrows' time", measure(found), "is it as good", "memory"]
         parts.append(f"### {WORKS[name].title}\n\n{told}.\n\n{grid(head, rows)}")
     return "\n\n".join(parts)

@@ -86,7 +86,7 @@ class Runner:
             if not self.has(contender.environment):
                 found[label] = {"error": self.results["environments"][contender.environment]["error"]}
                 continue
-            options = settings | contender.options | (work.own if key == "narrows" and not self.quick else {}) | seed
+            options = settings | contender.options | seed
             if work.call in ("train", "growth"):
                 options["rounds"] = rounds + 1
             tasks[label] = (contender, {"do": "prepare", "work": work.call, "settings": options})

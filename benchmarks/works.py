@@ -22,8 +22,7 @@ class Contender:
 
 CONTENDERS = {
     "narrows": Contender("narrows", "narrows_fit.py", "narrows", "torch"),
-    "narrows_eager": Contender("narrows, not compiled", "narrows_fit.py", "narrows", "torch", {"compile": "off"}),
-    "narrows_compiled": Contender("narrows, compiled", "narrows_fit.py", "narrows", "torch", {"compile": "on"}),
+    "narrows_compiled": Contender("narrows, compiled", "narrows_fit.py", "narrows", "torch", {"compile": True}),
     "narrows_bf16": Contender("narrows, bf16 forced", "narrows_fit.py", "narrows", "torch", {"precision": "bf16"}),
     "torch_classic": Contender("classic PyTorch script", "torch_classic.py", "torch", "torch"),
     "torch_memory": Contender("PyTorch in memory", "torch_memory.py", "torch", "torch"),
@@ -77,8 +76,6 @@ class Work:
     """Whether the whole process is timed, from its start to its end."""
     long: bool = False
     """Whether three rounds must do."""
-    own: dict[str, Any] = field(default_factory=dict)
-    """What narrows is told besides."""
     per: str = ""
     """The setting that says how often the thing that is told of happens in a round; once without one."""
 
@@ -87,8 +84,6 @@ GEMM = ("gemm_fp32", "gemm_bf16")
 EVERYBODY = ("narrows", "torch_classic", "torch_memory", "lightning", "keras_jax", "jax_scan")
 FRAMEWORKS = ("torch_memory", "lightning", "keras_jax", "jax_scan", "pythae")
 SKLEARN = ("sklearn_eigh", "sklearn_randomized")
-COMPILED = {"compile": "on"}
-"""As by "auto" in trainings of some minutes; of JAX too, compiling falls into the round that does not count."""
 CLASSIC = 105.70
 """Nats per image that the classic script reaches on the test images after its ten epochs."""
 
@@ -96,8 +91,8 @@ WORKS = {
     "vae": Work(
         "VAE 784-400-20, batch 128: an epoch of MNIST", "train",
         {"network": "vae", "rows": 60_000, "batch": 128}, {"rows": 1000},
-        (*EVERYBODY, "narrows_eager", "pythae", *GEMM),
-        (Goal(6.5, ("torch_classic",)), Goal(1, FRAMEWORKS)), "torch_memory", own=COMPILED,
+        (*EVERYBODY, "narrows_compiled", "pythae", *GEMM),
+        (Goal(6.5, ("torch_classic",)), Goal(1, FRAMEWORKS)), "torch_memory",
     ),
     "vae10": Work(
         "that VAE for 10 epochs with test passes: whole process", "whole",
@@ -122,14 +117,14 @@ WORKS = {
     "deep": Work(
         "sigmoid net 784-256-128-32, all 5,000 at once: a step", "train",
         {"network": "deep", "rows": 5000, "batch": None, "epochs": 20}, {"rows": 500, "epochs": 3},
-        ("narrows", "narrows_eager", "torch_memory", *GEMM),
-        (Goal(1.9, ("torch_memory",)),), "torch_memory", own=COMPILED, per="epochs",
+        ("narrows", "narrows_compiled", "torch_memory", *GEMM),
+        (Goal(1.9, ("torch_memory",)),), "torch_memory", per="epochs",
     ),
     "sparse": Work(
         "sparse net 784-1000-784, all 5,000 at once: a step", "train",
         {"network": "sparse", "rows": 5000, "batch": None, "epochs": 20}, {"rows": 500, "epochs": 3},
-        ("narrows", "narrows_eager", "torch_memory", *GEMM),
-        (Goal(1.9, ("torch_memory",)),), "torch_memory", alike=True, own=COMPILED, per="epochs",
+        ("narrows", "narrows_compiled", "torch_memory", *GEMM),
+        (Goal(1.9, ("torch_memory",)),), "torch_memory", alike=True, per="epochs",
     ),
     "scores": Work(
         "autoencoder 784-400-20: 3 epochs of 10,000 and scores", "scores",

@@ -101,7 +101,7 @@ def test_the_list_of_commands_says_what_the_analyses_say():
     for cls in ANALYSES.values():
         names = {field.name for field in fields(cls)}
         assert set(cls.positional) <= names
-        assert not names & {"run", "data", "data_option", "part", "out"}  # those of all steps
+        assert not names & {"run", "data", "data_option", "split", "out"}  # those of all steps
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_the_list_of_commands_says_what_the_analyses_say():
         ("interpolate ae 3,4 8,9 --steps 4", "interpolated.png", "Means over 2 pairs of test samples"),
         ("combine vae -3+7+12", "combined.png", "values clipped, share"),
         ("cloud cloud-pca --use 2", "cloud.png", "25 test points from 2 dimensions"),
-        ("cloud bent --part train", "cloud.png", "90 training points from 1 dimension;"),
+        ("cloud bent --split train", "cloud.png", "90 training points from 1 dimension;"),
         ("codes arc", "codes.png", "angle to PCA, rad"),
         ("components pca --number 4", "components.png", "explained variance of 4 components, share"),
         ("ranks pca --index 0,5", "ranks.png", "squared error from 8 "),

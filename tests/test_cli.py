@@ -62,10 +62,10 @@ def made(place, monkeypatch):
 def fails(tokens, capsys):
     """Run a command that must fail by a mistake of the user, and return its one line."""
     assert main(tokens) == 2
-    found = capsys.readouterr()
-    assert found.err.startswith("error: ")
-    assert found.err.count("\n") == 1
-    return found.err
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    return captured.err
 
 
 def width(path):
@@ -108,7 +108,7 @@ def test_help_shows_types_and_choices(capsys):
     shown = " ".join(capsys.readouterr().out.split())
     for flag in (
         "--epochs INT", "--learning-rate FLOAT", "--network.hidden INT,...", "--adam-betas FLOAT,FLOAT",
-        "--batch-size INT",         "--likelihood NAME:VALUE", "--clip FLOAT", "--network NAME:VALUE", 
+        "--batch-size INT", "--likelihood NAME:VALUE", "--clip FLOAT", "--network NAME:VALUE",
         "--scale CHOICE", "--log CHOICE",
         "--data-option KEY=VALUE",
     ):  # fmt: skip
@@ -144,10 +144,10 @@ def test_every_train_flag_reaches_its_field_and_the_record(here):
     flags = "--network mlp --network.hidden 6,3 --network.activation tanh "
     flags += "--epochs 2 --adam-betas 0.8,0.9 --batch-size none --beta 0.5 --no-data-bias"
     assert main(["train", "vae", "--data", "arc", *flags.split(), "--out", "there", "--name", "mine"]) == 0
-    found = Run("there/mine").record["parameters"]
-    wanted = {"adam_betas": [0.8, 0.9], "batch_size": None, "network": "mlp:6x3,activation=tanh", "beta": 0.5}
-    assert {name: found[name] for name in wanted} == wanted
-    assert found["data_bias"] is False
+    parameters = Run("there/mine").record["parameters"]
+    expected = {"adam_betas": [0.8, 0.9], "batch_size": None, "network": "mlp:6x3,activation=tanh", "beta": 0.5}
+    assert {name: parameters[name] for name in expected} == expected
+    assert parameters["data_bias"] is False
     assert load("there/mine").get_params()["network__hidden"] == (6, 3)
 
 
@@ -162,7 +162,7 @@ def test_flags_win_over_the_file_and_the_file_over_defaults(here):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("latent_dmi = 2", "got 'latent_dmi'. Did you mean 'latent_dim'?"),
         ("epochs = 'many'", "AE: epochs must be a whole number >= 1; got 'many'"),
@@ -173,13 +173,13 @@ def test_flags_win_over_the_file_and_the_file_over_defaults(here):
         ("validation = 1.5", "validation must be a share >= 0 and < 1; got 1.5"),
     ],
 )
-def test_mistakes_in_the_file_are_named(content, told, here, capsys):
+def test_mistakes_in_the_file_are_named(content, message, here, capsys):
     (here / "c.toml").write_text(content)
-    assert told in fails(["train", "ae", "--config", "c.toml"], capsys)
+    assert message in fails(["train", "ae", "--config", "c.toml"], capsys)
 
 
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "message"),
     [
         ("trian", 'Did you mean "train"?'),
         ("train vea", "MODEL must be one of pca, ae, vae; got 'vea'. Did you mean 'vae'?"),
@@ -200,15 +200,15 @@ def test_mistakes_in_the_file_are_named(content, told, here, capsys):
         ("data lwf", "Did you mean 'lfw'?"),
     ],
 )
-def test_mistakes_get_one_line_that_helps_and_leave_nothing(command, told, here, capsys):
-    assert told in fails(command.split(), capsys)
+def test_mistakes_get_one_line_that_helps_and_leave_nothing(command, message, here, capsys):
+    assert message in fails(command.split(), capsys)
     assert not list(here.glob("runs/*"))
 
 
 def test_a_run_of_that_name_is_not_overwritten(made, capsys):
     before = (made / "runs/vae-cloud-1/run.json").read_bytes()
-    told = fails(["train", "vae", "--data", "cloud", "--epochs", "1", "--name", "vae-cloud-1"], capsys)
-    assert "holds another run. Choose another name." in told
+    message = fails(["train", "vae", "--data", "cloud", "--epochs", "1", "--name", "vae-cloud-1"], capsys)
+    assert "holds another run. Choose another name." in message
     assert (made / "runs/vae-cloud-1/run.json").read_bytes() == before
 
 
@@ -221,8 +221,8 @@ def test_who_trains_into_a_folder_is_told_before_the_models_are_imported(command
     lock.parent.mkdir(parents=True)
     (here / "runs/held/run.json").write_text('{"status": "running", "started": "2026"}')
     code = (
-        "import sys; from narrows.cli.app import main; told = main(sys.argv[1:])\n"
-        "assert not {'torch', 'sklearn', 'scipy'} & set(sys.modules); sys.exit(told)"
+        "import sys; from narrows.cli.app import main; message = main(sys.argv[1:])\n"
+        "assert not {'torch', 'sklearn', 'scipy'} & set(sys.modules); sys.exit(message)"
     )
     with locked(lock):
         done = subprocess.run([sys.executable, "-c", code, *command.split()], capture_output=True, text=True)
@@ -281,7 +281,7 @@ def test_encode_writes_what_transform_returns(made, tmp_path, capsys):
     assert main(["encode", "vae-cloud-1", "--out", f"{tmp_path}/z.npy"]) == 0
     np.testing.assert_array_equal(np.load(tmp_path / "z.npy"), estimator.transform(data.test))
     assert "25 codes of latent dimension 1 (test samples)" in capsys.readouterr().out
-    assert main(["encode", "vae-cloud-1", "--out", f"{tmp_path}/z.csv", "--part", "all"]) == 0
+    assert main(["encode", "vae-cloud-1", "--out", f"{tmp_path}/z.csv", "--split", "all"]) == 0
     rows = list(csv.reader((tmp_path / "z.csv").read_text().splitlines()))
     assert rows[0] == ["code_1"]
     everything = estimator.transform(np.concatenate([data.train, data.validation, data.test]))
@@ -324,26 +324,26 @@ def test_samples_are_those_of_the_seed(made, tmp_path):
     assert not np.allclose(a, c)
 
 
-def test_denoise_compares_noisy_and_cleaned(made, tmp_path, capsys):
+def test_denoise_compares_noisy_and_denoised(made, tmp_path, capsys):
     assert main(["denoise", "pca-cloud-1", "--corruption", "gaussian:0.5", "--out", f"{tmp_path}/d.png"]) == 0
     shown = capsys.readouterr().out
-    found = {name: float(value) for name, value in re.findall(r"^ (noisy|cleaned) +([\d.]+)", shown, re.M)}
-    assert found["noisy"] == pytest.approx(2 * 0.25, rel=0.5)  # two values of variance 0.25
-    assert found["cleaned"] < found["noisy"]
+    errors = {name: float(value) for name, value in re.findall(r"^ (noisy|denoised) +([\d.]+)", shown, re.M)}
+    assert errors["noisy"] == pytest.approx(2 * 0.25, rel=0.5)  # two values of variance 0.25
+    assert errors["denoised"] < errors["noisy"]
     assert width(tmp_path / "d.png") > 300
     assert main(["denoise", "pca-cloud-1", "--index", "7", "--out", f"{tmp_path}/e.png"]) == 0
     assert "1 test sample, gaussian:0.3" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("command", "told"),
+    ("command", "message"),
     [
         ("sample pca-cloud-1", "PCA: sampler must be 'gaussian', 'gmm', 'kde' or 'flow'"),
         ("sample vae-cloud-1 -n 0", "n must be a whole number >= 1; got 0"),
         ("sample vae-cloud-1 --seed=-1", "seed must be a whole number >= 0; got -1"),
         ("sample vae-cloud-1 --out x.jpg", "--out must end in .png or .npy; got 'x.jpg'"),
-        ("encode vae-cloud-1 --part tset", "got 'tset'. Did you mean 'test'?"),
-        ("encode pca-cloud-1 --part validation", "split must be one of train, test for 'cloud'"),
+        ("encode vae-cloud-1 --split tset", "got 'tset'. Did you mean 'test'?"),
+        ("encode pca-cloud-1 --split validation", "split must be one of train, test for 'cloud'"),
         (
             "reconstruct vae-cloud-1 --index 99",
             "--index must be whole numbers from 0 to 24, such as 7 or 0,3,5; got '99'",
@@ -352,12 +352,12 @@ def test_denoise_compares_noisy_and_cleaned(made, tmp_path, capsys):
         ("encode vae-cloud-1 --data arc", "X must have samples of shape"),
     ],
 )
-def test_mistakes_with_runs_are_named(command, told, made, capsys):
-    message = fails(command.split(), capsys)
+def test_mistakes_with_runs_are_named(command, message, made, capsys):
+    error = fails(command.split(), capsys)
     if "--data arc" not in command:
-        assert told in message
+        assert message in error
     else:
-        assert "VAE: " in message
+        assert "VAE: " in error
 
 
 def test_data_that_have_changed_since_are_told(here, capsys):
@@ -397,11 +397,11 @@ def _started(folder, *flags):
 def test_ctrl_c_saves_the_model_and_says_how_to_look_at_it(signal_, code, here):
     process = _started(here)
     process.send_signal(signal_)
-    shown, told = process.communicate(timeout=60)
-    assert process.returncode == code, told
-    assert "Traceback" not in told
+    shown, message = process.communicate(timeout=60)
+    assert process.returncode == code, message
+    assert "Traceback" not in message
     assert re.fullmatch(
-        r"interrupted in epoch \d+; its model is saved. Look at it: narrows show runs/ae-cloud-1.*\n", told
+        r"interrupted in epoch \d+; its model is saved. Look at it: narrows show runs/ae-cloud-1.*\n", message
     )
     run = Run(here / "runs/ae-cloud-1")
     assert run.status == "interrupted"
@@ -439,7 +439,7 @@ def test_on_a_terminal_there_is_a_live_bar(here):
     assert process.wait() == 0, text
     assert "4/4" in text
     assert "\x1b[?25h" in text  # the cursor is given back
-    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", text)  # no colour where none is wanted
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", text)  # no colour where none is expected
     lines = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", part) for part in re.split(r"[\r\n]+", text)]
     long = [part for part in lines if len(part) > 40 and "runs/" not in part and "ae on cloud" not in part]
     assert not long

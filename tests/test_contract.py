@@ -398,7 +398,9 @@ def test_samples_of_another_shape_are_refused(case, kind, fitted):
 @both
 def test_codes_of_another_size_are_refused(case, kind, fitted):
     estimator, _, y = fitted
-    message = "Z must have latent_dim = 2 columns; got 3" if estimator.code_.continuous else "Z must have codes of shape"
+    message = (
+        "Z must have latent_dim = 2 columns; got 3" if estimator.code_.continuous else "Z must have codes of shape"
+    )
     with pytest.raises(ValueError, match=message):
         estimator.inverse_transform(np.zeros((2, 3 if estimator.code_.continuous else 50), int), y[:2])
 

@@ -85,8 +85,7 @@ assert packages - {"narrows"} <= set(sys.stdlib_module_names), packages
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("given", "value"),
-    [({}, "50000"), ({"GOMP_SPINCOUNT": "5"}, "5"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)],
+    ("given", "value"), [({}, "50000"), ({"GOMP_SPINCOUNT": "5"}, "5"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)]
 )
 def test_on_the_command_line_threads_wait_briefly_unless_one_says_otherwise(given, value):
     code = "import os; from narrows.cli import main; main(['version']); print(os.environ.get('GOMP_SPINCOUNT'))"

@@ -9,11 +9,10 @@ from torch import nn
 
 import narrows
 from narrows import AE, PCA, VAE
-from narrows.errors import ConfigError
-from narrows.components import resolve
 from narrows.data.schema import Schema
+from narrows.errors import ConfigError
 from narrows.estimators.loading import load_model
-from narrows.nn import ACTIVATIONS, MLP, NETWORKS, Layout, Pair, Recurrent
+from narrows.nn import ACTIVATIONS, NETWORKS, Layout
 
 SHAPES = [
     (1, 28, 20), (3, 218, 178), (1, 112, 92), (1, 1, 7), (1, 13, 1), (3, 5, 3), (1, 1, 1),

@@ -33,9 +33,9 @@ def vae(X):
 
 def pictures(html):
     """Return caption -> picture, of every figure that stands in HTML."""
-    found = re.findall(r"src='data:image/png;base64,([^']*)'><figcaption[^>]*>([^<]*)<", html)
-    assert len(found) == html.count("<img")
-    return {caption: Image.open(io.BytesIO(base64.b64decode(data))) for data, caption in found}
+    shown_pictures = re.findall(r"src='data:image/png;base64,([^']*)'><figcaption[^>]*>([^<]*)<", html)
+    assert len(shown_pictures) == html.count("<img")
+    return {caption: Image.open(io.BytesIO(base64.b64decode(data))) for data, caption in shown_pictures}
 
 
 def assert_same(picture, other):
@@ -45,30 +45,32 @@ def assert_same(picture, other):
 def test_a_fitted_model_shows_its_course_and_what_it_makes(vae):
     shown = vae._repr_html_()
     assert "sk-top-container" in shown
-    found = pictures(shown)
-    assert list(found) == ["3 epochs", "training samples, as their codes tell them", "new samples"]
-    assert_same(found["new samples"], figures.gallery(vae.sample(10, seed=0), columns=5))
+    shown_pictures = pictures(shown)
+    assert list(shown_pictures) == ["3 epochs", "training samples, reconstructed from their codes", "new samples"]
+    assert_same(shown_pictures["new samples"], figures.gallery(vae.sample(10, seed=0), columns=5))
     rebuilt = vae.inverse_transform(vae.codes_[:10])
-    assert_same(found["training samples, as their codes tell them"], figures.gallery(rebuilt, columns=5))
+    assert_same(shown_pictures["training samples, reconstructed from their codes"], figures.gallery(rebuilt, columns=5))
     losses = [
         {"epoch": r["epoch"], **{part: {"loss": r[part]["loss"]} for part in ("train", "validation")}}
         for r in vae.history_
     ]
-    assert_same(found["3 epochs"], figures.curves(losses))
+    assert_same(shown_pictures["3 epochs"], figures.curves(losses))
 
 
 def test_models_without_prior_or_epochs_show_what_they_have(X):
     assert list(pictures(AE(**SMALL).fit(X)._repr_html_())) == [
-        "3 epochs", "training samples, as their codes tell them",
+        "3 epochs", "training samples, reconstructed from their codes",
     ]  # fmt: skip
-    assert list(pictures(PCA(latent_dim=2).fit(X)._repr_html_())) == ["training samples, as their codes tell them"]
+    assert list(pictures(PCA(latent_dim=2).fit(X)._repr_html_())) == [
+        "training samples, reconstructed from their codes"
+    ]
 
 
 @pytest.mark.parametrize("shape", [(2,), (6, 2)])
 def test_samples_of_every_kind_are_drawn(shape):
     X = np.random.default_rng(0).normal(size=(30, *shape)).astype(np.float32)
-    found = pictures(VAE(**SMALL).fit(X)._repr_html_())
-    assert all(picture.width > 200 for picture in found.values())
+    shown_pictures = pictures(VAE(**SMALL).fit(X)._repr_html_())
+    assert all(picture.width > 200 for picture in shown_pictures.values())
 
 
 def test_one_that_is_not_fitted_is_shown_by_scikit_learn_alone():
@@ -137,14 +139,14 @@ def table(shown):
 
 def test_a_finished_run_shows_its_results_and_pictures(finished):
     shown = finished._repr_html_()
-    found, errors = table(shown), finished.summary["squared_error"]
-    assert found["model"] == "vae: latent_dim=2, network=mlp:8, epochs=3"
-    assert found["data"] == "cloud: 60 training, 15 test"
-    assert found["epochs"].startswith("3 in ")
-    assert found["squared error per test sample"] == (
+    rows, errors = table(shown), finished.summary["squared_error"]
+    assert rows["model"] == "vae: latent_dim=2, network=mlp:8, epochs=3"
+    assert rows["data"] == "cloud: 60 training, 15 test"
+    assert rows["epochs"].startswith("3 in ")
+    assert rows["squared error per test sample"] == (
         f"{errors['model']:.4g}; PCA {errors['pca']:.4g}; the mean sample {errors['mean']:.4g}"
     )
-    assert found["KL, nats"] == f"{finished.summary['kl']:.4g}"
+    assert rows["KL, nats"] == f"{finished.summary['kl']:.4g}"
     assert list(pictures(shown)) == [
         "originals above their reconstructions", "new samples", "loss by epoch", "map of the codes",
     ]  # fmt: skip
@@ -163,7 +165,7 @@ def test_a_run_at_work_shows_how_far_it_is(tmp_path):
     reports.close()
 
 
-def test_what_went_wrong_is_told(tmp_path):
+def test_what_went_wrong_is_shown(tmp_path):
     reports = record(AE(**SMALL), load_dataset("cloud", samples=60), tmp_path / "run")
     next(reports)
     with pytest.raises(MemoryError):
@@ -176,5 +178,5 @@ def test_pca_is_not_held_against_itself(tmp_path):
     run = Run(tmp_path / "run")
     errors = run.summary["squared_error"]
     assert run.is_pca
-    found = table(run._repr_html_())["squared error per test sample"]
-    assert found == f"{errors['pca']:.4g}; the mean sample {errors['mean']:.4g}"
+    row = table(run._repr_html_())["squared error per test sample"]
+    assert row == f"{errors['pca']:.4g}; the mean sample {errors['mean']:.4g}"

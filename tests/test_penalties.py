@@ -39,7 +39,8 @@ def test_l1():
 
 
 @pytest.mark.parametrize(
-    ("network", "shape"), [("mlp:4,activation=tanh", (6,)), ("conv:4,activation=tanh", (2, 5, 3)), ("recurrent:4", (4, 3))]
+    ("network", "shape"),
+    [("mlp:4,activation=tanh", (6,)), ("conv:4,activation=tanh", (2, 5, 3)), ("recurrent:4", (4, 3))],
 )
 def test_contractive_is_the_jacobians_norm(network, shape):
     torch.manual_seed(0)
@@ -63,7 +64,7 @@ def test_gradients():
     assert gradcheck(slope, (weight,))
 
 
-# The adversarial penalty -----------------------------------------------------------------------------------------------
+# The adversarial penalty -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -147,7 +148,7 @@ def test_codes_come_to_the_prior_and_are_drawn_from_it():
     assert {"adversarial", "adversarial discriminator", "adversarial accuracy"} <= drawn.history_[-1]["train"].keys()
 
 
-# Messages --------------------------------------------------------------------------------------------------------------
+# Messages --------------------------------------------------------------------------------------------------------
 
 
 def test_a_penalty_without_parameters_has_no_phase():

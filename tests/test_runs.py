@@ -10,7 +10,7 @@ import narrows
 from narrows import AE, PCA, VAE, load_dataset
 from narrows.errors import ConfigError, DivergedError, FormatError
 from narrows.estimators import inference
-from narrows.runs import Run, next_folder, record
+from narrows.runs import Run, next_folder, record, resume
 from narrows.runs.pictures import has_picture, representative
 from narrows.runs.summary import summarise
 
@@ -66,7 +66,7 @@ def test_the_summary_is_what_numpy_says(finished, cloud):
     run, vae, _ = finished
     summary = run.summary
     X, train = (inference.values(vae, part) for part in (cloud.test, cloud.train))  # on the model's scale
-    assert (summary["part"], summary["samples"], summary["latent_dim"]) == ("test", len(X), 1)
+    assert (summary["split"], summary["samples"], summary["latent_dim"]) == ("test", len(X), 1)
     error = ((X - inference.reconstruct_encoded(vae, cloud.test)) ** 2).sum(1).mean()
     assert summary["squared_error"]["model"] == pytest.approx(error, rel=1e-6)
     assert summary["squared_error"]["mean"] == pytest.approx(((X - train.mean(0)) ** 2).sum(1).mean(), rel=1e-6)
@@ -100,12 +100,12 @@ def test_pca_in_the_summary_is_cut_to_what_the_data_allow():
     assert summary["elbo"] is None
 
 
-def test_pixels_are_judged_on_the_scale_of_0_to_1(tmp_path):
+def test_pixels_are_evaluated_on_the_scale_of_0_to_1(tmp_path):
     X = np.random.default_rng(0).integers(0, 256, (40, 1, 4, 4), dtype=np.uint8)
     np.save(tmp_path / "x.npy", X)
     data = load_dataset(tmp_path / "x.npy", test=0)
     summary = summarise(PCA(latent_dim=3).fit(data.train), data)
-    assert summary["part"] == "training"
+    assert summary["split"] == "training"
     assert summary["squared_error"]["mean"] == pytest.approx((X / 255).var(0).sum(), rel=1e-6)
     assert summary["squared_error"]["model"] == pytest.approx(summary["squared_error"]["pca"], rel=1e-6)
 
@@ -222,3 +222,27 @@ def test_pictures_show_one_sample_of_every_class_first():
 
 def test_long_runs_get_pictures_at_few_epochs():
     assert [e for e in range(1, 1002) if has_picture(e, 1001)] == [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 1001]
+
+
+@pytest.mark.parametrize(
+    ("cls", "given"),
+    [(VAE, {"condition": "concat"}), (AE, {"code": "vq:8"}), (AE, {"penalty": ("l1:0.1", "adversarial:1")})],
+)
+def test_models_of_every_axis_are_recorded_and_resumed(cls, given, tmp_path):
+    data = load_dataset("digits", limit=120, validation=0.2)
+    estimator = cls(latent_dim=2, network="mlp:8", epochs=3, **given)
+    reports = record(estimator, data, tmp_path / "run")
+    while next(reports).epoch < 2:
+        pass
+    reports.close()
+    assert Run(tmp_path / "run").status == "interrupted"
+    list(resume(tmp_path / "run"))
+    run = Run(tmp_path / "run")
+    assert run.status == "finished"
+    assert {path.name for path in run.pictures} >= {"reconstructions.png", "curves.png"}
+    y = data.test_labels
+    alone = cls(latent_dim=2, network="mlp:8", epochs=3, **given)
+    list(record(alone, data, tmp_path / "alone"))
+    np.testing.assert_array_equal(run.load().transform(data.test, y), alone.transform(data.test, y))
+    assert run.summary == Run(tmp_path / "alone").summary
+    assert "<img" in alone._repr_html_()

@@ -30,7 +30,7 @@ def round_trip(X, **options):
     return schema, arrays, schema.decode(x, like=X, lengths=arrays.lengths)
 
 
-# Scales ----------------------------------------------------------------------------------------------------------------
+# Scales ----------------------------------------------------------------------------------------------------------
 
 
 def test_standard():
@@ -176,7 +176,7 @@ def test_a_probability_has_no_unit():
     np.testing.assert_allclose(one.score_samples(X), other.score_samples(X * 2), rtol=1e-5)
 
 
-# Types and frames ------------------------------------------------------------------------------------------------------
+# Types and frames ------------------------------------------------------------------------------------------------
 
 DTYPES = ["uint8", "int64", "int16", "uint32", "bool", "float16", "float32", "float64"]
 
@@ -258,7 +258,7 @@ def test_names_given_for_a_plain_table(tmp_path):
     assert isinstance(ae.reconstruct(TABLE), np.ndarray)
 
 
-# Missing values --------------------------------------------------------------------------------------------------------
+# Missing values --------------------------------------------------------------------------------------------------
 
 
 def test_missing_values_are_a_mask_and_zeros():
@@ -278,7 +278,9 @@ def test_missing_values_are_a_mask_and_zeros():
 
 def test_a_column_without_any_value_is_named():
     X = pd.DataFrame({"a": TABLE[:, 0], "empty": np.full(40, math.nan)})
-    with pytest.raises(DataError, match="AE: X must have an observed value in every feature; got none in column 'empty'"):
+    with pytest.raises(
+        DataError, match="AE: X must have an observed value in every feature; got none in column 'empty'"
+    ):
         AE(**QUICK).fit(X)
     with pytest.raises(DataError, match="got none in feature 1"):
         AE(**QUICK).fit(X.to_numpy())
@@ -298,7 +300,7 @@ def test_a_residual_network_begins_at_the_axes_of_means_for_missing_values():
     np.testing.assert_allclose(ae.reconstruct(filled), pca.reconstruct(filled), rtol=1e-3, atol=1e-3)
 
 
-# Memory maps -----------------------------------------------------------------------------------------------------------
+# Memory maps -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("scale", ["auto", None, 3.0])
@@ -308,7 +310,11 @@ def test_memory_maps_give_what_arrays_give(tmp_path, model, dtype, scale):
     X = (structured((5,)) * 100).astype(dtype)
     np.save(tmp_path / "x.npy", X)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
-    known = {"scale": scale} if model is PCA else {**QUICK, "network": "mlp:6" if model is AE else "residual:6", "scale": scale}
+    known = (
+        {"scale": scale}
+        if model is PCA
+        else {**QUICK, "network": "mlp:6" if model is AE else "residual:6", "scale": scale}
+    )
     one, other = (model(**{"latent_dim": 2, **known}).fit(x, validation=x[:9]) for x in (X, mapped))
     for verb in ("transform", "reconstruct", "score_samples"):
         np.testing.assert_array_equal(getattr(one, verb)(X), getattr(other, verb)(mapped), err_msg=verb)
@@ -334,7 +340,7 @@ def test_views_of_memory_maps_stay_on_the_disk(tmp_path):
     assert rows.take(torch.tensor([2])).x.shape == (1, 3)
 
 
-# Labels ----------------------------------------------------------------------------------------------------------------
+# Labels ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -391,7 +397,7 @@ def test_labels_that_no_schema_learns(y, message):
         Schema.of(TABLE[:3], y)
 
 
-# Records ---------------------------------------------------------------------------------------------------------------
+# Records ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -51,16 +51,19 @@ def test_in_a_grid_search(estimator, table):
     search = GridSearchCV(estimator, {"latent_dim": [1, 2]}, cv=2, error_score="raise").fit(table)
     assert search.best_params_["latent_dim"] in (1, 2)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
-    scores = [
-        clone(estimator).set_params(latent_dim=k).fit(table[24:]).score(table[:24]) for k in (1, 2)
-    ]
+    scores = [clone(estimator).set_params(latent_dim=k).fit(table[24:]).score(table[:24]) for k in (1, 2)]
     np.testing.assert_allclose(search.cv_results_["split0_test_score"], scores, rtol=1e-5)
 
 
 @pytest.mark.parametrize("cls", [AE, VAE])
 def test_a_grid_search_over_fields_of_components(cls, table):
     model = cls(latent_dim=2, network="mlp:4", epochs=2, likelihood="gaussian")
-    assert {"network__hidden", "network__activation", "code__activation", "likelihood__scale"} <= model.get_params().keys()
+    assert {
+        "network__hidden",
+        "network__activation",
+        "code__activation",
+        "likelihood__scale",
+    } <= model.get_params().keys()
     grid = {"network__hidden": [(3,), (6, 4)], "likelihood__scale": [0.5]}
     search = GridSearchCV(model, grid, cv=2, error_score="raise").fit(table)
     best = search.best_estimator_
@@ -74,7 +77,9 @@ def test_a_grid_search_over_fields_of_components(cls, table):
 
 def test_fields_that_no_component_has(table):
     model = AE(network="auto")
-    with pytest.raises(ConfigError, match=r"AE: network must be a component to have the parameter 'hidden'; got 'auto'"):
+    with pytest.raises(
+        ConfigError, match=r"AE: network must be a component to have the parameter 'hidden'; got 'auto'"
+    ):
         model.set_params(network__hidden=(3,))
     with pytest.raises(ConfigError, match=r"MLP: parameters must be among .*; got 'hiden'. Did you mean 'hidden'\?"):
         model.set_params(network="mlp", network__hiden=(3,))

@@ -47,27 +47,27 @@ def vae(**changed):
     return VAE(**{"latent_dim": 1, "network": "mlp:4", "epochs": 7, **changed})
 
 
-def scalars(found):
+def scalars(log):
     """Return tag -> [(step, value), ...]."""
-    return {tag: [(event.step, event.value) for event in found.Scalars(tag)] for tag in found.Tags()["scalars"]}
+    return {tag: [(event.step, event.value) for event in log.Scalars(tag)] for tag in log.Tags()["scalars"]}
 
 
-def told(run):
+def recorded(run):
     """Return the same from metrics.jsonl, in single precision."""
-    found = {}
+    series = {}
     for line in (run.folder / "metrics.jsonl").read_text().splitlines():
         epoch = json.loads(line)
         values = {name: epoch[name] for name in ("learning_rate", "samples_per_second")}
         for part in ("train", "validation"):
             values |= {f"{name}/{part}": value for name, value in (epoch[part] or {}).items()}
         for name, value in values.items():
-            found.setdefault(name, []).append((epoch["epoch"], float(np.float32(value))))
-    return found
+            series.setdefault(name, []).append((epoch["epoch"], float(np.float32(value))))
+    return series
 
 
-def assert_same_pictures(run, found):
+def assert_same_pictures(run, log):
     """Assert that every picture in samples/ is there once, to the pixel."""
-    written = [(event.step, event.encoded_image_string) for event in found.Images("reconstructions")]
+    written = [(event.step, event.encoded_image_string) for event in log.Images("reconstructions")]
     assert [run.sample_of(step) for step, _ in written] == run.samples
     for step, encoded in written:
         with Image.open(io.BytesIO(encoded)) as there, Image.open(run.sample_of(step)) as here:
@@ -77,15 +77,15 @@ def assert_same_pictures(run, found):
 def test_scalars_are_those_of_metrics_jsonl_and_images_those_of_samples(events, data, tmp_path):
     reports = list(logged(record(vae(), data, tmp_path / "run"), tmp_path / "run"))
     run = Run(tmp_path / "run")
-    found = events(run)
-    assert scalars(found) == told(run)
-    assert len(scalars(found)["kl/validation"]) == 7
-    assert scalars(found)["loss/train"][-1] == (7, pytest.approx(reports[-1].train["loss"], rel=1e-6))
+    log = events(run)
+    assert scalars(log) == recorded(run)
+    assert len(scalars(log)["kl/validation"]) == 7
+    assert scalars(log)["loss/train"][-1] == (7, pytest.approx(reports[-1].train["loss"], rel=1e-6))
     assert [path.stem for path in run.samples] == [f"epoch_000{epoch}" for epoch in (1, 2, 5, 7)]
-    assert_same_pictures(run, found)
+    assert_same_pictures(run, log)
     assert (run.status, run.summary["samples"]) == ("finished", 12)
     assert run.record["logged"] == {
-        "to": "tensorboard", "folder": "logs", "scalars": sorted(told(run)), "images": ["reconstructions"], "epoch": 7,
+        "to": "tensorboard", "folder": "logs", "scalars": sorted(recorded(run)), "images": ["reconstructions"], "epoch": 7,
     }  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def test_nothing_but_the_log_is_added(events, data, tmp_path):
     assert other.summary == plain.summary
 
 
-def test_a_run_that_is_left_and_gone_on_with_has_every_step_once(events, data, tmp_path):
+def test_a_run_that_is_left_and_resumed_has_every_step_once(events, data, tmp_path):
     reports = logged(record(vae(), data, tmp_path / "run"), tmp_path / "run")
     while next(reports).epoch < 3:
         pass
@@ -109,11 +109,11 @@ def test_a_run_that_is_left_and_gone_on_with_has_every_step_once(events, data, t
     assert (run.status, run.record["logged"]["epoch"]) == ("interrupted", 3)
     list(logged(resume(run.folder), run.folder))
     run = Run(run.folder)
-    found = events(run)
+    log = events(run)
     assert len(list(run.logs_folder.iterdir())) == 2
-    assert scalars(found) == told(run)
-    assert [step for step, _ in scalars(found)["loss/train"]] == [1, 2, 3, 4, 5, 6, 7]
-    assert_same_pictures(run, found)
+    assert scalars(log) == recorded(run)
+    assert [step for step, _ in scalars(log)["loss/train"]] == [1, 2, 3, 4, 5, 6, 7]
+    assert_same_pictures(run, log)
     assert run.record["logged"]["epoch"] == 7
 
 
@@ -129,11 +129,11 @@ def test_epochs_that_come_again_after_a_crash_replace_the_first_ones(events, dat
     assert len(first["loss/train"]) == 5
     list(logged(resume(crashed.folder), crashed.folder))
     crashed = Run(crashed.folder)
-    found = events(crashed)
-    assert scalars(found) == told(crashed)
-    assert scalars(found)["loss/train"][:5] == first["loss/train"]
-    assert scalars(found)["samples_per_second"][4] != first["samples_per_second"][4]
-    assert_same_pictures(crashed, found)
+    log = events(crashed)
+    assert scalars(log) == recorded(crashed)
+    assert scalars(log)["loss/train"][:5] == first["loss/train"]
+    assert scalars(log)["samples_per_second"][4] != first["samples_per_second"][4]
+    assert_same_pictures(crashed, log)
 
 
 def test_a_log_that_begins_later_holds_what_came_before(events, data, tmp_path):
@@ -143,30 +143,30 @@ def test_a_log_that_begins_later_holds_what_came_before(events, data, tmp_path):
     reports.close()
     list(logged(resume(tmp_path / "run"), tmp_path / "run"))
     run = Run(tmp_path / "run")
-    found = events(run)
-    assert scalars(found) == told(run)
-    assert_same_pictures(run, found)
+    log = events(run)
+    assert scalars(log) == recorded(run)
+    assert_same_pictures(run, log)
 
 
 def test_a_model_that_is_fitted_in_one_step_is_logged_too(events, data, tmp_path):
     list(logged(record(PCA(latent_dim=1), data, tmp_path / "run"), tmp_path / "run"))
     run = Run(tmp_path / "run")
-    assert scalars(events(run)) == told(run)
-    assert set(told(run)) == {"loss/train", "reconstruction/train", "learning_rate", "samples_per_second"}
+    assert scalars(events(run)) == recorded(run)
+    assert set(recorded(run)) == {"loss/train", "reconstruction/train", "learning_rate", "samples_per_second"}
 
 
-def test_from_the_command_line_and_gone_on_with(events, data, tmp_path, monkeypatch, capsys):
+def test_from_the_command_line_and_resumed(events, data, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     flags = ["--data", "cloud", "--data-option", "samples=60", "--epochs", "3", "--network", "mlp:4"]
     assert main(["train", "ae", *flags, "--log", "tensorboard"]) == 0
     assert "runs/ae-cloud-1/logs  tensorboard --logdir runs" in capsys.readouterr().out
     run = Run("runs/ae-cloud-1")
-    assert scalars(events(run)) == told(run)
+    assert scalars(events(run)) == recorded(run)
     reports = logged(record(AE(network="mlp:4", epochs=4), data, "runs/left"), "runs/left")
     next(reports)
     reports.close()
     assert main(["resume", "left"]) == 0
-    assert scalars(events(Run("runs/left"))) == told(Run("runs/left"))
+    assert scalars(events(Run("runs/left"))) == recorded(Run("runs/left"))
 
 
 def test_a_missing_package_is_told_before_training_begins(data, tmp_path, monkeypatch, capsys):

@@ -219,9 +219,7 @@ def test_early_stopping_stops():
 
 
 def test_the_best_weights_win_without_patience_too():
-    ae = AE(
-        latent_dim=1, network="mlp:", epochs=15, learning_rate=0.5, schedule="constant", warmup=0.0, scale=None
-    )
+    ae = AE(latent_dim=1, network="mlp:", epochs=15, learning_rate=0.5, schedule="constant", warmup=0.0, scale=None)
     ae.fit(DATA, validation=DATA[:6])
     assert -ae.score(DATA[:6]) == pytest.approx(min(r["validation"]["loss"] for r in ae.history_), rel=1e-5)
 
@@ -260,9 +258,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_last_good_weights():
         list(train(module, rows_of(DATA[:15]), Settings(epochs=2, batch_size=5)))
     assert torch.isfinite(module.weight).all()
     stopped = Exploding()
-    reports = train(
-        stopped, rows_of(DATA[:15]), Settings(epochs=1, schedule="constant", batch_size=4)
-    )
+    reports = train(stopped, rows_of(DATA[:15]), Settings(epochs=1, schedule="constant", batch_size=4))
     with pytest.raises(DivergedError):
         next(reports)
     assert len(stopped.seen) == 4
@@ -299,7 +295,9 @@ def test_a_gradient_that_is_not_finite_stops():
 
 @pytest.mark.filterwarnings("ignore:The loss rose")
 def test_a_rate_far_too_high_leaves_a_model_that_works():
-    ae = AE(latent_dim=2, network="mlp:", optimizer="sgd", learning_rate=1e4, schedule="constant", warmup=0.0, epochs=20)
+    ae = AE(
+        latent_dim=2, network="mlp:", optimizer="sgd", learning_rate=1e4, schedule="constant", warmup=0.0, epochs=20
+    )
     with pytest.raises(DivergedError, match="learning rate too high"):
         ae.fit(DATA)
     assert np.isfinite(ae.transform(DATA)).all()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import faiss
 import numpy as np
-from data import gap, table
 from protocol import Prepared, serve
+
+from data import gap, table
 
 
 def pca(data: str, k: int, seed: int = 0) -> Prepared:

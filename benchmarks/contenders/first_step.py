@@ -7,31 +7,32 @@ import sys
 import tempfile
 from typing import Any
 
-from narrows.cli.app import main, training
+from narrows.cli.app import main
+from narrows.cli.config import Plan
 
-data_of = training.data_of
+dataset_of = Plan.dataset
 
 
 def stop(*_: object) -> None:
     os._exit(0)
 
 
-def watched(plan: training.Plan) -> Any:
+def dataset(plan: Plan) -> Any:
     """Load the data, and see to it that the first step ends all; torch is there by now, and was not at the start."""
     from narrows.training import loop
 
     made = loop.optimizer
 
     def stopped(*given: Any, **options: Any) -> Any:
-        found = made(*given, **options)
-        found.step = stop  # type: ignore[method-assign]
-        return found
+        optimizer = made(*given, **options)
+        optimizer.step = stop  # type: ignore[method-assign]
+        return optimizer
 
     loop.optimizer = stopped
-    return data_of(plan)
+    return dataset_of(plan)
 
 
-training.data_of = watched
+Plan.dataset = dataset  # type: ignore[method-assign]
 with tempfile.TemporaryDirectory() as folder:
     main(["train", "vae", "--data", "mnist-5k", "--out", folder])
 sys.exit("the training took no step")

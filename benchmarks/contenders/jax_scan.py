@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from data import pixels
 from protocol import Prepared, course, serve
+
+from data import pixels
 
 SIZES = {"hidden": (784, 400), "code": (400, 40), "back": (20, 400), "output": (400, 784)}
 optimiser = optax.adam(1e-3)

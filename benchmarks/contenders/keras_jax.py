@@ -8,9 +8,10 @@ os.environ["KERAS_BACKEND"] = "jax"
 
 import keras
 import numpy as np
-from data import pixels
 from keras import layers, ops
 from protocol import Prepared, Turns, serve
+
+from data import pixels
 
 
 class Sampling(layers.Layer):

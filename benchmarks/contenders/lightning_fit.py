@@ -7,11 +7,12 @@ import warnings
 
 import lightning
 import torch
-from data import pixels
 from protocol import Prepared, Turns, serve
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 from torch_networks import error, mlp_vae
+
+from data import pixels
 
 logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", module="lightning")  # workers and logging steps: advice on what is chosen here

@@ -7,27 +7,30 @@ import itertools
 
 import numpy as np
 import torch
-from data import code_error, digits, drawn, gap, table, weights
 from protocol import Prepared, serve
 
+from data import code_error, digits, drawn, gap, table, weights
 from narrows import AE, PCA, VAE
-from narrows.training import Rows
+from narrows.data.batches import Batches
+from narrows.evaluation import squared_error as narrows_error
 from narrows.training.loop import evaluate
 
 PLAIN = {"optimizer": "adam", "learning_rate": 1e-3, "schedule": "constant", "warmup": 0.0, "data_bias": False}
 """The rivals' training: nothing that helps it on the way is switched on."""
-AS_SIGMOID = {"activation": "sigmoid", "code_activation": "sigmoid", "output_activation": "sigmoid"}
+SIGMOID = "activation=sigmoid,output_activation=sigmoid"
 
 ESTIMATORS = {
-    "vae": lambda fields: VAE(network="mlp", hidden=(400,), latent_dim=20, likelihood="bernoulli", **fields),
-    "conv": lambda fields: VAE(network="conv", hidden=(32, 64), latent_dim=16, likelihood="bernoulli", **fields),
-    "lstm": lambda fields: AE(network="lstm", hidden=(100,), latent_dim=30, **fields),
-    "deep": lambda fields: AE(network="mlp", hidden=(256, 128), latent_dim=32, **AS_SIGMOID, **fields),
-    "sparse": lambda fields: AE(
-        network="mlp", hidden=(), latent_dim=1000, sparsity="kl", sparsity_target=0.1, sparsity_weight=0.5,
-        **AS_SIGMOID, **fields,
+    "vae": lambda fields: VAE(network="mlp:400", latent_dim=20, likelihood="bernoulli", **fields),
+    "conv": lambda fields: VAE(network="conv:32x64", latent_dim=16, likelihood="bernoulli", **fields),
+    "lstm": lambda fields: AE(network="recurrent:100", latent_dim=30, **fields),
+    "deep": lambda fields: AE(
+        network=f"mlp:256x128,{SIGMOID}", code="continuous:sigmoid", latent_dim=32, **fields
     ),
-    "detector": lambda fields: AE(network="mlp", hidden=(400,), latent_dim=20, code_activation="relu", **fields),
+    "sparse": lambda fields: AE(
+        network=f"mlp:,{SIGMOID}", code="continuous:sigmoid", latent_dim=1000, penalty="sparsity:0.5,target=0.1",
+        **fields,
+    ),
+    "detector": lambda fields: AE(network="mlp:400", code="continuous:relu", latent_dim=20, **fields),
 }  # fmt: skip
 SHAPES = {"conv": (1, 28, 28), "lstm": (28, 28)}
 
@@ -38,17 +41,17 @@ def images(part: str, network: str, rows: int | None = None) -> np.ndarray:
 
 def bound(model: VAE, network: str = "vae") -> float:
     """The bound with one draw of the code, as the rivals report it."""
-    return evaluate(model.module_, Rows(images("test", network), torch.device("cpu")), 1000)["loss"]
+    rows = Batches(model.arrays(images("test", network)), model.schema_, torch.device("cpu"))
+    return evaluate(model.module_, rows, 1000)["loss"]
 
 
 def squared_error(model: AE, network: str) -> float:
-    X = images("test", network)
-    return float(np.square(model.reconstruct(X) - X / np.float32(255)).sum() / len(X))
+    return float(narrows_error(model, images("test", network)).mean())
 
 
 def train(
     network: str, rows: int, batch: int | None = 128, epochs: int = 1, seed: int = 0, rounds: int = 1,
-    compile: str = "auto",
+    compile: bool = False,
 ) -> Prepared:  # fmt: skip
     """A round is `epochs` epochs of one fit, which is left after each."""
     fields = {"epochs": epochs * rounds, "batch_size": batch, "seed": seed, "compile": compile}
@@ -63,7 +66,7 @@ def train(
     return Prepared(run, lambda: {"test_error": measure(model, network)})
 
 
-def whole(epochs: int, target: float | None = None, seed: int = 0, compile: str = "auto") -> Prepared:
+def whole(epochs: int, target: float | None = None, seed: int = 0, compile: bool = False) -> Prepared:
     """A pass over the test images after every epoch; where there is a target, narrows' own way to get there."""
     found: list[float] = []
 
@@ -84,7 +87,7 @@ def whole(epochs: int, target: float | None = None, seed: int = 0, compile: str 
 def growth(rows: int, features: int, latent: int, batch: int, rounds: int) -> Prepared:
     """One epoch of the VAE on pixels that are drawn."""
     model = VAE(
-        network="mlp", hidden=(400,), latent_dim=latent, likelihood="bernoulli",
+        network="mlp:400", latent_dim=latent, likelihood="bernoulli",
         **PLAIN | {"epochs": rounds, "batch_size": batch},
     )  # fmt: skip
     reports = model.fit_iter(drawn(rows, features))
@@ -99,9 +102,9 @@ def pca(data: str, k: int, seed: int = 0) -> Prepared:
 def encode(rows: int, calls: int, precision: str = "auto") -> Prepared:
     """Codes of pixels in uint8, `calls` times."""
     X, found = digits("test", rows), []
-    model = AE(network="mlp", hidden=(400,), latent_dim=20, epochs=1, precision=precision)
+    model = AE(network="mlp:400", latent_dim=20, epochs=1, precision=precision)
     model.fit(digits("train", 256))
-    layers = [layer for layer in model.module_.encoder if isinstance(layer, torch.nn.Linear)]
+    layers = [layer for layer in model.module_.encoder.modules() if isinstance(layer, torch.nn.Linear)]
     for layer, (weight, bias) in zip(layers, weights(), strict=True):
         layer.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)})
 

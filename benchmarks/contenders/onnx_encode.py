@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
-from data import code_error, digits, weights
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from protocol import Prepared, serve
+
+from data import code_error, digits, weights
 
 
 def graph() -> onnx.ModelProto:

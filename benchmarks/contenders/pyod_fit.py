@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from data import pixels
 from protocol import Prepared, serve
 from pyod.models.auto_encoder import AutoEncoder
+
+from data import pixels
 
 
 def scores(rows: int, epochs: int, seed: int = 0) -> Prepared:

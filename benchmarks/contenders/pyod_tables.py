@@ -1,4 +1,4 @@
-"""pyod's detectors as they come, on the splits of `judged.py`; prints their AUROC as JSON, by detector and table."""
+"""pyod's detectors as they come, on the splits of `representations.py`; prints their AUROC as JSON."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 
 import torch
-from data import pixels
 from protocol import Prepared, Turns, serve
 from pythae.data.datasets import BaseDataset
 from pythae.models import VAE, VAEConfig
@@ -14,6 +13,8 @@ from pythae.models.nn import BaseDecoder, BaseEncoder
 from pythae.trainers import BaseTrainer, BaseTrainerConfig
 from pythae.trainers.training_callbacks import TrainingCallback
 from torch import Tensor, nn
+
+from data import pixels
 
 
 class Encoder(BaseEncoder):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from data import gap, table
 from protocol import Prepared, serve
 from sklearn.decomposition import PCA
+
+from data import gap, table
 
 
 def pca(data: str, k: int, solver: str = "auto", seed: int = 0) -> Prepared:

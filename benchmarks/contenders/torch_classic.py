@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from data import digits
 from PIL import Image
 from protocol import Prepared, course, serve
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torch_networks import Classic
+
+from data import digits
 
 
 class Digits(Dataset):

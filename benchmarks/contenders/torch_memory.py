@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
-from data import code_error, digits, drawn, gap, pixels, table, weights
 from protocol import Prepared, course, serve
 from torch import Tensor, nn
 from torch_networks import NETWORKS, error, mlp_vae
+
+from data import code_error, digits, drawn, gap, pixels, table, weights
 
 
 def passes(model: nn.Module, x: Tensor, batch: int | None, learning_rate: float):

@@ -15,19 +15,6 @@ from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 from narrows.errors import ConfigError, did_you_mean
 from narrows.params import document, fields, parse_value, validate, write_value
 
-__all__ = [
-    "AXES",
-    "GROUP",
-    "Axis",
-    "Component",
-    "component",
-    "from_record",
-    "register",
-    "resolve",
-    "resolve_all",
-    "to_record",
-]
-
 GROUP = "narrows.components"
 """The entry point group of components in other packages; each entry names a class."""
 

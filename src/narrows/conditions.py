@@ -11,8 +11,6 @@ from torch import Tensor
 from narrows.components import Axis, Component, component
 from narrows.errors import ConfigError
 
-__all__ = ["CONDITIONS", "Concat", "Condition", "join"]
-
 
 class Condition(Component):
     """How labels enter a model: as values joined to the features of the input, and to the latents."""

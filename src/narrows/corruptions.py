@@ -16,8 +16,6 @@ from narrows.components import Axis, Component, component
 from narrows.errors import ConfigError
 from narrows.params import param
 
-__all__ = ["CORRUPTIONS", "Corruption", "Dropout", "Gaussian", "Masking", "SaltPepper", "Uniform", "Warp"]
-
 SHIFT = 0.4
 """Deviation of a shift relative to that of a stretch; half the side of an image is 1."""
 

@@ -16,17 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = [
-    "ConfigError",
-    "DataError",
-    "DivergedError",
-    "DownloadError",
-    "FormatError",
-    "NarrowsError",
-    "TrainingError",
-    "did_you_mean",
-]
-
 
 class NarrowsError(Exception):
     """Base of every error that narrows raises on purpose."""

@@ -19,8 +19,6 @@ from torch.distributions import Distribution
 from narrows.errors import ConfigError
 from narrows.objectives import divergence, negative_log_likelihood
 
-__all__ = ["MAIN", "Batch", "CodeSpec", "LatentVariableModule", "Loss", "Module", "Posterior", "Prior"]
-
 MAIN = "main"
 """The phase that every module has."""
 
@@ -53,7 +51,7 @@ class Batch:
     def __len__(self) -> int:
         return len(self.x)
 
-    @torch.compiler.disable
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def randn(self, shape: torch.Size | tuple[int, ...], dtype: torch.dtype | None = None) -> Tensor:
         """Return standard normal noise from `rng`."""
         return torch.randn(shape, generator=self.rng, device=self.x.device, dtype=dtype or self.x.dtype)

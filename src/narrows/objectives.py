@@ -11,8 +11,6 @@ from torch.distributions import Distribution
 if TYPE_CHECKING:
     from narrows.module import Posterior, Prior
 
-__all__ = ["divergence", "free_bits", "negative_log_likelihood", "rising", "sum_values"]
-
 
 def sum_values(per_value: Tensor, mask: Tensor | None = None) -> Tensor:
     """Sum over a sample's values, those observed only: (B, *shape) -> (B,)."""

@@ -13,8 +13,6 @@ from typing import Any, NamedTuple, TypeVar, dataclass_transform
 
 from narrows.errors import ConfigError, did_you_mean
 
-__all__ = ["Param", "document", "fields", "kinds_of", "model", "param", "parse_value", "validate", "write_value"]
-
 T = TypeVar("T")
 
 

@@ -11,8 +11,6 @@ import scipy.linalg
 import torch
 from torch import Tensor, nn
 
-__all__ = ["LARGEST", "SOLVERS", "Axes", "principal_axes"]
-
 Array = np.ndarray[Any, Any]
 
 LARGEST = 1e150

@@ -10,8 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["Seeded", "seed_of"]
-
 
 def seed_of(*parts: int) -> int:
     """Return an independent seed for each use of the one that the user gave."""

@@ -97,7 +97,8 @@ def test_sparsity_by_absolute_values(table):
 
 
 @pytest.mark.parametrize(
-    ("network", "shape"), [("mlp:6,activation=tanh", (6,)), ("conv:6,activation=tanh", (1, 5, 4)), ("recurrent:6", (4, 3))]
+    ("network", "shape"),
+    [("mlp:6,activation=tanh", (6,)), ("conv:6,activation=tanh", (1, 5, 4)), ("recurrent:6", (4, 3))],
 )
 def test_the_contractive_penalty_trains_every_network(network, shape):
     X = np.random.default_rng(0).random((40, *shape), np.float32)
@@ -105,7 +106,9 @@ def test_the_contractive_penalty_trains_every_network(network, shape):
     flat, steep = AE(penalty="contractive:5", **options).fit(X), AE(**options).fit(X)
 
     def slope(ae):
-        jacobians = (torch.autograd.functional.jacobian(lambda v: ae.module_.encode(Batch(v[None]))[0], x) for x in rows)
+        jacobians = (
+            torch.autograd.functional.jacobian(lambda v: ae.module_.encode(Batch(v[None]))[0], x) for x in rows
+        )
         return float(sum(jacobian.square().sum() for jacobian in jacobians)) / len(rows)
 
     rows = torch.from_numpy(X[:6])

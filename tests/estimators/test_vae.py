@@ -108,7 +108,9 @@ def test_auto_is_bernoulli_for_pixels_alone(table):
 def test_samples_follow_the_data():
     rng = np.random.default_rng(0)
     X = (rng.normal(size=(600, 2)) @ [[1, 0.5, -0.5], [0, 1, 1]] + [3, -2, 1]).astype(np.float32)
-    vae = VAE(latent_dim=2, network="mlp:,activation=linear", scale=None, epochs=300, batch_size=None, learning_rate=5e-2)
+    vae = VAE(
+        latent_dim=2, network="mlp:,activation=linear", scale=None, epochs=300, batch_size=None, learning_rate=5e-2
+    )
     drawn = vae.fit(X).sample(4000, seed=0)
     np.testing.assert_allclose(drawn.mean(0), X.mean(0), atol=0.15)
     np.testing.assert_allclose(np.cov(drawn.T), np.cov(X.T), atol=0.2)

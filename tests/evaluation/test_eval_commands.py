@@ -59,10 +59,10 @@ SHORT = [*SMALL, "--network", "mlp:16", "--latent-dim", "3", "--batch-size", "32
 def test_training_tells_once_what_goes_wrong_and_sums_up_at_its_end(typed):
     text = typed("train", "vae", *SHORT, "--beta", "100", "--epochs", "7", "--name", "collapsed")
     lines = text.splitlines()
-    (told,) = (i for i, line in enumerate(lines) if line.startswith("advice: The code holds"))
-    assert lines[told - 1].startswith("epoch ")
-    assert any(line.startswith("epoch ") for line in lines[told:])  # in time
-    assert "posterior collapse: The code tells nothing" in "\n".join(lines[told:])
+    (first,) = (i for i, line in enumerate(lines) if line.startswith("advice: The code holds"))
+    assert lines[first - 1].startswith("epoch ")
+    assert any(line.startswith("epoch ") for line in lines[first:])  # in time
+    assert "posterior collapse: The code holds no information" in "\n".join(lines[first:])
     assert lines[-1].startswith("  Try: ")
 
 

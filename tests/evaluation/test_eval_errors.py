@@ -17,6 +17,7 @@ from narrows.evaluation import (
     knn_accuracy,
     measure_reconstruction,
     pca_baseline,
+    squared_error,
     squared_errors,
 )
 from narrows.evaluation.errors import PCA
@@ -148,3 +149,41 @@ def test_double_precision_never_reaches_a_device_that_lacks_it(digits):
     compare_models({"model": model}, train, test, y=y, y_test=y_test, samples=2)
     information(model, test)
     diagnose(model, train, test, every=True)
+
+
+def test_models_with_a_condition_are_measured_with_labels(digits):
+    train, y, test, y_test = digits
+    model = narrows.VAE(latent_dim=2, network="mlp:8", condition="concat", epochs=1)
+    found = compare_models({"conditional": model}, train, test, y=y, y_test=y_test, seeds=1, samples=2)
+    (fitted,) = found.models["conditional"]
+    assert found.rows[0].cells["squared error per sample"].mean == squared_error(fitted, test, y_test).mean()
+    assert narrows.elbo(fitted, test, y_test).shape == (200,)
+    assert isinstance(diagnose(fitted, train, test, y=y, y_test=y_test), list)
+    with pytest.raises(DataError, match="y must be given, since the model takes a condition"):
+        squared_error(fitted, test)
+
+
+def test_codes_that_are_indices_have_a_baseline_of_their_size(digits):
+    train, y, test, y_test = digits
+    model = narrows.AE(latent_dim=3, network="mlp:8", code="vq:16,positions=5", epochs=1).fit(train)
+    assert pca_baseline(model, train).rank == 5
+    found = compare_models({"vq": model}, train, test, y=y, y_test=y_test)
+    assert found.rows[1].name == "PCA"
+    assert isinstance(diagnose(model, train, test, every=True), list)
+
+
+@pytest.mark.parametrize("kind", ["missing", "ragged"])
+def test_pca_has_its_row_where_values_are_missing_or_sequences_differ_in_length(kind):
+    rng = np.random.default_rng(0)
+    if kind == "missing":
+        X, network = rng.normal(size=(80, 5)), "mlp:8"
+        X[rng.random(X.shape) < 0.2] = np.nan
+    else:
+        X, network = [rng.normal(size=(int(t), 2)).astype(np.float32) for t in rng.integers(3, 9, 80)], "recurrent:8"
+    model = narrows.VAE(latent_dim=2, network=network, epochs=1)
+    found = compare_models({"model": model}, X[:60], X[60:], seeds=1, samples=2)
+    baseline = pca_baseline(found.models["model"][0], X[:60])
+    assert [row.name for row in found.rows] == ["model", "PCA"]
+    measured = found.rows[1].cells["squared error per sample"].mean
+    assert measured == pytest.approx(baseline.squared_error(X[60:]).mean())
+    assert np.isfinite([cell.mean for cell in found.rows[0].cells.values()]).all()

@@ -68,10 +68,7 @@ def test_averages_leave_the_border_out_and_the_last_block_takes_the_greatest(mad
     [
         (lambda tensors: tensors.pop("Mixed_5b.branch1x1.bn.bias"), "lacks 'Mixed_5b.branch1x1.bn.bias'"),
         (lambda tensors: tensors.update({"Mixed_8a.conv": np.zeros(1)}), "must not hold 'Mixed_8a.conv'"),
-        (
-            lambda tensors: tensors.update({"Conv2d_1a_3x3.bn.bias": np.zeros(3)}),
-            r"of shape \(32,\); got",
-        ),
+        (lambda tensors: tensors.update({"Conv2d_1a_3x3.bn.bias": np.zeros(3)}), r"of shape \(32,\); got"),
         (lambda tensors: tensors.update({"Conv2d_1a_3x3.bn.bias": np.full(32, np.nan)}), "must be finite"),
         (lambda tensors: tensors.update({"Conv2d_1a_3x3.bn.bias": np.zeros(32, int)}), "got int64"),
     ],

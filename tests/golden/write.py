@@ -1,13 +1,16 @@
 """Write one small saved model of every kind, and what it returns: once per released format, and never again.
 
-python tests/golden/write.py tests/golden/format_2
+python tests/golden/write.py tests/golden/format_2       the models
+python tests/golden/write.py tests/golden/losses.json    the losses of the first steps of training
 """
 
+import platform
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from narrows import AE, PCA, VAE
 from narrows.estimators.base import Autoencoder
@@ -72,8 +75,18 @@ def trained() -> list[str]:
     return [name for name, (model, _) in models().items() if "epochs" in model.get_params()]
 
 
+def machine() -> str:
+    """Return what the last bits of results depend on, on one thread."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    processor = names[0] if names else platform.processor() or platform.machine()
+    return f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}, {processor}"
+
+
 if __name__ == "__main__" and sys.argv[1].endswith(".json"):
-    write_json(Path(sys.argv[1]), {name: losses(name) for name in trained()})
+    torch.set_num_threads(1)
+    write_json(Path(sys.argv[1]), {"machine": machine(), "losses": {name: losses(name) for name in trained()}})
 elif __name__ == "__main__":
     folder = Path(sys.argv[1])
     for name, (model, kind) in models().items():

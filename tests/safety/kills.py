@@ -1,4 +1,4 @@
-"""Trainings that are killed at random moments and gone on with, against the same ones left alone.
+"""Trainings that are killed at random moments and resumed, against the same ones left alone.
 
     python kills.py SEED KILLS        of trainings
     python kills.py SEED KILLS run    of runs
@@ -42,23 +42,29 @@ def data(kind: str) -> np.ndarray:
     rng = np.random.default_rng(0)
     if kind == "conv":
         return rng.integers(0, 256, (90, 1, 7, 6), dtype=np.uint8)
-    shape = (240, 5, 3) if kind == "lstm" else (400, 6)
+    shape = (240, 5, 3) if kind == "recurrent" else (400, 6)
     return rng.normal(size=shape).astype(np.float32)
 
 
 def estimator(kind: str, precision: str) -> NeuralAutoencoder:
     """Return a small estimator that uses much of what there is to restore."""
-    small: dict[str, Any] = {"latent_dim": 2, "hidden": (4,), "batch_size": 16, "precision": precision}
+    networks = {"conv": "conv:4,batch_norm=True", "recurrent": "recurrent:4"}
+    small: dict[str, Any] = {
+        "latent_dim": 2, "network": networks.get(kind, "mlp:4"), "batch_size": 16, "precision": precision
+    }  # fmt: skip
     made: dict[str, Callable[[], NeuralAutoencoder]] = {
         "ae": lambda: AE(**small, epochs=8, corruption="gaussian:0.2", averaging=0.9),
         "vae": lambda: VAE(**small, epochs=8, optimizer="sgd", momentum=0.9, learning_rate=1e-4, kl_warmup=0.5),
-        "conv": lambda: AE(**small, epochs=6, batch_norm=True, patience=3, clip=1.0),
-        "lstm": lambda: AE(**small, epochs=5, optimizer="adamw", weight_decay=0.1),
+        "conv": lambda: AE(**small, epochs=6, patience=3, clip=1.0),
+        "adversarial": lambda: AE(**small, epochs=6, penalty="adversarial:1"),
+        "recurrent": lambda: AE(**small, epochs=5, optimizer="adamw", weight_decay=0.1),
     }
     return made[kind]()
 
 
-KINDS = [(kind, precision) for kind in ("ae", "vae", "conv", "lstm") for precision in ("fp32", "bf16")]
+KINDS = [
+    (kind, precision) for kind in ("ae", "vae", "conv", "recurrent", "adversarial") for precision in ("fp32", "bf16")
+]
 RUN = ("run", "fp32")
 
 

@@ -99,7 +99,8 @@ def test_an_error_at_every_operation(code: int, first: bool, models: list[Autoen
             if found == 1:  # the error came after the new state was there
                 assert names[:number].count("replace") == 3
                 path = tmp_path / "model.json"
-                kept |= {path, *(beside(path, read_record(path)) for beside in (tensor_path, lines_path))}
+                record = read_record(path)
+                kept |= {path, tensor_path(path, record), lines_path(path, record)}
             else:
                 assert found == (None if first else 0)
             assert set(tmp_path.iterdir()) <= kept, (number, name)
@@ -131,10 +132,11 @@ def test_the_same_model_again(models: list[Autoencoder], tmp_path: Path) -> None
 
 
 def test_others_unfinished_files_stay_for_an_hour(models: list[Autoencoder], tmp_path: Path) -> None:
-    for name in (".model.json.1.tmp", "model-0123456789abcdef.safetensors", "model.txt"):
+    stem = "model-0123456789abcdef"
+    for name in (".model.json.1.tmp", f"{stem}.safetensors", f"{stem}.jsonl", "model.txt"):
         (tmp_path / name).touch()
     models[0].save(tmp_path)
-    assert len(list(tmp_path.iterdir())) == 6
+    assert len(list(tmp_path.iterdir())) == 7
     for path in tmp_path.iterdir():
         os.utime(path, (0, path.stat().st_mtime - ABANDONED - 60))
     models[1].save(tmp_path)

@@ -55,9 +55,9 @@ def test_who_comes_second_is_told_who_is_at_it(
     before = {path: path.read_bytes() for path in Path("runs/x").rglob("*") if path.is_file()}
     with within(2):
         assert main(command) == 2
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert f"process {process.pid}" in told
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert f"process {process.pid}" in printed
     assert {path: path.read_bytes() for path in Path("runs/x").rglob("*") if path.is_file()} == before
     killed(process)
     with pytest.warns(match="no checkpoint yet"):
@@ -79,10 +79,10 @@ def test_a_disk_that_fails(
     with disk.watched():
         assert main([*TRAIN, "--epochs", "3", "--checkpoint-every", "0s"]) == 1
     assert len(disk.names) >= 30
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert os.strerror(number) in told
-    assert told.rstrip().endswith(advice)
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert os.strerror(number) in printed
+    assert printed.rstrip().endswith(advice)
     assert not list(folder.glob("*.tmp"))
     assert list(folder.glob("step-*.json"))
     assert main(["resume", "x"]) == 0
@@ -114,7 +114,7 @@ def test_other_intervals_are_refused(text: str) -> None:
         interval(text)
 
 
-def test_changed_data_are_gone_on_with_by_force(
+def test_changed_data_are_resumed_with_by_force(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -125,8 +125,8 @@ def test_changed_data_are_gone_on_with_by_force(
     reports.close()
     np.save("x.npy", X + 1)
     assert main(["resume", "x"]) == 2
-    assert "data must be those that the run began with" in capsys.readouterr().err
+    assert "data must not have changed; x.npy is not what the run was trained on" in capsys.readouterr().err
     assert Run("runs/x").status == "interrupted"
-    with pytest.warns(match="not what the run was trained on"), pytest.warns(match="though it changed"):
+    with pytest.warns(match="the data have changed: x.npy is not"), pytest.warns(match="though it changed"):
         assert main(["resume", "x", "--force"]) == 0
     assert Run("runs/x").status == "finished"

@@ -163,7 +163,7 @@ TEXTS = {
     "never closed": (b'{"a": ' + b"[" * 10**5, "deeper"),
     "many values": (b'{"a": [' + b"[]," * (MAX_VALUES // 2) + b"1]}", "values"),
     "strings that never end": (b'{"' + b'\\"' * 10**6 + b"\\", "sound JSON"),
-    "too long": (b'{"a": "' + b"x" * MAX_BYTES + b'"}', "more than"),
+    "too long": (b'{"a": "' + b"x" * MAX_BYTES + b'"}', "at most"),
 }
 
 
@@ -227,12 +227,7 @@ RECORDS: dict[str, tuple[Callable[[dict[str, Any]], dict[str, Any]], str]] = {
     "columns too few": (with_schema(columns=["a"]), "schema must describe samples"),
     "a dtype of objects": (with_schema(dtype="object"), "schema must describe samples"),
     "another scale": (with_schema(scale="robust"), "schema must describe samples"),
-    "latent_dim another": (with_values(latent_dim=3), "latent_dim must be 2"),
-    "latent_dim true": (with_values(latent_dim=True), "latent_dim must be"),
-    "latent_dim vast": (
-        lambda record: with_parameters(latent_dim=10**13)({**record, "latent_dim": 10**13}),
-        "another model|can be built",
-    ),
+    "latent_dim vast": (with_parameters(latent_dim=10**13), "another model|can be built"),
     "names too few": (with_values(feature_names=["a"]), "feature_names must be"),
     "names of numbers": (with_values(feature_names=[1] * 6), r"feature_names\[0\] must be str"),
     "a parameter unknown": (with_parameters(latent_dims=2), "no parameter 'latent_dims'. Did you mean 'latent_dim'"),
@@ -307,7 +302,7 @@ def changed_tensors(change: Callable[[dict[str, np.ndarray]], None], good: Files
     return save(arrays)
 
 
-WEIGHT = "networks.encoder.body.1.weight"
+WEIGHT, BIAS = "networks.encoder.body.1.weight", "networks.encoder.body.1.bias"
 
 
 def rename(arrays: dict[str, np.ndarray]) -> None:
@@ -320,8 +315,8 @@ TENSORS: dict[str, tuple[Callable[[dict[str, np.ndarray]], Any], str]] = {
     "renamed": (rename, f"lacks the tensors '{WEIGHT}'"),
     "transposed": (lambda a: a.update({WEIGHT: a[WEIGHT].T.copy()}), r"float32 \(4, 6\)"),
     "double": (lambda a: a.update({WEIGHT: a[WEIGHT].astype("f8")}), "must be float32"),
-    "nan": (lambda a: a["networks.encoder.body.1.bias"].fill(np.nan), "must hold finite numbers"),
-    "infinity": (lambda a: a["networks.encoder.body.1.bias"].fill(-np.inf), "must hold finite numbers"),
+    "nan": (lambda a: a[BIAS].fill(np.nan), "must hold finite numbers"),
+    "infinity": (lambda a: a[BIAS].fill(-np.inf), "must hold finite numbers"),
 }
 
 

@@ -30,14 +30,14 @@ def test_odd_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     data = str(folder.relative_to(tmp_path))
 
     assert main(["data", data]) == 0
-    told = capsys.readouterr().out
-    assert "\x1b" not in told
-    assert "\u202e" not in told
-    assert f"{len(classes)} files" in told
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed
+    assert "\u202e" not in printed
+    assert f"{len(classes)} files" in printed
     for text in ("[bold]x[", "\\x1b[31mred", "$\\frac{$", "🐕", "שלום"):
-        assert text in told
+        assert text in printed
 
-    small = ["--latent-dim", "2", "--epochs", "1", "--name", "x"]
+    small = ["--latent-dim", "2", "--network", "mlp:4", "--epochs", "1", "--name", "x"]
     assert main(["train", "ae", "--data", data, *small]) == 0
     run = Run("runs/x")
     assert run.status == "finished"
@@ -47,5 +47,5 @@ def test_odd_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert set(names) == {os.fsencode(name).decode("utf-8", "backslashreplace") for name in classes}
     for command in ("show", "evaluate"):
         assert main([command, "x"]) == 0
-    told, problems = capsys.readouterr()
-    assert "\x1b" not in told + problems
+    printed, problems = capsys.readouterr()
+    assert "\x1b" not in printed + problems

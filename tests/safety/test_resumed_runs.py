@@ -1,4 +1,4 @@
-"""Runs that are interrupted, failed or killed go on, and end as if they never stopped."""
+"""Runs that are interrupted, failed or killed are resumed, and end as if they never stopped."""
 
 import hashlib
 import io
@@ -61,7 +61,7 @@ def assert_same(run: Run, whole: Run) -> None:
 
 
 @pytest.mark.parametrize("stop", [7, *(pytest.param(n, marks=pytest.mark.campaign) for n in (1, 12, 15))])
-def test_left_and_gone_on_with(
+def test_left_and_resumed(
     stop: int,
     data: Dataset,
     whole: Run,
@@ -106,7 +106,7 @@ def test_left_again_and_again(data: Dataset, whole: Run, tmp_path: Path, monkeyp
     assert_same(Run(folder), whole)
 
 
-def test_stopped_while_judging(data: Dataset, whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopped_while_evaluated(data: Dataset, whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "run"
 
     def interrupted(*arguments: Any) -> None:
@@ -140,11 +140,11 @@ def test_changed_data_are_refused(data: Dataset, tmp_path: Path) -> None:
     reports.close()
     before = Run(folder).record
     write_json(folder / "run.json", {**before, "data": {**before["data"], "options": {"validation": 0.4}}})
-    with pytest.raises(TrainingError, match="data must be those that the run began with; cloud is not what .*: sha256 was"):
+    with pytest.raises(TrainingError, match="cloud is not what the run was trained on: sha256 was"):
         next(resume(folder))
     assert Run(folder).status == "interrupted"
     reports = resume(folder, force=True)
-    with pytest.warns(match="not what the run was trained on"), pytest.warns(match="though it changed"):
+    with pytest.warns(match="the data have changed: cloud is not"), pytest.warns(match="though it changed"):
         next(reports)
     reports.close()
     assert Run(folder).record["resumed"][0]["step"] == 4
@@ -211,12 +211,12 @@ def test_the_command_line(number: int, tmp_path: Path, monkeypatch: pytest.Monke
     while not process.stdout.readline().startswith("epoch"):
         assert process.poll() is None
     process.send_signal(number)
-    told = ends_within(process, 5)
+    printed = ends_within(process, 5)
     assert process.returncode == {2: 130, 15: 143, 9: -9}[number]
     run = Run("runs/x")
     assert run.status == "interrupted"
     if number != signal.SIGKILL:
-        assert "narrows resume runs/x" in told
+        assert "narrows resume runs/x" in printed
         assert run.load().score_samples(load_dataset("cloud").test).shape == (125,)
         assert list(run.checkpoints_folder.glob("step-*.json"))
     assert main(["resume", "x"]) == 0

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at any moment of `narrows train`: no run at all, or one that can be gone on with."""
+"""Ctrl-C and SIGTERM at any moment of `narrows train`: no run at all, or one that can be resumed."""
 
 import os
 import random
@@ -24,10 +24,10 @@ if name:
     module, _, cls = place.partition(":")
     owner = importlib.import_module(module)
     owner = getattr(owner, cls) if cls else owner
-    real, told = getattr(owner, name), []
+    real, called = getattr(owner, name), []
     def slow(*arguments, **options):
-        if not told:
-            told.append(True)
+        if not called:
+            called.append(True)
             print("here", flush=True)
             time.sleep(0.7)
         return real(*arguments, **options)
@@ -72,10 +72,10 @@ def started(folder: Path, moment: str, epochs: int = 3) -> "subprocess.Popen[str
 
 
 def stopped(process: "subprocess.Popen[str]", number: signal.Signals) -> tuple[int, str]:
-    """Send the signal, and return the exit code and what was told; it must take less than 5 s."""
+    """Send the signal, and return the exit code and what was printed; it must take less than 5 s."""
     process.send_signal(number)
-    told = ends_within(process, 5)
-    return process.returncode, told
+    printed = ends_within(process, 5)
+    return process.returncode, printed
 
 
 @pytest.mark.parametrize(("number", "moment"), [
@@ -85,11 +85,11 @@ def stopped(process: "subprocess.Popen[str]", number: signal.Signals) -> tuple[i
 ])  # fmt: skip
 def test_a_signal(number: signal.Signals, moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    code, told = stopped(started(tmp_path, moment), number)
-    assert code == CODES[number], told
-    assert told.count("\n") == 1, told
+    code, printed = stopped(started(tmp_path, moment), number)
+    assert code == CODES[number], printed
+    assert printed.count("\n") == 1, printed
     if moment in BEFORE:
-        assert told == ("error: interrupted\n" if number == signal.SIGINT else "error: terminated\n")
+        assert printed == ("error: interrupted\n" if number == signal.SIGINT else "error: terminated\n")
         assert not list(tmp_path.rglob("x"))
         return
     run = Run("runs/x")
@@ -97,7 +97,7 @@ def test_a_signal(number: signal.Signals, moment: str, tmp_path: Path, monkeypat
         assert run.status == "finished"
         return
     assert run.record["status"] == "interrupted"
-    assert told.endswith("narrows resume runs/x\n")
+    assert printed.endswith("narrows resume runs/x\n")
     if moment in ("model", "pictures", "summary"):
         assert not list(run.folder.rglob("*.tmp"))
     with pytest.warns(match="had no checkpoint yet") if moment == "building" else monkeypatch.context():
@@ -118,9 +118,9 @@ def test_signals_at_random_moments(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         monkeypatch.chdir(folder)
         process = started(folder, "imports", epochs=20)
         time.sleep(rng.uniform(0.4, 4.5))
-        code, told = stopped(process, rng.choice(list(CODES)))
-        assert code in (0, *CODES.values()), told
-        assert told.count("\n") == (code != 0), told
+        code, printed = stopped(process, rng.choice(list(CODES)))
+        assert code in (0, *CODES.values()), printed
+        assert printed.count("\n") == (code != 0), printed
         status = "none"
         if Path("runs/x").exists():
             run = Run("runs/x")

@@ -24,8 +24,6 @@ from narrows.runs import Run
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Analysis", "Result", "Subject"]
-
 
 @dataclass(frozen=True)
 class Result:

@@ -8,8 +8,6 @@ from narrows.data import Dataset
 from narrows.data.arrays import Array
 from narrows.errors import ConfigError, did_you_mean
 
-__all__ = ["class_of"]
-
 MOST_FREQUENT = "most frequent"
 """The class with the most samples, whatever its name."""
 

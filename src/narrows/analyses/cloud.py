@@ -16,8 +16,6 @@ from narrows.evaluation.errors import squared_errors
 from narrows.evaluation.inference import codes
 from narrows.params import model, param
 
-__all__ = ["Cloud", "check_columns", "direction", "error_numbers", "subspace_angle"]
-
 
 @model
 class Cloud(Analysis):
@@ -28,9 +26,7 @@ class Cloud(Analysis):
     """
 
     use: int | None = param(
-        None,
-        "Dimensions of an ordered code to use; all if left out, or one fewer than columns.",
-        low=1,
+        None, "Dimensions of an ordered code to use; all if left out, or one fewer than columns.", low=1
     )
 
     def run(self, subject: Subject) -> Result:

@@ -13,8 +13,6 @@ from narrows.data.arrays import Array, Arrays
 from narrows.evaluation.inference import codes
 from narrows.params import model, param
 
-__all__ = ["Combine"]
-
 
 @model
 class Combine(Analysis):

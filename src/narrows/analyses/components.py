@@ -11,8 +11,6 @@ from narrows.evaluation.errors import squared_errors
 from narrows.evaluation.inference import codes
 from narrows.params import model, param
 
-__all__ = ["Components"]
-
 
 @model
 class Components(Analysis):

@@ -13,8 +13,6 @@ from narrows.estimators.inference import reconstruct_encoded
 from narrows.evaluation.errors import squared_errors
 from narrows.params import model, param
 
-__all__ = ["Denoise"]
-
 DEFAULT = "gaussian:0.3"
 
 

@@ -12,8 +12,6 @@ from narrows.analyses.analysis import Analysis, Result, Subject
 from narrows.errors import ConfigError
 from narrows.params import model, param
 
-__all__ = ["Epochs"]
-
 
 @model
 class Epochs(Analysis):

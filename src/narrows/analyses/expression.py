@@ -13,8 +13,6 @@ from typing import NamedTuple
 
 from narrows.errors import ConfigError
 
-__all__ = ["Term", "parse"]
-
 TOKENS = re.compile(
     r"""\s*(?:
         (?P<label>(?:class|digit|label):(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[\w.]+)))

@@ -13,8 +13,6 @@ from narrows.estimators.inference import batches
 from narrows.evaluation.inference import codes, in_double
 from narrows.params import model, param
 
-__all__ = ["Features"]
-
 SAMPLES = 64
 """Samples over which the gradient of a unit is averaged."""
 

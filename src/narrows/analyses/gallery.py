@@ -7,8 +7,6 @@ from narrows.analyses.analysis import Analysis, Result, Subject
 from narrows.analyses.classes import class_of
 from narrows.params import model, param
 
-__all__ = ["Gallery"]
-
 
 @model
 class Gallery(Analysis):

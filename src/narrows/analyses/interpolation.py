@@ -14,8 +14,6 @@ from narrows.errors import ConfigError
 from narrows.evaluation.inference import codes
 from narrows.params import model, param
 
-__all__ = ["Interpolate", "slerp"]
-
 
 @model
 class Interpolate(Analysis):

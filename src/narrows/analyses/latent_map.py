@@ -14,8 +14,6 @@ from narrows.evaluation.inference import codes
 from narrows.params import model, param
 from narrows.pca import principal_axes
 
-__all__ = ["Map", "agreement"]
-
 FEWEST = 4
 """Samples of which a map can be made."""
 

@@ -19,19 +19,6 @@ from narrows.estimators.inference import evaluating
 from narrows.evaluation.inference import codes, in_double
 from narrows.evaluation.representation import kl_per_dimension
 
-__all__ = [
-    "LIMIT",
-    "Distribution",
-    "check_dims",
-    "decode",
-    "display_limits",
-    "distribution_of",
-    "loadings",
-    "quantiles_of",
-    "training_codes",
-    "usage",
-]
-
 LINEAR = 1e-4
 """Share of the largest value by which a decoder may deviate from a linear map: rounding."""
 LIMIT = 5000
@@ -51,7 +38,7 @@ class Distribution(NamedTuple):
 
 def decode(model: Autoencoder, Z: Array) -> Array:
     """Return what codes decode to, on the model's scale: (N, latent_dim) to (N, *shape), double precision."""
-    return model._decoded(np.asarray(Z)).astype(np.float64)
+    return model.decode(np.asarray(Z)).astype(np.float64)
 
 
 def training_codes(subject: Subject) -> Array:

@@ -14,8 +14,6 @@ from narrows.evaluation.errors import squared_errors
 from narrows.evaluation.inference import codes
 from narrows.params import model, param
 
-__all__ = ["Ranks"]
-
 
 @model
 class Ranks(Analysis):
@@ -37,9 +35,7 @@ class Ranks(Analysis):
         size = estimator.latent_dim_
         if not estimator.code_.ordered:
             name = type(estimator).__name__
-            raise ConfigError(
-                f"Ranks: codes must be ordered; got those of {name}. Train with --code ordered."
-            )
+            raise ConfigError(f"Ranks: codes must be ordered; got those of {name}. Train with --code ordered.")
         ranks = self.ranks or tuple(k for k in (1, 2, 4, 8, 64, 256) if k < size) + (() if size > 256 else (size,))
         if max(ranks) > size:
             raise ConfigError(f"Ranks: ranks must be at most latent_dim = {size}; got {max(ranks)}.")

@@ -14,8 +14,6 @@ from narrows.evaluation.inference import codes
 from narrows.evaluation.probes import METRICS, few_labels
 from narrows.params import model, param
 
-__all__ = ["Recognise"]
-
 
 @model
 class Recognise(Analysis):

@@ -14,8 +14,6 @@ from narrows.analyses.analysis import Analysis, Result, Subject
 from narrows.errors import TrainingError
 from narrows.params import model, param
 
-__all__ = ["Regenerate"]
-
 DRAW = """
 import sys
 import numpy

@@ -23,8 +23,6 @@ from narrows.errors import ConfigError
 from narrows.evaluation.inference import codes
 from narrows.params import model, param
 
-__all__ = ["Scan"]
-
 REACH = 3
 """Deviations of the prior on both sides that a range spans."""
 CENTRAL = 0.98

@@ -12,8 +12,6 @@ from narrows.errors import ConfigError
 from narrows.evaluation.inference import codes
 from narrows.params import model, param
 
-__all__ = ["Traverse"]
-
 
 @model
 class Traverse(Analysis):

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from narrows.cli.console import out
+from narrows.cli.console import note, out
 from narrows.data import Dataset
 from narrows.estimators.base import Autoencoder
 from narrows.evaluation import Finding, diagnose
 from narrows.runs import Run, dataset_of
-
-__all__ = ["advise", "findings_of", "print_findings"]
 
 PATIENCE = 2.0
 """Seconds that advice at the end of training may take; where it would take longer, the command is named."""
@@ -29,7 +27,7 @@ def advise(run: Run, dataset: Dataset | None) -> None:
     dataset
         What it was trained on; None: it is loaded again.
     """
-    dataset = dataset_of(run) if dataset is None else dataset
+    dataset = dataset_of(run, changed=note) if dataset is None else dataset
     if _seconds(run, dataset) > PATIENCE:
         out().print(f"\nnarrows diagnose {run.folder}  says what could be better", style="dim", soft_wrap=True)
         return
@@ -40,8 +38,8 @@ def advise(run: Run, dataset: Dataset | None) -> None:
 
 def findings_of(model: Autoencoder, dataset: Dataset) -> list[Finding]:
     """Return the findings on a model, from its data."""
-    part, X, _ = dataset.evaluation_split
-    return diagnose(model, dataset.train, None if part == "training" else X)
+    split, X, _ = dataset.evaluation_split
+    return diagnose(model, dataset.train, None if split == "training" else X)
 
 
 def print_findings(findings: Sequence[Finding]) -> None:

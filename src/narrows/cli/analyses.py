@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from narrows.analyses import Analysis, Result
     from narrows.runs import Run
 
-__all__ = ["HELPS", "application", "report"]
-
 HELPS = {
     "denoise": "Corrupt samples, reconstruct them, and compare.",
     "map": "Draw the codes in the plane, coloured by label, with thumbnails of images.",
@@ -68,7 +66,7 @@ def _command(name: str, cls: type[Analysis]) -> Callable[..., None]:
         given |= dict(zip(cls.positional, positional, strict=False))
         chosen = run_of(run)
         target = None if source.out is None else Path(source.out)
-        subject = Subject(chosen, source.dataset(chosen), source.part, target)
+        subject = Subject(chosen, source.dataset(chosen), source.split, target)
         report(name, chosen, cls(**values_of_flags(cls, given))(subject))
 
     group, kind = Group(cls.__name__, sort_key=2), inspect.Parameter.POSITIONAL_ONLY
@@ -79,7 +77,9 @@ def _command(name: str, cls: type[Analysis]) -> Callable[..., None]:
             default = shown_default(each)
             first.append(inspect.Parameter(each.name, kind, default=default, annotation=Annotated[str, about]))
     flags = [each for each in parameter_flags(cls, group) if each.name not in cls.positional]
-    data = data_flags(data="the run's own", data_option="", part="the held-out part", out="a picture in the run")
+    data = data_flags(
+        data="the run's own", data_option="", split="the one that the run was evaluated on", out="a picture in the run"
+    )
     return command_of(command, [*first, *flags, *data], HELPS[name])
 
 

@@ -21,15 +21,13 @@ from narrows.cli.show import data, runs, show
 from narrows.cli.use import encode, reconstruct, sample
 from narrows.errors import NarrowsError
 
-__all__ = ["main"]
-
 TRAIN, LOOK, USE = Group("Train", sort_key=1), Group("Look", sort_key=2), Group("Use", sort_key=3)
 EXPLORE, EVALUATE = Group("Explore", sort_key=4), Group("Evaluate", sort_key=5)
 COLLECTED = (50_000, 20, 50)
 """Objects made until Python looks for garbage among the new, and how often until among the older."""
 SPIN = "50000"
 TERMINATED = 128 + signal.SIGTERM
-"""The exit code of a process that was told to end."""
+"""The exit code of a process that was ended by SIGTERM."""
 
 
 def version() -> None:

@@ -22,11 +22,6 @@ if TYPE_CHECKING:
     from narrows.params import Param
     from narrows.runs import Run
 
-__all__ = [
-    "DATA", "RunName", "Source", "as_written", "command_of", "data_flags", "flag", "options_of", "parameter_flags",
-    "shown_default", "values_of_flags", "with_source",
-]  # fmt: skip
-
 DATA = Group("Data and files", sort_key=1)
 TRAINING = Group("Training", sort_key=7)
 COMPONENTS = Group("Components", sort_key=3)
@@ -40,14 +35,14 @@ class Source:
 
     data: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    part: str | None = None
+    split: str | None = None
     out: str | None = None
 
     @classmethod
     def taken(cls, given: dict[str, Any]) -> Source:
         """Return what the flags say, and take them out of `given`."""
         options = options_of(given.pop("data_option", None) or [])
-        return cls(given.pop("data", None), options, given.pop("part", None), given.pop("out", None))
+        return cls(given.pop("data", None), options, given.pop("split", None), given.pop("out", None))
 
     def dataset(self, run: Run) -> Dataset:
         """Return the data for a run: those that were named, or its own; a note says where these have changed."""
@@ -58,7 +53,7 @@ class Source:
 
 
 def data_flags(**defaults: str) -> list[inspect.Parameter]:
-    """Return flags of data: of data, data_option, part and out those that are named.
+    """Return flags of data: of data, data_option, split and out those that are named.
 
     Parameters
     ----------
@@ -68,7 +63,7 @@ def data_flags(**defaults: str) -> list[inspect.Parameter]:
     texts = {
         "data": ("A data set by name (see `narrows data`), or a file or folder.", str, None),
         "data_option": ("Such as limit=500 or label=species; may be repeated.", list[str], "KEY=VALUE"),
-        "part": ("train, validation, test or all.", str, None),
+        "split": ("train, validation or test.", str, None),
         "out": ("Where the result is written.", str, "PATH"),
     }
     flags = []

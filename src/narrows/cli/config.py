@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from narrows.data import Dataset
     from narrows.estimators.base import Autoencoder
 
-__all__ = ["FLAGS", "VALIDATION", "Plan", "has_epochs", "plan"]
-
 FLAGS = {
     "validation": "Share of the training samples held out to choose the best epoch; 0 for none.",
     "name": "Name of the run folder, in place of MODEL-DATA-NUMBER.",

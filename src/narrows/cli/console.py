@@ -9,8 +9,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["as_is", "count", "duration", "err", "error", "note", "number", "out", "plain_table"]
-
 
 def out() -> Console:
     """Return the console for results; made anew, since standard output may have been redirected meanwhile."""

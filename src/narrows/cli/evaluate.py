@@ -11,8 +11,6 @@ from narrows.cli.arguments import RunName, Source, with_source
 from narrows.cli.console import as_is, err, out
 from narrows.cli.locate import run_of
 
-__all__ = ["compare", "diagnose", "evaluate"]
-
 Draws = Annotated[int, Parameter(name="--samples", help="Draws for the bound on the likelihood.")]
 OWN = "the run's own"
 
@@ -40,13 +38,13 @@ def evaluate(
     chosen = run_of(run)
     dataset, model = source.dataset(chosen), chosen.load()
     named = None if features is None else features_of(features, dataset)
-    part, X, y = dataset.evaluation_split
+    split, X, y = dataset.evaluation_split
     labels = dataset.train_labels if y is not None else None
     y = y if labels is not None else None
     comparison = compare_models({chosen.name: model}, dataset.train, X, y=labels, y_test=y, samples=draws)
-    out().print(as_is(f"{chosen.name} on {len(X):,} {part} samples", "bold"))
+    out().print(as_is(f"{chosen.name} on {len(X):,} {split} samples", "bold"))
     out().print(comparison_table(comparison))
-    record = {"part": part, "samples": len(X), **comparison.record()}
+    record = {"split": split, "samples": len(X), **comparison.record()}
     if model.module_.probabilistic:
         record["code"] = latent_record(model, X, draws)
     if named is not None:
@@ -85,7 +83,7 @@ def compare(
 
     entries = entries_of(names)
     dataset = common_data(entries, source)
-    part, X, y = dataset.evaluation_split
+    split, X, y = dataset.evaluation_split
     labels = dataset.train_labels if y is not None else None
     y = y if labels is not None else None
 
@@ -94,9 +92,10 @@ def compare(
 
     comparison = compare_models(
         models_of(entries), dataset.train, X, y=labels, y_test=y,
-        validation=None if part == "validation" else dataset.validation, seeds=seeds, samples=draws, jobs=jobs, on_start=training,
+        validation=None if split == "validation" else dataset.validation, seeds=seeds,
+        samples=draws, jobs=jobs, on_start=training,
     )  # fmt: skip
-    out().print(as_is(f"{dataset.name}: {len(dataset.train):,} training and {len(X):,} {part} samples", "bold"))
+    out().print(as_is(f"{dataset.name}: {len(dataset.train):,} training and {len(X):,} {split} samples", "bold"))
     out().print(comparison_table(comparison))
     folder = Path("comparison" if source.out is None else source.out)
     folder.mkdir(parents=True, exist_ok=True)

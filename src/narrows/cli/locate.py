@@ -10,8 +10,6 @@ from narrows.errors import ConfigError, FormatError, did_you_mean
 if TYPE_CHECKING:
     from narrows.runs import Run
 
-__all__ = ["folders", "located", "run_of"]
-
 
 def run_of(name: str | None) -> Run:
     """Return the run of that path, or of that name under runs/; the latest one if there is no name."""

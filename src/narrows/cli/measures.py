@@ -15,9 +15,10 @@ from narrows.cli.arguments import Source
 from narrows.cli.console import number, out
 from narrows.cli.locate import run_of
 from narrows.data import Dataset, load_dataset
+from narrows.data.arrays import Array
 from narrows.errors import ConfigError, NarrowsError, did_you_mean
 from narrows.estimators import ESTIMATORS
-from narrows.estimators.base import Array, Autoencoder
+from narrows.estimators.base import Autoencoder
 from narrows.evaluation import (
     PIXELS,
     Comparison,
@@ -34,10 +35,6 @@ from narrows.evaluation.comparison import LOWER
 from narrows.params import fields
 from narrows.recipes import load_recipe, recipe_names
 from narrows.runs import Run
-
-__all__ = [
-    "common_data", "comparison_table", "entries_of", "features_of", "generation_record", "latent_record", "models_of",
-]  # fmt: skip
 
 GENERATED = 2000
 """Samples that a model generates at most to be compared with those held out."""

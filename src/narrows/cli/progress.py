@@ -13,8 +13,6 @@ from rich.text import Text
 from narrows.cli.console import count, duration, number, out
 from narrows.training import Report
 
-__all__ = ["follow", "line", "printed"]
-
 T = TypeVar("T")
 LINES = 20
 """About how many epochs get a line of their own."""

@@ -19,13 +19,11 @@ from narrows.errors import ConfigError
 if TYPE_CHECKING:
     from narrows.data import Dataset
     from narrows.estimators.base import Autoencoder
-    from narrows.recipes import Recipe, Variant, Verdict
+    from narrows.recipes import Evaluation, Recipe, Variant
     from narrows.recipes.curves import Point
     from narrows.recipes.goals import Goal
     from narrows.runs import Run
     from narrows.training import Report
-
-__all__ = ["HELP", "application", "listed", "wanted"]
 
 HELP = "Train a published system, and compare it with its number."
 SIGNS = {"at_most": "≤", "at_least": "≥", "equals": "="}
@@ -133,29 +131,29 @@ def _run(recipe: Recipe, asked: Asked) -> int:
     names = [variant.name for variant in recipe.variants]
     if asked.only is not None and asked.only not in names:
         raise ConfigError(f"recipe: only must be one of {', '.join(names)}; got {asked.only!r}.")
-    prepared = (recipe.for_trial() if asked.quick else recipe).with_fields(asked.values)
+    prepared = (recipe.for_quick_run() if asked.quick else recipe).with_parameters(asked.values)
     for variant in prepared.variants:
         variant.estimator()  # a wrong parameter is refused before anything is trained
     out().print(Text(recipe.title, "bold").append(f"\n{' '.join(recipe.teaches.split())}", "not bold"))
-    verdicts: list[tuple[Variant, Verdict]] = []
+    evaluations: list[tuple[Variant, Evaluation]] = []
     points: list[Point] = []
     for variant in prepared.variants:
         if asked.only in (None, variant.name):
             code, reached = _trained(prepared, variant, asked, points)
             if code:
                 return code
-            verdicts += [(variant, verdict) for verdict in reached]
+            evaluations += [(variant, evaluation) for evaluation in reached]
     if recipe.note:
         out().print(f"\n{' '.join(recipe.note.split())}", markup=False)
-    _conclude(verdicts, asked)
+    _conclude(evaluations, asked)
     return 0
 
 
-def _trained(recipe: Recipe, variant: Variant, asked: Asked, points: list[Point]) -> tuple[int, list[Verdict]]:
+def _trained(recipe: Recipe, variant: Variant, asked: Asked, points: list[Point]) -> tuple[int, list[Evaluation]]:
     from narrows.analyses import Subject
     from narrows.cli.analyses import report
-    from narrows.recipes import judge
-    from narrows.recipes.curves import drawn, point
+    from narrows.recipes import evaluate
+    from narrows.recipes.curves import draw_curve, point_of
     from narrows.runs import Run, next_folder, record
 
     estimator, dataset = variant.estimator(), _dataset(variant, asked.source)
@@ -175,20 +173,20 @@ def _trained(recipe: Recipe, variant: Variant, asked: Asked, points: list[Point]
         return code, []
     run = Run(folder)
     numbers: dict[str, Mapping[str, float]] = {}
-    for planned in recipe.steps_for(variant):
+    for planned in recipe.analyses_for(variant):
         picture = None if planned.picture is None else run.folder / planned.picture
-        outcome = planned.step(Subject(run, dataset, out=picture))
-        numbers[planned.name] = outcome.numbers
-        report(planned.name, run, outcome)
-    verdicts = judge(goals, estimator, dataset, numbers, by_epoch)
+        result = planned.analysis(Subject(run, dataset, out=picture))
+        numbers[planned.name] = result.numbers
+        report(planned.name, run, result)
+    evaluations = evaluate(goals, estimator, dataset, numbers, by_epoch)
     if recipe.curve is not None:
-        points.append(point(recipe.curve, estimator, dataset))
+        points.append(point_of(recipe.curve, estimator, dataset))
         if len(points) > 1:
-            path = run.draw("curve.png", drawn(recipe.curve, points, variant.model))
+            path = run.draw("curve.png", draw_curve(recipe.curve, points, variant.model))
             out().print(f"{path}  {recipe.curve.measure} by {recipe.curve.across}", soft_wrap=True, markup=False)
     trained = {"name": recipe.name, "variant": variant.name, "quick": asked.quick, "changed": asked.changed}
-    run.update(recipe={**trained, "goals": [verdict.record() for verdict in verdicts]})
-    return 0, verdicts
+    run.update(recipe={**trained, "goals": [evaluation.record() for evaluation in evaluations]})
+    return 0, evaluations
 
 
 def _dataset(variant: Variant, source: Source) -> Dataset:
@@ -207,7 +205,7 @@ def _measured(
     by_epoch: Mapping[Goal, list[float]],
 ) -> Generator[Report, None, Run]:
     """Pass on the reports, and measure after every epoch what has a goal for every epoch."""
-    from narrows.recipes.goals import measured
+    from narrows.recipes.goals import measure
 
     try:
         while True:
@@ -217,13 +215,13 @@ def _measured(
                 return end.value
             if report.end_of_epoch:
                 for goal, values in by_epoch.items():
-                    values.append(measured(goal, estimator, dataset))
+                    values.append(measure(goal, estimator, dataset))
             yield report
     finally:
         reports.close()
 
 
-def _conclude(verdicts: Sequence[tuple[Variant, Verdict]], asked: Asked) -> None:
+def _conclude(evaluations: Sequence[tuple[Variant, Evaluation]], asked: Asked) -> None:
     """Print every goal with the number of this training, and whether it was reached."""
     if asked.quick:
         out().print("\nA trial run: its numbers are not compared with the reference.", style="dim")
@@ -231,20 +229,20 @@ def _conclude(verdicts: Sequence[tuple[Variant, Verdict]], asked: Asked) -> None
     table = plain_table()
     for column in ("", "to reach", "here", ""):
         table.add_column(column, justify="right" if column in ("to reach", "here") else "left", overflow="fold")
-    for variant, verdict in verdicts:
-        goal, reached = verdict.goal, verdict.found
-        where = "" if goal.step else f", {goal.part}"
+    for variant, evaluation in evaluations:
+        goal, value = evaluation.goal, evaluation.value
+        where = "" if goal.analysis else f", {goal.split}"
         label = f"{variant.name + ': ' if variant.name else ''}{goal.measure}{where}"
-        last = reached[-1] if isinstance(reached, tuple) else reached
-        short = f"fell short by {number(verdict.missed_by)}"
-        word = Text("reached", "green") if verdict.reached else Text(short, "red")
+        last = value[-1] if isinstance(value, tuple) else value
+        short = f"fell short by {number(evaluation.missed_by)}"
+        word = Text("reached", "green") if evaluation.reached else Text(short, "red")
         table.add_row(Text(label), wanted(goal), number(last), word)
     out().print(table)
-    for origin in dict.fromkeys(verdict.goal.origin for _, verdict in verdicts if verdict.goal.origin):
+    for origin in dict.fromkeys(evaluation.goal.origin for _, evaluation in evaluations if evaluation.goal.origin):
         out().print(Text(f"reference: {origin}", "dim"), soft_wrap=True)
     if asked.changed:
         message = "Parameters or data were changed: the reference is that of the recipe as it stands."
         err().print(message, style="yellow")
-    missed = sum(not verdict.reached for _, verdict in verdicts)
-    short = f"fell short: {missed} of {len(verdicts)} goals"
+    missed = sum(not evaluation.reached for _, evaluation in evaluations)
+    short = f"fell short: {missed} of {len(evaluations)} goals"
     out().print(Text("reached", "bold green") if not missed else Text(short, "bold red"))

@@ -12,18 +12,16 @@ import numpy as np
 
 from narrows.cli.arguments import Source
 from narrows.data import DATASETS
+from narrows.data.arrays import Array
 from narrows.data.dataset import Dataset, Split
 from narrows.errors import ConfigError, did_you_mean
-from narrows.estimators.base import Array
 from narrows.runs import Run
 from narrows.storage.atomic import write_bytes
 
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["samples_of", "target", "write_array", "write_codes", "write_picture"]
-
-PARTS = ("train", "validation", "test", "all")
+SPLITS = ("train", "validation", "test", "all")
 
 
 def samples_of(dataset: Dataset, source: Source, index: str | None = None) -> Split:
@@ -34,22 +32,22 @@ def samples_of(dataset: Dataset, source: Source, index: str | None = None) -> Sp
     dataset
         What `source` names.
     source
-        Its part may be train, validation, test or all.
+        Its split may be train, validation, test or all.
     index
-        Positions such as "0,3,5" within the part; None for all.
+        Positions such as "0,3,5" within the split; None for all.
 
     Raises
     ------
     ConfigError
-        There is no such part or position.
+        There is no such split or position.
     """
-    part = source.part
-    if part is not None and part not in PARTS:
-        raise ConfigError(f"--part must be one of {', '.join(PARTS)}; got {part!r}.{did_you_mean(part, PARTS)}")
-    if part is None:
+    split = source.split
+    if split is not None and split not in SPLITS:
+        raise ConfigError(f"--split must be one of {', '.join(SPLITS)}; got {split!r}.{did_you_mean(split, SPLITS)}")
+    if split is None:
         from_file = source.data is not None and source.data not in DATASETS
-        part = "all" if from_file else "test" if dataset.test is not None else "train"
-    name, X, y = _all(dataset) if part == "all" else dataset.split(part)
+        split = "all" if from_file else "test" if dataset.test is not None else "train"
+    name, X, y = _all(dataset) if split == "all" else dataset.split(split)
     if index is None:
         return Split(name, X, y)
     try:

@@ -19,8 +19,6 @@ from narrows.errors import FormatError
 if TYPE_CHECKING:
     from narrows.runs import Run
 
-__all__ = ["data", "runs", "show"]
-
 STATUS = {"finished": "green", "running": "cyan", "interrupted": "yellow", "failed": "red"}
 
 

@@ -14,8 +14,6 @@ from narrows.runs.folder import ROUNDING
 if TYPE_CHECKING:
     from narrows.runs import Run
 
-__all__ = ["error_of", "relative_to_pca", "results"]
-
 
 def results(run: Run) -> None:
     """Print the summary of a run as a table, and the paths of its pictures."""
@@ -42,7 +40,7 @@ def results(run: Run) -> None:
 def _errors(run: Run, summary: dict[str, Any]) -> Table:
     errors = summary["squared_error"]
     table = plain_table()
-    table.add_column(f"{summary['samples']:,} {summary['part']} samples", overflow="fold")
+    table.add_column(f"{summary['samples']:,} {summary['split']} samples", overflow="fold")
     table.add_column("squared error", justify="right")
     table.add_column("vs PCA", justify="right")
     k, pca_k = summary["latent_dim"], summary["pca_latent_dim"]

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from narrows.sweeps import Row, Sweep, Trained
     from narrows.training import Report
 
-__all__ = ["HELP", "application", "values_of"]
-
 HELP = "Train a model with every combination of some settings, several times, into one table."
 EXAMPLE = "such as --latent-dim 2,4,8 or --network mlp:400x200,mlp:200"
 FLAGS = {

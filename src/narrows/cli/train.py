@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from narrows.runs import Run
     from narrows.training import Report
 
-__all__ = ["HELP", "application", "followed", "model_flags", "opening", "per_model", "resume"]
-
 HELP = "Train a model into a new run folder."
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of disks that take no more."""

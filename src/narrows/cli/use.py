@@ -12,15 +12,13 @@ from narrows.cli.console import number, out
 from narrows.cli.locate import run_of
 from narrows.errors import ConfigError
 
-__all__ = ["encode", "reconstruct", "sample"]
-
 OWN = "the run's own"
-PART = "test; of another file all, in its order"
+SPLIT = "test; of another file all, in its order. all takes every split"
 SHOWN = 20
 """At most so many samples that were asked for by --index are drawn."""
 
 
-@with_source(data=OWN, data_option="", part=PART, out="codes.npy in the run; a .npy or .csv file")
+@with_source(data=OWN, data_option="", split=SPLIT, out="codes.npy in the run; a .npy or .csv file")
 def encode(run: RunName = None, /, *, source: Source) -> None:
     """Write the codes of samples to a file."""
     from narrows.cli.samples import samples_of, target, write_array, write_codes
@@ -28,18 +26,18 @@ def encode(run: RunName = None, /, *, source: Source) -> None:
     chosen = run_of(run)
     path = target(chosen, source.out, "codes.npy", (".npy", ".csv"))
     dataset = source.dataset(chosen)
-    part, X, y = samples_of(dataset, source)
+    split, X, y = samples_of(dataset, source)
     Z = chosen.load().transform(X, y)
     if path.suffix == ".npy":
         write_array(path, Z)
     else:
         write_codes(path, Z, y, dataset.label_names)
     shape = "x".join(map(str, Z.shape[1:]))
-    _say(f"{len(Z):,} codes of latent dimension {shape} ({part} samples)", path)
+    _say(f"{len(Z):,} codes of latent dimension {shape} ({split} samples)", path)
 
 
 @with_source(
-    data=OWN, data_option="", part=PART, out="reconstructed.png in the run; .png for a picture, .npy for all values"
+    data=OWN, data_option="", split=SPLIT, out="reconstructed.png in the run; .png for a picture, .npy for all values"
 )
 def reconstruct(
     run: RunName = None,
@@ -55,7 +53,7 @@ def reconstruct(
 
     chosen = run_of(run)
     path = target(chosen, source.out, "reconstructed.png", (".png", ".npy"))
-    part, X, y = samples_of(source.dataset(chosen), source, index)
+    split, X, y = samples_of(source.dataset(chosen), source, index)
     model = chosen.load()
     X_hat = model.reconstruct(X, y=y)
     if path.suffix == ".npy":
@@ -64,7 +62,7 @@ def reconstruct(
         n = figures.room(X.shape[1:]) if index is None else SHOWN
         write_picture(path, figures.compare({"original": X[:n], "reconstruction": X_hat[:n]}))
     error = float(squared_error(model, X, y).mean())
-    _say(f"squared error {number(error)} per sample, {len(X):,} {part} samples", path)
+    _say(f"squared error {number(error)} per sample, {len(X):,} {split} samples", path)
 
 
 @with_source(data=f"{OWN}, which a --sampler is fitted to", data_option="", out="sampled.png in the run; .png or .npy")

@@ -14,8 +14,6 @@ from narrows.data.arrays import Array, Arrays, on_disk
 from narrows.data.schema import Schema
 from narrows.module import Batch
 
-__all__ = ["Batches", "chunk_size"]
-
 VALUES, ROWS = 2**22, 4096
 """Values of samples, and rows, that pass through a module at once outside training: 16 MB in float32."""
 

@@ -15,8 +15,6 @@ from narrows.data.readers.checks import read_exactly, reading
 from narrows.data.splits import Array
 from narrows.errors import ConfigError, DataError
 
-__all__ = ["arc", "cloud", "digits", "mnist_5k", "samples_installed"]
-
 _MNIST_LICENCE = "CC BY-SA 3.0 (Yann LeCun, Corinna Cortes)"
 
 

@@ -20,8 +20,6 @@ from narrows.data.readers.formats import file_loader, looks_like_path
 from narrows.data.splits import Array
 from narrows.errors import ConfigError, DataError, did_you_mean
 
-__all__ = ["DATASETS", "Entry", "load_dataset"]
-
 _TEST_SHARE = 0.2
 _COMMON = {"seed": 0, "test": None, "validation": None, "limit": None, "shape": None, "shuffle": True}
 """Options of all data sets, and their defaults."""

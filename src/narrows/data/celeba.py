@@ -18,8 +18,6 @@ from narrows.data.readers.images import decode_all
 from narrows.data.splits import Array
 from narrows.errors import ConfigError, DataError, DownloadError, did_you_mean
 
-__all__ = ["celeba", "celeba_available"]
-
 _SUBSET = ("celeba_aligned_subset_jpg.zip", "celeba_aligned_subset.csv")
 _PUBLISHED = ("img_align_celeba.zip", "list_attr_celeba.txt", "list_eval_partition.txt", "identity_CelebA.txt")
 _SPLIT_NAMES = {"0": "train", "1": "val", "2": "test"}

@@ -17,8 +17,6 @@ from narrows.data import options
 from narrows.data.splits import Array, SourceFiles, divide, take_rows
 from narrows.errors import ConfigError, DataError
 
-__all__ = ["Array", "Dataset", "RawDataset", "Split"]
-
 
 class Split(NamedTuple):
     """The samples of one split of a data set, and their labels."""

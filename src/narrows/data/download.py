@@ -18,8 +18,6 @@ from pathlib import Path
 
 from narrows.errors import DownloadError
 
-__all__ = ["Remote", "fetch"]
-
 _CHUNK = 2**16
 _SLOWEST = 512  # bytes a second, averaged over `timeout`: less than that counts as stalled
 

@@ -13,8 +13,6 @@ from narrows.data.options import whole_number
 from narrows.data.splits import Array
 from narrows.errors import ConfigError, did_you_mean
 
-__all__ = ["FactorGrid", "factor_grid", "shapes"]
-
 
 class FactorGrid(NamedTuple):
     """White shapes on black: the product of shape x scale x rotation x horizontal x vertical position."""

@@ -10,8 +10,6 @@ from pathlib import Path
 from narrows.data.download import Remote, fetch
 from narrows.errors import DownloadError
 
-__all__ = ["cache_folder", "candidate_folders", "find_files", "locate_files"]
-
 
 def cache_folder() -> Path:
     """Return the folder for downloads: NARROWS_CACHE, else ``narrows`` in the platform's cache folder of the user."""

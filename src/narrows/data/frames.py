@@ -8,7 +8,8 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import numpy as np
 
-__all__ = ["frame_columns", "frame_kind", "to_frame"]
+TYPES = ("Boolean", "Float32", "Float64", *(f"{u}Int{bits}" for u in ("", "U") for bits in (8, 16, 32, 64)))
+"""Types of columns that numbers are cast to; a saved schema may name others."""
 
 
 def _frame(X: Any) -> Any:
@@ -43,16 +44,17 @@ def to_frame(X: Any, kind: str, columns: Sequence[str], types: Sequence[str], li
     like
         A frame of the same rows, or anything else.
     """
-    series = {}
+    series: dict[str, Any] = {}
+    backend: Any = kind
     for position, (name, type_name) in enumerate(zip(columns, types, strict=True)):
-        values, wanted = X[:, position], getattr(nw, type_name, None)
+        values, wanted = X[:, position], getattr(nw, type_name) if type_name in TYPES else None
         if type_name.startswith(("Int", "UInt")):
             values = np.rint(values)
         elif type_name == "Boolean":
             values = values >= 0.5
-        column = nw.new_series(name, np.ascontiguousarray(values), backend=kind)
+        column = nw.new_series(name, np.ascontiguousarray(values), backend=backend)
         series[name] = column.cast(wanted) if wanted is not None else column
-    frame = nw.from_dict(series, backend=kind)
+    frame = nw.from_dict(series, backend=backend)
     native = frame.to_native()
     if kind == "pandas" and frame_kind(like) == "pandas" and len(like) == len(X):
         native.index = like.index

@@ -9,8 +9,6 @@ import numpy as np
 
 from narrows.errors import ConfigError
 
-__all__ = ["share", "whole_number"]
-
 
 def whole_number(name: str, value: Any, low: int, high: float = math.inf, *, owner: str = "load_dataset") -> int:
     """Return a whole number within its bounds.

@@ -22,8 +22,6 @@ from narrows.data.splits import Array
 from narrows.errors import DataError
 from narrows.storage.atomic import write_bytes
 
-__all__ = ["binarized_mnist", "fashion_mnist", "lfw", "mnist", "published_available"]
-
 _IDX_FILES = (
     "train-images-idx3-ubyte.gz",
     "train-labels-idx1-ubyte.gz",
@@ -43,10 +41,7 @@ def _idx_files(folders: tuple[str, ...], sizes: tuple[int, ...], sha256: tuple[s
 
 
 _MNIST = _idx_files(
-    (
-        "https://ossci-datasets.s3.amazonaws.com/mnist/",
-        "https://storage.googleapis.com/cvdf-datasets/mnist/",
-    ),
+    ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"),
     (9_912_422, 28_881, 1_648_877, 4_542),
     (
         "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",

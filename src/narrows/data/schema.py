@@ -19,8 +19,6 @@ from narrows.data.arrays import Array, Arrays, on_disk
 from narrows.data.frames import frame_columns, frame_kind, to_frame
 from narrows.errors import ConfigError, DataError
 
-__all__ = ["SCALES", "Schema"]
-
 SCALES = ("auto", "standard", "minmax")
 """Names of scales; None and a number, by which all values are divided, are scales as well."""
 KINDS = {1: "table", 2: "sequences", 3: "images"}
@@ -282,7 +280,7 @@ class Schema:
             limits = np.iinfo(kind)
             X = np.rint(X.astype(np.float64))
             with np.errstate(invalid="ignore"):  # beyond the limits; 2^63 - 1 itself is not among double precision
-                X = np.where(X >= limits.max, limits.max, np.where(X <= limits.min, limits.min, X.astype(kind)))
+                X = np.where(limits.max <= X, limits.max, np.where(limits.min >= X, limits.min, X.astype(kind)))
         elif X.dtype.itemsize > kind.itemsize:  # beyond the limits, as for integers
             X = np.clip(X, np.finfo(kind).min, np.finfo(kind).max)
         return X.astype(kind, copy=False)

@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "SourceFiles", "divide", "split_rows", "take_rows"]
-
 Array = NDArray[Any]
 
 

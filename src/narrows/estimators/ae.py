@@ -19,8 +19,6 @@ from narrows.params import model, param
 from narrows.penalties import Penalty, PenaltyLayer
 from narrows.probability.likelihoods import LikelihoodLayer
 
-__all__ = ["AE", "AEModule", "Conditional"]
-
 
 class Conditional(nn.Module):
     """An encoder and a decoder, to which the values of a condition are joined where there is one."""

@@ -34,8 +34,6 @@ from narrows.training.arrays import as_array
 if TYPE_CHECKING:
     from narrows.probability.densities import CodeDensity
 
-__all__ = ["Array", "Autoencoder"]
-
 KEPT, KEPT_VALUES = 5000, 2**20
 """Training samples whose codes a model keeps at most, and values of codes in all."""
 
@@ -159,12 +157,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Fit `module_`, by `trainer` where it is trained step by step, and report."""
 
     def fit(
-        self,
-        X: ArrayLike,
-        y: Any = None,
-        *,
-        validation: Any = None,
-        resume: str | Path | Checkpoints | None = None,
+        self, X: ArrayLike, y: Any = None, *, validation: Any = None, resume: str | Path | Checkpoints | None = None
     ) -> Self:
         """Fit to X.
 
@@ -379,7 +372,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             Labels, for a model with a condition.
         """
         check_is_fitted(self)
-        return self.schema_.decode(self._decoded(self._check_codes(Z), y))
+        return self.schema_.decode(self.decode(self._check_codes(Z), y))
 
     def _check_codes(self, Z: ArrayLike) -> Array:
         name, spec = type(self).__name__, self.code_
@@ -399,8 +392,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             raise DataError(f"{name}: Z must have latent_dim = {size} columns; got {k}.")
         return np.pad(codes, ((0, 0), (0, size - k)))
 
-    def _decoded(self, Z: Array, y: Any = None) -> Array:
-        """Return samples on the model's scale for codes, in chunks."""
+    def decode(self, Z: Array, y: Any = None) -> Array:
+        """Return what codes stand for on the model's scale: (N, *code_.shape) -> (N, *shape), in chunks."""
         module, schema = self.module_, self.schema_
         labels = None
         if self._takes_condition:
@@ -446,16 +439,17 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         several = isinstance(k, Sequence | np.ndarray) and not isinstance(k, str)
         cuts: list[Any] = list(k) if several else [k]  # type: ignore[arg-type]
         for cut in cuts:
-            self._check_cut(cut)
+            self.check_cut(cut)
         codes = inference.encode(self, data)
         labels = y if self._takes_condition else None
-        decoded = [self._decoded(np.where(np.arange(codes.shape[1]) < cut, codes, 0), labels) for cut in cuts]
+        decoded = [self.decode(np.where(np.arange(codes.shape[1]) < cut, codes, 0), labels) for cut in cuts]
         results = [self.schema_.decode(x, like=X, lengths=data.lengths) for x in decoded]
         if not several:
             return results[0]
         return results if data.lengths is not None else np.stack([np.asarray(X_hat) for X_hat in results])
 
-    def _check_cut(self, k: int) -> None:
+    def check_cut(self, k: int) -> None:
+        """Raise ConfigError unless codes are ordered and have a first k values."""
         if not self.code_.ordered:
             raise ConfigError(
                 f"{type(self).__name__}: k must go with ordered codes; got k={k!r}. Fit with code='ordered', or use "
@@ -529,7 +523,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             rng.manual_seed(int(seed))
         with torch.inference_mode():
             Z = as_array(self.module_.prior().draw(int(n), rng))
-        return self.schema_.decode(self._decoded(Z, labels))
+        return self.schema_.decode(self.decode(Z, labels))
 
     def impute(self, X: ArrayLike, y: Any = None, *, samples: int = 1000, seed: int = 0) -> Any:
         """Return X with its missing values filled in; see `narrows.estimators.imputation.impute`."""

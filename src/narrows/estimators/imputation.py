@@ -17,15 +17,13 @@ from narrows.estimators import inference
 from narrows.estimators.validation import check_samples
 from narrows.module import Batch, LatentVariableModule
 
-__all__ = ["impute"]
-
 
 def impute(model: Any, X: ArrayLike, y: Any = None, *, samples: int = 1000, seed: int = 0) -> Any:
     """Return X with its missing values filled in: like X, in its units; observed values stay as they are.
 
     Of a model with a posterior, the mean over x of the importance-weighted draws z_k ~ q(z | x observed),
-    sum_k w_k E[x | z_k] / sum_k w_k with w_k = p(x observed | z_k) p(z_k) / q(z_k | x observed) (Mattei & Frellsen 2019,
-    arXiv:1812.02633, eq. 11); of others, the reconstruction.
+    sum_k w_k E[x | z_k] / sum_k w_k with w_k = p(x observed | z_k) p(z_k) / q(z_k | x observed) (Mattei & Frellsen
+    2019, arXiv:1812.02633, eq. 11); of others, the reconstruction.
 
     Parameters
     ----------

@@ -23,8 +23,6 @@ from narrows.errors import DataError
 from narrows.module import Batch, Module
 from narrows.training.arrays import as_array
 
-__all__ = ["Fitted", "batches", "encode", "encoded", "evaluating", "map_batches", "reconstruct_encoded", "values"]
-
 
 class Fitted(Protocol):
     """What is needed of an estimator."""

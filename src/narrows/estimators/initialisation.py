@@ -14,8 +14,6 @@ from narrows.nn import Decoder, Encoder, Network, Start
 from narrows.pca import Axes, principal_axes
 from narrows.probability.likelihoods import LikelihoodLayer
 
-__all__ = ["Moments", "moments", "start_at_data"]
-
 PART = 2**22
 """Values that are looked at once at a time in double precision."""
 

@@ -29,8 +29,6 @@ from narrows.storage.tensors import read_tensors
 from narrows.training import EPOCH
 from narrows.training.arrays import dtype_of
 
-__all__ = ["described_estimator", "load_model"]
-
 LONGEST = 100
 """Characters that a parameter may have: it names something, and is never a path, an address or code."""
 MOST_VALUES = 1000

@@ -31,8 +31,6 @@ from narrows.training.optimizers import OPTIMIZERS
 from narrows.training.precision import PRECISIONS, autocast
 from narrows.training.schedules import SCHEDULES
 
-__all__ = ["NeuralAutoencoder"]
-
 AUTO = {"table": "mlp", "sequences": "recurrent", "images": "conv"}
 """The network that "auto" stands for, by the kind of samples."""
 

@@ -11,17 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from narrows.data.arrays import Arrays
+from narrows.data.arrays import Array, Arrays
 from narrows.data.schema import Schema
 from narrows.errors import ConfigError, DataError
-from narrows.estimators.base import Array, Autoencoder
+from narrows.estimators.base import Autoencoder
 from narrows.module import MAIN, Batch, CodeSpec, Loss, Module
 from narrows.objectives import sum_values
 from narrows.params import model, param
 from narrows.pca import LARGEST, SOLVERS, principal_axes
 from narrows.training import Checkpoints, Report, Trainer
-
-__all__ = ["PCA", "PCAModule"]
 
 
 class PCAModule(Module):

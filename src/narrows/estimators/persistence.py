@@ -13,8 +13,6 @@ from narrows.params import Param, fields
 from narrows.storage.record import write_record
 from narrows.training.arrays import as_array
 
-__all__ = ["CODES", "FORMAT", "SCHEMA", "describe", "describe_all", "save_model"]
-
 FORMAT = 2
 """Version of the saved model's layout."""
 CODES, SCHEMA = "training.codes", "schema."

@@ -21,8 +21,6 @@ from narrows.probability.likelihoods import Likelihood, LikelihoodLayer
 from narrows.probability.posteriors import PosteriorFamily
 from narrows.probability.priors import PriorFamily, PriorLayer
 
-__all__ = ["VAE", "VAEModule"]
-
 
 class VAEModule(LatentVariableModule):
     """q(z | x) from the encoder, p(z), and p(x | z) from the decoder."""
@@ -124,7 +122,8 @@ class VAE(NeuralAutoencoder):
         layer = code.layer(layout.latents)
         if not layer.spec.continuous or code.activation != "linear":
             raise ConfigError(
-                f"{owner}: code must be 'continuous' or 'ordered', without an activation; got {str(self.code)!r}. Use AE."
+                f"{owner}: code must be 'continuous' or 'ordered', without an activation; got {str(self.code)!r}. "
+                "Use AE."
             )
         prior: PriorFamily = resolve("prior", self.prior, owner)
         module = VAEModule(

@@ -13,8 +13,6 @@ from narrows.data.arrays import Array
 from narrows.data.schema import Schema
 from narrows.errors import DataError
 
-__all__ = ["check_samples", "sequences_of"]
-
 
 @np.errstate(over="ignore", invalid="ignore")  # sums of large values, by which scikit-learn looks for nan
 def check_samples(estimator: BaseEstimator, X: Any, schema: Schema | None, *, missing: bool) -> Array | list[Array]:

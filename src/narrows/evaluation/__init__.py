@@ -16,10 +16,7 @@ report.py           that table as an HTML file
 diagnosis/          what went wrong, in sentences: rules, what they measure, and the loss curves of a training
 """
 
-from narrows.data.factors import (
-    FactorGrid,
-    factor_grid,
-)
+from narrows.data.factors import FactorGrid, factor_grid
 from narrows.evaluation.anomaly import (
     SCORES,
     Detection,
@@ -30,19 +27,9 @@ from narrows.evaluation.anomaly import (
     predict_anomalies,
     threshold,
 )
-from narrows.evaluation.comparison import (
-    Cell,
-    Comparison,
-    Row,
-    compare_models,
-)
-from narrows.evaluation.diagnosis import (
-    Finding,
-    diagnose,
-)
-from narrows.evaluation.diagnosis.history import (
-    diagnose_history,
-)
+from narrows.evaluation.comparison import Cell, Comparison, Row, compare_models
+from narrows.evaluation.diagnosis import Finding, diagnose
+from narrows.evaluation.diagnosis.history import diagnose_history
 from narrows.evaluation.disentanglement import (
     DCI,
     Disentanglement,
@@ -57,17 +44,8 @@ from narrows.evaluation.disentanglement import (
     mutual_information_matrix,
     sap,
 )
-from narrows.evaluation.errors import (
-    Baseline,
-    pca_baseline,
-    squared_error,
-    squared_errors,
-)
-from narrows.evaluation.features import (
-    PIXELS,
-    Features,
-    classifier_features,
-)
+from narrows.evaluation.errors import Baseline, pca_baseline, squared_error, squared_errors
+from narrows.evaluation.features import PIXELS, Features, classifier_features
 from narrows.evaluation.generation import (
     DensityCoverage,
     KernelDistance,
@@ -79,24 +57,9 @@ from narrows.evaluation.generation import (
     measure_generation,
     precision_recall,
 )
-from narrows.evaluation.inception import (
-    inception_features,
-)
-from narrows.evaluation.likelihood import (
-    Estimate,
-    bits_per_dimension,
-    elbo,
-    log_likelihood,
-    mean_and_error,
-    unit,
-)
-from narrows.evaluation.probes import (
-    FewLabels,
-    few_label_accuracy,
-    knn_accuracy,
-    logistic_accuracy,
-    trustworthiness,
-)
+from narrows.evaluation.inception import inception_features
+from narrows.evaluation.likelihood import Estimate, bits_per_dimension, elbo, log_likelihood, mean_and_error, unit
+from narrows.evaluation.probes import FewLabels, few_label_accuracy, knn_accuracy, logistic_accuracy, trustworthiness
 from narrows.evaluation.reconstruction import (
     AgainstBaselines,
     Reconstruction,

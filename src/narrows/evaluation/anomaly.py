@@ -20,17 +20,6 @@ from narrows.evaluation.inference import check_labels, codes
 from narrows.evaluation.likelihood import elbo
 from narrows.probability.densities import fit_density
 
-__all__ = [
-    "SCORES",
-    "Detection",
-    "OneAgainstRest",
-    "anomaly_scores",
-    "detection",
-    "one_against_rest",
-    "predict_anomalies",
-    "threshold",
-]
-
 
 class Detection(NamedTuple):
     """How well scores separate anomalies from normal samples."""

@@ -18,21 +18,19 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from narrows.data.arrays import subset
+from narrows.data.arrays import Arrays, subset
 from narrows.errors import ConfigError, DataError, TrainingError
 from narrows.estimators import PCA
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.inference import encoded
-from narrows.evaluation.errors import baseline_rank
+from narrows.estimators.inference import encoded, values
+from narrows.evaluation.errors import baseline_rank, pca_baseline
 from narrows.evaluation.inference import check_labels
 from narrows.evaluation.likelihood import log_likelihood, unit
 from narrows.evaluation.probes import knn_accuracy, logistic_accuracy, trustworthiness
-from narrows.evaluation.reconstruction import measure_reconstruction
+from narrows.evaluation.reconstruction import Reconstruction, compare, measure_reconstruction
 from narrows.storage.atomic import write_text
 from narrows.storage.json import write_json
 from narrows.training.processes import check_jobs, in_processes
-
-__all__ = ["Cell", "Comparison", "Row", "compare_models"]
 
 LIMIT = 2000
 """Test rows for SSIM, trustworthiness and the bound on the likelihood, drawn with a seed; other measures use all."""
@@ -176,17 +174,35 @@ def compare_models(
     check_jobs("compare_models", jobs)
     trainings = _trained(models, (X, y, validation), seeds, jobs, on_start)
     first = next(iter(trainings.values()))[0][0]
-    if not any(model.module_.exact_score for runs in trainings.values() for model, _ in runs):
-        scale = None if first.schema_.pixels else first.schema_.scale
-        fields: dict[str, Any] = {"latent_dim": baseline_rank(first, len(X)), "scale": scale}
-        trainings |= _trained({"PCA": PCA(**fields)}, (X, None, None), 1, 1, on_start)
     rows = []
-    for name, runs in trainings.items():
+    if not any(model.module_.exact_score for runs in trainings.values() for model, _ in runs):
+        train, test = encoded(first, X, y), encoded(first, X_test, y_test)
+        if any(part is not None for part in (train.mask, train.lengths, test.mask, test.lengths)):
+            rows.append(_baseline_row(first, train, test))  # missing values and lengths, which PCA itself does not take
+        else:
+            scale = None if first.schema_.pixels else first.schema_.scale
+            fields: dict[str, Any] = {"latent_dim": baseline_rank(first, len(X)), "scale": scale}
+            trainings |= _trained({"PCA": PCA(**fields)}, (X, None, None), 1, 1, on_start)
+    for name, runs in reversed(trainings.items()):
         results = [_measured(model, first, seconds, X, X_test, labels, samples) for model, seconds in runs]
-        cells = {measure: _cell([values[measure] for values in results]) for measure in results[0]}
-        rows.append(Row(name, len(runs), cells))
+        cells = {measure: _cell([result[measure] for result in results]) for measure in results[0]}
+        rows.insert(0, Row(name, len(runs), cells))
     measures = list(dict.fromkeys(measure for row in rows for measure in row.cells))
     return Comparison(rows, measures, {name: [model for model, _ in runs] for name, runs in trainings.items()})
+
+
+def _baseline_row(model: Autoencoder, train: Arrays, test: Arrays) -> Row:
+    """Return the errors of PCA of a model's rank, as a row without a model."""
+    x, x_hat = values(model, test), pca_baseline(model, train).reconstruct(test)
+    return Row("PCA", 1, {name: _cell([value]) for name, value in _errors(compare(x, x_hat, mask=test.mask)).items()})
+
+
+def _errors(reconstruction: Reconstruction) -> dict[str, float]:
+    return {
+        "squared error per sample": reconstruction.per_sample,
+        "squared error per value": reconstruction.per_value,
+        "PSNR [dB]": reconstruction.psnr,
+    }
 
 
 def _trained(
@@ -244,13 +260,8 @@ def _measured(
     train_labels, test_labels = labels or (None, None)
     test = encoded(model, X_test, test_labels)
     few = test.rows(subset(len(test.x), LIMIT, 0))
-    errors = measure_reconstruction(model, test, like=like, with_ssim=False)
+    measures = _errors(measure_reconstruction(model, test, like=like, with_ssim=False))
     ssim = measure_reconstruction(model, few, like=like).ssim
-    measures = {
-        "squared error per sample": errors.per_sample,
-        "squared error per value": errors.per_value,
-        "PSNR [dB]": errors.psnr,
-    }
     if ssim is not None:
         measures["SSIM"] = ssim
     if len(few.x) > 10:

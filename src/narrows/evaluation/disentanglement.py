@@ -19,21 +19,6 @@ from sklearn.svm import LinearSVC
 from narrows.data.arrays import Array
 from narrows.errors import ConfigError, DataError
 
-__all__ = [
-    "DCI",
-    "Disentanglement",
-    "completeness",
-    "dci",
-    "disentanglement_of_matrix",
-    "factor_vae_score",
-    "measure_disentanglement",
-    "mig",
-    "modularity",
-    "modularity_of_matrix",
-    "mutual_information_matrix",
-    "sap",
-]
-
 BINS = 20
 """Intervals of equal width into which a latent dimension is divided for mutual information."""
 

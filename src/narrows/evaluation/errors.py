@@ -21,8 +21,6 @@ from narrows.estimators.inference import encoded, reconstruct_encoded, values
 from narrows.evaluation.inference import codes
 from narrows.training import fingerprint
 
-__all__ = ["Baseline", "baseline_rank", "pca_baseline", "squared_error", "squared_errors"]
-
 
 def squared_errors(x: Array, x_hat: Array, mask: Array | None = None) -> Array:
     """Return the squared error of each pair, summed over its values: (N, *shape) twice to (N,), double precision.

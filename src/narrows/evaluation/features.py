@@ -10,11 +10,10 @@ import numpy as np
 from sklearn.neural_network import MLPClassifier
 
 from narrows.data import Dataset, cache_folder
-from narrows.data.arrays import Array
+from narrows.data.arrays import Array, Arrays
+from narrows.data.schema import Schema
 from narrows.errors import DataError, FormatError
 from narrows.storage.tensors import read_tensors, write_tensors
-
-__all__ = ["PIXELS", "Features", "classifier_features"]
 
 
 class Features(NamedTuple):
@@ -25,13 +24,18 @@ class Features(NamedTuple):
     """(N, *shape), uint8 or on the model's scale -> (N, d) double precision."""
 
 
+def unit_values(X: Array) -> Array:
+    """Return samples in double precision, pixels in [0, 1]: the shape of X."""
+    samples = np.asarray(X)
+    return Schema.of(samples, scale=None, double=True).values(Arrays(samples))
+
+
 def _values(X: Array) -> Array:
-    flat = np.asarray(X).reshape(len(X), -1)
-    return flat / 255.0 if flat.dtype == np.uint8 else flat.astype(np.float64)
+    return unit_values(X).reshape(len(X), -1)
 
 
 PIXELS = Features("pixels", _values)
-"""The values themselves; uint8 scaled by 1/255."""
+"""The values themselves; those of pixels in [0, 1]."""
 
 WIDTHS = (256, 64)
 """Units of the classifier; the last layer's activations are the features."""

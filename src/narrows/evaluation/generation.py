@@ -14,18 +14,6 @@ from narrows.data.arrays import Array, subset
 from narrows.errors import ConfigError, DataError
 from narrows.evaluation.features import PIXELS, Features
 
-__all__ = [
-    "DensityCoverage",
-    "KernelDistance",
-    "PrecisionRecall",
-    "density_coverage",
-    "frechet_distance",
-    "frechet_from_moments",
-    "kernel_distance",
-    "measure_generation",
-    "precision_recall",
-]
-
 
 class KernelDistance(NamedTuple):
     """Squared maximum mean discrepancy, unbiased: about 0, also below, where both have one distribution."""

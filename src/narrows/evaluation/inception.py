@@ -20,10 +20,8 @@ from torch.nn import functional as F
 
 from narrows.data.arrays import Array
 from narrows.errors import DataError, FormatError
-from narrows.evaluation.features import Features
+from narrows.evaluation.features import Features, unit_values
 from narrows.storage.tensors import read_tensors
-
-__all__ = ["InceptionModule", "inception_features"]
 
 SIDE = 299
 """Pixels; images are resized to this square."""
@@ -44,6 +42,7 @@ class Unit(nn.Module):
         self.bn = nn.BatchNorm2d(n_out, eps=0.001)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the activations."""
         return F.relu(self.bn(self.conv(x)))
 
 
@@ -74,6 +73,7 @@ class Block(nn.Module):
             self.branch_pool = Unit(n_in, after_pool, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the branches' outputs, channel by channel."""
         outputs = []
         for chain in self.chains:
             h = x
@@ -226,8 +226,7 @@ def inception_features(weights: str | Path) -> Features:
         parts = []
         with torch.inference_mode():
             for start in range(0, len(X), BATCH):
-                x = torch.from_numpy(np.array(X[start : start + BATCH]))
-                x = x.float() / 255 if x.dtype == torch.uint8 else x.float()
+                x = torch.from_numpy(unit_values(X[start : start + BATCH])).float()
                 square = F.interpolate(x.expand(-1, 3, -1, -1), (SIDE, SIDE), mode="bilinear", align_corners=False)
                 parts.append(module(square).double().numpy())
         return np.concatenate(parts)

@@ -17,8 +17,6 @@ from narrows.estimators.base import Autoencoder
 from narrows.estimators.inference import batches, encode, encoded, evaluating
 from narrows.module import Batch, LatentVariableModule
 
-__all__ = ["check_labels", "codes", "from_noise", "in_double", "latent_variable_module", "likelihood_of", "repeated"]
-
 
 def codes(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None, k: int | None = None) -> Array:
     """Return the codes, or their first `k` dimensions, as rows of an array: (N, k), whatever `set_output` says.
@@ -31,7 +29,7 @@ def codes(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None, k: int | Non
         `k` is out of bounds, or the model's codes are not ordered.
     """
     if k is not None:
-        model._check_cut(k)
+        model.check_cut(k)
     Z = encode(model, X, y)
     return Z.reshape(len(Z), -1)[:, :k].astype(np.float64)
 

@@ -27,8 +27,6 @@ from narrows.evaluation.inference import from_noise, in_double, latent_variable_
 from narrows.module import Batch, LatentVariableModule
 from narrows.objectives import divergence
 
-__all__ = ["Estimate", "bits_per_dimension", "elbo", "kl", "log_likelihood", "mean_and_error", "unit"]
-
 BUDGET = 2**20
 """Values of draws that pass through a module at once; layers of a convolution hold some 30 times as many."""
 LEVELS = 256
@@ -59,14 +57,9 @@ def mean_and_error(values: ArrayLike) -> Estimate:
 
 
 def elbo(
-    model: Autoencoder,
-    X: ArrayLike | Arrays,
-    y: Any = None,
-    *,
-    samples: int = 1,
-    seed: int = 0,
+    model: Autoencoder, X: ArrayLike | Arrays, y: Any = None, *, samples: int = 1, seed: int = 0,
     dequantise: bool = False,
-) -> Array:
+) -> Array:  # fmt: skip
     """Return the evidence lower bound of each sample: (N,), in nats (Kingma & Welling 2014, eq. 3).
 
     The mean of log w over `samples` draws from the posterior; no closed form of the KL divergence enters, so that it
@@ -101,14 +94,9 @@ def elbo(
 
 
 def log_likelihood(
-    model: Autoencoder,
-    X: ArrayLike | Arrays,
-    y: Any = None,
-    *,
-    samples: int = 100,
-    seed: int = 0,
+    model: Autoencoder, X: ArrayLike | Arrays, y: Any = None, *, samples: int = 100, seed: int = 0,
     dequantise: bool = False,
-) -> Array:
+) -> Array:  # fmt: skip
     """Return the importance-weighted bound on log p(x) of each sample: (N,), in nats (Burda et al. 2016, eq. 8).
 
     log (1/K) sum_k w_k with exactly K = `samples` draws, in chunks that fit memory. It rises with K towards log p(x).
@@ -202,13 +190,7 @@ class _Bounds(NamedTuple):
 
 
 def _bounds(
-    model: Autoencoder,
-    X: ArrayLike | Arrays,
-    y: Any,
-    samples: int,
-    seed: int,
-    dequantise: bool,
-    measure: str,
+    model: Autoencoder, X: ArrayLike | Arrays, y: Any, samples: int, seed: int, dequantise: bool, measure: str
 ) -> _Bounds:
     for name, value, low in (("samples", samples, 1), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:

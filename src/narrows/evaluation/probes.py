@@ -19,16 +19,6 @@ from narrows.estimators.base import Autoencoder
 from narrows.estimators.inference import encoded, values
 from narrows.evaluation.inference import check_labels, codes
 
-__all__ = [
-    "METRICS",
-    "FewLabels",
-    "few_label_accuracy",
-    "few_labels",
-    "knn_accuracy",
-    "logistic_accuracy",
-    "trustworthiness",
-]
-
 METRICS = ("euclidean", "cosine")
 """Distances between codes."""
 

@@ -15,15 +15,6 @@ from narrows.estimators.base import Autoencoder
 from narrows.estimators.inference import encoded, reconstruct_encoded, values
 from narrows.evaluation.errors import pca_baseline, squared_errors
 
-__all__ = [
-    "AgainstBaselines",
-    "Reconstruction",
-    "against_baselines",
-    "compare",
-    "measure_reconstruction",
-    "ssim",
-]
-
 
 class Reconstruction(NamedTuple):
     """Means over samples; the scale is the model's, pixels lie in [0, 1]."""

@@ -21,8 +21,6 @@ from narrows.storage.atomic import write_text
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["report", "write_report"]
-
 MAPPED = 2000
 """Codes in a map."""
 
@@ -47,6 +45,7 @@ def report(
     *,
     title: str = "Comparison",
     about: str = "",
+    y: ArrayLike | None = None,
     y_test: ArrayLike | None = None,
     label_names: tuple[str, ...] | None = None,
     seed: int = 0,
@@ -64,16 +63,17 @@ def report(
         The training and test samples that it was given.
     title, about
         Heading, and a sentence below it, such as the data set's name, source and licence.
-    y_test, label_names
-        Labels of the test samples (N,), which colour the maps, and the names of the classes.
+    y, y_test, label_names
+        Labels of both (N,), of which those of the test samples colour the maps, and the names of the classes.
     seed
         Of samples, maps and advice.
     """
-    train, test = np.asarray(X), np.asarray(X_test)
+    test = np.asarray(X_test)
     labels = None if y_test is None else np.asarray(y_test)
     models = {name: fitted[0] for name, fitted in comparison.models.items()}
     shown = test[: figures.room(test.shape[1:])]
-    reconstructions = {name: model.reconstruct(shown) for name, model in models.items()}
+    shown_labels = None if labels is None else labels[: len(shown)]
+    reconstructions = {name: model.reconstruct(shown, y=shown_labels) for name, model in models.items()}
     parts = [
         f"<h1>{escape(title)}</h1>",
         f"<p>{escape(about)}</p>" if about else "",
@@ -87,8 +87,8 @@ def report(
     ]
     for name, model in models.items():
         parts += [f"<h2>{escape(name)}</h2>", f"<p class='note'>{escape(repr(model))}</p>"]
-        parts += _pictures(model, train, test, labels, label_names, seed)
-        findings = diagnose(model, train, test, seed=seed)
+        parts += _pictures(model, test, labels, label_names, seed)
+        findings = diagnose(model, X, X_test, y=y, y_test=y_test, seed=seed)
         advice = "".join(f"<li>{escape(f.sentence)} <b>{escape(f.remedy)}</b></li>" for f in findings)
         parts.append(f"<h3>Advice</h3><ul>{advice or '<li>No problem detected.</li>'}</ul>")
     head = (
@@ -128,7 +128,6 @@ def _table(comparison: Comparison) -> str:
 
 def _pictures(
     model: Autoencoder,
-    X: NDArray[Any],
     X_test: NDArray[Any],
     labels: NDArray[Any] | None,
     label_names: tuple[str, ...] | None,
@@ -138,11 +137,11 @@ def _pictures(
     if len(model.history_) > 1:
         pictures.append(_figure(figures.curves(model.history_), "Loss by epoch."))
     sampler, source = ("prior", "the prior") if model.module_.probabilistic else ("gmm", "a mixture of normals")
-    drawn = model.sample(2 * figures.room(X.shape[1:]), seed, sampler, X=X)
-    if model.schema_.pixels:
-        drawn = drawn.clip(0, 1)  # else a few values below black would make the picture grey
-    pictures.append(_figure(figures.gallery(drawn), f"New samples, at codes drawn from {source}."))
-    Z = codes(model, X_test[:MAPPED])
+    if model.module_.probabilistic or model.code_.continuous:  # indices have no density
+        n = 2 * figures.room(X_test.shape[1:])
+        samples = model.sample(n, seed, sampler, y=None if labels is None else np.resize(labels, n))
+        pictures.append(_figure(figures.gallery(np.asarray(samples)), f"New samples, at codes drawn from {source}."))
+    Z = codes(model, X_test[:MAPPED], None if labels is None else labels[:MAPPED])
     picture = figures.latent_map(Z, None if labels is None else labels[:MAPPED], label_names, seed=seed)
     pictures.append(_figure(picture, "Codes of test samples."))
     return pictures

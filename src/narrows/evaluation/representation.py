@@ -17,19 +17,6 @@ from narrows.estimators.inference import batches, encoded, evaluating, map_batch
 from narrows.evaluation.inference import codes, from_noise, in_double, latent_variable_module
 from narrows.module import Batch
 
-__all__ = [
-    "ActiveUnits",
-    "AggregatePosterior",
-    "Information",
-    "Perplexity",
-    "active_units",
-    "aggregate_posterior",
-    "information",
-    "kl_per_dimension",
-    "perplexity",
-]
-
-
 DRAWS = 100_000
 """Draws from which moments of the prior are estimated."""
 
@@ -141,12 +128,7 @@ def aggregate_posterior(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None
 
 
 def information(
-    model: Autoencoder,
-    X: ArrayLike | Arrays,
-    y: Any = None,
-    *,
-    limit: int | None = 2000,
-    seed: int = 0,
+    model: Autoencoder, X: ArrayLike | Arrays, y: Any = None, *, limit: int | None = 2000, seed: int = 0
 ) -> Information:
     """Return the information that codes hold on samples, and the divergence of the aggregate posterior from the prior.
 

@@ -4,15 +4,16 @@ Images are put together pixel by pixel (whole-number scale, no smoothing), so th
 Everything else is drawn by matplotlib without its global state, so that pictures can be made in any thread. Every
 function returns a Pillow image; matplotlib and Pillow are imported when the first picture is made.
 
-style.py     what all pictures share
-samples.py   samples as pixels: versions under each other, galleries
-plane.py     samples in a grid whose rows and columns mean something
-captioned.py samples with a caption under each
-flat.py      points in a plane and in space, with what a model makes of them
-points.py    tables and sequences
-charts.py    curves, maps of codes
-thumbnails.py  samples laid out in the plane
-sweeping.py  numbers with their spread, and along a field that is swept
+style.py       what all pictures share
+samples.py     samples as pixels: versions under each other, galleries
+plane.py       samples in a grid whose rows and columns mean something
+captions.py    samples with a caption under each
+scatter.py     points in a plane and in space, with a model's reconstructions
+points.py      tables and sequences
+charts.py      curves, maps of codes
+thumbnails.py  samples as thumbnails in a map
+sweep.py       values with their spread, and along a parameter that is swept
+notebook.py    what a notebook shows of a model and of a run
 """
 
 from narrows.figures.captions import by_epoch, sheet, signed, total

@@ -92,7 +92,7 @@ def latent_map(
     Z
         Codes, (N, latent_dim); of more than two numbers the two principal components are shown.
     labels
-        (N,), whole numbers (classes) or other numbers, or None.
+        (N,), integers (classes) or real numbers, or None.
     label_names
         Name of class i at position i.
     seed
@@ -152,7 +152,7 @@ def class_legend(axes: Axes) -> None:
 
 
 def _groups(labels: Array | None, names: Sequence[str] | None) -> list[tuple[str, Array, str]]:
-    """Return (name, rows, colour) of every class, where there are few enough to tell colours apart."""
+    """Return (name, rows, colour) of every class, where there are few enough for different colours."""
     if labels is None or np.asarray(labels).dtype.kind == "f":
         return []
     labels = np.asarray(labels)
@@ -175,8 +175,8 @@ def _plane(Z: Array) -> tuple[Array, tuple[str, str]]:
     _, s, v = np.linalg.svd(centred, full_matrices=False)
     share = s**2 / max(float((s**2).sum()), 1e-300)
     flat = np.zeros((len(Z), 2))
-    found = centred @ v[:2].T
-    flat[:, : found.shape[1]] = found
+    projected = centred @ v[:2].T
+    flat[:, : projected.shape[1]] = projected
     first, second = share[0], share[1] if len(share) > 1 else 0.0
     note = f"of {Z.shape[1]} numbers"
     return flat, (f"component 1 {note} ({first:.0%} of the variance)", f"component 2 ({second:.0%})")

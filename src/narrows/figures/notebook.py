@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from narrows import figures
@@ -18,8 +19,6 @@ from narrows.figures.samples import is_image
 
 if TYPE_CHECKING:
     from PIL import Image
-
-__all__ = ["drawn", "figure", "model", "run"]
 
 DENSE = 2
 """Pixels of a drawn picture for one of the page: it stays sharp on fine screens."""
@@ -35,13 +34,17 @@ class Fitted(Protocol):
 
     history_: list[dict[str, Any]]
     codes_: NDArray[Any] | None
-    sample_shape_: tuple[int, ...]
     module_: Any
+    schema_: Any
+
+    @property
+    def sample_shape_(self) -> tuple[int, ...]:
+        """Shape of one sample."""
 
     def inverse_transform(self, Z: Any) -> NDArray[Any]:
         """Return what codes stand for."""
 
-    def sample(self, n: int, seed: int | None) -> NDArray[Any]:
+    def sample(self, n: int, seed: int | None, *, y: Any) -> NDArray[Any]:
         """Return new samples."""
 
 
@@ -67,7 +70,7 @@ def drawn(picture: Image.Image, caption: str, dense: int = DENSE) -> str:
 def model(fitted: Fitted) -> str:
     """Return the course of training, and what can be seen of a model without data.
 
-    That is training samples as their kept codes tell them, and new samples where there is a prior over codes.
+    That is training samples, reconstructed from the codes that were kept, and new samples where there is a prior.
     """
     n = figures.room(fitted.sample_shape_)
     parts = []
@@ -77,12 +80,13 @@ def model(fitted: Fitted) -> str:
             for epoch in fitted.history_
         ]
         parts.append(drawn(figures.curves(losses), f"{len(losses):,} epochs"))
-    if fitted.codes_ is not None:
-        parts.append(
-            _samples(fitted.inverse_transform(fitted.codes_[:n]), "training samples, as their codes tell them")
-        )
-    if fitted.module_.probabilistic:
-        parts.append(_samples(fitted.sample(n, seed=0), "new samples"))
+    schema = fitted.schema_
+    if fitted.codes_ is not None and not schema.label_size:  # of codes without their labels nothing can be decoded
+        X_hat = fitted.inverse_transform(fitted.codes_[:n])
+        parts.append(_samples(X_hat, "training samples, reconstructed from their codes"))
+    if fitted.module_.probabilistic and (schema.levels or not schema.label_size):
+        y = np.resize(schema.levels, n) if schema.levels else None
+        parts.append(_samples(fitted.sample(n, seed=0, y=y), "new samples"))
     return f"<div>{''.join(parts)}</div>"
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LONGEST = 1200
 """About how many pixels a plane is wide or high."""
 TICKS = 9
-"""At most so many numbers stand along an axis."""
+"""Labels along an axis at most."""
 
 
 def plane(
@@ -124,7 +124,7 @@ def _cell(x: Array, limits: tuple[float, float], extent: int) -> NDArray[np.uint
 
 
 def _written(value: float, among: Array) -> str:
-    """Return a value with as many digits as tell it from its neighbours."""
+    """Return a value with the digits that distinguish it from its neighbours."""
     gap = float(np.min(np.diff(among))) if len(among) > 1 else 1.0
     digits = int(np.clip(math.ceil(-math.log10(max(abs(gap), 1e-6))), 0, 6))
     return f"{value:.{digits}f}".replace("-", "−")

@@ -44,7 +44,7 @@ def points_of(versions: Mapping[str, Array]) -> Figure:
 
 
 def cloud_of(original: tuple[str, Array], samples: Array, draw: Callable[[Mapping[str, Array]], Figure]) -> Figure:
-    """Draw new samples: beside the originals where both are points, else on their own."""
+    """Draw new samples: beside the originals where both are points, else alone."""
     label, X = original
     if draw is not points_of:
         return draw({"samples": samples})

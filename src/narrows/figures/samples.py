@@ -54,12 +54,12 @@ def compare(rows: Mapping[str, Array], samples: Array | None = None) -> Image.Im
     picture = rendered(draw(versions))
     if samples is None:
         return picture
-    # Drawn beside the originals, without which one could not tell whether they are good.
+    # Drawn beside the originals, without which one could not see whether they are good.
     return stacked(picture, rendered(cloud_of(next(iter(versions.items())), scaled(samples), draw)))
 
 
 def gallery(X: Array, *, columns: int | None = None, label: str = "samples") -> Image.Image:
-    """Return samples on their own, images row by row: (N, *shape)."""
+    """Return samples alone, images row by row: (N, *shape)."""
     X = scaled(X)
     if not is_image(X.shape[1:]):
         return compare({label: X})

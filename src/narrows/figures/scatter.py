@@ -83,7 +83,7 @@ def cloud(
 def codes(X: Array, X_hat: Array, Z: Array, surface: Array) -> Image.Image:
     """Return points in space on what a model can recover of them, beside their codes.
 
-    Colours go once around the middle of the codes, so that a point is found in both.
+    Colours follow the angle around the centre of the codes, so that a point can be located in both.
 
     Parameters
     ----------

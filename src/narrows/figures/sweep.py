@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from narrows.figures.style import Array
 
-__all__ = ["Line", "bars", "sweep"]
-
 GREY = "#9aa1ab"
 WIDELY = 8.0
 """Values that span more than this factor are drawn by their logarithm."""
@@ -27,11 +25,11 @@ class Line(NamedTuple):
 
     name: str
     x: Sequence[Any]
-    """Values of the field: numbers, or anything else, each with a place of its own."""
+    """Values of the parameter: numbers, or anything else, each at a position of its own."""
     mean: Sequence[float]
     deviation: Sequence[float]
-    held_against: bool = False
-    """Whether it is what models are held against."""
+    baseline: bool = False
+    """Whether models are compared with it."""
 
 
 def bars(values: Mapping[str, Array | Sequence[float]], what: str, *, chance: float | None = None) -> Image.Image:
@@ -40,23 +38,23 @@ def bars(values: Mapping[str, Array | Sequence[float]], what: str, *, chance: fl
     Parameters
     ----------
     values
-        Name -> (draws,), each at least one; the first is what the others are held against.
+        Name -> (draws,), at least one each; the first is drawn in the accent colour.
     what
-        The name of the number.
+        The name of the measure.
     chance
-        What guessing reaches, drawn as a line.
+        Its value for guesses, drawn as a line.
     """
     figure, axes = page_of(5.6, 0.9 + 0.62 * len(values))
-    for i, (name, several) in enumerate(values.items()):
-        found = np.asarray(several, np.float64)
+    for i, (name, draws) in enumerate(values.items()):
+        points = np.asarray(draws, np.float64)
         colour = ACCENT if i == 0 else GREY
-        axes.barh(name, found.mean(), height=0.62, color=colour, alpha=0.85)
-        across = np.linspace(-0.2, 0.2, len(found)) if len(found) > 1 else np.zeros(1)
-        axes.plot(found, i + across, "o", ms=2, mew=0, color=INK, alpha=0.45)
-        spread = found.std(ddof=1) if len(found) > 1 else 0.0
-        axes.errorbar(found.mean(), i, xerr=spread, color=INK, lw=1.2, capsize=4)
-        text = f"{found.mean():.1%} ± {spread:.1%}"
-        axes.annotate(text, (found.max(), i), (8, 0), textcoords="offset points", va="center", fontsize=9, color=INK)
+        axes.barh(name, points.mean(), height=0.62, color=colour, alpha=0.85)
+        across = np.linspace(-0.2, 0.2, len(points)) if len(points) > 1 else np.zeros(1)
+        axes.plot(points, i + across, "o", ms=2, mew=0, color=INK, alpha=0.45)
+        spread = points.std(ddof=1) if len(points) > 1 else 0.0
+        axes.errorbar(points.mean(), i, xerr=spread, color=INK, lw=1.2, capsize=4)
+        text = f"{points.mean():.1%} ± {spread:.1%}"
+        axes.annotate(text, (points.max(), i), (8, 0), textcoords="offset points", va="center", fontsize=9, color=INK)
     if chance is not None:
         axes.axvline(chance, lw=0.9, ls=(0, (4, 3)), color=FAINT)
         axes.annotate(" chance", (chance, -0.5), fontsize=8, color=FAINT, va="bottom", ha="left")
@@ -69,14 +67,14 @@ def bars(values: Mapping[str, Array | Sequence[float]], what: str, *, chance: fl
 
 
 def sweep(panels: Mapping[str, Sequence[Line]], across: str) -> Image.Image:
-    """Return numbers by the values of a field: a panel each, means as points and deviations as whiskers.
+    """Return measures by the values of a parameter: a panel each, means as points and deviations as whiskers.
 
     Parameters
     ----------
     panels
-        What is measured -> its lines.
+        Measure -> its lines.
     across
-        The field's name.
+        The parameter's name.
     """
     from matplotlib.figure import Figure
 
@@ -85,10 +83,10 @@ def sweep(panels: Mapping[str, Sequence[Line]], across: str) -> Image.Image:
     for axes, (what, lines) in zip(grid, panels.items(), strict=True):
         styled(axes)
         places = _places(axes, [value for line in lines for value in line.x])
-        own = [line for line in lines if not line.held_against]
-        others = [line for line in lines if line.held_against]
-        colours = [ACCENT] if len(own) == 1 else [CLASSES[i % len(CLASSES)] for i in range(len(own))]
-        for line, colour in zip(own, colours, strict=True):
+        models = [line for line in lines if not line.baseline]
+        others = [line for line in lines if line.baseline]
+        colours = [ACCENT] if len(models) == 1 else [CLASSES[i % len(CLASSES)] for i in range(len(models))]
+        for line, colour in zip(models, colours, strict=True):
             order = np.argsort([places[value] for value in line.x])
             x = np.array([places[value] for value in line.x], float)[order]
             mean, deviation = np.asarray(line.mean)[order], np.asarray(line.deviation)[order]

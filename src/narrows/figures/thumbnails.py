@@ -15,12 +15,10 @@ from narrows.figures.style import Array, page_of, rendered
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["apart", "thumbnail_map"]
-
 WIDTH, HEIGHT = 9.6, 8.0
 """Inches."""
 THUMB = 40
-"""About how many pixels the longer side of a thumbnail gets: by a whole factor, so 27 to 59."""
+"""Pixels of a thumbnail's longer side, approximately: by a whole factor, so 27 to 59."""
 FRAME, GAP, DOT = 2, 4, 8
 """Pixels of a thumbnail's border, between two thumbnails, and across a dot."""
 DARK = 0.05
@@ -48,7 +46,7 @@ def thumbnail_map(
     samples
         (N, *shape), in the same order.
     labels
-        (N,), whole numbers (classes) or other numbers, or None.
+        (N,), integers (classes) or real numbers, or None.
     label_names
         Name of class i at position i.
     seed
@@ -80,10 +78,10 @@ def thumbnail_map(
 
 def _covered(centres: Array, boxes: Array, size: Array) -> NDArray[np.bool_]:
     """Return which points lie within a box of a size about any of the others: (N, 2), (M, 2) -> (N,)."""
-    found = np.zeros(len(centres), bool)
+    taken = np.zeros(len(centres), bool)
     for box in boxes:
-        found |= (2 * np.abs(centres - box) < size).all(1)
-    return found
+        taken |= (2 * np.abs(centres - box) < size).all(1)
+    return taken
 
 
 def apart(centres: Array, size: Sequence[float] | Array) -> NDArray[np.intp]:
@@ -114,7 +112,7 @@ def _tiles(X: Array, colours: Array) -> list[NDArray[np.uint8]]:
     inked = grey and float(np.nanmedian(X)) <= low + DARK * (high - low)
     longest = max(X.shape[-2:])
     scale = round(THUMB / longest) or -round(longest / THUMB)
-    found = []
+    tiles = []
     for x, colour in zip(X, colours, strict=True):
         pixels = colours_of(x, (low, high))
         tile = resized(1 - pixels * (1 - colour) if inked else pixels, scale)
@@ -123,5 +121,5 @@ def _tiles(X: Array, colours: Array) -> list[NDArray[np.uint8]]:
             framed[:] = np.round(255 * colour)
             framed[FRAME:-FRAME, FRAME:-FRAME] = tile
             tile = framed
-        found.append(tile)
-    return found
+        tiles.append(tile)
+    return tiles

@@ -14,8 +14,6 @@ from narrows.nn.layers import ACTIVATIONS
 from narrows.nn.network import Network
 from narrows.params import param
 
-__all__ = ["Code", "CodeLayer", "Coded", "Continuous", "Ordered"]
-
 WHOLE = 0.2
 """Share of the samples whose ordered code stays whole in training: without it the longest code suffers most."""
 

@@ -15,8 +15,6 @@ from narrows.nn.layers import ACTIVATIONS, Encoder, Layout, StackDecoder, StackE
 from narrows.nn.network import Network
 from narrows.params import param
 
-__all__ = ["Conv"]
-
 CONV = (nn.Conv1d, nn.Conv2d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d)
 POOL = {"max": (nn.MaxPool1d, nn.MaxPool2d), "average": (nn.AvgPool1d, nn.AvgPool2d)}

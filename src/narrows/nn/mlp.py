@@ -15,8 +15,6 @@ from narrows.nn.layers import ACTIVATIONS, Encoder, Layout, StackDecoder, StackE
 from narrows.nn.network import Network
 from narrows.params import param
 
-__all__ = ["MLP", "TiedLinear"]
-
 
 class TiedLinear(nn.Module):
     """The transposed weights of another linear layer, with a bias of its own."""

@@ -18,8 +18,6 @@ from narrows.errors import ConfigError
 from narrows.nn.layers import Decoder, Encoder, Layout
 from narrows.pca import Axes
 
-__all__ = ["Network", "Pair", "Start", "shape_text"]
-
 
 class Start(NamedTuple):
     """What is known of the training data before the first step, for weights that start there."""

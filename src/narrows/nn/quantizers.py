@@ -12,8 +12,6 @@ from narrows.nn.codes import Code, Coded, CodeLayer
 from narrows.nn.network import Network
 from narrows.params import param
 
-__all__ = ["VQ", "QuantizedLayer"]
-
 TINY = 1e-5
 """Laplace smoothing of the counts by which a codebook's moving averages are divided (the same paper's appendix A.1)."""
 

@@ -12,8 +12,6 @@ from narrows.nn.layers import ACTIVATIONS, Encoder, Layout, StackDecoder
 from narrows.nn.network import Network
 from narrows.params import param
 
-__all__ = ["Recurrent"]
-
 
 class LSTMStack(nn.Module):
     """LSTM layers of any sizes, one after another: (B, T, D) -> (B, T, sizes[-1])."""

@@ -14,8 +14,6 @@ from narrows.nn.mlp import MLP
 from narrows.nn.network import Network, Start
 from narrows.params import param
 
-__all__ = ["Residual"]
-
 CHANNELS = 16
 """Of the convolutions that go over the reconstructed image."""
 FLAT = 1e-6

@@ -14,8 +14,6 @@ from narrows.params import param
 from narrows.penalties.base import Penalty, PenaltyLayer
 from narrows.probability.priors import StandardNormal
 
-__all__ = ["Adversarial", "AdversarialLayer"]
-
 
 @component
 class Adversarial(Penalty):

@@ -13,8 +13,6 @@ from narrows.errors import ConfigError
 from narrows.module import Batch, Loss, Prior
 from narrows.params import param
 
-__all__ = ["L1", "Contractive", "Penalty", "PenaltyLayer", "Sparsity"]
-
 
 class Penalty(Component):
     """A penalty on the codes of a batch."""

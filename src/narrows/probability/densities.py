@@ -17,8 +17,6 @@ from narrows.data.arrays import subset
 from narrows.errors import ConfigError, DataError, did_you_mean
 from narrows.rng import Seeded
 
-__all__ = ["DENSITIES", "CodeDensity", "FlowDensity", "KernelCodeDensity", "MixtureDensity", "fit_density"]
-
 Array = NDArray[Any]
 
 

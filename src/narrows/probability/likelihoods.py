@@ -20,18 +20,6 @@ from narrows.components import Axis, Component, component
 from narrows.errors import DataError
 from narrows.params import param
 
-__all__ = [
-    "LIKELIHOODS",
-    "BernoulliLikelihood",
-    "ContinuousBernoulliLikelihood",
-    "DiscretizedLogistic",
-    "DiscretizedLogisticLikelihood",
-    "GaussianLikelihood",
-    "LaplaceLikelihood",
-    "Likelihood",
-    "LikelihoodLayer",
-]
-
 GREY = 1 / 255
 """The step between two levels of an 8-bit pixel scaled to [0, 1]."""
 
@@ -49,6 +37,8 @@ class Likelihood(Component):
     """Whether `log_prob` is of a probability rather than of a density."""
     outputs: ClassVar[int] = 1
     """Decoder outputs per value of x: 1, or several parameters, which then come as (B, outputs, *shape)."""
+    scaled: ClassVar[bool] = False
+    """Whether the distribution has one scale for all values, fixed or learned: `initial_scale`."""
     located: ClassVar[bool] = False
     """Whether the one decoder output is the distribution's location on the scale of x, as PCA's reconstruction is."""
 
@@ -104,23 +94,25 @@ class LikelihoodLayer(nn.Module):
         self.of = likelihood
         initial = likelihood.initial_scale
         self.learned = initial is None
-        self.log_scale = nn.Parameter(torch.tensor(math.log(initial or 1.0)), requires_grad=self.learned)
+        self.log_scale: nn.Parameter | None = None
+        if likelihood.scaled:
+            self.log_scale = nn.Parameter(torch.tensor(math.log(initial or 1.0)), requires_grad=self.learned)
 
     @property
     def scale(self) -> Tensor:
         """The scale, a tensor without dimensions."""
-        return self.log_scale.exp()
+        return torch.ones(()) if self.log_scale is None else self.log_scale.exp()
 
     def start(self, deviation: float) -> float:
         """Start a learned scale at a standard deviation, and return the variance that the scale has then."""
-        if self.learned:
+        if self.learned and self.log_scale is not None:
             nn.init.constant_(self.log_scale, math.log(max(deviation, 1e-3)))
         return float(self.scale.detach()) ** 2
 
     def forward(self, h: Tensor) -> Distribution:
         """Return the distribution for decoder output `h`; low precision is left behind here."""
         h = h.float() if h.dtype in (torch.bfloat16, torch.float16) else h
-        return self.of.distribution(h, self.scale.to(h.dtype))
+        return self.of.distribution(h, self.scale.to(h))
 
 
 class _OneNormal(Normal):
@@ -140,6 +132,7 @@ class _Scaled(Likelihood):
     """A location from the decoder, and one scale for all values: fixed, or learned with the weights."""
 
     located: ClassVar[bool] = True
+    scaled: ClassVar[bool] = True
     scale: float | str
 
     @property

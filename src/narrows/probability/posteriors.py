@@ -13,8 +13,6 @@ from torch import Tensor
 from narrows.components import Axis, Component, component
 from narrows.module import Posterior, Prior
 
-__all__ = ["POSTERIORS", "Diagonal", "NormalPosterior", "PosteriorFamily"]
-
 
 class PosteriorFamily(Component):
     """A family of posteriors; the encoder returns the parameters of one for every sample."""

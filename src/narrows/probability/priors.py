@@ -11,8 +11,6 @@ from torch import Tensor, nn
 
 from narrows.components import Axis, Component, component
 
-__all__ = ["PRIORS", "Normal", "PriorFamily", "PriorLayer", "StandardNormal"]
-
 
 class PriorLayer(nn.Module):
     """p(z) as a part of a module, with the parameters that it learns; it need not factorise over the latents."""

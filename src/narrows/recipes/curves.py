@@ -17,8 +17,6 @@ from narrows.recipes.goals import MEASURES
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["ROWS", "Curve", "Point", "draw_curve", "point_of"]
-
 ROWS = "training samples"
 """What a curve may be drawn against beside the parameters of the model."""
 

@@ -20,8 +20,6 @@ from narrows.evaluation.likelihood import elbo
 from narrows.evaluation.reconstruction import measure_reconstruction
 from narrows.objectives import negative_log_likelihood
 
-__all__ = ["BOUNDS", "MEASURES", "Evaluation", "Goal", "Measure", "evaluate", "measure"]
-
 BOUNDS = ("at_most", "at_least", "equals")
 PIXEL = 255.0**2
 """Squared error in units of 0..255 of a squared error of 1."""

@@ -29,8 +29,6 @@ from narrows.params import fields, validate
 from narrows.recipes.curves import ROWS, Curve
 from narrows.recipes.goals import BOUNDS, MEASURES, Goal
 
-__all__ = ["Goal", "Recipe", "Variant", "load_recipe", "parse_recipe", "recipe_names"]
-
 PICTURE = re.compile(r"[a-z0-9-]+\.png")
 TEXTS = ("title", "teaches", "source", "data", "model")
 KEYS = (

@@ -41,8 +41,6 @@ from narrows.training import EPOCH, Report
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["FORMAT", "PICTURES", "ROUNDING", "Run", "dataset_of", "load", "next_folder"]
-
 FORMAT = 1
 """Version of the folder's layout."""
 NUMBER = float | int | None
@@ -67,7 +65,7 @@ RECORD = {
     "resumed?": [{"at": str, "step": int}],
     "logged?": {"to": str, "folder": str, "scalars": [str], "images": [str], "epoch": int},
     "summary?": ({
-        "part": str, "samples": int, "squared_error": {str: NUMBER}, "latent_dim": int,
+        "split": str, "samples": int, "squared_error": {str: NUMBER}, "latent_dim": int,
         "pca_latent_dim": int, "elbo": NUMBER, "kl": NUMBER, "parameters": int,
     }, type(None)),
 }  # fmt: skip

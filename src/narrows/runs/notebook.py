@@ -10,8 +10,6 @@ from narrows.figures import notebook
 if TYPE_CHECKING:
     from narrows.runs.folder import Run
 
-__all__ = ["html"]
-
 
 def html(run: Run) -> str:
     """Return a run as HTML that carries its pictures inside and fetches nothing."""
@@ -34,7 +32,7 @@ def _rows(run: Run) -> list[tuple[str, str]]:
             for name, error in summary["squared_error"].items()
             if not (name == "pca" and run.is_pca)
         ]
-        rows.append((f"squared error per {summary['part']} sample", "; ".join(errors)))
+        rows.append((f"squared error per {summary['split']} sample", "; ".join(errors)))
         rows += [
             (f"{name.upper()}, nats", f"{summary[name]:.4g}") for name in ("elbo", "kl") if summary[name] is not None
         ]

@@ -8,14 +8,13 @@ import numpy as np
 
 from narrows import figures
 from narrows.data.dataset import Dataset, Split
+from narrows.estimators import inference
 from narrows.estimators.base import Autoencoder
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from narrows.runs.folder import Run
-
-__all__ = ["draw_all", "has_picture", "reconstructed", "representative"]
 
 GENERATED = 64
 """Samples in samples.png."""
@@ -30,7 +29,7 @@ def has_picture(epoch: int, epochs: int) -> bool:
 
 def representative(dataset: Dataset) -> Split:
     """Return the samples that all pictures show: the first ones, class by class where there are few classes."""
-    part, X, labels = dataset.evaluation_split
+    split, X, labels = dataset.evaluation_split
     n = min(figures.room(dataset.sample_shape), len(X))
     rows = np.arange(n)
     if labels is not None and labels.dtype.kind != "f" and n <= 10 and len(classes := np.unique(labels)) <= 10:
@@ -39,7 +38,7 @@ def representative(dataset: Dataset) -> Split:
             members = np.flatnonzero(labels == c)
             ranks[members] = np.arange(len(members))
         rows = np.lexsort((labels, ranks))[:n]
-    return Split(part, np.asarray(X[rows]), None if labels is None else labels[rows])
+    return Split(split, np.asarray(X[rows]), None if labels is None else labels[rows])
 
 
 def reconstructed(estimator: Autoencoder, shown: Split) -> Image.Image:
@@ -59,6 +58,9 @@ def draw_all(run: Run, estimator: Autoencoder, dataset: Dataset, shown: Split) -
         run.draw("samples.png", figures.gallery(new))
     if history := run.history:
         run.draw("curves.png", figures.curves(history))
+    if not estimator.code_.continuous:
+        return
     _, X, y = dataset.evaluation_split
     labels = None if y is None else y[:MAPPED]
-    run.draw("latent.png", figures.latent_map(estimator.transform(X[:MAPPED], labels), labels, dataset.label_names))
+    Z = inference.encode(estimator, X[:MAPPED], labels)
+    run.draw("latent.png", figures.latent_map(Z, labels, dataset.label_names))

@@ -29,8 +29,6 @@ from narrows.runs.summary import summarise
 from narrows.storage.lock import lock_of, locked
 from narrows.training import EVERY, Checkpoints, Report, interval
 
-__all__ = ["record", "resume"]
-
 
 def record(
     estimator: Autoencoder,
@@ -50,8 +48,8 @@ def record(
     estimator
         Not fitted; it is fitted in place.
     dataset
-        From `load_dataset`, so that commands on the run can load the same data again. Its validation part, where
-        there is one, chooses the best weights; its test part is for the summary.
+        From `load_dataset`, so that commands on the run can load the same data again. Its validation split, where
+        there is one, chooses the best weights; its test split is for the summary.
     folder
         New or empty.
     command
@@ -110,8 +108,8 @@ def resume(folder: str | Path, *, force: bool = False, **objects: Any) -> Genera
 
     def changed(what: str) -> None:
         if not force:
-            raise TrainingError(f"{folder}: data must be those that the run began with; {what}. Restore or force them.")
-        warnings.warn(f"Resuming although {what}.", stacklevel=2)
+            raise TrainingError(f"{folder}: data must not have changed; {what}. Restore them, or force it.")
+        warnings.warn(f"Resuming although the data have changed: {what}.", stacklevel=2)
 
     with locked(lock_of(run.folder)):
         run = Run(folder)  # what another process wrote before it let go

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
-
 from narrows.data import Dataset
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.inference import map_batches
-from narrows.evaluation import elbo, pca_baseline, squared_error
-from narrows.module import Batch
-from narrows.objectives import divergence
-
-__all__ = ["summarise"]
+from narrows.estimators.inference import encoded
+from narrows.evaluation.errors import baseline_rank, pca_baseline, squared_error
+from narrows.evaluation.likelihood import elbo, kl
 
 
 def summarise(estimator: Autoencoder, dataset: Dataset) -> dict[str, Any]:
@@ -29,34 +24,25 @@ def summarise(estimator: Autoencoder, dataset: Dataset) -> dict[str, Any]:
     Returns
     -------
     dict
-        `part`, `samples`; `squared_error`: means per sample, of the squared differences summed over its values, for
+        `split`, `samples`; `squared_error`: means per sample, of the squared differences summed over its values, for
         "model", "pca" and "mean"; `latent_dim`, `pca_latent_dim`; `elbo`, `kl`: nats per sample, for probabilistic
         models, else None: the bound itself, whatever beta was; `parameters`.
     """
-    part, X, y = dataset.evaluation_split
-    errors = {"model": float(squared_error(estimator, X, y).mean())}
-    rank = min(estimator.latent_dim_, len(dataset.train), estimator.n_features_in_)
+    split, X, y = dataset.evaluation_split
+    arrays = encoded(estimator, X, y)
+    errors = {"model": float(squared_error(estimator, arrays).mean())}
     if len(dataset.train) > 1:
-        baseline = pca_baseline(estimator, dataset.train)
-        rank = baseline.rank
-        errors["pca"] = float(baseline.squared_error(X).mean())
-        errors["mean"] = float(baseline.squared_error_of_mean(X).mean())
-    module: Any = estimator.module_
-    bound: dict[str, float | None] = {"elbo": None, "kl": None}
-    if module.probabilistic:
-
-        def kl_of(batch: Batch) -> Tensor:
-            posterior = module.posterior(batch)
-            return divergence(posterior, module.prior(batch), posterior.mean)
-
-        kl = map_batches(estimator, kl_of, X, y, exact=True)
-        bound = {"elbo": float(elbo(estimator, X, y).mean()), "kl": float(kl.mean())}
+        baseline = pca_baseline(estimator, dataset.train, dataset.train_labels)
+        errors["pca"] = float(baseline.squared_error(arrays).mean())
+        errors["mean"] = float(baseline.squared_error_of_mean(arrays).mean())
+    probabilistic = estimator.module_.probabilistic
     return {
-        "part": part,
+        "split": split,
         "samples": len(X),
         "squared_error": errors,
         "latent_dim": estimator.latent_dim_,
-        "pca_latent_dim": rank,
-        **bound,
-        "parameters": sum(p.numel() for p in module.parameters()),
+        "pca_latent_dim": baseline_rank(estimator, len(dataset.train)),
+        "elbo": float(elbo(estimator, arrays).mean()) if probabilistic else None,
+        "kl": float(kl(estimator, arrays).mean()) if probabilistic else None,
+        "parameters": sum(p.numel() for p in estimator.module_.parameters()),
     }

@@ -14,8 +14,6 @@ from narrows.errors import ConfigError, did_you_mean
 from narrows.runs.folder import Run
 from narrows.training import Report
 
-__all__ = ["WRITERS", "logged", "writer_of"]
-
 
 def _tensorboard() -> Callable[..., Any]:
     try:
@@ -52,7 +50,7 @@ def logged(
     `samples_per_second`, as in metrics.jsonl, in single precision. Images: `reconstructions`, at the epochs at which
     one is drawn into samples/. The step is the epoch. run.json says under `logged` what was written.
 
-    A run that is gone on with is logged on: an epoch that comes again takes the place of what was written of it, and
+    Logging resumes with the run: an epoch that is trained again takes the place of what was written of it, and
     what came before the first epoch that is logged is taken from metrics.jsonl and samples/.
 
     Parameters
@@ -98,16 +96,16 @@ class _Log:
         self.written: dict[str, Any] = run.record.get("logged") or {"scalars": [], "images": [], "epoch": 0}
         earlier = [path.stat().st_mtime for path in run.logs_folder.glob("events.*")]
         if earlier:
-            # They are read in the order of their names, which tell whole seconds.
+            # They are read in the order of their names, which hold seconds without a fraction.
             time.sleep(min(1.0, max(0.0, int(max(earlier)) + 1 - time.time())))
         self.writer = make(str(run.logs_folder), purge_step=epoch)
         for past in [] if earlier else run.history:
             if past["epoch"] < epoch:
                 self.add(past)
-        self._tell()
+        self._update_record()
 
     def add(self, epoch: Mapping[str, Any]) -> None:
-        """Write the scalars and the picture of an epoch, as metrics.jsonl tells it."""
+        """Write the scalars and the picture of an epoch, as metrics.jsonl has them."""
         step = epoch["epoch"]
         scalars = {name: epoch.get(name) for name in ("learning_rate", "samples_per_second")}
         for part in ("train", "validation"):
@@ -119,17 +117,17 @@ class _Log:
             self.writer.add_image("reconstructions", _pixels(picture), step, dataformats="HWC")
             self.written["images"] = ["reconstructions"]
         self.written |= {"scalars": sorted({*self.written["scalars"], *scalars}), "epoch": step}
-        # Before the next checkpoint is written, so that training never goes on from an epoch that is missing here.
+        # Before the next checkpoint is written, so that training never resumes from an epoch that is missing here.
         self.writer.flush()
 
-    def _tell(self) -> None:
+    def _update_record(self) -> None:
         """Put into run.json what was written."""
         Run(self.run.folder).update(logged={**self.written, "to": self.to, "folder": self.run.logs_folder.name})
 
     def close(self) -> None:
-        """End the file; the run has had its own last word, which knew nothing of this."""
+        """End the file, and write down what it holds: the run has written its record without this."""
         self.writer.close()
-        self._tell()
+        self._update_record()
 
 
 def _pixels(path: Path) -> Any:

@@ -8,8 +8,6 @@ from typing import BinaryIO
 
 from narrows.errors import FormatError
 
-__all__ = ["open_regular", "read_bytes", "write_bytes", "write_text"]
-
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file atomically: to a temporary file beside it, flushed to the disk, and renamed.

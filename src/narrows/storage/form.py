@@ -8,8 +8,6 @@ from typing import Any
 
 from narrows.errors import FormatError
 
-__all__ = ["check_form"]
-
 
 def check_form(value: Any, form: Any, path: Path, where: str = "the record") -> None:
     """Refuse a value of JSON that has another form.

@@ -14,8 +14,6 @@ import numpy as np
 from narrows.errors import FormatError
 from narrows.storage.atomic import read_bytes, write_bytes
 
-__all__ = ["pack_json", "parse_json", "plain", "read_json", "write_json"]
-
 MAX_BYTES = 2**25
 """Bytes that a JSON file may have."""
 MAX_DEPTH = 32

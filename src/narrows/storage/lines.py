@@ -12,8 +12,6 @@ from narrows.errors import FormatError
 from narrows.storage.atomic import read_bytes, write_bytes
 from narrows.storage.json import pack_json, parse_json
 
-__all__ = ["append_line", "pack_lines", "read_lines", "write_lines"]
-
 MAX_BYTES = 2**28
 """Bytes that a file of lines may have: some 800,000 epochs."""
 MAX_VALUES = 2**25

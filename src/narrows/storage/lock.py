@@ -14,8 +14,6 @@ from pathlib import Path
 from narrows.errors import ConfigError, FormatError, TrainingError
 from narrows.storage.json import read_json
 
-__all__ = ["check_free", "check_vacant", "lock_of", "locked"]
-
 UNKNOWN = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 """What file systems without locks say."""
 TRIES, PAUSE = 5, 0.05

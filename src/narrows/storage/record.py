@@ -23,8 +23,6 @@ from narrows.storage.json import pack_json, plain, read_json
 from narrows.storage.lines import pack_lines
 from narrows.storage.tensors import pack_tensors
 
-__all__ = ["lines_path", "read_record", "tensor_path", "write_record"]
-
 ABANDONED = 3600.0
 """Seconds after which an unfinished file is no longer another process's work, and may be removed."""
 SUFFIXES = {"tensors": "safetensors", "lines": "jsonl"}

@@ -15,8 +15,6 @@ from narrows.errors import FormatError
 from narrows.storage.atomic import open_regular, write_bytes
 from narrows.storage.json import parse_json
 
-__all__ = ["pack_tensors", "read_tensors", "write_tensors"]
-
 MAX_TENSORS = 10_000
 MAX_HEADER = 2**21
 """Bytes that the header of a safetensors file may have."""

@@ -13,12 +13,7 @@ from narrows.evaluation import pca_baseline
 from narrows.evaluation.probes import few_labels
 from narrows.runs import Run
 
-__all__ = ["BASELINES", "ELBO", "measures_of"]
-
-BASELINES = {
-    "squared error": ("squared error, PCA",),
-    "accuracy": ("accuracy, PCA", "accuracy, raw values"),
-}
+BASELINES = {"squared error": ("squared error, PCA",), "accuracy": ("accuracy, PCA", "accuracy, raw values")}
 """Measure -> the same measure of the baselines."""
 ELBO = "ELBO [nats]"
 DRAWS = 20
@@ -59,8 +54,8 @@ def _has_labels(dataset: Dataset, per_class: int) -> bool:
     labels = dataset.train_labels
     if not per_class or labels is None or labels.dtype.kind == "f":
         return False
-    part, _, y = dataset.evaluation_split
-    return part != "training" and y is not None and np.unique(labels, return_counts=True)[1].min() >= per_class
+    split, _, y = dataset.evaluation_split
+    return split != "training" and y is not None and np.unique(labels, return_counts=True)[1].min() >= per_class
 
 
 def _accuracies(run: Run, dataset: Dataset, per_class: int) -> dict[str, float]:
@@ -75,7 +70,7 @@ def _accuracies(run: Run, dataset: Dataset, per_class: int) -> dict[str, float]:
 
     accuracies = {"accuracy": accuracy(lambda rows: inference.encode(model, rows))}
     if not run.is_pca:
-        accuracies["accuracy, PCA"] = accuracy(pca_baseline(model, dataset.train).transform)
+        accuracies["accuracy, PCA"] = accuracy(pca_baseline(model, dataset.train, labels).transform)
     return {
         **accuracies,
         "accuracy, raw values": accuracy(lambda rows: inference.values(model, rows).reshape(len(rows.x), -1)),

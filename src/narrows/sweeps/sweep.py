@@ -33,8 +33,6 @@ from narrows.sweeps.table import Row, Trained, as_csv, picture, rows_of
 from narrows.training import Report
 from narrows.training.processes import check_jobs, in_processes
 
-__all__ = ["Sweep"]
-
 FAILURES = (DivergedError, DataError)
 """Errors of a training that are results, such as of a learning rate too high: they do not end the sweep."""
 
@@ -54,7 +52,7 @@ class Sweep:
     grid
         Parameter -> its values; every combination is trained.
     dataset
-        Its validation part, where there is one, chooses the best weights; models are evaluated on the part that runs
+        Its validation split, where there is one, chooses the best weights; models are evaluated on the split that runs
         are evaluated on.
     folder
         Of the sweep: new, or one in which it began.
@@ -201,7 +199,7 @@ class Sweep:
             "data": {
                 "name": self.dataset.name, "options": dict(self.dataset.options), "sha256": self.dataset.sha256,
             },
-            "part": self.dataset.evaluation_split[0],
+            "split": self.dataset.evaluation_split[0],
             "fixed": dict(self.fixed),
             "grid": {name: list(values) for name, values in self.grid.items()},
             "trainings": len(self.trainings),

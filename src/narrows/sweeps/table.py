@@ -18,8 +18,6 @@ from narrows.sweeps.measures import BASELINES, ELBO
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Row", "Trained", "across", "as_csv", "picture", "rows_of"]
-
 Grid = Mapping[str, Sequence[Any]]
 
 

@@ -8,8 +8,6 @@ from torch import Tensor
 
 from narrows.errors import ConfigError
 
-__all__ = ["as_array", "dtype_of"]
-
 
 def as_array(tensor: Tensor) -> np.ndarray:
     """Return a tensor as an array, which shares its memory where it can; bfloat16, which numpy lacks, as float32.

@@ -27,8 +27,6 @@ from narrows.storage.tensors import read_tensors
 from narrows.training import signals
 from narrows.training.state import State
 
-__all__ = ["EVERY", "Checkpoints", "fingerprint", "interval"]
-
 FORMAT = 2
 """Version of a checkpoint's layout."""
 KEPT = 2

@@ -9,8 +9,6 @@ import torch
 
 from narrows.module import Batch, Loss, Module
 
-__all__ = ["compiled"]
-
 
 def compiled(module: Module) -> Callable[[Batch, str], Loss]:
     """Return the module's loss, compiled for the shape of the batches; noise is drawn between the compiled parts.

@@ -10,8 +10,6 @@ from torch import Tensor
 from narrows.errors import DivergedError
 from narrows.training.state import State
 
-__all__ = ["check_step"]
-
 EARLY, SPIKE = 20, 30.0
 """A loss that grows by this factor within the first steps gets a warning: the learning rate is too high."""
 

@@ -27,8 +27,6 @@ from narrows.training.report import Report
 from narrows.training.schedules import factor
 from narrows.training.state import Best, Means, State
 
-__all__ = ["Settings", "Trainer", "evaluate", "train"]
-
 INTERVAL = 0.2
 """Seconds between two reports within an epoch."""
 

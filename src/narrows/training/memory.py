@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["keep_freed"]
-
 LARGEST = 2**25 - 2**16
 """Bytes: just below what glibc, on 64 bits, can learn to serve from its heap (`DEFAULT_MMAP_THRESHOLD_MAX`)."""
 

@@ -11,8 +11,6 @@ from torch.optim import Optimizer
 
 from narrows.module import Module
 
-__all__ = ["OPTIMIZERS", "optimizer", "phase_parameters"]
-
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,

@@ -13,8 +13,6 @@ from torch.optim import Optimizer
 
 from narrows.module import MAIN, Batch, Loss, Module
 
-__all__ = ["Phase", "Result", "objective"]
-
 
 @dataclass(slots=True)
 class Result:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-__all__ = ["PRECISIONS", "autocast", "lowered"]
-
 PRECISIONS = ("auto", "fp32", "bf16")
 
 MANY = 2**24

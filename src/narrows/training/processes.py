@@ -18,10 +18,8 @@ import torch
 
 from narrows.errors import ConfigError, TrainingError
 
-__all__ = ["check_jobs", "in_processes"]
-
 PATIENCE = 30.0
-"""Seconds that a process that was told to end may take to save what it trains."""
+"""Seconds that a process may take after SIGTERM to save what it trains."""
 
 Task = TypeVar("Task")
 Shared = TypeVar("Shared")
@@ -112,7 +110,7 @@ def _started(function: Callable[..., Any], shared: Any, threads: int) -> tuple[C
 def _work(connection: Connection, function: Callable[[Any, Any], Any], threads: int) -> None:
     """Do what is sent, until nothing more comes."""
     if hasattr(os, "setpgrp"):
-        os.setpgrp()  # Ctrl-C on a terminal reaches the parent alone, which then tells us once
+        os.setpgrp()  # Ctrl-C on a terminal reaches the parent alone, which sends SIGTERM
     torch.set_num_threads(threads)
     with contextlib.suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
         shared = connection.recv()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["EPOCH", "Report"]
-
 NUMBERS = {str: float | int | None}
 EPOCH = {
     "epoch": int,

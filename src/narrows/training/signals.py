@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-__all__ = ["act", "deferred", "pending"]
-
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 _trainings: set[object] = set()

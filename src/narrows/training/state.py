@@ -13,8 +13,6 @@ from torch.optim import Optimizer
 
 from narrows.training.arrays import as_array
 
-__all__ = ["Best", "Means", "State"]
-
 
 @dataclass
 class Means:

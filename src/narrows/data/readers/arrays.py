@@ -14,8 +14,6 @@ from narrows.data.readers.checks import read_exactly, reading, zip_members
 from narrows.data.splits import Array
 from narrows.errors import ConfigError, DataError, did_you_mean
 
-__all__ = ["as_labels", "as_samples", "choose", "from_arrays", "read_npy", "read_npz", "read_npz_arrays"]
-
 _MAP_BYTES = 256 * 2**20  # .npy files from here on are memory-mapped by default
 _TRAIN = ("X_train", "x_train", "train", "X", "x", "data", "images")
 _TEST = ("X_test", "x_test", "test")

@@ -19,18 +19,6 @@ import numpy as np
 
 from narrows.errors import DataError, NarrowsError
 
-__all__ = [
-    "MAX_DEFLATE_RATIO",
-    "Readable",
-    "as_text",
-    "check_expansion",
-    "check_regular",
-    "opened",
-    "read_exactly",
-    "reading",
-    "zip_members",
-]
-
 MAX_DEFLATE_RATIO = 1032  # what deflate reaches at most (zlib's technical notes): a larger claim is a lie
 _SUSPECT_RATIO = 200  # beyond this, and beyond the size below, a file is taken for a decompression bomb
 _SUSPECT_BYTES = 64 * 2**20

@@ -14,8 +14,6 @@ from narrows.data.readers.checks import MAX_DEFLATE_RATIO, check_expansion
 from narrows.data.splits import Array
 from narrows.errors import DataError
 
-__all__ = ["decode"]
-
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # no EPS: Pillow hands that to another program
 _MAX_PIXELS = 2**25
 _MAX_BYTES = 240 * 2**20

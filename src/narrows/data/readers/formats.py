@@ -15,8 +15,6 @@ from narrows.data.readers.mat import read_mat
 from narrows.data.readers.tables import read_csv, read_parquet
 from narrows.errors import DataError
 
-__all__ = ["READERS", "file_loader", "looks_like_path"]
-
 READERS: dict[str, Callable[..., RawDataset]] = {
     ".npy": read_npy,
     ".npz": read_npz,

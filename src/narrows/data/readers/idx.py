@@ -14,8 +14,6 @@ from narrows.data.readers.checks import check_expansion, opened, read_exactly, r
 from narrows.data.splits import Array
 from narrows.errors import DataError
 
-__all__ = ["read_idx", "read_idx_file"]
-
 _IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
@@ -45,12 +43,7 @@ def read_idx(path: Path) -> RawDataset:
             f"load_dataset: {str(path)!r} must hold samples; got a list of {len(train)} numbers. Name the images."
         )
     labels, test = ("images-idx3", "labels-idx1"), ("train", "t10k")
-    arrays = {
-        "train": train,
-        "train_labels": beside(labels),
-        "test": beside(test),
-        "test_labels": beside(labels, test),
-    }
+    arrays = {"train": train, "train_labels": beside(labels), "test": beside(test), "test_labels": beside(labels, test)}
     return from_arrays({role: array for role, array in arrays.items() if array is not None}, path)
 
 

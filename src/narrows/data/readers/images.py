@@ -16,8 +16,6 @@ from narrows.data.readers.decoding import decode
 from narrows.data.splits import Array, SourceFiles
 from narrows.errors import ConfigError, DataError, did_you_mean
 
-__all__ = ["decode_all", "image_size", "read_image_zip", "read_images"]
-
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm")
 _SPLITS = {"train": "train", "test": "test", "val": "validation", "valid": "validation", "validation": "validation"}
 _MODES = ("auto", "grey", "rgb")

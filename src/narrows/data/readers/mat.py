@@ -20,8 +20,6 @@ from narrows.data.readers.checks import check_expansion, reading
 from narrows.data.splits import Array
 from narrows.errors import DataError
 
-__all__ = ["read_mat"]
-
 _STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
 _OTHER = {1: "cell", 2: "struct", 3: "object", 4: "char", 5: "sparse"}

@@ -16,8 +16,6 @@ from narrows.data.readers.checks import Readable, check_expansion, opened, readi
 from narrows.data.splits import Array
 from narrows.errors import ConfigError, DataError, did_you_mean
 
-__all__ = ["read_csv", "read_parquet"]
-
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 _DELIMITERS = ",;\t|"
 

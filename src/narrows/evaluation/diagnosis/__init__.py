@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from numpy.typing import ArrayLike
 
 from narrows.estimators.base import Autoencoder
@@ -12,7 +14,14 @@ __all__ = ["Finding", "diagnose"]
 
 
 def diagnose(
-    model: Autoencoder, X: ArrayLike, X_test: ArrayLike | None = None, *, every: bool = False, seed: int = 0
+    model: Autoencoder,
+    X: Any,
+    X_test: Any = None,
+    *,
+    y: ArrayLike | None = None,
+    y_test: ArrayLike | None = None,
+    every: bool = False,
+    seed: int = 0,
 ) -> list[Finding]:
     """Return what went wrong, causes first; an empty list where nothing did.
 
@@ -29,6 +38,8 @@ def diagnose(
         Samples that it was fitted to, at least 2; at most 2,000 of them, drawn with the seed, are used but for PCA.
     X_test
         Held-out samples, without which overfitting cannot be detected.
+    y, y_test
+        Labels of both, for models with a condition.
     every
         Whether to return also what follows from another finding.
     seed
@@ -39,7 +50,7 @@ def diagnose(
     DataError
         There are fewer than 2 samples, or they do not fit the model.
     """
-    measurements = Measurements(model, X, X_test, seed=seed)
+    measurements = Measurements(model, X, X_test, y, y_test, seed)
     findings: list[Finding] = []
     explained: set[object] = set()
     for rule, consequences in RULES.items():

@@ -10,8 +10,6 @@ import numpy as np
 from narrows.evaluation.diagnosis.measurements import jump
 from narrows.evaluation.diagnosis.rules import Finding
 
-__all__ = ["diagnose_history"]
-
 FEWEST = 4
 """Epochs before anything is reported."""
 

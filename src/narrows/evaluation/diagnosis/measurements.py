@@ -22,8 +22,6 @@ from narrows.evaluation.inference import codes, from_noise, latent_variable_modu
 from narrows.evaluation.likelihood import is_bernoulli, support
 from narrows.evaluation.representation import kl_per_dimension
 
-__all__ = ["Activity", "Measurements", "jump", "late_speed"]
-
 LIMIT = 2000
 """Rows of each part that are used, drawn with the seed."""
 
@@ -47,15 +45,15 @@ class Activity(NamedTuple):
 class Measurements:
     """Of one model, the samples it was fitted to, and held-out samples where there are some."""
 
-    def __init__(self, model: Autoencoder, X: Any, X_test: Any = None, *, seed: int = 0) -> None:
+    def __init__(self, model: Autoencoder, X: Any, X_test: Any, y: Any, y_test: Any, seed: int) -> None:
         self.model, self.seed = model, seed
-        self.train = encoded(model, X)
+        self.train = encoded(model, X, y)
         self.n = len(self.train.x)
         if self.n < 2:
             raise DataError(f"diagnose: X must have at least 2 samples; got {self.n}. Pass the training samples.")
         self.rows = self._few(self.train)
         self.X = values(model, self.rows)
-        self.test = None if X_test is None else self._few(encoded(model, X_test))
+        self.test = None if X_test is None else self._few(encoded(model, X_test, y_test))
 
     def _few(self, arrays: Arrays) -> Arrays:
         return arrays.rows(subset(len(arrays.x), LIMIT, self.seed))

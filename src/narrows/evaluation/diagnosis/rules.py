@@ -12,8 +12,6 @@ import numpy as np
 
 from narrows.evaluation.diagnosis.measurements import Measurements, jump, late_speed
 
-__all__ = ["RULES", "Finding"]
-
 COLLAPSED = 0.01
 """Nats: a latent dimension with a smaller KL term on average counts as collapsed."""
 FLAT = 1e-6
@@ -171,7 +169,9 @@ def learning_rate_high(m: Measurements) -> Finding | None:
 
 def learning_rate_low(m: Measurements) -> Finding | None:
     """Return whether a model that is worse than PCA was still learning as fast as at the start when training ended."""
-    if not m.curves or m.error <= 1.25 * m.pca_error:
+    # With an empty code no model can do better than the mean: there the collapse is the cause.
+    empty = m.kl is not None and bool((m.kl < COLLAPSED).all())
+    if not m.curves or m.error <= 1.25 * (m.error_of_mean if empty else m.pca_error):
         return None
     speed = min(late_speed(curve, m.rates) for curve in m.curves)
     if speed <= 0.4:

@@ -1,8 +1,8 @@
-"""The figures that judge representations, measured on real data (NARROWS_DATA must hold them).
+"""What representations are worth, measured on real data (NARROWS_DATA must hold them).
 
-python benchmarks/judged.py binarised    a one-layer VAE of binarised MNIST: ELBO, and bounds of 100 and 5,000 samples
-python benchmarks/judged.py digits       MNIST: neighbours' accuracy from 16 numbers, one digit against the rest
-python benchmarks/judged.py tables       ten tables with anomalies, beside pyod (run.py sets it up)
+python benchmarks/representations.py binarised    a VAE of binarised MNIST: ELBO, bounds of 100 and 5,000 samples
+python benchmarks/representations.py digits       MNIST: neighbours in 16 dimensions, one digit against the rest
+python benchmarks/representations.py tables       ten tables with anomalies, beside pyod (run.py sets it up)
 
 Settings were chosen on validation rows (binarised) and are narrows' own but for sizes and epochs (digits). On the
 tables "nearest" was found to be the best score on these very tables: its lead is an optimistic one.
@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 from environments import python
-from sklearn.preprocessing import StandardScaler
 
 from narrows import AE, PCA, VAE, elbo, load_dataset, log_likelihood
 from narrows.evaluation import anomaly_scores, detection, knn_accuracy, one_against_rest
@@ -36,12 +35,12 @@ def data(name: str) -> Path:
 
 
 def binarised() -> None:
-    """Train on training and validation rows; judge all test rows, and a thousand with 5,000 samples."""
+    """Train on training and validation rows; evaluate all test rows, and a thousand with 5,000 samples."""
     with np.load(data("binarized-mnist") / "binarized_mnist.npz") as found:
         parts = {part: np.unpackbits(found[part], axis=1)[:, :784].astype(np.float32) for part in found.files}
     X, test = np.concatenate([parts["train"], parts["valid"]]), parts["test"]
     model = VAE(
-        network="mlp", hidden=(200, 200), activation="silu", latent_dim=50, likelihood="bernoulli", batch_size=256,
+        network="mlp:200x200,activation=silu", latent_dim=50, likelihood="bernoulli", batch_size=256,
         corruption="salt_pepper:0.08", optimizer="adamw", weight_decay=0.1, learning_rate=4e-3, averaging=0.999,
         epochs=400,
     )  # fmt: skip
@@ -63,23 +62,20 @@ def binarised() -> None:
 
 
 def digits() -> None:
-    """Neighbours from 16 numbers; AUROC of every digit among the others."""
+    """Neighbours from 16 dimensions; AUROC of every digit among the others."""
     mnist = load_dataset("mnist")
     assert mnist.test is not None
     assert mnist.train_labels is not None
     assert mnist.test_labels is not None
     X, test = mnist.train, mnist.test
-    for name, model in (
-        ("PCA", PCA(latent_dim=16)),
-        ("AE", AE(network="mlp", latent_dim=16, hidden=(256, 128), epochs=20)),
-    ):
-        found = knn_accuracy(model.fit(X), X, mnist.train_labels, test, mnist.test_labels)
-        print(f"neighbours' accuracy from 16 numbers, {name}: {found:.4f}", flush=True)
+    for name, model in (("PCA", PCA(latent_dim=16)), ("AE", AE(network="mlp:256x128", latent_dim=16, epochs=20))):
+        accuracy = knn_accuracy(model.fit(X), X, mnist.train_labels, test, mnist.test_labels)
+        print(f"neighbours' accuracy from 16 dimensions, {name}: {accuracy:.4f}", flush=True)
     print("AUROC of a digit against the rest" + "".join(f"{digit:8}" for digit in range(10)) + "    mean")
     for name, model, by in (
         ("PCA", PCA(latent_dim=32), "reconstruction"),
-        ("AE", AE(network="mlp", latent_dim=32, hidden=(256,), epochs=10), "reconstruction"),
-        ("VAE", VAE(network="mlp", latent_dim=16, hidden=(256,), epochs=10), "elbo"),
+        ("AE", AE(network="mlp:256", latent_dim=32, epochs=10), "reconstruction"),
+        ("VAE", VAE(network="mlp:256", latent_dim=16, epochs=10), "elbo"),
     ):
         several = one_against_rest(model, X, mnist.train_labels, test, mnist.test_labels, by=by)
         print(
@@ -97,13 +93,12 @@ def tables() -> None:
             X, y = held["X"].astype(np.float64), held["y"].astype(int)
         for seed in SEEDS:
             order, n = np.random.default_rng(seed).permutation(len(X)), int(0.7 * len(X))
-            scaler = StandardScaler().fit(X[order[:n]])
-            A, B = (scaler.transform(X[part]).astype(np.float32) for part in (order[:n], order[n:]))
+            A, B = X[order[:n]], X[order[n:]]
             fields: dict[str, Any] = {
-                "latent_dim": max(2, A.shape[1] // 3), "hidden": (64, 32), "batch_size": 64, "seed": seed,
-                "epochs": max(4, round(1500 / (len(A) / 64))),
+                "latent_dim": max(2, A.shape[1] // 3), "network": "mlp:64x32", "batch_size": 64, "seed": seed,
+                "scale": "standard", "epochs": max(4, round(1500 / (len(A) / 64))),
             }  # fmt: skip
-            for model in (PCA(latent_dim=fields["latent_dim"]), AE(**fields), VAE(**fields)):
+            for model in (PCA(latent_dim=fields["latent_dim"], scale="standard"), AE(**fields), VAE(**fields)):
                 model.fit(A)
                 for by in ("score", "reconstruction", "nearest"):
                     scores = anomaly_scores(model, B, by=by, X_train=A, seed=seed)
