@@ -262,6 +262,10 @@ class Schema:
         lengths
             (N,) of sequences; they come back as a list, or as an array where `like` is one.
         """
+        return self.presented(self.in_units(x), like=like, lengths=lengths)
+
+    def in_units(self, x: Array) -> Array:
+        """Return samples (N, *shape) of the model's scale as an array in X's units and type."""
         X: Array
         if self.pixels:
             X = np.asarray(x, np.float64) * 255
@@ -279,14 +283,13 @@ class Schema:
                 X = np.where(limits.max <= X, limits.max, np.where(limits.min >= X, limits.min, X.astype(kind)))
         elif X.dtype.itemsize > kind.itemsize:  # beyond the limits, as for integers
             X = np.clip(X, np.finfo(kind).min, np.finfo(kind).max)
-        X = X.astype(kind, copy=False)
+        return X.astype(kind, copy=False)
+
+    def presented(self, X: Array, *, like: Any = None, lengths: Array | None = None) -> Any:
+        """Return an array in X's units as X was: a frame, a list of sequences, or an array; see `decode`."""
         if lengths is not None:
             sequences = [sequence[:n] for sequence, n in zip(X, lengths, strict=True)]
             return np.stack(sequences) if isinstance(like, np.ndarray) and like.ndim == 3 else sequences
-        return self.framed(X, like)
-
-    def framed(self, X: Array, like: Any = None) -> Any:
-        """Return values in X's units as the kind of data frame that X was; an array where it was none."""
         if self.frame is None or self.columns is None or self.dtypes is None:
             return X
         return to_frame(X, self.frame, self.columns, self.dtypes, like)
@@ -330,7 +333,13 @@ class Schema:
         if len(labels) != n:
             raise DataError(f"{owner}: y must have one label per sample, {n}; got {len(labels)}.")
         if self.levels is None:
-            return labels.reshape(n, -1).astype(np.float32)
+            numbers = labels.reshape(n, -1)
+            if numbers.shape[1] != self.label_values:
+                count = f"{self.label_values} number{'s' * (self.label_values > 1)}"
+                raise DataError(f"{owner}: y must have {count} per sample; got {numbers.shape[1]}.")
+            if numbers.dtype.kind not in "iufb" or not np.isfinite(numbers).all():
+                raise DataError(f"{owner}: y must hold finite numbers, as in fit; got others.")
+            return numbers.astype(np.float32)
         position = {level: i for i, level in enumerate(self.levels)}
         plain = labels.tolist()
         unknown = [label for label in plain if label not in position]

@@ -6,16 +6,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from narrows.data.arrays import Array
+from narrows.data.arrays import Array, Arrays
 from narrows.data.batches import chunk_size
 from narrows.errors import ConfigError
 from narrows.estimators import inference
+from narrows.estimators.validation import check_samples
 from narrows.module import Batch, LatentVariableModule
 
 
-def impute(model: Any, X: Any, y: Any = None, *, samples: int = 1000, seed: int = 0) -> Any:
+def impute(model: Any, X: ArrayLike, y: Any = None, *, samples: int = 1000, seed: int = 0) -> Any:
     """Return X with its missing values filled in: like X, in its units; observed values stay as they are.
 
     Of a model with a posterior, the mean over x of the importance-weighted draws z_k ~ q(z | x observed),
@@ -44,11 +47,12 @@ def impute(model: Any, X: Any, y: Any = None, *, samples: int = 1000, seed: int 
         raise ConfigError(f"{type(model).__name__}: impute must have a model that takes missing values; use AE or VAE.")
     if isinstance(samples, bool) or not isinstance(samples, int | np.integer) or samples < 1:
         raise ConfigError(f"{type(model).__name__}: samples must be a whole number >= 1; got {samples!r}.")
-    data = inference.encoded(model, X, y)
+    check_is_fitted(model)
     schema, module = model.schema_, model.module_
-    data = schema.in_memory(data, model.computing_dtype)
+    given = check_samples(model, X, schema, missing=True)
+    data = schema.in_memory(model._encode(given, y), model.computing_dtype)
     if data.mask is None:
-        return schema.decode(schema.values(data), like=X, lengths=data.lengths)
+        return schema.presented(_padded(given, data), like=X, lengths=data.lengths)
     if module.probabilistic:
         size = max(1, chunk_size(schema.sample_shape) // int(samples))
         first = [0]
@@ -61,14 +65,21 @@ def impute(model: Any, X: Any, y: Any = None, *, samples: int = 1000, seed: int 
         filled = inference.map_batches(model, fill, data, exact=True, size=size)
     else:
         filled = inference.reconstruct_encoded(model, data)
-    x = np.where(data.mask, schema.values(data), filled.astype(np.float64))
-    decoded = schema.decode(x, like=X, lengths=data.lengths)
-    # What was observed comes back to the last digit, which scaling there and back may change.
-    if isinstance(decoded, list):
-        return [np.where(np.isnan(given), new, given) for given, new in zip(X, decoded, strict=True)]
-    given = np.asarray(X, decoded.dtype if isinstance(decoded, np.ndarray) else np.float64)
-    together = np.where(np.isnan(given), np.asarray(decoded), given)
-    return together if isinstance(decoded, np.ndarray) else schema.framed(together, X)
+    if schema.pixels:  # given on [0, 1], or nothing could be missing
+        filled = schema.in_units(np.where(data.mask, schema.values(data), filled))
+    else:  # what was observed comes back to the last digit
+        filled = np.where(data.mask, _padded(given, data), schema.in_units(filled))
+    return schema.presented(filled, like=X, lengths=data.lengths)
+
+
+def _padded(X: Array | list[Array], data: Arrays) -> Array:
+    """Return samples as they were given, sequences padded with 0: (N, *shape)."""
+    if not isinstance(X, list):
+        return X
+    padded = np.zeros(data.x.shape, np.result_type(*X))
+    for row, sequence in enumerate(X):
+        padded[row, : len(sequence)] = sequence
+    return padded
 
 
 def _weighted_mean(module: LatentVariableModule, batch: Batch, rows: range, samples: int, seed: int) -> Tensor:
