@@ -24,10 +24,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from narrows.components import from_record
+from narrows.data.schema import Schema
 from narrows.errors import FormatError
 from narrows.estimators import ESTIMATORS
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.loading import load_model
+from narrows.estimators.loading import load_model, read_schema
 from narrows.params import Param, fields, write_value
 from narrows.runs import notebook
 from narrows.storage.atomic import write_bytes, write_text
@@ -194,6 +195,13 @@ class Run:
     def logs_folder(self) -> Path:
         """What `narrows.runs.trackers` writes, where it is asked to."""
         return self.folder / "logs"
+
+    @property
+    def schema(self) -> Schema | None:
+        """The form of the data, without the numbers of their scale; None before there is a sound saved model."""
+        with contextlib.suppress(FormatError):
+            return read_schema(self.model_folder)
+        return None
 
     @property
     def model_folder(self) -> Path:
