@@ -1,6 +1,7 @@
 """Runs: one folder each, with what was trained on what, how it went, the pictures, and the model.
 
 folder.py     Run: the only class that knows the layout of the folder
+form.py       the form of run.json
 dataset.py    dataset_of: the data of a run, loaded again, or others for its model
 recording.py  record and resume: training that is written down as it goes
 summary.py    summarise: how well the model does at the end, beside PCA

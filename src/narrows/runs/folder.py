@@ -31,6 +31,7 @@ from narrows.estimators.base import Autoencoder
 from narrows.estimators.loading import load_model, read_schema
 from narrows.params import Param, fields, write_value
 from narrows.runs import notebook
+from narrows.runs.form import FORMAT, RECORD
 from narrows.storage.atomic import write_bytes, write_text
 from narrows.storage.form import check_form
 from narrows.storage.json import parse_json, read_json, write_json
@@ -40,35 +41,6 @@ from narrows.training import EPOCH, Report
 if TYPE_CHECKING:
     from PIL import Image
 
-FORMAT = 1
-"""Version of the folder's layout."""
-NUMBER = float | int | None
-RECORD = {
-    "status": str,
-    "pid?": int | str | None,
-    "model": str,
-    "parameters": dict,
-    "seed?": int | None,
-    "data": {
-        "name": str, "options": dict, "sha256": str, "source": str, "licence": str,
-        "splits": {"train?": int | None, "validation?": int | None, "test?": int | None}, "sample_shape": [int],
-    },
-    "command?": [str],
-    "checkpoint_every?": str,
-    "pictures?": bool,
-    "started": str,
-    "versions?": {str: str},
-    "epoch?": int,
-    "seconds?": NUMBER,
-    "error?": str,
-    "resumed?": [{"at": str, "step": int}],
-    "logged?": {"to": str, "folder": str, "scalars": [str], "images": [str], "epoch": int},
-    "summary?": ({
-        "split": str, "samples": int, "squared_error": {str: NUMBER}, "latent_dim": int,
-        "pca_latent_dim": int, "elbo": NUMBER, "kl": NUMBER, "parameters": int,
-    }, type(None)),
-}  # fmt: skip
-"""The form of run.json."""
 PICTURES = {
     "reconstructions.png": "originals above their reconstructions",
     "samples.png": "new samples",
