@@ -14,6 +14,7 @@ from sklearn.exceptions import NotFittedError
 import narrows
 from linear_gaussian import LaplacePosterior
 from narrows.errors import ConfigError
+from narrows.estimators.inference import row_noise
 from narrows.evaluation import bits_per_dimension, mean_and_error, unit
 from narrows.evaluation import likelihood as module
 from narrows.module import Batch
@@ -84,7 +85,7 @@ def test_rows_draw_by_position_and_do_not_share_noise(linear_gaussian):
     assert len(np.unique(values)) == 50
     np.testing.assert_allclose(narrows.elbo(model, same[:7]), values[:7], rtol=1e-12)
     assert not np.array_equal(narrows.elbo(model, same, seed=1), values)
-    first, second = next(module.row_noise(range(2), (3,), 10_000, 10_000, 0)).transpose(1, 0, 2).reshape(2, -1)
+    first, second = next(row_noise(range(2), (3,), 10_000, 10_000, 0)).transpose(1, 0, 2).reshape(2, -1)
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.03
     assert scipy.stats.kstest(first, "norm").pvalue > 0.01
 
