@@ -131,7 +131,7 @@ def test_perplexity(size):
     assert made(one, batch(one)).batch_metrics["perplexity"].item() == pytest.approx(1)
 
 
-# In an autoencoder ---------------------------------------------------------------------------------------------------
+# In an autoencoder ----------------------------------------------------------------------------------------------------
 
 
 def clusters(n=240, k=4):
@@ -205,14 +205,18 @@ def test_codes_that_are_none(codes, message, table):
 @pytest.mark.parametrize("penalty", [(), "adversarial:1"])
 def test_indices_have_no_density(table, sampler, penalty):
     ae = AE(latent_dim=2, network="mlp:5", code="vq:7", penalty=penalty, epochs=1).fit(table)
-    with pytest.raises(ConfigError, match=f"AE: sampler must be .*real numbers, not indices; got '{sampler}'. Use code='continuous'"):
+    with pytest.raises(
+        ConfigError, match=f"AE: sampler must be .*real numbers, not indices; got '{sampler}'. Use code='continuous'"
+    ):
         ae.sample(2, 0, sampler)
 
 
 def test_what_codes_do_not_go_with(table):
-    with pytest.raises(ConfigError, match="VAE: code must be 'continuous' or 'ordered', without an activation; got 'vq'"):
+    with pytest.raises(
+        ConfigError, match="VAE: code must be 'continuous' or 'ordered', without an activation; got 'vq'"
+    ):
         VAE(latent_dim=2, code="vq").fit(table)
-    with pytest.raises(ConfigError, match="got 'continuous:tanh'. Use AE"):
+    with pytest.raises(ConfigError, match=r"got 'continuous:tanh'. Use AE"):
         VAE(latent_dim=2, code="continuous:tanh").fit(table)
     with pytest.raises(ConfigError, match="AE: k must go with ordered codes"):
         AE(latent_dim=2, network="mlp:5", code="vq:7", epochs=1).fit(table).reconstruct(table, k=1)

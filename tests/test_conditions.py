@@ -45,7 +45,9 @@ def test_join_repeats_over_all_other_axes(shape, axis):
 def test_samples_of_a_class_have_its_mean(names, tmp_path):
     X, y = classes()
     y = y if names is None else names[y]
-    vae = VAE(latent_dim=2, network="mlp:16", condition="concat", epochs=40, learning_rate=1e-2, batch_size=50).fit(X, y)
+    vae = VAE(latent_dim=2, network="mlp:16", condition="concat", epochs=40, learning_rate=1e-2, batch_size=50).fit(
+        X, y
+    )
     back = load_model(vae.save(tmp_path))
     for k, label in enumerate(np.unique(y)):
         for model in (vae, back):

@@ -83,7 +83,9 @@ def test_of_frames_and_sequences_too(model):
         assert one.shape == full.shape
         np.testing.assert_array_equal(one[~np.isnan(hole)], full[~np.isnan(hole)])
         assert np.isfinite(one).all()
-    np.testing.assert_array_equal(model(**{**QUICK, "network": "recurrent:5"}).fit(gaps).impute(sequences)[1], sequences[1])
+    np.testing.assert_array_equal(
+        model(**{**QUICK, "network": "recurrent:5"}).fit(gaps).impute(sequences)[1], sequences[1]
+    )
 
 
 def test_draws_depend_on_the_seed_and_the_row_alone(monkeypatch):

@@ -30,7 +30,7 @@ def round_trip(X, **options):
     return schema, arrays, schema.decode(x, like=X, lengths=arrays.lengths)
 
 
-# Scales ----------------------------------------------------------------------------------------------------------
+# Scales ---------------------------------------------------------------------------------------------------------------
 
 
 def test_standard():
@@ -176,7 +176,7 @@ def test_a_probability_has_no_unit():
     np.testing.assert_allclose(one.score_samples(X), other.score_samples(X * 2), rtol=1e-5)
 
 
-# Types and frames ------------------------------------------------------------------------------------------------
+# Types and frames -----------------------------------------------------------------------------------------------------
 
 DTYPES = ["uint8", "int64", "int16", "uint32", "bool", "float16", "float32", "float64"]
 
@@ -258,7 +258,7 @@ def test_names_given_for_a_plain_table(tmp_path):
     assert isinstance(ae.reconstruct(TABLE), np.ndarray)
 
 
-# Missing values --------------------------------------------------------------------------------------------------
+# Missing values -------------------------------------------------------------------------------------------------------
 
 
 def test_missing_values_are_a_mask_and_zeros():
@@ -287,7 +287,7 @@ def test_a_column_without_any_value_is_named():
 
 
 def test_a_model_that_takes_no_missing_values_says_what_to_do():
-    with pytest.raises(DataError, match="PCA: .*contains NaN.*This model takes no missing values. Fill them, drop"):
+    with pytest.raises(DataError, match=r"PCA: .*contains NaN.*This model takes no missing values. Fill them, drop"):
         PCA(latent_dim=1).fit(np.where(TABLE > 3, np.nan, TABLE))
 
 
@@ -300,7 +300,7 @@ def test_a_residual_network_begins_at_the_axes_of_means_for_missing_values():
     np.testing.assert_allclose(ae.reconstruct(filled), pca.reconstruct(filled), rtol=1e-3, atol=1e-3)
 
 
-# Memory maps -----------------------------------------------------------------------------------------------------
+# Memory maps ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("scale", ["auto", None, 3.0])
@@ -340,7 +340,7 @@ def test_views_of_memory_maps_stay_on_the_disk(tmp_path):
     assert rows.take(torch.tensor([2])).x.shape == (1, 3)
 
 
-# Labels ----------------------------------------------------------------------------------------------------------
+# Labels ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -397,7 +397,7 @@ def test_labels_that_no_schema_learns(y, message):
         Schema.of(TABLE[:3], y)
 
 
-# Records ---------------------------------------------------------------------------------------------------------
+# Records --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
