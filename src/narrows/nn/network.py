@@ -88,7 +88,7 @@ class OwnEncoder(Encoder):
 
     def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
         """Return (B, heads * latents)."""
-        return self.body(x)
+        return self.body(x.clone())  # it may work in place, on the caller's own data
 
 
 class OwnDecoder(Decoder):
@@ -100,7 +100,7 @@ class OwnDecoder(Decoder):
 
     def values(self, z: Tensor) -> Tensor:
         """Return (B, *output shape)."""
-        return self.body(z)
+        return self.body(z.clone())
 
 
 class Modules(Protocol):
