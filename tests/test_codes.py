@@ -131,7 +131,7 @@ def test_perplexity(size):
     assert made(one, batch(one)).batch_metrics["perplexity"].item() == pytest.approx(1)
 
 
-# In an autoencoder ---------------------------------------------------------------------------------------------------
+# In an autoencoder ----------------------------------------------------------------------------------------------------
 
 
 def clusters(n=240, k=4):
@@ -216,7 +216,7 @@ def test_what_codes_do_not_go_with(table):
         ConfigError, match="VAE: code must be 'continuous' or 'ordered', without an activation; got 'vq'"
     ):
         VAE(latent_dim=2, code="vq").fit(table)
-    with pytest.raises(ConfigError, match="got 'continuous:tanh'. Use AE"):
+    with pytest.raises(ConfigError, match=r"got 'continuous:tanh'. Use AE"):
         VAE(latent_dim=2, code="continuous:tanh").fit(table)
     with pytest.raises(ConfigError, match="AE: k must go with ordered codes"):
         AE(latent_dim=2, network="mlp:5", code="vq:7", epochs=1).fit(table).reconstruct(table, k=1)

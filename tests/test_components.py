@@ -1,6 +1,7 @@
-"""Components: short strings, objects, errors, registration, entry points; what a user registers trains, saves and loads."""
+"""Components: short strings, objects, errors, entry points; what a user registers trains, saves and loads."""
 
 import importlib.metadata
+import json
 import pickle
 from typing import ClassVar
 
@@ -18,14 +19,14 @@ from narrows.corruptions import Corruption, Gaussian
 from narrows.errors import ConfigError, FormatError
 from narrows.estimators.loading import load_model
 from narrows.nn import CODES, MLP, NETWORKS, Conv
-from narrows.params import fields, param
+from narrows.params import fields, model, param
 from narrows.penalties import L1, PENALTIES
 from narrows.probability.likelihoods import LIKELIHOODS, GaussianLikelihood, Likelihood
 from narrows.probability.posteriors import POSTERIORS
 from narrows.probability.priors import PRIORS
 from own import Heteroscedastic, Mixture, UnitInterval, registered
 
-ALL = [(axis.name, name) for axis in AXES.values() for name in axis]
+ALL = [(axis.name, name) for axis in AXES.values() if axis.base is Component for name in axis]
 
 
 def other(field):
@@ -43,9 +44,10 @@ def other(field):
 
 def test_the_axes():
     tables = (NETWORKS, CODES, LIKELIHOODS, PRIORS, POSTERIORS, PENALTIES, CONDITIONS)
-    assert {table.name for table in tables} | {"corruption"} == set(AXES)
+    assert {table.name for table in tables} | {"corruption", "estimator"} == set(AXES)
     used = {field.axis for cls in ESTIMATORS.values() for field in fields(cls) if field.axis}
-    assert used == set(AXES)
+    assert used == set(AXES) - {"estimator"}
+    assert AXES["estimator"] is ESTIMATORS
 
 
 @pytest.mark.parametrize(("axis", "name"), ALL)
@@ -135,7 +137,7 @@ def test_records_that_describe_none(record):
         from_record("network", record)
 
 
-# Registration ----------------------------------------------------------------------------------------------------------
+# Registration ---------------------------------------------------------------------------------------------------------
 
 
 def test_register_and_its_errors():
@@ -149,7 +151,10 @@ def test_register_and_its_errors():
             return x * self.share
 
     with registered(halve=Halve):
-        assert register(Halve, "halve") is Halve  # again, for a module that is imported twice
+        assert register(Halve, "halve") is Halve
+        anew = component(type("Halve", (Halve,), {"__qualname__": Halve.__qualname__, "__module__": __name__}))
+        assert register(anew, "halve") is anew  # as a notebook's cell that is run again makes it
+        register(Halve)
         assert resolve("corruption", "halve:0.25") == Halve(share=0.25)
         assert str(Halve(share=0.25)) == "halve:0.25"
         with pytest.raises(ConfigError, match=r"name must be free on the axis 'corruption'; 'gaussian' is Gaussian"):
@@ -158,7 +163,9 @@ def test_register_and_its_errors():
         resolve("corruption", "halve")
     assert to_record(Halve()) is None
     for wrong in (object, Corruption, type("Plain", (), {"axis": "corruption"}), type("Nowhere", (Component,), {})):
-        with pytest.raises(ConfigError, match="register: kind must be a component of one of the axes .*corruption"):
+        with pytest.raises(
+            ConfigError, match=r"register: kind must be an estimator or a component of one of the axes .*corruption"
+        ):
             register(wrong)
 
 
@@ -248,7 +255,7 @@ def test_a_network_of_ones_own(table, tmp_path):
         np.testing.assert_array_equal(load_model(fitted.save(tmp_path)).transform(table), fitted.transform(table))
 
 
-# Priors that do not factorise ------------------------------------------------------------------------------------------
+# Priors that do not factorise -----------------------------------------------------------------------------------------
 
 
 def test_a_mixture_as_prior(tmp_path):
@@ -290,7 +297,7 @@ def test_the_loss_with_a_mixture_is_the_bound_by_hand(table):
     torch.testing.assert_close(loss.metrics["elbo"], module.likelihood(z).log_prob(x).sum(1) - kl)
 
 
-# Entry points ----------------------------------------------------------------------------------------------------------
+# Entry points ---------------------------------------------------------------------------------------------------------
 
 
 @component
@@ -332,7 +339,7 @@ def test_entry_points_are_looked_through_once_where_a_name_is_unknown(monkeypatc
         fitted = AE(latent_dim=2, network="mlp:4", epochs=1, likelihood="elsewhere").fit(table)
         assert (asked, entry.loads) == (["narrows.components"], 1)
         assert load_model(fitted.save(tmp_path)).likelihood == "elsewhere"
-        with pytest.raises(ConfigError, match="'elsewhere'; got 'elsewher'. Did you mean 'elsewhere'"):
+        with pytest.raises(ConfigError, match=r"'elsewhere'; got 'elsewher'. Did you mean 'elsewhere'"):
             resolve("likelihood", "elsewher")
         assert len(asked) == 1
     finally:
@@ -365,3 +372,57 @@ def test_a_broken_package_is_named(monkeypatch):
         pytest.raises(ConfigError, match="network must be one of"),
     ):
         resolve("network", "unknown")
+
+
+# Estimators -----------------------------------------------------------------------------------------------------------
+
+
+class Mine(AE):
+    """An autoencoder with nothing of its own."""
+
+
+@model
+class Weighted(VAE):
+    """A VAE with a field of its own.
+
+    {parameters}
+    """
+
+    extra: float = param(0.5, "A number of its own.", low=0)
+
+    def build(self, schema):
+        module = super().build(schema)
+        module.beta = self.extra
+        return module
+
+
+@pytest.mark.parametrize("kind", [Mine, Weighted])
+def test_a_subclass_is_saved_once_it_is_registered(kind, table, tmp_path):
+    fitted = kind(latent_dim=2, network="mlp:4", epochs=1).fit(table)
+    name = kind.__name__
+    with pytest.raises(
+        ConfigError, match=rf"{name}: save must be of .*has none. Register it .*narrows.register\({name}"
+    ):
+        fitted.save(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    with registered(**{name.lower(): kind}):
+        back = load_model(fitted.save(tmp_path / "some"))
+        assert type(back) is kind
+        assert back.get_params() == fitted.get_params()
+        np.testing.assert_array_equal(back.reconstruct(table), fitted.reconstruct(table))
+        assert resolve_name(tmp_path / "some") == name.lower()
+    with pytest.raises(FormatError, match=f"model must be one of pca, ae, vae; got '{name.lower()}'"):
+        load_model(tmp_path / "some")
+
+
+def resolve_name(folder):
+    return json.loads((folder / "model.json").read_text())["model"]
+
+
+def test_fields_of_a_subclass_are_checked_and_described(table):
+    with pytest.raises(ConfigError, match="Weighted: extra must be a number >= 0; got -1"):
+        Weighted(latent_dim=2, extra=-1).fit(table)
+    with pytest.raises(ConfigError, match="Mine: penalty must be one of"):
+        Mine(latent_dim=2, penalty="none at all").fit(table)
+    assert "extra : a number >= 0" in Weighted.__doc__
+    assert Weighted(latent_dim=2, network="mlp:4", epochs=1, extra=3.0).fit(table).module_.beta == 3.0

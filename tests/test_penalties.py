@@ -65,7 +65,7 @@ def test_gradients():
     assert gradcheck(slope, (weight,))
 
 
-# The adversarial penalty -----------------------------------------------------------------------------------------
+# The adversarial penalty
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_codes_come_to_the_prior_and_are_drawn_from_it():
     assert {"adversarial", "adversarial discriminator", "adversarial accuracy"} <= drawn.history_[-1]["train"].keys()
 
 
-# Messages --------------------------------------------------------------------------------------------------------
+# Messages
 
 
 def test_a_penalty_without_parameters_has_no_phase():

@@ -31,7 +31,7 @@ def round_trip(X, **options):
     return schema, arrays, schema.decode(x, like=X, lengths=arrays.lengths)
 
 
-# Scales ----------------------------------------------------------------------------------------------------------
+# Scales ---------------------------------------------------------------------------------------------------------------
 
 
 def test_standard():
@@ -177,7 +177,7 @@ def test_a_probability_has_no_unit():
     np.testing.assert_allclose(one.score_samples(X), other.score_samples(X * 2), rtol=1e-5)
 
 
-# Types and frames ------------------------------------------------------------------------------------------------
+# Types and frames -----------------------------------------------------------------------------------------------------
 
 DTYPES = ["uint8", "int64", "int16", "uint32", "bool", "float16", "float32", "float64"]
 
@@ -259,7 +259,7 @@ def test_names_given_for_a_plain_table(tmp_path):
     assert isinstance(ae.reconstruct(TABLE), np.ndarray)
 
 
-# Missing values --------------------------------------------------------------------------------------------------
+# Missing values -------------------------------------------------------------------------------------------------------
 
 
 def test_missing_values_are_a_mask_and_zeros():
@@ -301,7 +301,7 @@ def test_a_residual_network_begins_at_the_axes_of_means_for_missing_values():
     np.testing.assert_allclose(ae.reconstruct(filled), pca.reconstruct(filled), rtol=1e-3, atol=1e-3)
 
 
-# Memory maps -----------------------------------------------------------------------------------------------------
+# Memory maps ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("scale", ["auto", None, 3.0])
@@ -341,7 +341,7 @@ def test_views_of_memory_maps_stay_on_the_disk(tmp_path):
     assert rows.take(torch.tensor([2])).x.shape == (1, 3)
 
 
-# Labels ----------------------------------------------------------------------------------------------------------
+# Labels ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -398,7 +398,7 @@ def test_labels_that_no_schema_learns(y, message):
         Schema.of(TABLE[:3], y)
 
 
-# Records ---------------------------------------------------------------------------------------------------------
+# Records --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from narrows.data.schema import Schema
 from narrows.errors import ConfigError, DataError, DivergedError
 from narrows.module import MAIN, Batch, CodeSpec, Loss, Module
 from narrows.probability.posteriors import NormalPosterior
-from narrows.training import Report, Settings, train
+from narrows.training import Checkpoints, Report, Settings, train
 from narrows.training.optimizers import OPTIMIZERS, optimizer
 from narrows.training.precision import lowered
 from narrows.training.schedules import SCHEDULES, factor
@@ -515,3 +515,57 @@ def test_a_fit_left_open_when_python_ends_is_saved_quietly(tmp_path):
     ended = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
     assert ended.stderr == ""
     assert list(tmp_path.glob("*.safetensors"))
+
+
+# Resuming, with everything that a state may hold
+
+
+class Stops:
+    """A corruption that changes nothing, and interrupts training at one of its calls."""
+
+    def __init__(self, at=None):
+        self.at, self.calls = at, 0
+
+    def __repr__(self):
+        return "Stops()"
+
+    def __call__(self, x, rng):
+        self.calls += 1
+        if self.calls == self.at:
+            raise KeyboardInterrupt
+        return x + 0.1 * torch.randn(x.shape, generator=rng)
+
+
+@pytest.mark.parametrize("at", [3, 8, 11])
+@pytest.mark.parametrize(
+    ("model", "fields"),
+    [
+        (AE, {"penalty": ("l1:0.1", "adversarial:1,hidden=4")}),
+        (AE, {"penalty": "adversarial:1,hidden=4", "optimizer": "sgd", "momentum": 0.9, "condition": "concat"}),
+        (AE, {"code": "vq:4,positions=2", "averaging": 0.8}),
+        (VAE, {"code": "ordered", "kl_warmup": 0.5, "condition": "concat"}),
+    ],
+)
+def test_training_resumes_bit_for_bit_within_an_epoch(model, fields, at, tmp_path, monkeypatch):
+    """Two optimisers, codebooks, missing values, labels: as if it had never stopped."""
+    monkeypatch.setattr("narrows.training.checkpoints.SHARE", 1e9)  # a checkpoint after every step
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 6)), rng.integers(0, 3, 40)
+    X[rng.random(X.shape) < 0.2] = np.nan
+    options = {"latent_dim": 2, "network": "mlp:5", "epochs": 3, "batch_size": 10, "learning_rate": 1e-2, **fields}
+
+    def fit(folder, stops):
+        made = model(**options, corruption=stops)
+        return made.fit(X, y, validation=(X[:9], y[:9]) if made.condition else X[:9], resume=folder)
+
+    phases = 2 if "penalty" in fields else 1  # the corruption is drawn in each
+    expected = fit(Checkpoints(tmp_path / "whole", seconds=0), Stops())
+    with pytest.raises(KeyboardInterrupt):
+        fit(Checkpoints(tmp_path / "cut", seconds=0), Stops(at * phases))
+    resumed = Checkpoints(tmp_path / "cut", seconds=0)
+    model_again = fit(resumed, Stops())
+    assert resumed.step == at - 1
+    one, other = expected.module_.state_dict(), model_again.module_.state_dict()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    for a, b in zip(expected.history_, model_again.history_, strict=True):
+        assert (a["train"], a["validation"]) == (b["train"], b["validation"])

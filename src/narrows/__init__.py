@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from narrows.components import register
     from narrows.data import load_dataset
     from narrows.estimators import AE, ESTIMATORS, PCA, VAE
     from narrows.evaluation import elbo, log_likelihood
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["AE", "ESTIMATORS", "PCA", "VAE", "elbo", "load", "load_dataset", "log_likelihood"]
+__all__ = ["AE", "ESTIMATORS", "PCA", "VAE", "elbo", "load", "load_dataset", "log_likelihood", "register"]
 
 _MODULES = {
     "AE": "estimators",
@@ -26,6 +27,7 @@ _MODULES = {
     "load": "runs",
     "load_dataset": "data",
     "log_likelihood": "evaluation",
+    "register": "components",
 }
 
 

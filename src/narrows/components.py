@@ -74,13 +74,19 @@ def component(cls: type[T]) -> type[T]:
 class Axis(Mapping[str, type[Any]]):
     """The components of an axis by name."""
 
-    def __init__(self, name: str, values: Mapping[str, type[Any]]) -> None:
-        self.name = name
+    def __init__(self, name: str, values: Mapping[str, type[Any]], base: type[Any] = Component) -> None:
+        self.name, self.base = name, base
         self.values_by_name = dict(values)
         AXES[name] = self
 
     def __getitem__(self, name: str) -> type[Any]:
         return self.values_by_name[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is such a name, after a look into installed packages where this one has none."""
+        if name not in self.values_by_name:
+            _load_entry_points()
+        return name in self.values_by_name
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.values_by_name)
@@ -98,12 +104,13 @@ AXES: dict[str, Axis] = {}
 
 
 def register(kind: type[T], name: str | None = None) -> type[T]:
-    """Add a component to the table of its axis, so that it can be named, saved, loaded and used on the command line.
+    """Add a class to the table of its axis, so that it can be named, saved, loaded and used on the command line.
 
     Parameters
     ----------
     kind
-        A subclass of the axis' base class, such as `narrows.corruptions.Corruption`, made by `component`.
+        A component: a subclass of its axis' base class, such as `narrows.corruptions.Corruption`, made by `component`.
+        Or an estimator: a subclass of another, made by `narrows.params.model` where it has fields of its own.
     name
         The name in the table; the class' name in lower case if left out.
 
@@ -118,16 +125,16 @@ def register(kind: type[T], name: str | None = None) -> type[T]:
         The class is no component, or another one has that name.
     """
     axis = AXES.get(getattr(kind, "axis", ""))
-    if axis is None or not issubclass(kind, Component) or not dataclasses.is_dataclass(kind):
+    if axis is None or not issubclass(kind, axis.base) or not dataclasses.is_dataclass(kind):
         raise ConfigError(
-            f"register: kind must be a component of one of the axes {', '.join(AXES)}; got {kind!r}. Derive it from "
-            "the base class of its axis and decorate it with narrows.components.component."
+            f"register: kind must be an estimator or a component of one of the axes {', '.join(AXES)}; got {kind!r}. "
+            "Derive it from the base class of its axis and decorate it with narrows.components.component."
         )
     name = name or kind.__name__.lower()
-    if axis.get(name, kind) is not kind:
+    taken = axis.values_by_name.get(name, kind)
+    if (taken.__module__, taken.__qualname__) != (kind.__module__, kind.__qualname__):  # not the same, made anew
         raise ConfigError(
-            f"register: name must be free on the axis {axis.name!r}; {name!r} is {axis[name].__qualname__}. "
-            "Choose another."
+            f"register: name must be free on the axis {axis.name!r}; {name!r} is {taken.__qualname__}. Choose another."
         )
     axis.values_by_name[name] = kind
     return kind
@@ -176,8 +183,6 @@ def resolve(axis: str, value: Any, owner: str = "") -> Any:
         raise ConfigError(f"{start} must be a component or one of {names}; got {repr(value)[:100]}.")
     name, colon, rest = value.partition(":")
     if name not in table:
-        _load_entry_points()
-    if name not in table:
         raise ConfigError(
             f"{start} must be one of {', '.join(map(repr, table))}; got {value!r}.{did_you_mean(name, table)}"
         )
@@ -221,8 +226,6 @@ def to_record(value: Component) -> dict[str, Any] | None:
 def from_record(axis: str, record: Mapping[str, Any]) -> Any:
     """Return the component that `to_record` described. Raises: ConfigError where it describes none of this axis."""
     ((name, values),) = record.items() if len(record) == 1 else (("", None),)
-    if name not in AXES[axis]:
-        _load_entry_points()
     if name not in AXES[axis] or not isinstance(values, Mapping):
         known = ", ".join(map(repr, AXES[axis]))
         raise ConfigError(f"{axis} must be an object with one of the keys {known}; got {str(record)[:100]}.")

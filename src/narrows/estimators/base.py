@@ -82,6 +82,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     codes_: Array | None
     _densities: dict[str, Any]
 
+    axis: ClassVar[str] = "estimator"
+    """The table in which estimators are registered; see `narrows.components.register`."""
     takes_float64: ClassVar[bool] = False
     """Whether the model computes in double precision."""
     takes_missing: ClassVar[bool] = False
@@ -181,13 +183,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         DataError
             X is empty, not numeric, not finite, or does not fit the model.
         DivergedError
-            A loss or gradient was not finite; after the first step the estimator holds the last good weights.
+            A loss or gradient was not finite. Where something had been reported, the estimator holds the last good
+            weights.
         TrainingError
             The checkpoints are of another training, or another process trains there.
 
         Notes
         -----
-        A fit that fails before anything is learned leaves the estimator as it was.
+        A fit that fails before its first report leaves the estimator as it was.
         """
         for _ in self.fit_iter(X, y, validation=validation, resume=resume):
             pass

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from narrows.components import Component, to_record
+from narrows.components import AXES, Component, to_record
+from narrows.errors import ConfigError
 from narrows.params import Param, fields
 from narrows.storage.record import write_record
 from narrows.training.arrays import as_array
@@ -17,6 +18,24 @@ FORMAT = 2
 """Version of the saved model's layout."""
 CODES, SCHEMA = "training.codes", "schema."
 """Names of tensors beside the module's; no module can hold a part of this name."""
+
+
+def estimator_name(estimator: Any) -> str:
+    """Return the name of an estimator's class in files.
+
+    Raises
+    ------
+    ConfigError
+        It has none, so that no file could be loaded again.
+    """
+    kind = type(estimator)
+    name = AXES["estimator"].name_of(estimator)
+    if name is None:
+        raise ConfigError(
+            f"{kind.__name__}: save must be of an estimator that has a name in files; this class has none. Register "
+            f"it here and where it is loaded: narrows.register({kind.__name__})."
+        )
+    return name
 
 
 def describe(estimator: Any, field: Param) -> Any:
@@ -46,12 +65,13 @@ def save_model(estimator: Any, folder: Path) -> Path:
     """Write a fitted estimator to a folder, and return the folder."""
     from narrows import __version__
 
+    name = estimator_name(estimator)
     folder.mkdir(parents=True, exist_ok=True)
     names = getattr(estimator, "feature_names_in_", None)
     codes = estimator.codes_
     record = {
         "format": FORMAT,
-        "model": type(estimator).__name__.lower(),
+        "model": name,
         "parameters": describe_all(estimator),
         "schema": estimator.schema_.record(),
         "feature_names": None if names is None else list(names),

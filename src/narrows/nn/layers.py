@@ -85,7 +85,7 @@ class Encoder(nn.Module):
         self.layout = layout
 
     def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        """Return (B, heads * latents), or with the map's axes."""
+        """Return (B, heads * latents), or with the map's axes; x itself stays as it is."""
         raise NotImplementedError(f"{type(self).__name__} must define `features`.")
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:

@@ -73,6 +73,14 @@ class Network(Component):
         return self.pair(layout)
 
 
+class OwnEncoder(StackEncoder):
+    """A module that a user gave."""
+
+    def features(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """Return (B, heads * latents)."""
+        return self.body(x.clone())  # it may work in place, on the caller's own data
+
+
 class OwnDecoder(Decoder):
     """A module that a user gave."""
 
@@ -82,7 +90,7 @@ class OwnDecoder(Decoder):
 
     def values(self, z: Tensor) -> Tensor:
         """Return (B, *output shape)."""
-        return self.body(z)
+        return self.body(z.clone())
 
 
 @component
@@ -104,7 +112,7 @@ class Pair(Network):
         encoder, decoder = copy.deepcopy(modules[0]), copy.deepcopy(modules[1])
         _check("encoder", encoder, layout.input_shape, (layout.n_out,))
         _check("decoder", decoder, layout.latents, layout.output_shape)
-        return StackEncoder(encoder, layout), OwnDecoder(decoder, layout)
+        return OwnEncoder(encoder, layout), OwnDecoder(decoder, layout)
 
 
 def _check(role: str, module: nn.Module, shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:

@@ -22,7 +22,7 @@ from narrows.data import Dataset
 from narrows.errors import NarrowsError, TrainingError
 from narrows.estimators.base import Autoencoder
 from narrows.estimators.loading import described_estimator
-from narrows.estimators.persistence import describe_all
+from narrows.estimators.persistence import describe_all, estimator_name
 from narrows.runs.dataset import dataset_of
 from narrows.runs.folder import Run
 from narrows.runs.pictures import draw_all, has_picture, reconstructed, representative
@@ -223,7 +223,7 @@ def _description(estimator: Autoencoder, dataset: Dataset, command: Sequence[str
     import sklearn
 
     return {
-        "model": type(estimator).__name__.lower(),
+        "model": estimator_name(estimator),
         "parameters": describe_all(estimator),
         "seed": getattr(estimator, "seed", None),
         "data": {
