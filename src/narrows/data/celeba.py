@@ -12,11 +12,11 @@ import numpy as np
 from narrows.data.dataset import RawDataset
 from narrows.data.folders import find_files, manual_download
 from narrows.data.options import whole_number
-from narrows.data.readers.checks import reading, zip_members
+from narrows.data.readers.checks import reading, unsound, zip_members
 from narrows.data.readers.decoding import decode
 from narrows.data.readers.images import decode_all
 from narrows.data.splits import Array
-from narrows.errors import ConfigError, DataError, DownloadError, did_you_mean
+from narrows.errors import ConfigError, DownloadError, did_you_mean
 
 _SUBSET = ("celeba_aligned_subset_jpg.zip", "celeba_aligned_subset.csv")
 _PUBLISHED = ("img_align_celeba.zip", "list_attr_celeba.txt", "list_eval_partition.txt", "identity_CelebA.txt")
@@ -106,7 +106,7 @@ def celeba(
             result[role], result[f"{role}_labels"] = images, labels[rows[read]]
             skipped += bad
     if "train" not in result:
-        raise DataError(f"load_dataset: {str(table.archive)!r} must hold training pictures; got none.")
+        raise unsound(table.archive, "hold training pictures; got none.")
     return RawDataset(
         result["train"],
         test=result.get("test"),
@@ -128,7 +128,7 @@ def _read_subset(archive: Path, listing: Path) -> _Table:
     with reading(listing), listing.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream, strict=True))
         if not rows or not {"image", "identity", "part"} <= rows[0].keys():
-            raise DataError(f"load_dataset: {str(listing)!r} must have the columns image, identity and part.")
+            raise unsound(listing, "have the columns image, identity and part.")
         return _Table(
             archive,
             [row["image"] for row in rows],

@@ -15,7 +15,7 @@ from narrows.data.download import Remote
 from narrows.data.folders import cache_folder, find_files, locate_files
 from narrows.data.options import whole_number
 from narrows.data.readers.arrays import read_npz_arrays
-from narrows.data.readers.checks import check_member_name, reading
+from narrows.data.readers.checks import check_member_name, reading, unsound
 from narrows.data.readers.decoding import decode
 from narrows.data.readers.idx import read_idx_file
 from narrows.data.splits import Array
@@ -166,9 +166,7 @@ def lfw(*, min_faces_per_person: int = 1) -> RawDataset:
         write_bytes(path, buffer.getvalue())
     images, target, names = arrays["images"], arrays["target"].astype(np.int64), arrays["names"]
     if images.ndim != 3 or images.dtype != np.uint8 or target.shape != images.shape[:1] or target.max() >= len(names):
-        raise DataError(
-            f"load_dataset: {str(path)!r} must hold grey faces and their people; got images {images.shape}."
-        )
+        raise unsound(path, f"hold grey faces and their people; got images {images.shape}.")
     kept_people = np.flatnonzero(np.bincount(target, minlength=len(names)) >= min_faces_per_person)
     rows = np.flatnonzero(np.isin(target, kept_people))
     if not len(rows):
@@ -208,7 +206,7 @@ def read_lfw_archive(path: Path) -> dict[str, Array]:
                 ) from error
             faces[match["person"], int(match["number"])] = _face(picture)
     if not faces:
-        raise DataError(f"load_dataset: {str(path)!r} must hold lfw/NAME/NAME_0001.jpg and so on; got no such picture.")
+        raise unsound(path, "hold lfw/NAME/NAME_0001.jpg and so on; got no such picture.")
     keys = sorted(faces)
     names, target = np.unique([person for person, _ in keys], return_inverse=True)
     return {"images": np.stack([faces[key] for key in keys]), "target": target.astype(np.uint16), "names": names}
@@ -236,9 +234,9 @@ def _from_idx(paths: dict[str, Path], label_names: tuple[str, ...], source: str,
     for images, labels in (_IDX_FILES[:2], _IDX_FILES[2:]):
         shape, count = arrays[images].shape, arrays[labels].shape
         if shape[1:] != (28, 28) or arrays[images].dtype != np.uint8 or count != shape[:1] or arrays[labels].max() > 9:
-            raise DataError(
-                f"load_dataset: {str(paths[images])!r} must hold 28x28 pictures and as many labels 0..9; "
-                f"got shapes {shape} and {count}. Fetch both again."
+            raise unsound(
+                paths[images],
+                f"hold 28x28 pictures and as many labels 0..9; got shapes {shape} and {count}. Fetch both again.",
             )
     train, train_labels, test, test_labels = (arrays[name] for name in _IDX_FILES)
     return RawDataset(
@@ -267,7 +265,5 @@ def _read_amat(path: Path) -> Array:
     with reading(path):
         content = np.fromfile(path, dtype=np.uint8)
     if not len(content) or len(content) % 1568 or not np.isin(content[::2], (48, 49)).all():
-        raise DataError(
-            f"load_dataset: {str(path)!r} must hold lines of 784 zeros and ones; got {len(content)} bytes that do not."
-        )
+        raise unsound(path, f"hold lines of 784 zeros and ones; got {len(content)} bytes that do not.")
     return content[::2].reshape(-1, 784) - np.uint8(48)

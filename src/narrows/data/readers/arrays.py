@@ -10,7 +10,7 @@ from typing import IO, Any
 import numpy as np
 
 from narrows.data.dataset import RawDataset
-from narrows.data.readers.checks import read_exactly, reading, zip_members
+from narrows.data.readers.checks import read_exactly, reading, unsound, zip_members
 from narrows.data.splits import Array
 from narrows.errors import ConfigError, DataError, did_you_mean
 
@@ -41,12 +41,13 @@ def read_npy(path: Path, *, transpose: bool = False, memory_map: bool | None = N
         offset, order = stream.tell(), "F" if fortran else "C"
         expected = math.prod(shape) * dtype.itemsize
         if expected != size - offset:
-            raise DataError(
-                f"load_dataset: {str(path)!r} must hold the {expected} bytes that its header states; "
-                f"got {size - offset}. It is damaged or not finished: write it again."
+            raise unsound(
+                path,
+                f"hold the {expected} bytes that its header states; "
+                f"got {size - offset}. It is damaged or not finished: write it again.",
             )
         if not expected:
-            raise DataError(f"load_dataset: {str(path)!r} must hold samples; got an array of shape {shape}.")
+            raise unsound(path, f"hold samples; got an array of shape {shape}.")
         array: Array = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape, order=order)  # type: ignore[call-overload]
         mapped = size >= _MAP_BYTES if memory_map is None else memory_map
         if not mapped or not dtype.isnative:
@@ -74,7 +75,7 @@ def read_npz(
     with reading(path), zipfile.ZipFile(path) as archive:
         members = {name.removesuffix(".npy"): member for name, member in zip_members(archive, str(path)).items()}
         if not members:
-            raise DataError(f"load_dataset: {str(path)!r} must hold at least one array; got an empty archive.")
+            raise unsound(path, "hold at least one array; got an empty archive.")
         headers: dict[str, tuple[int, ...]] = {}
         for name, member in members.items():
             with archive.open(member) as stream:
@@ -90,9 +91,7 @@ def read_npz_arrays(path: Path, names: tuple[str, ...]) -> dict[str, Array]:
         members = zip_members(archive, str(path))
         missing = [name for name in names if f"{name}.npy" not in members]
         if missing:
-            raise DataError(
-                f"load_dataset: {str(path)!r} must hold the arrays {', '.join(names)}; got none named {missing[0]!r}."
-            )
+            raise unsound(path, f"hold the arrays {', '.join(names)}; got none named {missing[0]!r}.")
         return {name: _npz_array(archive, members[f"{name}.npy"], f"{name!r} in {path}", text=True) for name in names}
 
 

@@ -33,6 +33,11 @@ class Readable(Protocol):
         ...
 
 
+def unsound(path: Path, must: str) -> DataError:
+    """Return the error of a file that must be, hold or do something: what, what it has instead, and what to do."""
+    return DataError(f"load_dataset: {str(path)!r} must {must}")
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Turn whatever a reader raises on a damaged file into a DataError that names the file."""
@@ -63,11 +68,8 @@ def reading(path: Path) -> Iterator[None]:
         zlib.error,
         zipfile.BadZipFile,
     ) as error:
-        raise DataError(_unreadable(path, str(error) or type(error).__name__)) from error
-
-
-def _unreadable(path: Path, reason: str) -> str:
-    return f"load_dataset: {str(path)!r} must be a sound file of its type; got: {reason}. Check or fetch it again."
+        reason = str(error) or type(error).__name__
+        raise unsound(path, f"be a sound file of its type; got: {reason}. Check or fetch it again.") from error
 
 
 def check_regular(path: Path) -> None:
@@ -75,7 +77,7 @@ def check_regular(path: Path) -> None:
     with reading(path):
         mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
-        raise DataError(f"load_dataset: {str(path)!r} must be a plain file; got a pipe, device or folder.")
+        raise unsound(path, "be a plain file; got a pipe, device or folder.")
 
 
 def check_expansion(what: str, packed: int, unpacked: int, *, most: float = MAX_DEFLATE_RATIO) -> None:

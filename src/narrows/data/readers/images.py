@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from narrows.data.dataset import RawDataset
-from narrows.data.readers.checks import as_text, reading, zip_members
+from narrows.data.readers.checks import as_text, reading, unsound, zip_members
 from narrows.data.readers.decoding import decode
 from narrows.data.splits import Array, SourceFiles
 from narrows.errors import ConfigError, DataError, did_you_mean
@@ -124,7 +124,7 @@ def _from_names(
             f"load_dataset: mode must be one of {', '.join(_MODES)}; got {mode!r}.{did_you_mean(mode, _MODES)}"
         )
     if not names:
-        raise DataError(f"load_dataset: {str(path)!r} must hold images ({', '.join(SUFFIXES)}); got none.")
+        raise unsound(path, f"hold images ({', '.join(SUFFIXES)}); got none.")
     sides = image_size(size)
     folders = [PurePosixPath(name).parts[:-1] for name in names]
     while all(folders) and len({folder[0] for folder in folders}) == 1:  # a folder around everything names no class
@@ -156,7 +156,7 @@ def _from_names(
             setattr(result, split, images[rows])
             setattr(result, f"{split}_labels", None if labels is None else labels[rows])
         elif split == "train":
-            raise DataError(f"load_dataset: {str(path)!r} must hold a sound training image; got none.")
+            raise unsound(path, "hold a sound training image; got none.")
     result.files = files.select(np.flatnonzero([split == "train" for split in splits]))
     result.how = "by folder"
     return result

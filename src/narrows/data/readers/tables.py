@@ -12,7 +12,7 @@ import numpy as np
 
 from narrows.data.dataset import RawDataset
 from narrows.data.readers.arrays import as_labels
-from narrows.data.readers.checks import Readable, check_expansion, opened, reading
+from narrows.data.readers.checks import Readable, check_expansion, opened, reading, unsound
 from narrows.data.splits import Array
 from narrows.errors import ConfigError, DataError, did_you_mean
 
@@ -48,7 +48,7 @@ def read_csv(
     lines = content.splitlines()
     first = next((line for line in lines if line.strip()), None)
     if first is None:
-        raise DataError(f"load_dataset: {str(path)!r} must hold rows of numbers; got an empty file.")
+        raise unsound(path, "hold rows of numbers; got an empty file.")
     delimiter = delimiter or _delimiter_of(first)
     with reading(path):
         rows = [row for row in _records(content, delimiter) if any(map(str.strip, row))]
@@ -58,7 +58,7 @@ def read_csv(
     names = [field.strip() for field in rows[0]] if named else [str(i) for i in range(len(rows[0]))]
     body = rows[1:] if named else rows
     if not body:
-        raise DataError(f"load_dataset: {str(path)!r} must hold rows of numbers; got only a header.")
+        raise unsound(path, "hold rows of numbers; got only a header.")
     for number, row in enumerate(body, start=1):
         if len(row) != len(names):
             raise DataError(
@@ -110,7 +110,7 @@ def read_parquet(path: Path, *, label: str | None = None, drop: str | None = Non
                 if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
                     raise DataError(_not_numeric(path, names[i], f"type {kind}"))
             if rows < 1:
-                raise DataError(f"load_dataset: {str(path)!r} must hold rows of numbers; got none.")
+                raise unsound(path, "hold rows of numbers; got none.")
             check_expansion(str(path), max(path.stat().st_size, 64 * 2**10), rows * len(kept))
             table = file.read(columns=[names[i] for i in kept] + ([names[label_at]] if label_at is not None else []))
             columns = [table.column(names[i]).cast(pa.float64(), safe=False).to_numpy() for i in kept]
@@ -119,7 +119,7 @@ def read_parquet(path: Path, *, label: str | None = None, drop: str | None = Non
                 values = np.array(table.column(names[label_at]).to_pylist())
                 labels, label_names = as_labels(values, rows, f"column {names[label_at]!r} of {path}")
     except pa.ArrowException as error:
-        raise DataError(f"load_dataset: {str(path)!r} must be a sound .parquet file; got: {error}.") from error
+        raise unsound(path, f"be a sound .parquet file; got: {error}.") from error
     return RawDataset(
         np.column_stack(columns),
         train_labels=labels,
@@ -137,7 +137,7 @@ def _read_text(stream: Readable, path: Path) -> str:
         if len(content) > packed:  # only gzip can give more than the file holds
             check_expansion(str(path), packed, len(content))
     if b"\0" in content:
-        raise DataError(f"load_dataset: {str(path)!r} must be a text file; got zero bytes in it.")
+        raise unsound(path, "be a text file; got zero bytes in it.")
     return content.decode("utf-8-sig")
 
 
