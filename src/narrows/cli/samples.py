@@ -27,19 +27,8 @@ SPLITS = ("train", "validation", "test", "all")
 def samples_of(dataset: Dataset, source: Source, index: str | None = None) -> Split:
     """Return the samples that flags name: the test samples, or of a file all, in its order.
 
-    Parameters
-    ----------
-    dataset
-        What `source` names.
-    source
-        Its split may be train, validation, test or all.
-    index
-        Positions such as "0,3,5" within the split; None for all.
-
-    Raises
-    ------
-    ConfigError
-        There is no such split or position.
+    `index` holds positions within the split, such as "0,3,5"; None takes all. Raises ConfigError where there is no such
+    split or position.
     """
     split = source.split
     if split is not None and split not in SPLITS:
@@ -69,10 +58,7 @@ def _all(dataset: Dataset) -> Split:
 def target(run: Run, path: str | None, default: str, endings: tuple[str, ...]) -> Path:
     """Return the file to write, its folder made: `path`, or `default` in the run's folder.
 
-    Raises
-    ------
-    ConfigError
-        It has none of the endings, or cannot lie where it should.
+    Raises ConfigError where it has none of the endings, or cannot lie where it should.
     """
     file = run.folder / default if path is None else Path(path)
     if file.suffix.lower() not in endings:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from cyclopts import App
 from rich.table import Table
 from rich.text import Text
 
-from narrows.cli.arguments import command_of, data_flags, flag, values_of_flags
+from narrows.cli.arguments import axis_of, command_of, data_flags, flag, values_of_flags
 from narrows.cli.config import VALIDATION, plan
 from narrows.cli.console import duration, err, number, out, plain_table
 from narrows.cli.train import model_flags, opening, per_model
@@ -68,12 +67,9 @@ def values_of(cls: type, name: str, text: str) -> list[Any]:
 
 
 def _components(each: Param, parts: Sequence[str]) -> list[str]:
-    from narrows.components import AXES
-
-    assert each.axis is not None
     joined: list[str] = []
     for part in parts:
-        begins = part.partition(":")[0] in (*AXES[each.axis], "auto", "none") or not joined
+        begins = part.partition(":")[0] in (*axis_of(each), "auto", "none") or not joined
         joined = [*joined, part] if begins else [*joined[:-1], f"{joined[-1]},{part}"]
     return joined
 
@@ -95,6 +91,7 @@ def _swept(cls: type, given: dict[str, Any]) -> dict[str, list[Any]]:
 
 def _sweep(model: str, cls: type[Autoencoder], given: dict[str, Any]) -> int:
     from narrows.sweeps import Sweep
+    from narrows.training.report import read_all
 
     values = _swept(cls, given)
     grid = {name: several for name, several in values.items() if len(several) > 1}
@@ -114,7 +111,7 @@ def _sweep(model: str, cls: type[Autoencoder], given: dict[str, Any]) -> int:
         with console.status(f"0/{n}") as status:
             # A terminal shows what is trained; elsewhere each training gets a line when it is done.
             def read(reports: Generator[Report, None, Run]) -> Run:
-                return _followed(reports, lambda epoch: status.update(f"{len(done) + 1}/{n}  {epoch}"))
+                return read_all(reports, lambda at: status.update(f"{len(done) + 1}/{n}  epoch {at.epoch}/{at.epochs}"))
 
             for trained in sweep.train(read):
                 done.append(trained)
@@ -142,16 +139,6 @@ def _sweep(model: str, cls: type[Autoencoder], given: dict[str, Any]) -> int:
 def _folder(model: str, data: str, names: Sequence[str]) -> str:
     slug = re.sub(r"[^a-z0-9]+", "-", Path(data).name.split(".")[0].lower()).strip("-") or "data"
     return "sweeps/" + "-".join([model, slug, *(name.replace("_", "-") for name in names)])
-
-
-def _followed(reports: Generator[Report, None, Run], show: Callable[[str], None]) -> Run:
-    with contextlib.closing(reports):
-        while True:
-            try:
-                report = next(reports)
-            except StopIteration as end:
-                return end.value
-            show(f"epoch {report.epoch}/{report.epochs}")
 
 
 def _line(trained: Trained, position: int, n: int) -> str:

@@ -42,13 +42,7 @@ def _given(tokens: Sequence[str], name: str) -> str | None:
 def per_model(
     name: str, about: str, epilogue: str, tokens: Sequence[str], make: Callable[[str, type[Autoencoder]], Any]
 ) -> App:
-    """Return a command with one subcommand per model, each made by `make`.
-
-    Raises
-    ------
-    ConfigError
-        The first token is not the name of a model.
-    """
+    """Return a command with one subcommand per model, each made by `make`; another name is a ConfigError."""
     from narrows.estimators import ESTIMATORS
 
     if tokens and not tokens[0].startswith("-") and tokens[0] not in ESTIMATORS:
@@ -149,14 +143,7 @@ def resume(
 def followed(folder: Path, reports: Generator[Report, None, Run], dataset: Dataset | None = None) -> int:
     """Show a training to its end, give advice, and say how to resume where it did not get there.
 
-    Parameters
-    ----------
-    folder
-        Of the run.
-    reports
-        Of `record` or `resume`.
-    dataset
-        What it is trained on; None: it is loaded again where it is needed.
+    Where `dataset` is None, what the run was trained on is loaded again where it is needed.
     """
     from narrows.cli.console import error
     from narrows.cli.progress import follow

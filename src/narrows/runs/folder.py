@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import re
 import shutil
@@ -32,9 +31,10 @@ from narrows.estimators.base import Autoencoder
 from narrows.estimators.loading import load_model
 from narrows.params import Param, fields, write_value
 from narrows.runs import notebook
-from narrows.storage.atomic import write_bytes, write_text
+from narrows.storage.atomic import write_bytes
 from narrows.storage.form import check_form
-from narrows.storage.json import parse_json, read_json, write_json
+from narrows.storage.json import read_json, write_json
+from narrows.storage.lines import append_line, read_lines, write_lines
 from narrows.storage.lock import check_vacant
 from narrows.training import EPOCH, Report
 
@@ -165,9 +165,8 @@ class Run:
         """One record per epoch that ended."""
         path = self.folder / "metrics.jsonl"
         epochs = []
-        for line in path.read_bytes().splitlines() if path.exists() else []:
-            with contextlib.suppress(FormatError):  # the last line may have been cut by a crash
-                epoch = parse_json(line, path)
+        for epoch in read_lines(path, appended=True) if path.exists() else []:
+            with contextlib.suppress(FormatError):
                 check_form(epoch, EPOCH, path, "a line")
                 epochs.append(epoch)
         return epochs
@@ -218,12 +217,11 @@ class Run:
 
     def add(self, report: Report) -> None:
         """Append an epoch to metrics.jsonl."""
-        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(_line(report.record()))
+        append_line(self.folder / "metrics.jsonl", report.record())
 
     def rewind(self, history: Iterable[Mapping[str, Any]]) -> None:
         """Bring metrics.jsonl back to the epochs of a checkpoint: those after it are trained again."""
-        write_text(self.folder / "metrics.jsonl", "".join(map(_line, history)))
+        write_lines(self.folder / "metrics.jsonl", history)
 
     def draw(self, name: str, picture: Image.Image, out: Path | None = None) -> Path:
         """Write a picture, `name` relative to the folder, or to `out` where that is given."""
@@ -300,16 +298,9 @@ def dataset_of(
 
 
 def next_folder(root: str | Path, name: str, data: str) -> Path:
-    """Make and return the next free folder of a name such as `runs/vae-mnist-5k-1`.
+    """Make and return the next free folder in `root`, such as `runs/vae-mnist-5k-1`.
 
-    Parameters
-    ----------
-    root
-        Where runs lie.
-    name
-        Of the model or the recipe.
-    data
-        The data set's name or path, which adds to the folder's name; may be empty.
+    `name` is that of the model or the recipe, `data` the data set's name or path, which may be empty.
     """
     slug = re.sub(r"[^a-z0-9]+", "-", Path(data).name.split(".")[0].lower()).strip("-") or "data"
     stem = f"{name}-{slug}" if data else name
@@ -331,13 +322,6 @@ def _discard(folder: Path) -> None:
     shutil.rmtree(folder / "checkpoints")
     if not any(folder.iterdir()):
         folder.rmdir()
-
-
-def _line(epoch: Mapping[str, Any]) -> str:
-    line = json.dumps(epoch)
-    if "NaN" in line or "Infinity" in line:  # not JSON: such values become null
-        line = json.dumps(json.loads(line, parse_constant=lambda _: None))
-    return line + "\n"
 
 
 def _text(field: Param | None, value: Any) -> str:

@@ -29,13 +29,7 @@ WRITERS: dict[str, Callable[[], Callable[..., Any]]] = {"tensorboard": _tensorbo
 
 
 def writer_of(to: str) -> Callable[..., Any]:
-    """Return what makes a writer, by name.
-
-    Raises
-    ------
-    ConfigError
-        There is none of that name, or its package is not installed.
-    """
+    """Return what makes a writer, by name; ConfigError where there is none, or its package is not installed."""
     if to not in WRITERS:
         raise ConfigError(f"log must be one of {', '.join(WRITERS)}; got {to!r}.{did_you_mean(to, WRITERS)}")
     return WRITERS[to]()

@@ -9,7 +9,6 @@ A sweep that was interrupted continues where it stopped, and any of its runs can
 
 from __future__ import annotations
 
-import contextlib
 import io
 import itertools
 import re
@@ -32,6 +31,7 @@ from narrows.sweeps.measures import measures_of
 from narrows.sweeps.table import Row, Trained, as_csv, picture, rows_of
 from narrows.training import Report
 from narrows.training.processes import check_jobs, in_processes
+from narrows.training.report import read_all
 
 FAILURES = (DivergedError, DataError)
 """Errors of a training that are results, such as of a learning rate too high: they do not end the sweep."""
@@ -123,7 +123,7 @@ class Sweep:
         parts = [f"{name} {write_value(value)}" for name, value in values.items()]
         return "_".join(re.sub(r"[^A-Za-z0-9.+-]+", "-", part) for part in [*parts, f"seed {seed}"])
 
-    def train(self, read: Callable[[Reports], Run] | None = None) -> Generator[Trained, None, None]:
+    def train(self, read: Callable[[Reports], Run] = read_all) -> Generator[Trained, None, None]:
         """Train what is not trained yet; write the tables after each training, the picture at the end.
 
         With several jobs trainings are yielded as they are done.
@@ -144,7 +144,7 @@ class Sweep:
         order = [self.name_of(*training) for training in self.trainings]
         done: list[Trained] = []
         try:
-            for trained in self._trained(read or _read):
+            for trained in self._trained(read):
                 done.append(trained)
                 self._write(sorted(done, key=lambda each: order.index(each.run.name)))
                 yield trained
@@ -175,7 +175,7 @@ class Sweep:
                 measures = {}
             yield Trained(Run(folder), values, seed, measures, False)
 
-    def _one(self, training: Training, read: Callable[[Reports], Run]) -> Trained:
+    def _one(self, training: Training, read: Callable[[Reports], Run] = read_all) -> Trained:
         """Return one training, done now unless it was before."""
         values, seed = training
         run, folder = self._run_of(values, seed), self.folder / self.name_of(values, seed)
@@ -246,7 +246,7 @@ class Sweep:
 
 def _measured(sweep: Sweep, training: Training) -> dict[str, float]:
     """Train in another process, and return the measures; the run lies in its folder."""
-    return sweep._one(training, _read).measures
+    return sweep._one(training).measures
 
 
 def _is_done(run: Run) -> bool:
@@ -261,12 +261,3 @@ def _ended(reports: Reports, folder: Path, read: Callable[[Reports], Run]) -> Ru
         if not (folder / "run.json").exists():  # nothing began
             raise
         return Run(folder)
-
-
-def _read(reports: Reports) -> Run:
-    with contextlib.closing(reports):
-        while True:
-            try:
-                next(reports)
-            except StopIteration as end:
-                return end.value
