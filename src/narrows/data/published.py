@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from narrows.data.builtin import MNIST_LICENCE
 from narrows.data.dataset import RawDataset
 from narrows.data.download import Remote
 from narrows.data.folders import cache_folder, find_files, locate_files
@@ -105,12 +106,8 @@ def published_available(name: str) -> bool:
 
 def mnist() -> RawDataset:
     """60,000 + 10,000 handwritten digits, (N, 1, 28, 28) uint8."""
-    return _from_idx(
-        locate_files("mnist", _MNIST, "mnist-5k"),
-        tuple("0123456789"),
-        "MNIST (LeCun, Cortes, Burges)",
-        "CC BY-SA 3.0 (Yann LeCun, Corinna Cortes)",
-    )
+    paths = locate_files("mnist", _MNIST, "mnist-5k")
+    return _from_idx(paths, tuple("0123456789"), "MNIST (LeCun, Cortes, Burges)", MNIST_LICENCE)
 
 
 def fashion_mnist() -> RawDataset:
@@ -127,10 +124,8 @@ def binarized_mnist() -> RawDataset:
     prepared = find_files("binarized-mnist", ["binarized_mnist.npz"])
     if prepared is not None:
         path = prepared["binarized_mnist.npz"]
-        bits = {
-            part: _unpack_bits(rows, part, path)
-            for part, rows in read_npz_arrays(path, ("train", "valid", "test")).items()
-        }
+        packed = read_npz_arrays(path, ("train", "valid", "test"))
+        bits = {part: _unpack_bits(rows, part, path) for part, rows in packed.items()}
     else:
         paths = locate_files("binarized-mnist", _BINARIZED, "mnist-5k")
         bits = {path.stem.rpartition("_")[2]: _read_amat(path) for path in paths.values()}
@@ -140,7 +135,7 @@ def binarized_mnist() -> RawDataset:
         test=images["test"],
         validation=images["valid"],
         source="binarized MNIST (Salakhutdinov & Murray, 2008; files by Larochelle)",
-        licence="CC BY-SA 3.0 (Yann LeCun, Corinna Cortes)",
+        licence=MNIST_LICENCE,
     )
 
 

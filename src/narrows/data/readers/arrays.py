@@ -147,14 +147,12 @@ def as_labels(values: Array, rows: int, what: str) -> tuple[Array, tuple[str, ..
 def _npy_header(stream: IO[bytes], what: str, *, text: bool = False) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Parse the header of a .npy stream with numpy's own parser (literals only), and check what it claims."""
     version = np.lib.format.read_magic(stream)
-    if version == (1, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-    elif version == (2, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream)
-    else:
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in readers:
         raise DataError(
             f"load_dataset: {what} must be of .npy version 1 or 2; got {version}. Save it as a plain array."
         )
+    shape, fortran, dtype = readers[version](stream)
     if dtype.hasobject:
         raise DataError(
             f"load_dataset: {what} must hold numbers; got Python objects, which could run code when loaded."
@@ -169,12 +167,9 @@ def _npy_header(stream: IO[bytes], what: str, *, text: bool = False) -> tuple[tu
 def _npz_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, what: str, *, text: bool = True) -> Array:
     with archive.open(member) as stream:
         shape, fortran, dtype = _npy_header(stream, what, text=text)
-        expected = math.prod(shape) * dtype.itemsize
-        if expected != member.file_size - stream.tell():
-            raise DataError(
-                f"load_dataset: {what} must hold the {expected} bytes that its header states; "
-                f"got {member.file_size - stream.tell()}."
-            )
+        expected, size = math.prod(shape) * dtype.itemsize, member.file_size - stream.tell()
+        if expected != size:
+            raise DataError(f"load_dataset: {what} must hold the {expected} bytes that its header states; got {size}.")
         content = read_exactly(stream, expected, what)
     array: Array = np.frombuffer(content, dtype=dtype).reshape(shape, order="F" if fortran else "C")
     return np.ascontiguousarray(array, dtype=dtype.newbyteorder("="))
@@ -229,17 +224,8 @@ def from_arrays(arrays: dict[str, Array], path: Path, *, transpose: bool = False
             )
     labels = {split: arrays[f"{split}_labels"] for split in rows if f"{split}_labels" in arrays}
     coded, names = _coded_together(labels, {split: len(samples) for split, samples in rows.items()}, path)
-    return RawDataset(
-        train=rows["train"],
-        test=rows.get("test"),
-        validation=rows.get("validation"),
-        train_labels=coded.get("train"),
-        test_labels=coded.get("test"),
-        validation_labels=coded.get("validation"),
-        label_names=names,
-        source=str(path),
-        how="as in the file",
-    )
+    parts: dict[str, Any] = {**rows, **{f"{split}_labels": values for split, values in coded.items()}}
+    return RawDataset(**parts, label_names=names, source=str(path), how="as in the file")
 
 
 def _coded_together(

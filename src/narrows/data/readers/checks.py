@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
-from typing import Protocol
+from typing import IO
 
 import numpy as np
 
@@ -25,12 +25,8 @@ _SUSPECT_BYTES = 64 * 2**20
 _CHUNK = 2**20
 
 
-class Readable(Protocol):
-    """A binary stream, packed or not."""
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Return the next `size` bytes, or fewer at the end."""
-        ...
+Readable = IO[bytes] | gzip.GzipFile
+"""A binary stream, packed or not."""
 
 
 def unsound(path: Path, must: str) -> DataError:
@@ -112,11 +108,8 @@ def opened(path: Path) -> Iterator[Readable]:
     with path.open("rb") as raw:
         packed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
-        if packed:
-            with gzip.GzipFile(fileobj=raw) as stream:
-                yield stream
-        else:
-            yield raw
+        with gzip.GzipFile(fileobj=raw) if packed else raw as stream:
+            yield stream
 
 
 def zip_members(archive: zipfile.ZipFile, what: str) -> dict[str, zipfile.ZipInfo]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -60,12 +60,7 @@ def read_image_zip(
 
 
 def decode_all(
-    names: Iterable[str],
-    read: Callable[[str], bytes],
-    decode_one: Callable[[bytes], Array],
-    total: int,
-    *,
-    strict: bool,
+    names: Sequence[str], read: Callable[[str], bytes], decode_one: Callable[[bytes], Array], *, strict: bool
 ) -> tuple[Array, Array, tuple[str, ...]]:
     """Decode the images of these names into one array.
 
@@ -89,7 +84,7 @@ def decode_all(
             skipped.append(f"{as_text(name)}: {error}")
             continue
         if images is None:
-            images = np.empty((total, *image.shape), dtype=np.uint8)  # pages are taken up only as they are written
+            images = np.empty((len(names), *image.shape), dtype=np.uint8)  # pages are taken up only as they are written
         if image.shape[1:] != images.shape[2:]:
             raise DataError(
                 f"load_dataset: all images must have one size; got {images.shape[2]}x{images.shape[3]} and "
@@ -100,7 +95,9 @@ def decode_all(
         images[len(numbers)] = image  # one channel spreads over three
         numbers.append(number)
     if images is None:
-        raise DataError(f"load_dataset: at least one image must be sound; got {total} malformed, first {skipped[:1]}.")
+        raise DataError(
+            f"load_dataset: at least one image must be sound; got {len(names)} malformed, first {skipped[:1]}."
+        )
     return images[: len(numbers)], np.array(numbers), tuple(skipped)
 
 
@@ -109,9 +106,7 @@ def image_size(size: str | int | None) -> tuple[int, int] | None:
     if size is None:
         return None
     sides = str(size).lower().split("x")
-    if len(sides) not in (1, 2) or not all(
-        side.isascii() and side.isdigit() and 0 < int(side) <= 8192 for side in sides
-    ):
+    if len(sides) > 2 or not all(side.isascii() and side.isdigit() and 0 < int(side) <= 8192 for side in sides):
         raise ConfigError(f"load_dataset: size must be a number of pixels, or HEIGHTxWIDTH, up to 8192; got {size!r}.")
     return int(sides[0]), int(sides[-1])
 
@@ -135,7 +130,7 @@ def _from_names(
     label_names = tuple(sorted(set(classes)))
     codes = np.array([label_names.index(name) for name in classes]) if len(label_names) > 1 else None
     images, numbers, skipped = decode_all(
-        names, read, lambda content: decode(content, size=sides, mode=mode), len(names), strict=strict
+        names, read, lambda content: decode(content, size=sides, mode=mode), strict=strict
     )
     labels = None if codes is None else codes[numbers]
     result = RawDataset(
