@@ -42,14 +42,7 @@ def plain(value: Any) -> Any:
 def pack_json(value: Mapping[str, Any], path: Path, *, indent: int | None = 2) -> bytes:
     """Return an object as JSON that `parse_json` accepts; numbers that are not finite become null.
 
-    Parameters
-    ----------
-    value
-        The object.
-    path
-        Where it will be written, for messages.
-    indent
-        Spaces per level; None for one line.
+    It takes one line where `indent` is None; `path` is for messages.
 
     Raises
     ------
