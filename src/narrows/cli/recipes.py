@@ -12,7 +12,7 @@ from cyclopts import App, Group, Parameter
 from rich.text import Text
 
 from narrows.cli.arguments import Source, command_of, data_flags, flag, values_of_flags
-from narrows.cli.console import duration, err, number, out, plain_table
+from narrows.cli.console import duration, err, number, out, plain_table, table_of
 from narrows.cli.train import followed, model_flags, opening
 from narrows.errors import ConfigError
 
@@ -49,21 +49,18 @@ def listed() -> None:
     """List the recipes: published systems, each with the number that it must reach."""
     from narrows.recipes import load_recipe, recipe_names
 
-    table = plain_table()
     wide = out().width >= 72
-    table.add_column("recipe", no_wrap=True)
-    if wide:
-        table.add_column("data", overflow="fold")
-        table.add_column("time", justify="right", no_wrap=True)
-    table.add_column("to reach", overflow="fold")
+    columns: list[tuple[str, bool, dict[str, Any]]] = [
+        ("recipe", True, {"no_wrap": True}), ("data", wide, {"overflow": "fold"}),
+        ("time", wide, {"justify": "right", "no_wrap": True}), ("to reach", True, {"overflow": "fold"}),
+    ]  # fmt: skip
+    rows = []
     for name in recipe_names():
         recipe = load_recipe(name)
-        cells: list[Any] = [Text(name, "bold")]
-        if wide:
-            data = ", ".join(dict.fromkeys(variant.data for variant in recipe.variants))
-            cells += [data, "–" if recipe.seconds is None else duration(recipe.seconds)]
-        table.add_row(*cells, _goals(recipe))
-    out().print(table)
+        data = ", ".join(dict.fromkeys(variant.data for variant in recipe.variants))
+        time = "–" if recipe.seconds is None else duration(recipe.seconds)
+        rows.append((Text(name, "bold"), data, time, _goals(recipe)))
+    out().print(table_of(columns, rows))
     out().print(
         "[dim]time: of all variants, on one core. Run one: narrows recipe NAME; a trial in seconds: narrows recipe "
         "NAME --quick[/]"
@@ -155,6 +152,7 @@ def _trained(recipe: Recipe, variant: Variant, asked: Asked, points: list[Point]
     from narrows.recipes import evaluate
     from narrows.recipes.curves import draw_curve, point_of
     from narrows.runs import Run, next_folder, record
+    from narrows.runs.folder import remove_empty
 
     estimator, dataset = variant.estimator(), _dataset(variant, asked.source)
     folder = next_folder(asked.source.out or "runs", recipe.name, variant.name)
@@ -167,8 +165,7 @@ def _trained(recipe: Recipe, variant: Variant, asked: Asked, points: list[Point]
         reports = record(estimator, dataset, folder, command=sys.argv)
         code = followed(folder, _measured(reports, estimator, dataset, by_epoch))
     finally:
-        if folder.exists() and not any(folder.iterdir()):
-            folder.rmdir()
+        remove_empty(folder)
     if code:
         return code, []
     run = Run(folder)

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,10 +16,7 @@ from narrows.data.arrays import Array
 from narrows.data.dataset import Dataset, Split
 from narrows.errors import ConfigError, did_you_mean
 from narrows.runs import Run
-from narrows.storage.atomic import write_bytes
-
-if TYPE_CHECKING:
-    from PIL import Image
+from narrows.storage.atomic import write_bytes, write_text
 
 SPLITS = ("train", "validation", "test", "all")
 
@@ -79,21 +76,12 @@ def write_codes(path: Path, Z: Array, y: Array | None, label_names: Sequence[str
         for row, label in zip(rows, y.tolist(), strict=True):
             row.append(label if label_names is None else label_names[int(label)])
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_bytes(path, buffer.getvalue().encode())
+    csv.writer(buffer, lineterminator="\n").writerows([columns, *rows])
+    write_text(path, buffer.getvalue())
 
 
 def write_array(path: Path, X: Array) -> None:
     """Write an array as .npy."""
     buffer = io.BytesIO()
     np.save(buffer, X, allow_pickle=False)
-    write_bytes(path, buffer.getvalue())
-
-
-def write_picture(path: Path, picture: Image.Image) -> None:
-    """Write a picture as PNG."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
     write_bytes(path, buffer.getvalue())

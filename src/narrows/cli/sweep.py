@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from rich.text import Text
 from narrows.cli.arguments import axis_of, command_of, data_flags, flag, values_of_flags
 from narrows.cli.config import VALIDATION, plan
 from narrows.cli.console import duration, err, number, out, plain_table
-from narrows.cli.train import model_flags, opening, per_model
+from narrows.cli.train import model_flags, opening, per_model, summary_of
 from narrows.errors import ConfigError
 from narrows.params import fields, write_value
 
@@ -50,7 +49,7 @@ def _command(model: str, cls: type[Autoencoder]) -> Callable[..., Any]:
     own += [flag(name, help_, int, default) for name, (help_, default) in FLAGS.items()]
     # How many seeds there are is for --seeds.
     parameters = [each for each in model_flags(cls, several=True) if each.name != "seed"]
-    return command_of(command, [*data, *own, *parameters], (cls.__doc__ or "").split("\n")[0])
+    return command_of(command, [*data, *own, *parameters], summary_of(cls))
 
 
 def values_of(cls: type, name: str, text: str) -> list[Any]:
@@ -90,6 +89,7 @@ def _swept(cls: type, given: dict[str, Any]) -> dict[str, list[Any]]:
 
 
 def _sweep(model: str, cls: type[Autoencoder], given: dict[str, Any]) -> int:
+    from narrows.runs.folder import slug_of
     from narrows.sweeps import Sweep
     from narrows.training.report import read_all
 
@@ -100,7 +100,8 @@ def _sweep(model: str, cls: type[Autoencoder], given: dict[str, Any]) -> int:
     fixed = {name: several[0] for name, several in values.items() if len(several) == 1}
     asked = plan(model, {name: given[name] for name in ("data", "data_option", "validation") if name in given} | fixed)
     dataset = asked.dataset()
-    folder = Path(given.get("out") or _folder(model, asked.data, list(grid)))
+    named = "-".join([model, slug_of(asked.data), *(name.replace("_", "-") for name in grid)])
+    folder = Path(given.get("out") or f"sweeps/{named}")
     settings = {name: given.get(name, default) for name, (_, default) in FLAGS.items()}
     sweep = Sweep(cls, grid, dataset, folder, fixed=fixed, **settings)
     n = len(sweep.trainings)
@@ -136,11 +137,6 @@ def _sweep(model: str, cls: type[Autoencoder], given: dict[str, Any]) -> int:
     return 0
 
 
-def _folder(model: str, data: str, names: Sequence[str]) -> str:
-    slug = re.sub(r"[^a-z0-9]+", "-", Path(data).name.split(".")[0].lower()).strip("-") or "data"
-    return "sweeps/" + "-".join([model, slug, *(name.replace("_", "-") for name in names)])
-
-
 def _line(trained: Trained, position: int, n: int) -> str:
     values = (f"{name} {write_value(value)}" for name, value in trained.values.items())
     parts = [f"{position:{len(str(n))}d}/{n}", *values, f"seed {trained.seed}"]
@@ -155,14 +151,8 @@ def _line(trained: Trained, position: int, n: int) -> str:
 def _table(sweep: Sweep, rows: Sequence[Row]) -> Table:
     from narrows.sweeps import ELBO
 
-    shown = {
-        "squared error": "error",
-        "squared error, PCA": "PCA",
-        "accuracy": "accuracy",
-        "accuracy, PCA": "PCA",
-        ELBO: ELBO,
-        "seconds": "time",
-    }
+    shown = {"squared error": "error", "squared error, PCA": "PCA", "accuracy": "accuracy", "accuracy, PCA": "PCA"}
+    shown |= {ELBO: ELBO, "seconds": "time"}
     measures = [name for name in shown if any(name in row.cells for row in rows)]
     table = plain_table()
     for name in sweep.grid:

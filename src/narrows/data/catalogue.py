@@ -69,7 +69,10 @@ _LISTED: list[tuple[str, Callable[..., RawDataset], str, str, str, str]] = [
 _AVAILABLE = {"mnist-5k": samples_installed, "celeba": celeba_available} | {
     name: partial(published_available, name) for name in ("mnist", "fashion-mnist", "binarized-mnist", "lfw")
 }
-DATASETS = {name: Entry(*rest, _AVAILABLE.get(name, lambda: True)) for name, *rest in _LISTED}
+DATASETS = {
+    name: Entry(loader, description, licence, size, source, _AVAILABLE.get(name, lambda: True))
+    for name, loader, description, licence, size, source in _LISTED
+}
 
 
 def load_dataset(

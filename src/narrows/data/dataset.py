@@ -198,3 +198,9 @@ def _held_out(
     for name, rows in (("train", kept), (split, held_out)):
         parts |= {name: take_rows(data.train, rows), f"{name}_labels": None if labels is None else labels[rows]}
     return parts, (len(kept), len(held_out)), how
+
+
+def sizes_of(splits: Mapping[str, Any]) -> str:
+    """Return the sizes in `Dataset.splits` in words: 4,500 training, 500 test."""
+    names = {"train": "training", "validation": "validation", "test": "test"}
+    return ", ".join(f"{splits[key]:,} {name}" for key, name in names.items() if splits.get(key))

@@ -184,14 +184,9 @@ def _progress(name: str, total: int, start: int) -> Iterator[Callable[[int], Non
         from rich import progress
         from rich.console import Console
 
-        columns = (
-            progress.BarColumn,
-            progress.DownloadColumn,
-            progress.TransferSpeedColumn,
-            progress.TimeRemainingColumn,
-        )
-        made = (progress.TextColumn("{task.description}"), *(column() for column in columns))
-        with progress.Progress(*made, console=Console(stderr=True), transient=True) as bar:
+        bytes_done, speed = progress.DownloadColumn(), progress.TransferSpeedColumn()
+        columns = ("{task.description}", progress.BarColumn(), bytes_done, speed, progress.TimeRemainingColumn())
+        with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(name, total=total, completed=start)
             yield lambda count: bar.advance(task, count)
         return

@@ -14,7 +14,6 @@ A run can be copied anywhere: nothing in it points outside it, and its parts are
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import re
 import shutil
@@ -31,7 +30,7 @@ from narrows.estimators.base import Autoencoder
 from narrows.estimators.loading import load_model
 from narrows.params import Param, fields, write_value
 from narrows.runs import notebook
-from narrows.storage.atomic import write_bytes
+from narrows.storage.atomic import write_png
 from narrows.storage.form import check_form
 from narrows.storage.json import read_json, write_json
 from narrows.storage.lines import append_line, read_lines, write_lines
@@ -227,9 +226,7 @@ class Run:
         """Write a picture, `name` relative to the folder, or to `out` where that is given."""
         path = self.folder / name if out is None else out
         path.parent.mkdir(parents=out is not None, exist_ok=True)
-        buffer = io.BytesIO()
-        picture.save(buffer, "PNG", optimize=True)
-        write_bytes(path, buffer.getvalue())
+        write_png(path, picture)
         return path
 
     def discard(self) -> None:
@@ -297,13 +294,17 @@ def dataset_of(
     return dataset
 
 
+def slug_of(data: str) -> str:
+    """Return the name or path of a data set as part of a folder's name."""
+    return re.sub(r"[^a-z0-9]+", "-", Path(data).name.split(".")[0].lower()).strip("-") or "data"
+
+
 def next_folder(root: str | Path, name: str, data: str) -> Path:
     """Make and return the next free folder in `root`, such as `runs/vae-mnist-5k-1`.
 
     `name` is that of the model or the recipe, `data` the data set's name or path, which may be empty.
     """
-    slug = re.sub(r"[^a-z0-9]+", "-", Path(data).name.split(".")[0].lower()).strip("-") or "data"
-    stem = f"{name}-{slug}" if data else name
+    stem = f"{name}-{slug_of(data)}" if data else name
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
     matches = (re.fullmatch(rf"{re.escape(stem)}-(\d+)", path.name) for path in root.iterdir())
@@ -320,7 +321,12 @@ def next_folder(root: str | Path, name: str, data: str) -> Path:
 def _discard(folder: Path) -> None:
     (folder / "run.json").unlink(missing_ok=True)
     shutil.rmtree(folder / "checkpoints")
-    if not any(folder.iterdir()):
+    remove_empty(folder)
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove a folder that was made for a run in which nothing began."""
+    if folder.exists() and not any(folder.iterdir()):
         folder.rmdir()
 
 

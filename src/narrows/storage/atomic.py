@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from narrows.errors import FormatError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -37,6 +41,13 @@ def write_bytes(path: Path, data: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file atomically; see `write_bytes`."""
     write_bytes(path, text.encode())
+
+
+def write_png(path: Path, picture: Image.Image) -> None:
+    """Write a picture as PNG atomically; see `write_bytes`."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)
+    write_bytes(path, buffer.getvalue())
 
 
 def open_regular(path: Path) -> BinaryIO:
