@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from narrows.data.arrays import Array
 from narrows.data.dataset import RawDataset
 from narrows.data.options import whole_number
 from narrows.data.readers.checks import read_exactly, reading
-from narrows.data.splits import Array
 from narrows.errors import ConfigError, DataError
 
 MNIST_LICENCE = "CC BY-SA 3.0 (Yann LeCun, Corinna Cortes)"

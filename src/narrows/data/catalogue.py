@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from narrows.data.arrays import Array
 from narrows.data.builtin import arc, cloud, digits, mnist_5k, samples_installed
 from narrows.data.celeba import celeba, celeba_available
 from narrows.data.dataset import Dataset, RawDataset
@@ -17,7 +18,6 @@ from narrows.data.factors import shapes
 from narrows.data.options import share, whole_number
 from narrows.data.published import binarized_mnist, fashion_mnist, lfw, mnist, published_available
 from narrows.data.readers.formats import file_loader, looks_like_path
-from narrows.data.splits import Array
 from narrows.errors import ConfigError, DataError, did_you_mean
 
 _TEST_SHARE = 0.2

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from narrows.data import options
-from narrows.data.splits import Array, SourceFiles, divide, take_rows
+from narrows.data.arrays import Array
+from narrows.data.splits import SourceFiles, divide, take_rows
 from narrows.errors import ConfigError, DataError
 
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from narrows.data.arrays import Array
 from narrows.data.dataset import RawDataset
 from narrows.data.options import whole_number
-from narrows.data.splits import Array
 from narrows.errors import ConfigError, did_you_mean
 
 

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from narrows.data.arrays import Array
 from narrows.data.builtin import MNIST_LICENCE
 from narrows.data.dataset import RawDataset
 from narrows.data.download import Remote
@@ -19,7 +20,6 @@ from narrows.data.readers.arrays import read_npz_arrays
 from narrows.data.readers.checks import check_member_name, reading, unsound
 from narrows.data.readers.decoding import decode
 from narrows.data.readers.idx import read_idx_file
-from narrows.data.splits import Array
 from narrows.errors import DataError
 from narrows.storage.atomic import write_bytes
 

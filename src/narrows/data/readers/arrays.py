@@ -9,9 +9,9 @@ from typing import IO, Any
 
 import numpy as np
 
+from narrows.data.arrays import Array
 from narrows.data.dataset import RawDataset
 from narrows.data.readers.checks import read_exactly, reading, unsound, zip_members
-from narrows.data.splits import Array
 from narrows.errors import ConfigError, DataError, did_you_mean
 
 _MAP_BYTES = 256 * 2**20  # .npy files from here on are memory-mapped by default

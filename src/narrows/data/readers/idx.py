@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from narrows.data.arrays import Array
 from narrows.data.dataset import RawDataset
 from narrows.data.readers.arrays import from_arrays
 from narrows.data.readers.checks import check_expansion, opened, read_exactly, reading, unsound
-from narrows.data.splits import Array
 
 _IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 

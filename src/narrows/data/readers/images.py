@@ -10,10 +10,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from narrows.data.arrays import Array
 from narrows.data.dataset import RawDataset
 from narrows.data.readers.checks import as_text, reading, unsound, zip_members
 from narrows.data.readers.decoding import decode
-from narrows.data.splits import Array, SourceFiles
+from narrows.data.splits import SourceFiles
 from narrows.errors import ConfigError, DataError, did_you_mean
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm")

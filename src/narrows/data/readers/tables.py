@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from narrows.data.arrays import Array
 from narrows.data.dataset import RawDataset
 from narrows.data.readers.arrays import as_labels
 from narrows.data.readers.checks import Readable, check_expansion, opened, reading, unsound
-from narrows.data.splits import Array
 from narrows.errors import ConfigError, DataError, did_you_mean
 
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
