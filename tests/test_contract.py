@@ -445,7 +445,7 @@ def test_evaluation_beyond_one_chunk(name, table, monkeypatch):
 def test_nothing_works_before_fit(name, table, tmp_path):
     estimator = ESTIMATORS[name]()
     for verb in ("transform", "inverse_transform", "reconstruct", "score_samples", "score", "impute"):
-        with pytest.raises((NotFittedError, ValueError), match="not fitted|takes missing values"):
+        with pytest.raises((NotFittedError, ValueError), match=r"not fitted|takes missing values"):
             getattr(estimator, verb)(table)
     for call in (lambda: estimator.save(tmp_path), estimator.sample):
         with pytest.raises(NotFittedError):

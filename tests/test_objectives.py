@@ -144,5 +144,5 @@ def test_a_module_without_a_prior_says_so():
     class Plain(Module):
         pass
 
-    with pytest.raises(ConfigError, match="for a model without a prior over codes; got 'prior'. Use 'gmm'"):
+    with pytest.raises(ConfigError, match=r"for a model without a prior over codes; got 'prior'. Use 'gmm'"):
         Plain().prior()

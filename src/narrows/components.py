@@ -8,6 +8,7 @@ declare the entry point group `narrows.components` are looked through where a na
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
@@ -140,7 +141,10 @@ def _load_entry_points() -> None:
     from importlib.metadata import entry_points
 
     for entry in entry_points(group=GROUP):
-        register(entry.load(), entry.name)
+        try:
+            register(entry.load(), entry.name)
+        except Exception as error:  # another package's fault must not stop this one
+            warnings.warn(f"The component {entry.name!r} could not be imported: {error}.", stacklevel=3)
 
 
 _loaded: list[bool] = []
@@ -181,19 +185,19 @@ def resolve(axis: str, value: Any, owner: str = "") -> Any:
     by_name = {field.name: field for field in fields(kind)}
     values: dict[str, str] = {}
     for part in rest.split(",") if colon else ():
-        key, equals, text = part.partition("=")
+        key, equals, text = (piece.strip() for piece in part.partition("="))
         if not equals:  # belongs to the first field, whose value may be several numbers
             if not by_name or len(values) > 1 or (values and next(iter(by_name)) not in values):
                 what = "must be written without a value" if not by_name else "must be written name:value,key=value"
                 raise ConfigError(f"{start} {name!r} {what}; got {value!r}.")
             key = next(iter(by_name))
-            text = f"{values[key]},{part}" if key in values else part
+            text = f"{values[key]},{part}" if key in values else part.strip()
         if key not in by_name:
             raise ConfigError(
                 f"{start} {name!r} has the parameters {', '.join(by_name) or 'none'}; got {key!r} in {value!r}."
                 f"{did_you_mean(key, by_name)}"
             )
-        values[key.strip()] = text.strip()
+        values[key] = text
     try:
         return kind(**{key: parse_value(by_name[key], text) for key, text in values.items()})
     except ConfigError as error:

@@ -97,6 +97,8 @@ class CodeSpec(NamedTuple):
     """Floating point, or integer where codes are indices."""
     ordered: bool = False
     """Whether the first k values of a code are a code by themselves, the others counting as 0."""
+    levels: int = 0
+    """How many values an index may have, from 0 on; 0 for real numbers."""
 
     @property
     def continuous(self) -> bool:

@@ -163,8 +163,8 @@ def parse_value(field: Param, text: str) -> Any:
             if kind in (int, float):
                 return kind(text)
             if typing.get_origin(kind) is tuple and typing.get_args(kind)[0] in (int, float):
-                inner = typing.get_args(kind)[0]
-                return tuple(inner(part) for part in text.strip("()[] ").replace("x", ",").split(",") if part.strip())
+                inner, listed = typing.get_args(kind)[0], text.strip("()[] ").removesuffix(",").replace("x", ",")
+                return tuple(inner(part) for part in listed.split(",")) if listed else ()
         except ValueError:
             continue
     return text

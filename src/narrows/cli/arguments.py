@@ -223,19 +223,27 @@ def values_of_flags(cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
     Texts become values by the type of the parameter; `network__hidden` changes the component given as `network`. Raises
     ConfigError where no component that is given has such a parameter.
     """
+    from narrows.components import resolve_all
+
     by_name = {each.name: each for each in fields(cls)}
     values: dict[str, Any] = {}
     for name, value in given.items():
-        if name in by_name:
-            text = isinstance(value, str) and by_name[name].axis is None
-            several = tuple(value) if isinstance(value, list) else value
-            values[name] = parse_value(by_name[name], value) if text else several
-            if by_name[name].axis is not None and isinstance(value, str) and value.lower() == "none":
-                values[name] = None
+        if name not in by_name:
+            continue
+        if by_name[name].axis is not None:
+            values[name] = None if value == "none" else tuple(value) if isinstance(value, list) else value
+        else:
+            text = isinstance(value, str)
+            values[name] = (
+                parse_value(by_name[name], value) if text else tuple(value) if isinstance(value, list) else value
+            )
     for name, value in given.items():
         outer, _, inner = name.partition("__")
         if inner and outer in by_name:
             values[outer] = _changed(by_name[outer], values.get(outer, by_name[outer].default), inner, value)
+    for name, value in values.items():
+        if (axis := by_name[name].axis) is not None and value != "auto":
+            resolve_all(axis, value, cls.__name__)  # a wrong name is refused before data are loaded
     return values
 
 

@@ -156,6 +156,25 @@ class Schema:
         logs = -torch.from_numpy(np.log(self._expanded(self.factor))).float().to(mask.device)
         return torch.where(mask, logs, 0.0).flatten(1).sum(1)
 
+    def __str__(self) -> str:
+        """Return the form and the scale of samples in words."""
+        sizes = " x ".join("?" if n is None else str(n) for n in self.shape)
+        each = {"table": "column", "sequences": "feature", "images": "channel"}[self.kind]
+        words: dict[Any, str] = {
+            "pixels": "pixels scaled by 1/255",
+            "standard": f"every {each} scaled to mean 0 and deviation 1",
+            "minmax": f"every {each} scaled to [0, 1]",
+            None: "values as they are",
+        }
+        parts = [f"{self.kind} of {sizes} {self.dtype}", words.get(self.scale, f"values divided by {self.scale}")]
+        if self.columns is not None:
+            parts.append("columns " + ", ".join(self.columns[:12]) + (", ..." if len(self.columns) > 12 else ""))
+        if self.missing:
+            parts.append("some values missing")
+        if self.levels is not None:
+            parts.append("classes " + ", ".join(map(str, self.levels[:12])))
+        return "; ".join(parts)
+
     # Conversion -------------------------------------------------------------------------------------------------------
 
     def encode(self, X: Any, y: Any = None, *, dtype: np.dtype[Any] | None = None, owner: str = "Schema") -> Arrays:
@@ -261,6 +280,10 @@ class Schema:
         lengths
             (N,) of sequences; they come back as a list, or as an array where `like` is one.
         """
+        return self.presented(self.in_units(x), like=like, lengths=lengths)
+
+    def in_units(self, x: Array) -> Array:
+        """Return samples (N, *shape) of the model's scale as an array in X's units and type."""
         X: Array
         if self.pixels:
             X = np.asarray(x, np.float64) * 255
@@ -278,13 +301,16 @@ class Schema:
                 X = np.where(limits.max <= X, limits.max, np.where(limits.min >= X, limits.min, X.astype(kind)))
         elif X.dtype.itemsize > kind.itemsize:  # beyond the limits, as for integers
             X = np.clip(X, np.finfo(kind).min, np.finfo(kind).max)
-        X = X.astype(kind, copy=False)
+        return X.astype(kind, copy=False)
+
+    def presented(self, X: Array, *, like: Any = None, lengths: Array | None = None) -> Any:
+        """Return an array in X's units as X was: a frame, a list of sequences, or an array; see `decode`."""
         if lengths is not None:
             sequences = [sequence[:n] for sequence, n in zip(X, lengths, strict=True)]
             return np.stack(sequences) if isinstance(like, np.ndarray) and like.ndim == 3 else sequences
-        if self.frame is not None and self.columns is not None and self.dtypes is not None:
-            return to_frame(X, self.frame, self.columns, self.dtypes, like)
-        return X
+        if self.frame is None or self.columns is None or self.dtypes is None:
+            return X
+        return to_frame(X, self.frame, self.columns, self.dtypes, like)
 
     def rescale(self, x: Array, target: Schema) -> Array:
         """Return samples (N, *shape) on another schema's scale, in double precision, without rounding to X's type."""
@@ -325,7 +351,13 @@ class Schema:
         if len(labels) != n:
             raise DataError(f"{owner}: y must have one label per sample, {n}; got {len(labels)}.")
         if self.levels is None:
-            return labels.reshape(n, -1).astype(np.float32)
+            numbers = labels.reshape(n, -1)
+            if numbers.shape[1] != self.label_values:
+                count = f"{self.label_values} number{'s' * (self.label_values > 1)}"
+                raise DataError(f"{owner}: y must have {count} per sample; got {numbers.shape[1]}.")
+            if numbers.dtype.kind not in "iufb" or not np.isfinite(numbers).all():
+                raise DataError(f"{owner}: y must hold finite numbers, as in fit; got others.")
+            return numbers.astype(np.float32)
         position = {level: i for i, level in enumerate(self.levels)}
         plain = labels.tolist()
         unknown = [label for label in plain if label not in position]

@@ -376,13 +376,17 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _check_codes(self, Z: ArrayLike) -> Array:
         name, spec = type(self).__name__, self.code_
-        kinds = [np.float64, np.float32] if spec.continuous else np.int64
+        kinds: Any = [np.float64, np.float32] if spec.continuous else "numeric"
         codes = check_array(Z, dtype=kinds, input_name="Z", estimator=self, allow_nd=True)
         if not spec.continuous:
             codes = codes.reshape(len(codes), -1)
             if codes.shape[1] != self._n_features_out:
                 raise DataError(f"{name}: Z must have codes of shape {spec.shape}; got {codes.shape[1]} values a row.")
-            return codes.reshape(-1, *spec.shape)
+            if (unlike := codes[codes != np.floor(codes)]).size:
+                raise DataError(f"{name}: Z must hold whole numbers; got {unlike[0]}. Codes are indices.")
+            if (beyond := codes[(codes < 0) | (codes >= spec.levels)]).size:
+                raise DataError(f"{name}: Z must hold indices from 0 to {spec.levels - 1}; got {beyond[0]}.")
+            return codes.reshape(-1, *spec.shape).astype(np.int64)
         k, size = codes.shape[1], self._n_features_out
         if k > size or (k < size and not spec.ordered):
             raise DataError(f"{name}: Z must have latent_dim = {size} columns; got {k}.")
@@ -504,12 +508,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
             raise ConfigError(f"{name}: n must be a whole number >= 1; got {n!r}.")
         labels = np.broadcast_to(np.asarray(y), (n,)) if y is not None and np.ndim(y) == 0 else y
+        if not self.code_.continuous:
+            raise ConfigError(
+                f"{name}: sampler must be for codes that are real numbers, not indices; got {sampler!r}. Use "
+                "code='continuous'."
+            )
         if sampler != "prior":
-            if not self.code_.continuous:
-                raise ConfigError(
-                    f"{name}: sampler must be 'prior' for codes that are indices, not real numbers; got {sampler!r}. "
-                    "Use code='continuous'."
-                )
             drawn = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
             return self.inverse_transform(self._density(sampler, X).sample(int(n), drawn), labels)
         rng = torch.Generator()

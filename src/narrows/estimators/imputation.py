@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from narrows.data.arrays import Array
+from narrows.data.arrays import Array, Arrays
 from narrows.data.batches import chunk_size
 from narrows.errors import ConfigError
 from narrows.estimators import inference
+from narrows.estimators.validation import check_samples
 from narrows.module import Batch, LatentVariableModule
 
 
@@ -45,12 +47,14 @@ def impute(model: Any, X: ArrayLike, y: Any = None, *, samples: int = 1000, seed
         raise ConfigError(f"{type(model).__name__}: impute must have a model that takes missing values; use AE or VAE.")
     if isinstance(samples, bool) or not isinstance(samples, int | np.integer) or samples < 1:
         raise ConfigError(f"{type(model).__name__}: samples must be a whole number >= 1; got {samples!r}.")
-    data = model.schema_.in_memory(inference.encoded(model, X, y), model.computing_dtype)
+    check_is_fitted(model)
+    schema, module = model.schema_, model.module_
+    given = check_samples(model, X, schema, missing=True)
+    data = schema.in_memory(model._encode(given, y), model.computing_dtype)
     if data.mask is None:
-        return model.schema_.decode(model.schema_.values(data), like=X)
-    module = model.module_
+        return schema.presented(_padded(given, data), like=X, lengths=data.lengths)
     if module.probabilistic:
-        size = max(1, chunk_size(model.schema_.sample_shape) // int(samples))
+        size = max(1, chunk_size(schema.sample_shape) // int(samples))
         first = [0]
 
         def fill(batch: Batch) -> Tensor:
@@ -61,11 +65,21 @@ def impute(model: Any, X: ArrayLike, y: Any = None, *, samples: int = 1000, seed
         filled = inference.map_batches(model, fill, data, exact=True, size=size)
     else:
         filled = inference.reconstruct_encoded(model, data)
-    x = np.where(data.mask, model.schema_.values(data), filled.astype(np.float64))
-    decoded = model.schema_.decode(x, like=X, lengths=data.lengths)
-    if isinstance(decoded, np.ndarray) and isinstance(X, np.ndarray):
-        decoded = np.where(np.isnan(X), decoded, X)  # to the last digit
-    return decoded
+    if schema.pixels:  # given on [0, 1], or nothing could be missing
+        filled = schema.in_units(np.where(data.mask, schema.values(data), filled))
+    else:  # what was observed comes back to the last digit
+        filled = np.where(data.mask, _padded(given, data), schema.in_units(filled))
+    return schema.presented(filled, like=X, lengths=data.lengths)
+
+
+def _padded(X: Array | list[Array], data: Arrays) -> Array:
+    """Return samples as they were given, sequences padded with 0: (N, *shape)."""
+    if not isinstance(X, list):
+        return X
+    padded = np.zeros(data.x.shape, np.result_type(*X))
+    for row, sequence in enumerate(X):
+        padded[row, : len(sequence)] = sequence
+    return padded
 
 
 def _weighted_mean(module: LatentVariableModule, batch: Batch, rows: range, samples: int, seed: int) -> Tensor:

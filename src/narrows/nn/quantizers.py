@@ -50,7 +50,7 @@ class QuantizedLayer(CodeLayer):
     started: Tensor
 
     def __init__(self, code: VQ, latents: tuple[int, ...]) -> None:
-        super().__init__(CodeSpec(latents[1:], torch.int64))
+        super().__init__(CodeSpec(latents[1:], torch.int64, levels=code.size))
         self.settings = code
         self.register_buffer("codebook", torch.zeros(code.size, latents[0]))
         self.register_buffer("counts", torch.zeros(code.size))
