@@ -228,15 +228,12 @@ def values_of_flags(cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
     by_name = {each.name: each for each in fields(cls)}
     values: dict[str, Any] = {}
     for name, value in given.items():
-        if name not in by_name:
-            continue
-        if by_name[name].axis is not None:
-            values[name] = None if value == "none" else tuple(value) if isinstance(value, list) else value
-        else:
-            text = isinstance(value, str)
-            values[name] = (
-                parse_value(by_name[name], value) if text else tuple(value) if isinstance(value, list) else value
-            )
+        if name in by_name:
+            if by_name[name].axis is not None:
+                value = None if value == "none" else value
+            elif isinstance(value, str):
+                value = parse_value(by_name[name], value)
+            values[name] = tuple(value) if isinstance(value, list) else value
     for name, value in given.items():
         outer, _, inner = name.partition("__")
         if inner and outer in by_name:

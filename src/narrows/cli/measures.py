@@ -60,7 +60,7 @@ def generation_record(model: Autoencoder, dataset: Dataset, X: Array, features: 
     train = None if model.codes_ is not None else dataset.train
     generated = model.sample(min(len(X), GENERATED), 0, sampler, X=train)
     measures = measure_generation(X, generated, features=features)
-    table = Table(f"samples, codes by {sampler}", "", box=None, pad_edge=False, show_header=True, header_style="dim")
+    table = Table(f"samples, codes by {sampler}", "", box=None, pad_edge=False, header_style="dim")
     for measure, value in measures.items():
         table.add_row(measure, number(value))
     out().print(table)
@@ -80,12 +80,8 @@ def latent_record(model: Autoencoder, X: Array, draws: int) -> dict[str, Any]:
     )
     out().print(table)
     out().print(Text(f"likelihood: {unit(model, X)}", style="dim"), soft_wrap=True)
-    return {
-        "active_units": units.number,
-        "information": latent._asdict(),
-        "bits_per_dimension": bits._asdict(),
-        "importance_samples": draws,
-    }
+    measured = {"information": latent._asdict(), "bits_per_dimension": bits._asdict()}
+    return {"active_units": units.number, **measured, "importance_samples": draws}
 
 
 class Entry(NamedTuple):

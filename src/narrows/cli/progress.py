@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -20,11 +20,18 @@ LINES = 20
 """About how many epochs get a line of their own."""
 
 
-def follow(reports: Generator[Report, None, T]) -> T:
+def follow(reports: Generator[Report, None, T], after_epoch: Callable[[], None] = lambda: None) -> T:
     """Read all reports while showing where training stands, and return what the generator returns."""
     console = out()
     live = console.is_terminal and not console.is_dumb_terminal
-    return _bar(reports, console) if live else _lines(reports, console)
+    advice = _Advice(console)
+
+    def after(report: Report) -> None:
+        if report.end_of_epoch:
+            after_epoch()
+        advice.after(report)
+
+    return (_bar if live else _lines)(reports, console, after)
 
 
 class _Advice:
@@ -50,16 +57,14 @@ class _Advice:
                 self.console.print(Text(f"advice: {finding.sentence} {finding.remedy}", "yellow"), soft_wrap=True)
 
 
-def _lines(reports: Generator[Report, None, T], console: Console) -> T:
-    advice = _Advice(console)
-
+def _lines(reports: Generator[Report, None, T], console: Console, after: Callable[[Report], None]) -> T:
     def show(report: Report) -> None:
         if report.end_of_epoch and (printed(report.epoch, report.epochs) or report.note):
             console.print(line(report), soft_wrap=True)
             console.file.flush()  # who reads a pipe or a log wants it now
             if report.note:
                 console.print(report.note, soft_wrap=True)
-        advice.after(report)
+        after(report)
 
     return read_all(reports, show)
 
@@ -90,7 +95,7 @@ def _terms(report: Report) -> list[str]:
     return parts
 
 
-def _bar(reports: Generator[Report, None, T], console: Console) -> T:
+def _bar(reports: Generator[Report, None, T], console: Console, after: Callable[[Report], None]) -> T:
     narrow = console.width < 60
     columns = [TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.fields[left]}")]
     if not narrow:
@@ -99,7 +104,6 @@ def _bar(reports: Generator[Report, None, T], console: Console) -> T:
     task = progress.add_task("starting", total=None, left="", speed="")
     below = Text("", no_wrap=True, overflow="ellipsis")
     validation: dict[str, float] | None = None
-    advice = _Advice(console)
     with Live(Group(progress, below), console=console, refresh_per_second=8) as live:
 
         def show(report: Report) -> None:
@@ -121,7 +125,7 @@ def _bar(reports: Generator[Report, None, T], console: Console) -> T:
             below.plain = "  ".join(_terms(shown)) + (f"  {report.note}" if report.note else "")
             if last:
                 live.refresh()
-            advice.after(report)
+            after(report)
 
         result = read_all(reports, show)
         progress.update(task, left=f"in {duration(progress.tasks[0].fields['seconds'])}" if validation else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from narrows.recipes import Evaluation, Recipe, Variant
     from narrows.recipes.curves import Point
     from narrows.recipes.goals import Goal
-    from narrows.runs import Run
-    from narrows.training import Report
 
 HELP = "Train a published system, and compare it with its number."
 SIGNS = {"at_most": "≤", "at_least": "≥", "equals": "="}
@@ -151,6 +149,7 @@ def _trained(recipe: Recipe, variant: Variant, asked: Asked, points: list[Point]
     from narrows.cli.analyses import report
     from narrows.recipes import evaluate
     from narrows.recipes.curves import draw_curve, point_of
+    from narrows.recipes.goals import measure
     from narrows.runs import Run, next_folder, record
     from narrows.runs.folder import remove_empty
 
@@ -158,12 +157,17 @@ def _trained(recipe: Recipe, variant: Variant, asked: Asked, points: list[Point]
     folder = next_folder(asked.source.out or "runs", recipe.name, variant.name)
     goals = [] if asked.quick else recipe.goals_for(variant)
     by_epoch: dict[Goal, list[float]] = {goal: [] for goal in goals if isinstance(goal.value, tuple)}
+
+    def measured() -> None:
+        for goal, values in by_epoch.items():
+            values.append(measure(goal, estimator, dataset))
+
     try:
         out().print()
         first = opening(variant.model, dataset)
         out().print(f"{variant.name}: {first}" if variant.name else first, soft_wrap=True, markup=False, style="bold")
         reports = record(estimator, dataset, folder, command=sys.argv)
-        code = followed(folder, _measured(reports, estimator, dataset, by_epoch))
+        code = followed(folder, reports, after_epoch=measured)
     finally:
         remove_empty(folder)
     if code:
@@ -193,29 +197,6 @@ def _dataset(variant: Variant, source: Source) -> Dataset:
     if source.data in (None, variant.data):
         return load_dataset(variant.data, **{**variant.data_options, **source.options})
     return load_dataset(source.data, **source.options)
-
-
-def _measured(
-    reports: Generator[Report, None, Run],
-    estimator: Autoencoder,
-    dataset: Dataset,
-    by_epoch: Mapping[Goal, list[float]],
-) -> Generator[Report, None, Run]:
-    """Pass on the reports, and measure after every epoch what has a goal for every epoch."""
-    from narrows.recipes.goals import measure
-
-    try:
-        while True:
-            try:
-                report = next(reports)
-            except StopIteration as end:
-                return end.value
-            if report.end_of_epoch:
-                for goal, values in by_epoch.items():
-                    values.append(measure(goal, estimator, dataset))
-            yield report
-    finally:
-        reports.close()
 
 
 def _conclude(evaluations: Sequence[tuple[Variant, Evaluation]], asked: Asked) -> None:

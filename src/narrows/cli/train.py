@@ -141,7 +141,12 @@ def resume(
     return followed(folder, reports)
 
 
-def followed(folder: Path, reports: Generator[Report, None, Run], dataset: Dataset | None = None) -> int:
+def followed(
+    folder: Path,
+    reports: Generator[Report, None, Run],
+    dataset: Dataset | None = None,
+    after_epoch: Callable[[], None] = lambda: None,
+) -> int:
     """Show a training to its end, give advice, and say how to resume where it did not get there.
 
     Where `dataset` is None, what the run was trained on is loaded again where it is needed.
@@ -150,7 +155,7 @@ def followed(folder: Path, reports: Generator[Report, None, Run], dataset: Datas
     from narrows.cli.progress import follow
 
     try:
-        run = follow(reports)
+        run = follow(reports, after_epoch)
     except (KeyboardInterrupt, SystemExit) as stop:
         if not (folder / "run.json").exists():
             raise

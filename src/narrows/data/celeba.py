@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from narrows.data.dataset import RawDataset
+from narrows.data.dataset import Dataset, as_read
 from narrows.data.folders import find_files, manual_download
 from narrows.data.options import whole_number
 from narrows.data.readers.checks import reading, unsound, zip_members
@@ -46,7 +46,7 @@ def celeba(
     grey: bool = False,
     strict: bool = False,
     limit: int | None = None,
-) -> RawDataset:
+) -> Dataset:
     """Faces of CelebA, aligned, (N, 3, size, size) uint8, in the published splits.
 
     A subset without the training split trains on the validation split.
@@ -73,10 +73,8 @@ def celeba(
     elif subset is not None:
         table = _read_subset(*(subset[name] for name in _SUBSET))
     else:
-        reason = (
-            "it is missing, and its licence lets only you fetch it, from "
-            "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html."
-        )
+        page = "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
+        reason = f"it is missing, and its licence lets only you fetch it, from {page}."
         raise DownloadError(manual_download("celeba", _PUBLISHED, reason, "mnist-5k"))
     if label not in table.columns:
         raise ConfigError(
@@ -105,7 +103,7 @@ def celeba(
             skipped += bad
     if "train" not in result:
         raise unsound(table.archive, "hold training pictures; got none.")
-    return RawDataset(
+    return as_read(
         **result,
         label_names=None if label == "identity" else (f"not {label}", label),
         source="CelebA (Liu et al., 2015), aligned",

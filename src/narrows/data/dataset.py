@@ -156,41 +156,25 @@ class Dataset:
         return f"Dataset({self.name!r}, {sizes}, sample_shape={self.sample_shape}, dtype={self.train.dtype})"
 
 
-@dataclass(eq=False)
-class RawDataset:
-    """What a reader returns, before rows are divided, limited and reshaped; see `Dataset`."""
+def as_read(
+    train: Array, *, licence: str = "as given by whoever made the file", how: str = "as published", **rest: Any
+) -> Dataset:
+    """Return what a reader has read, before it has a name and its rows are divided, limited and reshaped."""
+    return Dataset("", train, licence=licence, splits={"how": how}, **rest)
 
-    train: Array
-    test: Array | None = None
-    validation: Array | None = None
-    train_labels: Array | None = None
-    test_labels: Array | None = None
-    validation_labels: Array | None = None
-    label_names: tuple[str, ...] | None = None
-    columns: tuple[str, ...] | None = None
-    source: str = ""
-    licence: str = "as given by whoever made the file"
-    how: str = "as published"
-    shape: str | None = None
-    """The form to give samples where the caller asks for none."""
-    skipped: tuple[str, ...] = ()
-    files: SourceFiles | None = None
 
-    def with_test(self, share: float, *, seed: int, shuffle: bool) -> RawDataset:
-        """Return this data set with a share of the training rows held out as test rows."""
-        parts, (n_kept, n_held_out), how = _held_out(self, "test", share, seed=seed, shuffle=shuffle)
-        if not n_kept:
-            raise DataError(
-                f"load_dataset: test must leave at least one training row of {len(self.train)}; got {share!r}."
-            )
-        if not n_held_out:
-            parts |= {"test": None, "test_labels": None}
-        how = f"test: {share:g} of all rows, {how}" if n_held_out else "no test split: all rows are training rows"
-        return replace(self, **parts, how=how)
+def with_test(data: Dataset, share: float, *, seed: int, shuffle: bool) -> Dataset:
+    """Return a data set with a share of its training rows held out as test rows."""
+    parts, (n_kept, n_held_out), how = _held_out(data, "test", share, seed=seed, shuffle=shuffle)
+    if not n_kept:
+        raise DataError(f"load_dataset: test must leave at least one training row of {len(data.train)}; got {share!r}.")
+    how = f"test: {share:g} of all rows, {how}" if n_held_out else "no test split: all rows are training rows"
+    none = {} if n_held_out else {"test": None, "test_labels": None}
+    return replace(data, **(parts | none), splits={"how": how})
 
 
 def _held_out(
-    data: Dataset | RawDataset, split: str, share: float, *, seed: int, shuffle: bool
+    data: Dataset, split: str, share: float, *, seed: int, shuffle: bool
 ) -> tuple[dict[str, Any], tuple[int, int], str]:
     """Return the fields that change where training rows are held out as a split, both sizes, and how it was done."""
     labels = data.train_labels

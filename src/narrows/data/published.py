@@ -12,7 +12,7 @@ import numpy as np
 
 from narrows.data.arrays import Array
 from narrows.data.builtin import MNIST_LICENCE
-from narrows.data.dataset import RawDataset
+from narrows.data.dataset import Dataset, as_read
 from narrows.data.download import Remote
 from narrows.data.folders import cache_folder, find_files, locate_files
 from narrows.data.options import whole_number
@@ -104,19 +104,19 @@ def published_available(name: str) -> bool:
     return any(find_files(name, files, *more) is not None for files, more in choices[name])
 
 
-def mnist() -> RawDataset:
+def mnist() -> Dataset:
     """60,000 + 10,000 handwritten digits, (N, 1, 28, 28) uint8."""
     paths = locate_files("mnist", _MNIST, "mnist-5k")
     return _from_idx(paths, tuple("0123456789"), "MNIST (LeCun, Cortes, Burges)", MNIST_LICENCE)
 
 
-def fashion_mnist() -> RawDataset:
+def fashion_mnist() -> Dataset:
     """60,000 + 10,000 pictures of clothes, (N, 1, 28, 28) uint8; also from Debian's package dataset-fashion-mnist."""
     paths = locate_files("fashion-mnist", _FASHION, "mnist-5k", _DEBIAN)
     return _from_idx(paths, _FASHION_NAMES, "Fashion-MNIST (Xiao, Rasul, Vollgraf, 2017)", "MIT (Zalando SE)")
 
 
-def binarized_mnist() -> RawDataset:
+def binarized_mnist() -> Dataset:
     """Training, validation and test split of MNIST, drawn once as bits (Salakhutdinov & Murray, 2008).
 
     (50,000 + 10,000 + 10,000, 1, 28, 28) uint8 of 0 and 255, which are 0 and 1 to every model; there are no labels.
@@ -130,7 +130,7 @@ def binarized_mnist() -> RawDataset:
         paths = locate_files("binarized-mnist", _BINARIZED, "mnist-5k")
         bits = {path.stem.rpartition("_")[2]: _read_amat(path) for path in paths.values()}
     images = {part: (rows * np.uint8(255)).reshape(-1, 1, 28, 28) for part, rows in bits.items()}
-    return RawDataset(
+    return as_read(
         images["train"],
         test=images["test"],
         validation=images["valid"],
@@ -139,7 +139,7 @@ def binarized_mnist() -> RawDataset:
     )
 
 
-def lfw(*, min_faces_per_person: int = 1) -> RawDataset:
+def lfw(*, min_faces_per_person: int = 1) -> Dataset:
     """13,233 grey faces of 5,749 people, (N, 1, 64, 48) uint8: Labeled Faces in the Wild; labels are people.
 
     Parameters
@@ -166,7 +166,7 @@ def lfw(*, min_faces_per_person: int = 1) -> RawDataset:
     rows = np.flatnonzero(np.isin(target, kept_people))
     if not len(rows):
         raise DataError(f"load_dataset: min_faces_per_person must leave somebody; got {min_faces_per_person!r}.")
-    return RawDataset(
+    return as_read(
         images[rows][:, None],
         train_labels=np.searchsorted(kept_people, target[rows]),
         label_names=tuple(str(names[i]).replace("_", " ") for i in kept_people),
@@ -224,7 +224,7 @@ def _face(picture: Array) -> Array:
     return grey
 
 
-def _from_idx(paths: dict[str, Path], label_names: tuple[str, ...], source: str, licence: str) -> RawDataset:
+def _from_idx(paths: dict[str, Path], label_names: tuple[str, ...], source: str, licence: str) -> Dataset:
     arrays = {name: read_idx_file(path) for name, path in paths.items()}
     for images, labels in (_IDX_FILES[:2], _IDX_FILES[2:]):
         shape, count = arrays[images].shape, arrays[labels].shape
@@ -234,7 +234,7 @@ def _from_idx(paths: dict[str, Path], label_names: tuple[str, ...], source: str,
                 f"hold 28x28 pictures and as many labels 0..9; got shapes {shape} and {count}. Fetch both again.",
             )
     train, train_labels, test, test_labels = (arrays[name] for name in _IDX_FILES)
-    return RawDataset(
+    return as_read(
         train[:, None],
         test=test[:, None],
         train_labels=train_labels.astype(np.int64),

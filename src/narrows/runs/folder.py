@@ -78,10 +78,7 @@ class Run:
     def create(cls, folder: str | Path, record: Mapping[str, Any]) -> Self:
         """Make a new run in a folder that does not exist yet, or is empty.
 
-        Raises
-        ------
-        ConfigError
-            The folder holds something, such as another run: it is left as it is.
+        Where the folder holds something, such as another run, it is left as it is, and ConfigError is raised.
         """
         folder = Path(folder)
         while True:

@@ -66,10 +66,8 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON file that holds an object.
 
-    Raises
-    ------
-    FormatError
-        It is missing, holds something else, exceeds a limit, repeats a key, or has a number that is not finite.
+    Raises FormatError where it is missing, holds something else, exceeds a limit, repeats a key, or has a number that
+    is not finite.
     """
     return parse_json(read_bytes(path, MAX_BYTES), path)
 

@@ -81,10 +81,7 @@ def write_record(
 def read_record(path: Path) -> dict[str, Any]:
     """Read a record that `write_record` wrote; its "tensors" and "lines" are the checksums of the files beside it.
 
-    Raises
-    ------
-    FormatError
-        It is missing, is not sound JSON, or is not what was written.
+    Raises FormatError where it is missing, is not sound JSON, or is not what was written.
     """
     record = read_json(path)
     checksum = record.pop("sha256", None)

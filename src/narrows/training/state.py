@@ -114,13 +114,7 @@ class State:
         return {name: as_array(t) for name, t in tensors.items()}
 
     def restore(self, record: dict[str, Any], arrays: dict[str, np.ndarray[Any, Any]]) -> None:
-        """Take over what `record` and `tensors` returned; the inverse of both.
-
-        Raises
-        ------
-        RuntimeError, KeyError
-            It is of another module or optimiser.
-        """
+        """Take over what `record` and `tensors` returned; RuntimeError or KeyError where it is of another module."""
         groups: dict[str, dict[str, Tensor]] = {}
         for name, array in arrays.items():
             kind, _, rest = name.partition("/")

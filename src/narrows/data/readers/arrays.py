@@ -10,7 +10,7 @@ from typing import IO, Any
 import numpy as np
 
 from narrows.data.arrays import Array
-from narrows.data.dataset import RawDataset
+from narrows.data.dataset import Dataset, as_read
 from narrows.data.readers.checks import read_exactly, reading, unsound, zip_members
 from narrows.errors import ConfigError, DataError, did_you_mean
 
@@ -23,7 +23,7 @@ _TEST_LABELS = ("y_test", "test_labels")
 _VALIDATION_LABELS = ("y_valid", "y_val", "validation_labels")
 
 
-def read_npy(path: Path, *, transpose: bool = False, memory_map: bool | None = None) -> RawDataset:
+def read_npy(path: Path, *, transpose: bool = False, memory_map: bool | None = None) -> Dataset:
     """Read samples from a .npy file.
 
     Parameters
@@ -52,12 +52,10 @@ def read_npy(path: Path, *, transpose: bool = False, memory_map: bool | None = N
         mapped = size >= _MAP_BYTES if memory_map is None else memory_map
         if not mapped or not dtype.isnative:
             array = np.array(array, order="C", subok=False)
-    return RawDataset(as_samples(array.T if transpose else array, str(path)), source=str(path))
+    return as_read(as_samples(array.T if transpose else array, str(path)), source=str(path))
 
 
-def read_npz(
-    path: Path, *, variable: str | None = None, label: str | None = None, transpose: bool = False
-) -> RawDataset:
+def read_npz(path: Path, *, variable: str | None = None, label: str | None = None, transpose: bool = False) -> Dataset:
     """Read samples from a .npz file, with the labels and the test and validation splits in it.
 
     Parameters
@@ -209,7 +207,7 @@ def choose(shapes: dict[str, tuple[int, ...]], variable: str | None, label: str 
     }
 
 
-def from_arrays(arrays: dict[str, Array], path: Path, *, transpose: bool = False) -> RawDataset:
+def from_arrays(arrays: dict[str, Array], path: Path, *, transpose: bool = False) -> Dataset:
     """Return a data set from arrays by role: train, test, validation, and each with `_labels`."""
     rows: dict[str, Array] = {
         split: as_samples(arrays[split].T if transpose else arrays[split], f"{split!r} in {path}")
@@ -225,7 +223,7 @@ def from_arrays(arrays: dict[str, Array], path: Path, *, transpose: bool = False
     labels = {split: arrays[f"{split}_labels"] for split in rows if f"{split}_labels" in arrays}
     coded, names = _coded_together(labels, {split: len(samples) for split, samples in rows.items()}, path)
     parts: dict[str, Any] = {**rows, **{f"{split}_labels": values for split, values in coded.items()}}
-    return RawDataset(**parts, label_names=names, source=str(path), how="as in the file")
+    return as_read(**parts, label_names=names, source=str(path), how="as in the file")
 
 
 def _coded_together(

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from narrows.data.arrays import Array
-from narrows.data.dataset import RawDataset
+from narrows.data.dataset import Dataset
 from narrows.data.readers.arrays import from_arrays
 from narrows.data.readers.checks import check_expansion, opened, read_exactly, reading, unsound
 
 _IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
-def read_idx(path: Path) -> RawDataset:
+def read_idx(path: Path) -> Dataset:
     """Read samples from an IDX file, gzip or not, with the labels and the test split in the files beside it, if any.
 
     Parameters

@@ -7,11 +7,12 @@ import stat
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
 from narrows.data.arrays import Array
-from narrows.data.dataset import RawDataset
+from narrows.data.dataset import Dataset, as_read
 from narrows.data.readers.checks import as_text, reading, unsound, zip_members
 from narrows.data.readers.decoding import decode
 from narrows.data.splits import SourceFiles
@@ -22,7 +23,7 @@ _SPLITS = {"train": "train", "test": "test", "val": "validation", "valid": "vali
 _MODES = ("auto", "grey", "rgb")
 
 
-def read_images(path: Path, *, size: str | int | None = None, mode: str = "auto", strict: bool = False) -> RawDataset:
+def read_images(path: Path, *, size: str | int | None = None, mode: str = "auto", strict: bool = False) -> Dataset:
     """Read a folder of images; sub-folders are classes.
 
     Sub-folders named train, test and val (or valid, validation) are the splits. Otherwise rows are divided by a seeded
@@ -50,9 +51,7 @@ def read_images(path: Path, *, size: str | int | None = None, mode: str = "auto"
     return _from_names(path, names, lambda name: _read_plain(path / name), size, mode, strict)
 
 
-def read_image_zip(
-    path: Path, *, size: str | int | None = None, mode: str = "auto", strict: bool = False
-) -> RawDataset:
+def read_image_zip(path: Path, *, size: str | int | None = None, mode: str = "auto", strict: bool = False) -> Dataset:
     """Read a zip archive of images as `read_images` reads a folder; nothing is unpacked to disk."""
     with reading(path), zipfile.ZipFile(path) as archive:
         members = zip_members(archive, str(path))
@@ -65,10 +64,7 @@ def decode_all(
 ) -> tuple[Array, Array, tuple[str, ...]]:
     """Decode the images of these names into one array.
 
-    Returns
-    -------
-    images, numbers, skipped
-        uint8 (N, C, H, W); which of the names they are; one "name: reason" for each of the others.
+    Returns the images, uint8 (N, C, H, W); which of the names they are; one "name: reason" for each of the others.
     """
     images: Array | None = None
     numbers: list[int] = []
@@ -114,7 +110,7 @@ def image_size(size: str | int | None) -> tuple[int, int] | None:
 
 def _from_names(
     path: Path, names: list[str], read: Callable[[str], bytes], size: str | int | None, mode: str, strict: bool
-) -> RawDataset:
+) -> Dataset:
     if mode not in _MODES:
         raise ConfigError(
             f"load_dataset: mode must be one of {', '.join(_MODES)}; got {mode!r}.{did_you_mean(mode, _MODES)}"
@@ -134,28 +130,19 @@ def _from_names(
         names, read, lambda content: decode(content, size=sides, mode=mode), strict=strict
     )
     labels = None if codes is None else codes[numbers]
-    result = RawDataset(
-        images,
-        train_labels=labels,
-        label_names=None if codes is None else tuple(as_text(name) for name in label_names),
-        source=str(path),
-        skipped=skipped,
-    )
-    files = SourceFiles(tuple(names), codes, numbers)
-    if not published:
-        result.files = files
-        return result
-    split_of = np.array([str(splits[i]) for i in numbers])
-    for split in ("test", "validation", "train"):  # train last: it replaces the array that the others are taken from
-        rows = np.flatnonzero(split_of == split)
-        if len(rows):
-            setattr(result, split, images[rows])
-            setattr(result, f"{split}_labels", None if labels is None else labels[rows])
-        elif split == "train":
-            raise unsound(path, "hold a sound training image; got none.")
-    result.files = files.select(np.flatnonzero([split == "train" for split in splits]))
-    result.how = "by folder"
-    return result
+    files, how = SourceFiles(tuple(names), codes, numbers), "as published"
+    parts: dict[str, Any] = {"train": images, "train_labels": labels}
+    if published:
+        split_of = np.array([str(splits[i]) for i in numbers])
+        for split in ("train", "validation", "test"):
+            rows = np.flatnonzero(split_of == split)
+            if len(rows):
+                parts |= {split: images[rows], f"{split}_labels": None if labels is None else labels[rows]}
+            elif split == "train":
+                raise unsound(path, "hold a sound training image; got none.")
+        files, how = files.select(np.flatnonzero([split == "train" for split in splits])), "by folder"
+    text = None if codes is None else tuple(as_text(name) for name in label_names)
+    return as_read(**parts, label_names=text, source=str(path), skipped=skipped, files=files, how=how)
 
 
 def _is_image(name: str) -> bool:

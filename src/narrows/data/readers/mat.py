@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from narrows.data.arrays import Array
-from narrows.data.dataset import RawDataset
+from narrows.data.dataset import Dataset
 from narrows.data.readers.arrays import choose, from_arrays
 from narrows.data.readers.checks import check_expansion, reading, unsound
 from narrows.errors import DataError
@@ -28,9 +28,7 @@ _MATRIX, _COMPRESSED = 14, 15
 _COMPLEX = 0x0800
 
 
-def read_mat(
-    path: Path, *, variable: str | None = None, label: str | None = None, transpose: bool = False
-) -> RawDataset:
+def read_mat(path: Path, *, variable: str | None = None, label: str | None = None, transpose: bool = False) -> Dataset:
     """Read samples from a MATLAB file of version 4 to 7.2 (7.3 is another format: save it with ``-v7``).
 
     Parameters
