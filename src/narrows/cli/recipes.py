@@ -12,7 +12,7 @@ from cyclopts import App, Group, Parameter
 from rich.text import Text
 
 from narrows.cli.arguments import Source, command_of, data_flags, flag, values_of_flags
-from narrows.cli.console import duration, err, number, out, plain_table, table_of
+from narrows.cli.console import duration, err, number, out, table_of
 from narrows.cli.train import followed, model_flags, opening
 from narrows.errors import ConfigError
 
@@ -204,9 +204,7 @@ def _conclude(evaluations: Sequence[tuple[Variant, Evaluation]], asked: Asked) -
     if asked.quick:
         out().print("\nA trial run: its numbers are not compared with the reference.", style="dim")
         return
-    table = plain_table()
-    for column in ("", "to reach", "here", ""):
-        table.add_column(column, justify="right" if column in ("to reach", "here") else "left", overflow="fold")
+    rows = []
     for variant, evaluation in evaluations:
         goal, value = evaluation.goal, evaluation.value
         where = "" if goal.analysis else f", {goal.split}"
@@ -214,8 +212,9 @@ def _conclude(evaluations: Sequence[tuple[Variant, Evaluation]], asked: Asked) -
         last = value[-1] if isinstance(value, tuple) else value
         short = f"fell short by {number(evaluation.missed_by)}"
         word = Text("reached", "green") if evaluation.reached else Text(short, "red")
-        table.add_row(Text(label), wanted(goal), number(last), word)
-    out().print(table)
+        rows.append((Text(label), wanted(goal), number(last), word))
+    fold, right = {"overflow": "fold"}, {"overflow": "fold", "justify": "right"}
+    out().print(table_of([("", True, fold), ("to reach", True, right), ("here", True, right), ("", True, fold)], rows))
     for origin in dict.fromkeys(evaluation.goal.origin for _, evaluation in evaluations if evaluation.goal.origin):
         out().print(Text(f"reference: {origin}", "dim"), soft_wrap=True)
     if asked.changed:

@@ -6,6 +6,7 @@ import gzip
 import io
 import re
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -95,13 +96,12 @@ _LFW_ROW = re.compile(r"lfw/(?P<person>[^/]+)/(?P=person)_(?P<number>\d{4})\.jpg
 def published_available(name: str) -> bool:
     """Tell whether the files of a published data set are on this machine, so that loading it needs no network."""
     amat = [remote.name for remote in _BINARIZED]
-    choices: dict[str, list[tuple[list[str], list[Path]]]] = {
-        "mnist": [(list(_IDX_FILES), [])],
-        "fashion-mnist": [(list(_IDX_FILES), [_DEBIAN])],
-        "binarized-mnist": [(["binarized_mnist.npz"], []), (amat, [])],
-        "lfw": [([_LFW_FILE], []), ([_LFW.name], [])],
-    }
-    return any(find_files(name, files, *more) is not None for files, more in choices[name])
+    choices: dict[str, list[Sequence[str]]] = {
+        "mnist": [_IDX_FILES], "fashion-mnist": [_IDX_FILES], "binarized-mnist": [["binarized_mnist.npz"], amat],
+        "lfw": [[_LFW_FILE], [_LFW.name]],
+    }  # fmt: skip
+    more = [_DEBIAN] if name == "fashion-mnist" else []
+    return any(find_files(name, files, *more) is not None for files in choices[name])
 
 
 def mnist() -> Dataset:
