@@ -20,12 +20,7 @@ PATIENCE = 2.0
 def advise(run: Run, dataset: Dataset | None) -> None:
     """Say what could be better in a run that has just ended, or which command says it where that takes long.
 
-    Parameters
-    ----------
-    run
-        Finished.
-    dataset
-        What it was trained on; None: it is loaded again.
+    Where `dataset` is None, what the run was trained on is loaded again.
     """
     dataset = dataset_of(run, changed=note) if dataset is None else dataset
     if _seconds(run, dataset) > PATIENCE:

@@ -19,7 +19,7 @@ from narrows.cli.arguments import (
     shown_default,
     values_of_flags,
 )
-from narrows.cli.console import number, out, plain_table
+from narrows.cli.console import number, out, table_of
 from narrows.cli.locate import run_of
 from narrows.params import fields
 
@@ -87,12 +87,8 @@ def report(name: str, run: Run, result: Result) -> None:
     """Write down the numbers of an analysis with its run, and print what it made."""
     if result.numbers:
         run.update(analyses={**run.record.get("analyses", {}), name: dict(result.numbers)})
-        table = plain_table()
-        table.add_column(name)
-        table.add_column("", justify="right")
-        for label, value in result.numbers.items():
-            table.add_row(Text(label), number(value))
-        out().print(table)
+        rows = [(Text(label), number(value)) for label, value in result.numbers.items()]
+        out().print(table_of([(name, True, {}), ("", True, {"justify": "right"})], rows))
     if result.note:
         out().print(Text(result.note))
     for path in result.pictures:

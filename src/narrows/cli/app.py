@@ -79,9 +79,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
             app = application(tokens)
             command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False, verbose=False)
             return command(*bound.args, **bound.kwargs) or 0
-    except CycloptsError as problem:
-        return error(str(problem), 2)
-    except NarrowsError as problem:
+    except (CycloptsError, NarrowsError) as problem:
         return error(str(problem), 2)
     except BrokenPipeError:
         # Whoever read our output has left, as `head` does: say nothing, also when Python flushes at its end.

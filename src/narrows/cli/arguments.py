@@ -55,10 +55,7 @@ class Source:
 def data_flags(**defaults: str) -> list[inspect.Parameter]:
     """Return flags of data: of data, data_option, split and out those that are named.
 
-    Parameters
-    ----------
-    defaults
-        What is taken where the flag is left out, in words; may be empty.
+    The values say in words what is taken where the flag is left out; they may be empty.
     """
     texts = {
         "data": ("A data set by name (see `narrows data`), or a file or folder.", str, None),
@@ -148,16 +145,8 @@ def parameter_flags(
 ) -> list[inspect.Parameter]:
     """Return a flag for every parameter of a class, and one for every parameter of the components that it takes.
 
-    Parameters
-    ----------
-    cls
-        An estimator or an analysis.
-    group
-        The heading of its own parameters in help.
-    training
-        Names of the parameters that stand below "Training".
-    several
-        Whether each flag takes several values, as in a sweep.
+    Parameters named in `training` stand below "Training", the others below `group`; with `several`, as in a sweep, each
+    flag takes several values.
     """
     training, flags = set(training), []
     for each in fields(cls):
@@ -176,35 +165,31 @@ def _flag_of(each: Param, group: Group, several: bool) -> inspect.Parameter:
         about = Parameter(help=each.help, group=group)
         keyword, annotation = inspect.Parameter.KEYWORD_ONLY, Annotated[bool, about]
         return inspect.Parameter(each.name, keyword, default=each.default, annotation=annotation)
-    if each.many:
-        text = f"{each.help} One of {_names(each)}; may be repeated."
-        return flag(each.name, text, list[str], None, group=group, metavar="NAME:VALUE")
     if each.axis is not None:
-        text = f"{each.help} One of {_names(each)}."
-        return flag(each.name, text, str, shown_default(each), group=group, metavar="NAME:VALUE")
-    only_names = each.choices is not None and set(kinds_of(each.annotation)) <= {str, type(None)}
-    kind = Literal[each.choices] if only_names else str
+        text = f"{each.help} One of {', '.join(axis_of(each))}" + ("; may be repeated." if each.many else ".")
+        kind, default = (list[str], None) if each.many else (str, shown_default(each))
+        return flag(each.name, text, kind, default, group=group, metavar="NAME:VALUE")
     metavar = "CHOICE" if each.choices else _type_name(each.annotation)
     made = flag(each.name, each.help, str, shown_default(each), group=group, metavar=metavar)
+    if each.choices is None or not set(kinds_of(each.annotation)) <= {str, type(None)}:
+        return made
     _, about = typing.get_args(made.annotation)
-    return made.replace(annotation=Annotated[kind, about])
+    return made.replace(annotation=Annotated[Literal[each.choices], about])
 
 
-def _names(each: Param) -> str:
+def axis_of(each: Param) -> Mapping[str, Any]:
+    """Return the components that a parameter takes, by name."""
     from narrows.components import AXES
 
     assert each.axis is not None
-    return ", ".join(AXES[each.axis])
+    return AXES[each.axis]
 
 
 def _component_flags(each: Param, several: bool) -> list[inspect.Parameter]:
     """Return flags such as --network.hidden, for the parameters of every component that a parameter takes."""
-    from narrows.components import AXES
-
-    assert each.axis is not None
     takers: dict[str, list[str]] = {}
     kinds: dict[str, Param] = {}
-    for name, component in AXES[each.axis].items():
+    for name, component in axis_of(each).items():
         for inner in fields(component):
             takers.setdefault(inner.name, []).append(name)
             kinds.setdefault(inner.name, inner)
@@ -233,34 +218,22 @@ def shown_default(each: Param) -> Any:
 
 
 def values_of_flags(cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of parameters that flags or a file give, by name.
+    """Return the values of the parameters of a class that flags or a file give, by name.
 
-    Parameters
-    ----------
-    cls
-        The estimator or analysis.
-    given
-        Texts become values by the type of the parameter; `network__hidden` changes the component given as `network`.
-
-    Raises
-    ------
-    ConfigError
-        A component is unknown, or does not have a parameter that is given for it.
+    Texts become values by the type of the parameter; `network__hidden` changes the component given as `network`. Raises
+    ConfigError where no component that is given has such a parameter.
     """
     from narrows.components import resolve_all
 
     by_name = {each.name: each for each in fields(cls)}
     values: dict[str, Any] = {}
     for name, value in given.items():
-        if name not in by_name:
-            continue
-        if by_name[name].axis is not None:
-            values[name] = None if value == "none" else tuple(value) if isinstance(value, list) else value
-        else:
-            text = isinstance(value, str)
-            values[name] = (
-                parse_value(by_name[name], value) if text else tuple(value) if isinstance(value, list) else value
-            )
+        if name in by_name:
+            if by_name[name].axis is not None:
+                value = None if value == "none" else value
+            elif isinstance(value, str):
+                value = parse_value(by_name[name], value)
+            values[name] = tuple(value) if isinstance(value, list) else value
     for name, value in given.items():
         outer, _, inner = name.partition("__")
         if inner and outer in by_name:
@@ -273,13 +246,12 @@ def values_of_flags(cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _changed(each: Param, component: Any, inner: str, value: Any) -> str:
     """Return the text of a component in which a parameter has another value."""
-    from narrows.components import AXES, resolve
+    from narrows.components import resolve
 
-    assert each.axis is not None
-    by_name = {name: {p.name: p for p in fields(cls)} for name, cls in AXES[each.axis].items()}
+    by_name = {name: {p.name: p for p in fields(cls)} for name, cls in axis_of(each).items()}
     chosen = component.partition(":")[0] if isinstance(component, str) else ""
-    if chosen in AXES[each.axis] and inner in by_name[chosen]:
-        made = resolve(each.axis, component)
+    if inner in by_name.get(chosen, ()):
+        made = resolve(str(each.axis), component)
         return str(made.set_params(**{inner: parse_value(by_name[chosen][inner], value)}))
     takers = ", ".join(name for name, known in by_name.items() if inner in known)
     flag_ = each.name.replace("_", "-")

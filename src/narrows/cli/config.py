@@ -70,19 +70,9 @@ def has_epochs(cls: type[Autoencoder]) -> bool:
 
 
 def plan(model: str, given: Mapping[str, Any]) -> Plan:
-    """Join the flags that were given with the TOML file and the defaults.
+    """Join the flags that were given, those of data included, with the TOML file and the defaults.
 
-    Parameters
-    ----------
-    model
-        A name in `ESTIMATORS`.
-    given
-        Flag -> its text, those of data included.
-
-    Raises
-    ------
-    ConfigError
-        A key of the file is unknown, or a value is not what it must be.
+    Raises ConfigError where a key of the file is unknown, or a value is not what it must be.
     """
     from narrows.estimators import ESTIMATORS
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -70,3 +72,14 @@ def duration(seconds: float) -> str:
 def plain_table() -> Table:
     """Return an empty table in the style of all: a line under the heading and nothing else."""
     return Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False, padding=(0, 1))
+
+
+def table_of(columns: Sequence[tuple[str, bool, dict[str, Any]]], rows: Iterable[Sequence[Any]]) -> Table:
+    """Return a table: of each column its heading, whether it is shown, and its options."""
+    table = plain_table()
+    for heading, shown, options in columns:
+        if shown:
+            table.add_column(heading, **options)
+    for row in rows:
+        table.add_row(*(cell for cell, (_, shown, _) in zip(row, columns, strict=True) if shown))
+    return table

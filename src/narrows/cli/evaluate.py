@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from narrows.cli.arguments import RunName, Source, with_source
 from narrows.cli.console import as_is, err, out
 from narrows.cli.locate import run_of
+
+if TYPE_CHECKING:
+    from narrows.data import Dataset
+    from narrows.data.arrays import Array
 
 Draws = Annotated[int, Parameter(name="--samples", help="Draws for the bound on the likelihood.")]
 OWN = "the run's own"
@@ -38,9 +42,8 @@ def evaluate(
     chosen = run_of(run)
     dataset, model = source.dataset(chosen), chosen.load()
     named = None if features is None else features_of(features, dataset)
-    split, X, y = dataset.evaluation_split
-    labels = dataset.train_labels if y is not None else None
-    y = y if labels is not None else None
+    split, X, _ = dataset.evaluation_split
+    labels, y = _labels(dataset)
     comparison = compare_models({chosen.name: model}, dataset.train, X, y=labels, y_test=y, samples=draws)
     out().print(as_is(f"{chosen.name} on {len(X):,} {split} samples", "bold"))
     out().print(comparison_table(comparison))
@@ -83,9 +86,8 @@ def compare(
 
     entries = entries_of(names)
     dataset = common_data(entries, source)
-    split, X, y = dataset.evaluation_split
-    labels = dataset.train_labels if y is not None else None
-    y = y if labels is not None else None
+    split, X, _ = dataset.evaluation_split
+    labels, y = _labels(dataset)
 
     def training(name: str, seed: int) -> None:
         err().print(f"training {name}, seed {seed}", soft_wrap=True)
@@ -107,3 +109,9 @@ def compare(
         title=f"Comparison on {dataset.name}", about=about, y_test=y, label_names=dataset.label_names,
     )  # fmt: skip
     out().print(str(folder / "report.html"), soft_wrap=True)
+
+
+def _labels(dataset: Dataset) -> tuple[Array | None, Array | None]:
+    """Return the labels of the training samples and of those held out; None unless both have some."""
+    labels, y = dataset.train_labels, dataset.evaluation_split.y
+    return (None, None) if labels is None or y is None else (labels, y)

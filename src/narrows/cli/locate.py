@@ -21,12 +21,7 @@ def run_of(name: str | None) -> Run:
 def located(name: str | None) -> Path:
     """Return the run folder of that path, or of that name under runs/; the latest one if there is no name.
 
-    Raises
-    ------
-    ConfigError
-        There is none.
-    FormatError
-        The folder exists, and holds no run.
+    Raises ConfigError where there is none, FormatError where the folder exists and holds no run.
     """
     if name is not None:
         for folder in (Path(name), Path("runs") / name):

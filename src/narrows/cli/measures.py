@@ -41,13 +41,7 @@ GENERATED = 2000
 
 
 def features_of(name: str, dataset: Dataset) -> Features:
-    """Return the features of a name, or of a file of Inception's weights.
-
-    Raises
-    ------
-    ConfigError
-        It is neither.
-    """
+    """Return the features of a name, or of a file of Inception's weights; ConfigError where it is neither."""
     if name == "classifier":
         return classifier_features(dataset)
     if Path(name).suffix == ".safetensors":
@@ -66,7 +60,7 @@ def generation_record(model: Autoencoder, dataset: Dataset, X: Array, features: 
     train = None if model.codes_ is not None else dataset.train
     generated = model.sample(min(len(X), GENERATED), 0, sampler, X=train)
     measures = measure_generation(X, generated, features=features)
-    table = Table(f"samples, codes by {sampler}", "", box=None, pad_edge=False, show_header=True, header_style="dim")
+    table = Table(f"samples, codes by {sampler}", "", box=None, pad_edge=False, header_style="dim")
     for measure, value in measures.items():
         table.add_row(measure, number(value))
     out().print(table)
@@ -86,12 +80,8 @@ def latent_record(model: Autoencoder, X: Array, draws: int) -> dict[str, Any]:
     )
     out().print(table)
     out().print(Text(f"likelihood: {unit(model, X)}", style="dim"), soft_wrap=True)
-    return {
-        "active_units": units.number,
-        "information": latent._asdict(),
-        "bits_per_dimension": bits._asdict(),
-        "importance_samples": draws,
-    }
+    measured = {"information": latent._asdict(), "bits_per_dimension": bits._asdict()}
+    return {"active_units": units.number, **measured, "importance_samples": draws}
 
 
 class Entry(NamedTuple):
@@ -107,13 +97,7 @@ class Entry(NamedTuple):
 
 
 def entries_of(names: Sequence[str]) -> dict[str, Entry]:
-    """Return what names mean: a model, a run, or else the first model of a recipe.
-
-    Raises
-    ------
-    ConfigError
-        There are none, or one is none of these.
-    """
+    """Return what names mean: a model, a run, or else the first model of a recipe; else ConfigError is raised."""
     if not names:
         raise ConfigError(f"compare: give runs, recipes or models ({', '.join(ESTIMATORS)}), at least one; got none.")
     return {name: _entry(name) for name in names}
@@ -141,10 +125,7 @@ def _entry(name: str) -> Entry:
 def common_data(entries: Mapping[str, Entry], source: Source) -> Dataset:
     """Return the data that flags name; else those of the first run, or those that all recipes share.
 
-    Raises
-    ------
-    ConfigError
-        The recipes have different data.
+    Raises ConfigError where the recipes have different data.
     """
     if source.data is not None:
         return load_dataset(source.data, **source.options)

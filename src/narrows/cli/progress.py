@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from rich.console import Console, Group
@@ -12,20 +13,25 @@ from rich.text import Text
 
 from narrows.cli.console import count, duration, number, out
 from narrows.training import Report
+from narrows.training.report import read_all
 
 T = TypeVar("T")
 LINES = 20
 """About how many epochs get a line of their own."""
 
 
-def follow(reports: Generator[Report, None, T]) -> T:
+def follow(reports: Generator[Report, None, T], after_epoch: Callable[[], None] = lambda: None) -> T:
     """Read all reports while showing where training stands, and return what the generator returns."""
     console = out()
     live = console.is_terminal and not console.is_dumb_terminal
-    try:
-        return _bar(reports, console) if live else _lines(reports, console)
-    finally:
-        reports.close()  # an interrupt may have hit while something was printed
+    advice = _Advice(console)
+
+    def after(report: Report) -> None:
+        if report.end_of_epoch:
+            after_epoch()
+        advice.after(report)
+
+    return (_bar if live else _lines)(reports, console, after)
 
 
 class _Advice:
@@ -51,19 +57,16 @@ class _Advice:
                 self.console.print(Text(f"advice: {finding.sentence} {finding.remedy}", "yellow"), soft_wrap=True)
 
 
-def _lines(reports: Generator[Report, None, T], console: Console) -> T:
-    advice = _Advice(console)
-    while True:
-        try:
-            report = next(reports)
-        except StopIteration as end:
-            return end.value
+def _lines(reports: Generator[Report, None, T], console: Console, after: Callable[[Report], None]) -> T:
+    def show(report: Report) -> None:
         if report.end_of_epoch and (printed(report.epoch, report.epochs) or report.note):
             console.print(line(report), soft_wrap=True)
             console.file.flush()  # who reads a pipe or a log wants it now
             if report.note:
                 console.print(report.note, soft_wrap=True)
-        advice.after(report)
+        after(report)
+
+    return read_all(reports, show)
 
 
 def printed(epoch: int, epochs: int) -> bool:
@@ -92,7 +95,7 @@ def _terms(report: Report) -> list[str]:
     return parts
 
 
-def _bar(reports: Generator[Report, None, T], console: Console) -> T:
+def _bar(reports: Generator[Report, None, T], console: Console, after: Callable[[Report], None]) -> T:
     narrow = console.width < 60
     columns = [TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.fields[left]}")]
     if not narrow:
@@ -100,15 +103,11 @@ def _bar(reports: Generator[Report, None, T], console: Console) -> T:
     progress = Progress(*columns, console=console, expand=True)
     task = progress.add_task("starting", total=None, left="", speed="")
     below = Text("", no_wrap=True, overflow="ellipsis")
-    validation = None
-    advice = _Advice(console)
+    validation: dict[str, float] | None = None
     with Live(Group(progress, below), console=console, refresh_per_second=8) as live:
-        while True:
-            try:
-                report = next(reports)
-            except StopIteration as end:
-                progress.update(task, left=f"in {duration(progress.tasks[0].fields['seconds'])}" if validation else "")
-                return end.value
+
+        def show(report: Report) -> None:
+            nonlocal validation
             validation = report.validation or validation
             done = report.step / max(1, report.steps)
             remaining = report.seconds * (1 - done) / max(done, 1e-9)
@@ -122,15 +121,12 @@ def _bar(reports: Generator[Report, None, T], console: Console) -> T:
                 speed=f"{count(report.samples_per_second)} samples/s",
                 seconds=report.seconds,
             )
-            shown = report if report.validation or not validation else _with(report, validation)
+            shown = replace(report, validation=validation)  # within an epoch, that of the one before
             below.plain = "  ".join(_terms(shown)) + (f"  {report.note}" if report.note else "")
             if last:
                 live.refresh()
-            advice.after(report)
+            after(report)
 
-
-def _with(report: Report, validation: dict[str, float]) -> Report:
-    """Return a report within an epoch with the validation terms of the one before."""
-    from dataclasses import replace
-
-    return replace(report, validation=validation)
+        result = read_all(reports, show)
+        progress.update(task, left=f"in {duration(progress.tasks[0].fields['seconds'])}" if validation else "")
+        return result

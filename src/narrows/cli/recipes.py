@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +12,7 @@ from cyclopts import App, Group, Parameter
 from rich.text import Text
 
 from narrows.cli.arguments import Source, command_of, data_flags, flag, values_of_flags
-from narrows.cli.console import duration, err, number, out, plain_table
+from narrows.cli.console import duration, err, number, out, table_of
 from narrows.cli.train import followed, model_flags, opening
 from narrows.errors import ConfigError
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from narrows.recipes import Evaluation, Recipe, Variant
     from narrows.recipes.curves import Point
     from narrows.recipes.goals import Goal
-    from narrows.runs import Run
-    from narrows.training import Report
 
 HELP = "Train a published system, and compare it with its number."
 SIGNS = {"at_most": "≤", "at_least": "≥", "equals": "="}
@@ -49,21 +47,18 @@ def listed() -> None:
     """List the recipes: published systems, each with the number that it must reach."""
     from narrows.recipes import load_recipe, recipe_names
 
-    table = plain_table()
     wide = out().width >= 72
-    table.add_column("recipe", no_wrap=True)
-    if wide:
-        table.add_column("data", overflow="fold")
-        table.add_column("time", justify="right", no_wrap=True)
-    table.add_column("to reach", overflow="fold")
+    columns: list[tuple[str, bool, dict[str, Any]]] = [
+        ("recipe", True, {"no_wrap": True}), ("data", wide, {"overflow": "fold"}),
+        ("time", wide, {"justify": "right", "no_wrap": True}), ("to reach", True, {"overflow": "fold"}),
+    ]  # fmt: skip
+    rows = []
     for name in recipe_names():
         recipe = load_recipe(name)
-        cells: list[Any] = [Text(name, "bold")]
-        if wide:
-            data = ", ".join(dict.fromkeys(variant.data for variant in recipe.variants))
-            cells += [data, "–" if recipe.seconds is None else duration(recipe.seconds)]
-        table.add_row(*cells, _goals(recipe))
-    out().print(table)
+        data = ", ".join(dict.fromkeys(variant.data for variant in recipe.variants))
+        time = "–" if recipe.seconds is None else duration(recipe.seconds)
+        rows.append((Text(name, "bold"), data, time, _goals(recipe)))
+    out().print(table_of(columns, rows))
     out().print(
         "[dim]time: of all variants, on one core. Run one: narrows recipe NAME; a trial in seconds: narrows recipe "
         "NAME --quick[/]"
@@ -154,21 +149,27 @@ def _trained(recipe: Recipe, variant: Variant, asked: Asked, points: list[Point]
     from narrows.cli.analyses import report
     from narrows.recipes import evaluate
     from narrows.recipes.curves import draw_curve, point_of
+    from narrows.recipes.goals import measure
     from narrows.runs import Run, next_folder, record
+    from narrows.runs.folder import remove_empty
 
     estimator, dataset = variant.estimator(), _dataset(variant, asked.source)
     folder = next_folder(asked.source.out or "runs", recipe.name, variant.name)
     goals = [] if asked.quick else recipe.goals_for(variant)
     by_epoch: dict[Goal, list[float]] = {goal: [] for goal in goals if isinstance(goal.value, tuple)}
+
+    def measured() -> None:
+        for goal, values in by_epoch.items():
+            values.append(measure(goal, estimator, dataset))
+
     try:
         out().print()
         first = opening(variant.model, dataset)
         out().print(f"{variant.name}: {first}" if variant.name else first, soft_wrap=True, markup=False, style="bold")
         reports = record(estimator, dataset, folder, command=sys.argv)
-        code = followed(folder, _measured(reports, estimator, dataset, by_epoch))
+        code = followed(folder, reports, after_epoch=measured)
     finally:
-        if folder.exists() and not any(folder.iterdir()):
-            folder.rmdir()
+        remove_empty(folder)
     if code:
         return code, []
     run = Run(folder)
@@ -198,37 +199,12 @@ def _dataset(variant: Variant, source: Source) -> Dataset:
     return load_dataset(source.data, **source.options)
 
 
-def _measured(
-    reports: Generator[Report, None, Run],
-    estimator: Autoencoder,
-    dataset: Dataset,
-    by_epoch: Mapping[Goal, list[float]],
-) -> Generator[Report, None, Run]:
-    """Pass on the reports, and measure after every epoch what has a goal for every epoch."""
-    from narrows.recipes.goals import measure
-
-    try:
-        while True:
-            try:
-                report = next(reports)
-            except StopIteration as end:
-                return end.value
-            if report.end_of_epoch:
-                for goal, values in by_epoch.items():
-                    values.append(measure(goal, estimator, dataset))
-            yield report
-    finally:
-        reports.close()
-
-
 def _conclude(evaluations: Sequence[tuple[Variant, Evaluation]], asked: Asked) -> None:
     """Print every goal with the number of this training, and whether it was reached."""
     if asked.quick:
         out().print("\nA trial run: its numbers are not compared with the reference.", style="dim")
         return
-    table = plain_table()
-    for column in ("", "to reach", "here", ""):
-        table.add_column(column, justify="right" if column in ("to reach", "here") else "left", overflow="fold")
+    rows = []
     for variant, evaluation in evaluations:
         goal, value = evaluation.goal, evaluation.value
         where = "" if goal.analysis else f", {goal.split}"
@@ -236,8 +212,9 @@ def _conclude(evaluations: Sequence[tuple[Variant, Evaluation]], asked: Asked) -
         last = value[-1] if isinstance(value, tuple) else value
         short = f"fell short by {number(evaluation.missed_by)}"
         word = Text("reached", "green") if evaluation.reached else Text(short, "red")
-        table.add_row(Text(label), wanted(goal), number(last), word)
-    out().print(table)
+        rows.append((Text(label), wanted(goal), number(last), word))
+    fold, right = {"overflow": "fold"}, {"overflow": "fold", "justify": "right"}
+    out().print(table_of([("", True, fold), ("to reach", True, right), ("here", True, right), ("", True, fold)], rows))
     for origin in dict.fromkeys(evaluation.goal.origin for _, evaluation in evaluations if evaluation.goal.origin):
         out().print(Text(f"reference: {origin}", "dim"), soft_wrap=True)
     if asked.changed:

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,10 +16,7 @@ from narrows.data.arrays import Array
 from narrows.data.dataset import Dataset, Split
 from narrows.errors import ConfigError, did_you_mean
 from narrows.runs import Run
-from narrows.storage.atomic import write_bytes
-
-if TYPE_CHECKING:
-    from PIL import Image
+from narrows.storage.atomic import write_bytes, write_text
 
 SPLITS = ("train", "validation", "test", "all")
 
@@ -27,19 +24,8 @@ SPLITS = ("train", "validation", "test", "all")
 def samples_of(dataset: Dataset, source: Source, index: str | None = None) -> Split:
     """Return the samples that flags name: the test samples, or of a file all, in its order.
 
-    Parameters
-    ----------
-    dataset
-        What `source` names.
-    source
-        Its split may be train, validation, test or all.
-    index
-        Positions such as "0,3,5" within the split; None for all.
-
-    Raises
-    ------
-    ConfigError
-        There is no such split or position.
+    `index` holds positions within the split, such as "0,3,5"; None takes all. Raises ConfigError where there is no such
+    split or position.
     """
     split = source.split
     if split is not None and split not in SPLITS:
@@ -69,10 +55,7 @@ def _all(dataset: Dataset) -> Split:
 def target(run: Run, path: str | None, default: str, endings: tuple[str, ...]) -> Path:
     """Return the file to write, its folder made: `path`, or `default` in the run's folder.
 
-    Raises
-    ------
-    ConfigError
-        It has none of the endings, or cannot lie where it should.
+    Raises ConfigError where it has none of the endings, or cannot lie where it should.
     """
     file = run.folder / default if path is None else Path(path)
     if file.suffix.lower() not in endings:
@@ -93,21 +76,12 @@ def write_codes(path: Path, Z: Array, y: Array | None, label_names: Sequence[str
         for row, label in zip(rows, y.tolist(), strict=True):
             row.append(label if label_names is None else label_names[int(label)])
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_bytes(path, buffer.getvalue().encode())
+    csv.writer(buffer, lineterminator="\n").writerows([columns, *rows])
+    write_text(path, buffer.getvalue())
 
 
 def write_array(path: Path, X: Array) -> None:
     """Write an array as .npy."""
     buffer = io.BytesIO()
     np.save(buffer, X, allow_pickle=False)
-    write_bytes(path, buffer.getvalue())
-
-
-def write_picture(path: Path, picture: Image.Image) -> None:
-    """Write a picture as PNG."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
     write_bytes(path, buffer.getvalue())

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from narrows.cli.arguments import RunName, Source, with_source
-from narrows.cli.console import as_is, number, out, plain_table
+from narrows.cli.console import as_is, number, out, table_of
 from narrows.cli.locate import folders, run_of
 from narrows.errors import FormatError
 
@@ -35,32 +35,23 @@ def runs(folder: Annotated[str, Parameter(help="The folder that holds the runs."
     if not readable:
         console.print(f"No runs in {folder}/. Train one: narrows train vae", soft_wrap=True, markup=False)
         return
-    table = plain_table()
     wide, dated = console.width >= 72, console.width >= 96
-    table.add_column("run", overflow="fold", min_width=12)
-    table.add_column("status")
-    if wide:
-        table.add_column("epochs", justify="right")
-    table.add_column("error", justify="right")
-    if wide:
-        table.add_column("vs PCA", justify="right")
-        table.add_column("ELBO", justify="right")
-    if dated:
-        table.add_column("started", no_wrap=True)
+    right = {"justify": "right"}
+    columns: list[tuple[str, bool, dict[str, Any]]] = [
+        ("run", True, {"overflow": "fold", "min_width": 12}), ("status", True, {}), ("epochs", wide, right),
+        ("error", True, right), ("vs PCA", wide, right), ("ELBO", wide, right), ("started", dated, {"no_wrap": True}),
+    ]  # fmt: skip
+    rows = []
     for run in readable:
         summary = run.summary or {}
         errors = summary.get("squared_error", {})
-        cells: list[Any] = [Text(run.name), Text(run.status, STATUS.get(run.status, ""))]
-        error = number(error_of(errors, "model") if errors else None)
-        if wide:
-            epochs = str(run.record.get("epoch", len(run.history)))
-            cells += [epochs, error, relative_to_pca(errors, "model"), number(summary.get("elbo"))]
-        else:
-            cells.append(error)
-        if dated:
-            cells.append(str(run.record.get("started", ""))[:16].replace("T", " "))
-        table.add_row(*cells)
-    console.print(table)
+        rows.append((
+            Text(run.name), Text(run.status, STATUS.get(run.status, "")),
+            str(run.record.get("epoch", len(run.history))), number(error_of(errors, "model") if errors else None),
+            relative_to_pca(errors, "model"), number(summary.get("elbo")),
+            str(run.record.get("started", ""))[:16].replace("T", " "),
+        ))  # fmt: skip
+    console.print(table_of(columns, rows))
     console.print(
         f"[dim]error: squared, per test sample; ELBO: nats{'; times in UTC' if dated else ''}[/]" if wide else ""
     )
@@ -69,6 +60,7 @@ def runs(folder: Annotated[str, Parameter(help="The folder that holds the runs."
 def show(run: RunName = None, /) -> None:
     """Show a run: settings, results, pictures."""
     from narrows.cli.summary import results
+    from narrows.data.dataset import sizes_of
 
     console = out()
     shown: Run = run_of(run)
@@ -79,7 +71,7 @@ def show(run: RunName = None, /) -> None:
         console.print(as_is(str(record["error"]), "red"), soft_wrap=True)
     table = _grid()
     table.add_row("started", f"{record.get('started', '')[:19].replace('T', ' ')} UTC")
-    size = f"({_sizes(recorded['splits'])} of {_shape(recorded['sample_shape'])})"
+    size = f"({sizes_of(recorded['splits'])} of {_shape(recorded['sample_shape'])})"
     table.add_row("data", as_is(f"{recorded['name']}  {size}"))
     table.add_row("source", as_is(str(recorded.get("source") or "–")))
     table.add_row("parameters", as_is(shown.settings))
@@ -107,22 +99,17 @@ def data(
     if name is not None:
         _print_dataset(name, source.options)
         return
-    table = plain_table()
     wide = console.width >= 72
-    table.add_column("name", no_wrap=True)
-    table.add_column("samples" if wide else "what it is", overflow="fold", max_width=22 if wide else None)
-    if wide:
-        table.add_column("what it is", overflow="fold")
-        table.add_column("available", justify="center")
+    columns: list[tuple[str, bool, dict[str, Any]]] = [
+        ("name", True, {"no_wrap": True}), ("samples", wide, {"overflow": "fold", "max_width": 22}),
+        ("what it is", True, {"overflow": "fold"}), ("available", wide, {"justify": "center"}),
+    ]  # fmt: skip
+    rows = []
     for key, entry in DATASETS.items():
-        available = entry.available()
-        cells: list[Any] = [Text(key, "bold" if available else "")]
-        if wide:
-            cells += [entry.size, entry.description, Text("yes", "green") if available else Text("no", "dim")]
-        else:
-            cells.append(entry.description)
-        table.add_row(*cells)
-    console.print(table)
+        here = entry.available()
+        available = Text("yes", "green") if here else Text("no", "dim")
+        rows.append((Text(key, "bold" if here else ""), entry.size, entry.description, available))
+    console.print(table_of(columns, rows))
     console.print(
         "[dim]Also any .npy, .npz, .csv, .parquet, .mat or IDX file, or a folder of images: --data PATH.\n"
         "One in detail: narrows data NAME[/]"
@@ -131,9 +118,10 @@ def data(
 
 def _print_dataset(name: str, options: Mapping[str, Any]) -> None:
     from narrows.data import DATASETS, load_dataset
+    from narrows.data.dataset import sizes_of
 
     dataset = load_dataset(name, **options)
-    rows: list[tuple[str, str]] = [("samples", _sizes(dataset.splits)), ("shape", _shape(dataset.sample_shape))]
+    rows: list[tuple[str, str]] = [("samples", sizes_of(dataset.splits)), ("shape", _shape(dataset.sample_shape))]
     rows.append(("values", "pixels, 0 to 255" if dataset.train.dtype == "uint8" else f"{dataset.train.dtype}"))
     if dataset.label_names is not None:
         names = ", ".join(dataset.label_names[:12]) + (", ..." if len(dataset.label_names) > 12 else "")
@@ -158,11 +146,6 @@ def _grid() -> Table:
     table.add_column(style="dim")
     table.add_column(overflow="fold")
     return table
-
-
-def _sizes(splits: Any) -> str:
-    parts = (("train", "training"), ("validation", "validation"), ("test", "test"))
-    return ", ".join(f"{splits[key]:,} {name}" for key, name in parts if splits.get(key))
 
 
 def _shape(shape: Sequence[int]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from narrows.cli.console import count, duration, number, out, plain_table
@@ -76,11 +76,8 @@ def relative_to_pca(errors: dict[str, float], name: str) -> Text:
 def _print_nats(console: Console, summary: dict[str, Any]) -> None:
     if summary["elbo"] is None:
         return
-    table = Table.grid(padding=(0, 2))
-    table.add_column()
-    table.add_column(justify="right", style="bold")
-    table.add_column(style="dim")
-    table.add_row(" ELBO", number(summary["elbo"]), "nats per sample")
-    table.add_row(" KL", number(summary["kl"]), "nats per sample")
+    table = Table.grid(Column(), Column(justify="right", style="bold"), Column(style="dim"), padding=(0, 2))
+    for name in ("elbo", "kl"):
+        table.add_row(f" {name.upper()}", number(summary[name]), "nats per sample")
     console.print(table)
     console.print()

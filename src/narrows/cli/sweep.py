@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +10,10 @@ from cyclopts import App
 from rich.table import Table
 from rich.text import Text
 
-from narrows.cli.arguments import command_of, data_flags, flag, values_of_flags
+from narrows.cli.arguments import axis_of, command_of, data_flags, flag, values_of_flags
 from narrows.cli.config import VALIDATION, plan
 from narrows.cli.console import duration, err, number, out, plain_table
-from narrows.cli.train import model_flags, opening, per_model
+from narrows.cli.train import model_flags, opening, per_model, summary_of
 from narrows.errors import ConfigError
 from narrows.params import fields, write_value
 
@@ -51,7 +49,7 @@ def _command(model: str, cls: type[Autoencoder]) -> Callable[..., Any]:
     own += [flag(name, help_, int, default) for name, (help_, default) in FLAGS.items()]
     # How many seeds there are is for --seeds.
     parameters = [each for each in model_flags(cls, several=True) if each.name != "seed"]
-    return command_of(command, [*data, *own, *parameters], (cls.__doc__ or "").split("\n")[0])
+    return command_of(command, [*data, *own, *parameters], summary_of(cls))
 
 
 def values_of(cls: type, name: str, text: str) -> list[Any]:
@@ -68,12 +66,9 @@ def values_of(cls: type, name: str, text: str) -> list[Any]:
 
 
 def _components(each: Param, parts: Sequence[str]) -> list[str]:
-    from narrows.components import AXES
-
-    assert each.axis is not None
     joined: list[str] = []
     for part in parts:
-        begins = part.partition(":")[0] in (*AXES[each.axis], "auto", "none") or not joined
+        begins = part.partition(":")[0] in (*axis_of(each), "auto", "none") or not joined
         joined = [*joined, part] if begins else [*joined[:-1], f"{joined[-1]},{part}"]
     return joined
 
@@ -94,7 +89,9 @@ def _swept(cls: type, given: dict[str, Any]) -> dict[str, list[Any]]:
 
 
 def _sweep(model: str, cls: type[Autoencoder], given: dict[str, Any]) -> int:
+    from narrows.runs.folder import slug_of
     from narrows.sweeps import Sweep
+    from narrows.training.report import read_all
 
     values = _swept(cls, given)
     grid = {name: several for name, several in values.items() if len(several) > 1}
@@ -103,7 +100,8 @@ def _sweep(model: str, cls: type[Autoencoder], given: dict[str, Any]) -> int:
     fixed = {name: several[0] for name, several in values.items() if len(several) == 1}
     asked = plan(model, {name: given[name] for name in ("data", "data_option", "validation") if name in given} | fixed)
     dataset = asked.dataset()
-    folder = Path(given.get("out") or _folder(model, asked.data, list(grid)))
+    named = "-".join([model, slug_of(asked.data), *(name.replace("_", "-") for name in grid)])
+    folder = Path(given.get("out") or f"sweeps/{named}")
     settings = {name: given.get(name, default) for name, (_, default) in FLAGS.items()}
     sweep = Sweep(cls, grid, dataset, folder, fixed=fixed, **settings)
     n = len(sweep.trainings)
@@ -114,7 +112,7 @@ def _sweep(model: str, cls: type[Autoencoder], given: dict[str, Any]) -> int:
         with console.status(f"0/{n}") as status:
             # A terminal shows what is trained; elsewhere each training gets a line when it is done.
             def read(reports: Generator[Report, None, Run]) -> Run:
-                return _followed(reports, lambda epoch: status.update(f"{len(done) + 1}/{n}  {epoch}"))
+                return read_all(reports, lambda at: status.update(f"{len(done) + 1}/{n}  epoch {at.epoch}/{at.epochs}"))
 
             for trained in sweep.train(read):
                 done.append(trained)
@@ -139,21 +137,6 @@ def _sweep(model: str, cls: type[Autoencoder], given: dict[str, Any]) -> int:
     return 0
 
 
-def _folder(model: str, data: str, names: Sequence[str]) -> str:
-    slug = re.sub(r"[^a-z0-9]+", "-", Path(data).name.split(".")[0].lower()).strip("-") or "data"
-    return "sweeps/" + "-".join([model, slug, *(name.replace("_", "-") for name in names)])
-
-
-def _followed(reports: Generator[Report, None, Run], show: Callable[[str], None]) -> Run:
-    with contextlib.closing(reports):
-        while True:
-            try:
-                report = next(reports)
-            except StopIteration as end:
-                return end.value
-            show(f"epoch {report.epoch}/{report.epochs}")
-
-
 def _line(trained: Trained, position: int, n: int) -> str:
     values = (f"{name} {write_value(value)}" for name, value in trained.values.items())
     parts = [f"{position:{len(str(n))}d}/{n}", *values, f"seed {trained.seed}"]
@@ -168,14 +151,8 @@ def _line(trained: Trained, position: int, n: int) -> str:
 def _table(sweep: Sweep, rows: Sequence[Row]) -> Table:
     from narrows.sweeps import ELBO
 
-    shown = {
-        "squared error": "error",
-        "squared error, PCA": "PCA",
-        "accuracy": "accuracy",
-        "accuracy, PCA": "PCA",
-        ELBO: ELBO,
-        "seconds": "time",
-    }
+    shown = {"squared error": "error", "squared error, PCA": "PCA", "accuracy": "accuracy", "accuracy, PCA": "PCA"}
+    shown |= {ELBO: ELBO, "seconds": "time"}
     measures = [name for name in shown if any(name in row.cells for row in rows)]
     table = plain_table()
     for name in sweep.grid:

@@ -42,13 +42,7 @@ def _given(tokens: Sequence[str], name: str) -> str | None:
 def per_model(
     name: str, about: str, epilogue: str, tokens: Sequence[str], make: Callable[[str, type[Autoencoder]], Any]
 ) -> App:
-    """Return a command with one subcommand per model, each made by `make`.
-
-    Raises
-    ------
-    ConfigError
-        The first token is not the name of a model.
-    """
+    """Return a command with one subcommand per model, each made by `make`; another name is a ConfigError."""
     from narrows.estimators import ESTIMATORS
 
     if tokens and not tokens[0].startswith("-") and tokens[0] not in ESTIMATORS:
@@ -60,11 +54,12 @@ def per_model(
     app["--help"].group = Group("Options", sort_key=9)
     group = Group("Models", sort_key=1)
     for model, cls in ESTIMATORS.items():
-        app.command(make(model, cls), name=model, group=group, help=_summary(cls))
+        app.command(make(model, cls), name=model, group=group, help=summary_of(cls))
     return app
 
 
-def _summary(cls: type) -> str:
+def summary_of(cls: type) -> str:
+    """Return what a model is, in a line."""
     return (cls.__doc__ or "").split("\n")[0]
 
 
@@ -88,12 +83,13 @@ def _command(model: str, cls: type[Autoencoder]) -> Callable[..., Any]:
         if has_epochs(cls) or name not in defaults
     ]
     data = data_flags(data="mnist-5k", data_option="", out="runs, in which every training gets a folder")
-    return command_of(command, [*data, *run, *model_flags(cls)], _summary(cls))
+    return command_of(command, [*data, *run, *model_flags(cls)], summary_of(cls))
 
 
 def _train(asked: Plan) -> int:
     from narrows.cli.console import out
     from narrows.runs import next_folder, record
+    from narrows.runs.folder import remove_empty
     from narrows.runs.trackers import logged, writer_of
 
     if asked.log is not None:
@@ -108,8 +104,7 @@ def _train(asked: Plan) -> int:
         reports = record(estimator, dataset, folder, checkpoint_every=asked.checkpoint_every)
         return followed(folder, reports if asked.log is None else logged(reports, folder, asked.log), dataset)
     finally:
-        if folder.exists() and not any(folder.iterdir()):  # it was made, and nothing began
-            folder.rmdir()
+        remove_empty(folder)
 
 
 def _named(name: str, out: str) -> Path:
@@ -146,23 +141,21 @@ def resume(
     return followed(folder, reports)
 
 
-def followed(folder: Path, reports: Generator[Report, None, Run], dataset: Dataset | None = None) -> int:
+def followed(
+    folder: Path,
+    reports: Generator[Report, None, Run],
+    dataset: Dataset | None = None,
+    after_epoch: Callable[[], None] = lambda: None,
+) -> int:
     """Show a training to its end, give advice, and say how to resume where it did not get there.
 
-    Parameters
-    ----------
-    folder
-        Of the run.
-    reports
-        Of `record` or `resume`.
-    dataset
-        What it is trained on; None: it is loaded again where it is needed.
+    Where `dataset` is None, what the run was trained on is loaded again where it is needed.
     """
     from narrows.cli.console import error
     from narrows.cli.progress import follow
 
     try:
-        run = follow(reports)
+        run = follow(reports, after_epoch)
     except (KeyboardInterrupt, SystemExit) as stop:
         if not (folder / "run.json").exists():
             raise
@@ -185,11 +178,10 @@ def followed(folder: Path, reports: Generator[Report, None, Run], dataset: Datas
 def opening(model: str, dataset: Dataset) -> str:
     """Return the line that says what is trained on what."""
     from narrows.cli.console import as_is
+    from narrows.data.dataset import sizes_of
 
-    parts = [("training", dataset.train), ("validation", dataset.validation), ("test", dataset.test)]
-    sizes = ", ".join(f"{len(rows):,} {name}" for name, rows in parts if rows is not None)
     shape = "x".join(map(str, dataset.sample_shape))
-    return as_is(f"{model} on {dataset.name}: {sizes} samples of {shape}").plain
+    return as_is(f"{model} on {dataset.name}: {sizes_of(dataset.splits)} samples of {shape}").plain
 
 
 def _interrupted(folder: Path, code: int) -> int:

@@ -48,8 +48,9 @@ def reconstruct(
 ) -> None:
     """Reconstruct samples from their codes."""
     from narrows import figures
-    from narrows.cli.samples import samples_of, target, write_array, write_picture
+    from narrows.cli.samples import samples_of, target, write_array
     from narrows.evaluation import squared_error
+    from narrows.storage.atomic import write_png
 
     chosen = run_of(run)
     path = target(chosen, source.out, "reconstructed.png", (".png", ".npy"))
@@ -60,7 +61,7 @@ def reconstruct(
         write_array(path, X_hat)
     else:
         n = figures.room(X.shape[1:]) if index is None else SHOWN
-        write_picture(path, figures.compare({"original": X[:n], "reconstruction": X_hat[:n]}))
+        write_png(path, figures.compare({"original": X[:n], "reconstruction": X_hat[:n]}))
     error = float(squared_error(model, X, y).mean())
     _say(f"squared error {number(error)} per sample, {len(X):,} {split} samples", path)
 
@@ -83,7 +84,8 @@ def sample(
 ) -> None:
     """Draw new samples from a model."""
     from narrows import figures
-    from narrows.cli.samples import target, write_array, write_picture
+    from narrows.cli.samples import target, write_array
+    from narrows.storage.atomic import write_png
 
     chosen = run_of(run)
     path = target(chosen, source.out, "sampled.png", (".png", ".npy"))
@@ -96,7 +98,7 @@ def sample(
     if path.suffix == ".npy":
         write_array(path, X)
     else:
-        write_picture(path, figures.gallery(X))
+        write_png(path, figures.gallery(X))
     _say(f"{n:,} samples, seed {seed}" + ("" if sampler == "prior" else f", codes by {sampler}"), path)
 
 

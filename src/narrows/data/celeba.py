@@ -6,17 +6,17 @@ import csv
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
-from narrows.data.dataset import RawDataset
+from narrows.data.dataset import Dataset, as_read
 from narrows.data.folders import find_files, manual_download
 from narrows.data.options import whole_number
-from narrows.data.readers.checks import reading, zip_members
+from narrows.data.readers.checks import reading, unsound, zip_members
 from narrows.data.readers.decoding import decode
 from narrows.data.readers.images import decode_all
-from narrows.data.splits import Array
-from narrows.errors import ConfigError, DataError, DownloadError, did_you_mean
+from narrows.errors import ConfigError, DownloadError, did_you_mean
 
 _SUBSET = ("celeba_aligned_subset_jpg.zip", "celeba_aligned_subset.csv")
 _PUBLISHED = ("img_align_celeba.zip", "list_attr_celeba.txt", "list_eval_partition.txt", "identity_CelebA.txt")
@@ -46,7 +46,7 @@ def celeba(
     grey: bool = False,
     strict: bool = False,
     limit: int | None = None,
-) -> RawDataset:
+) -> Dataset:
     """Faces of CelebA, aligned, (N, 3, size, size) uint8, in the published splits.
 
     A subset without the training split trains on the validation split.
@@ -73,21 +73,18 @@ def celeba(
     elif subset is not None:
         table = _read_subset(*(subset[name] for name in _SUBSET))
     else:
-        reason = (
-            "it is missing, and its licence lets only you fetch it, from "
-            "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html."
-        )
+        page = "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
+        reason = f"it is missing, and its licence lets only you fetch it, from {page}."
         raise DownloadError(manual_download("celeba", _PUBLISHED, reason, "mnist-5k"))
     if label not in table.columns:
         raise ConfigError(
             f"load_dataset: label must be one of {', '.join(table.columns)}; "
             f"got {label!r}.{did_you_mean(label, table.columns)}"
         )
-    roles = {"train": "train", "validation": "val", "test": "test"}
-    if "train" not in table.splits:
-        roles = {"train": "val", "test": "test"}
+    complete = "train" in table.splits
+    roles = {"train": "train", "validation": "val", "test": "test"} if complete else {"train": "val", "test": "test"}
     labels = np.array(table.columns[label], dtype=np.int64)
-    result: dict[str, Array] = {}
+    result: dict[str, Any] = {}
     skipped: tuple[str, ...] = ()
     with reading(table.archive), zipfile.ZipFile(table.archive) as archive:
         members = {PurePosixPath(n).name: m for n, m in zip_members(archive, str(table.archive)).items()}
@@ -100,26 +97,18 @@ def celeba(
                 [table.images[i] for i in rows],
                 lambda name: archive.read(members[name]) if name in members else b"",
                 lambda content: decode(content, size=(size, size), crop=crop, mode="grey" if grey else "rgb"),
-                len(rows),
                 strict=strict,
             )
             result[role], result[f"{role}_labels"] = images, labels[rows[read]]
             skipped += bad
     if "train" not in result:
-        raise DataError(f"load_dataset: {str(table.archive)!r} must hold training pictures; got none.")
-    return RawDataset(
-        result["train"],
-        test=result.get("test"),
-        validation=result.get("validation"),
-        train_labels=result["train_labels"],
-        test_labels=result.get("test_labels"),
-        validation_labels=result.get("validation_labels"),
+        raise unsound(table.archive, "hold training pictures; got none.")
+    return as_read(
+        **result,
         label_names=None if label == "identity" else (f"not {label}", label),
         source="CelebA (Liu et al., 2015), aligned",
         licence="for non-commercial research (Chinese University of Hong Kong)",
-        how="as published"
-        if "train" in table.splits
-        else "the published validation split, since there is no training split",
+        how="as published" if complete else "the published validation split, since there is no training split",
         skipped=skipped,
     )
 
@@ -128,7 +117,7 @@ def _read_subset(archive: Path, listing: Path) -> _Table:
     with reading(listing), listing.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream, strict=True))
         if not rows or not {"image", "identity", "part"} <= rows[0].keys():
-            raise DataError(f"load_dataset: {str(listing)!r} must have the columns image, identity and part.")
+            raise unsound(listing, "have the columns image, identity and part.")
         return _Table(
             archive,
             [row["image"] for row in rows],
@@ -137,11 +126,13 @@ def _read_subset(archive: Path, listing: Path) -> _Table:
         )
 
 
+def _pairs(path: Path) -> dict[str, str]:
+    with reading(path):
+        return dict(line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+
+
 def _read_published(archive: Path, attributes: Path, partition: Path, identity: Path) -> _Table:
-    with reading(partition):
-        splits = dict(line.split() for line in partition.read_text(encoding="utf-8").splitlines() if line.strip())
-    with reading(identity):
-        people = dict(line.split() for line in identity.read_text(encoding="utf-8").splitlines() if line.strip())
+    splits, people = _pairs(partition), _pairs(identity)
     with reading(attributes):
         _, names, *lines = attributes.read_text(encoding="utf-8").splitlines()
         rows = [line.split() for line in lines if line.strip()]

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from narrows.data import options
-from narrows.data.splits import Array, SourceFiles, divide, take_rows
+from narrows.data.arrays import Array
+from narrows.data.splits import SourceFiles, divide, take_rows
 from narrows.errors import ConfigError, DataError
 
 
@@ -140,65 +141,51 @@ class Dataset:
                 f"Dataset: validation must be left out, since {self.name!r} has a validation split already; "
                 f"got {share!r}. Leave validation out."
             )
-        labels = self.train_labels
-        kept, held_out, files, how = divide(self.train, labels, self.files, share, seed=seed, shuffle=shuffle)
-        if not len(held_out) or not len(kept):
+        parts, (n_kept, n_held_out), how = _held_out(self, "validation", share, seed=seed, shuffle=shuffle)
+        if not n_held_out or not n_kept:
             raise ConfigError(
                 f"Dataset: validation must leave at least one row on both sides of {len(self.train)}; got {share!r}. "
                 "Choose another share or add samples."
             )
         how = f"{self.splits.get('how', 'as given')}; validation: {share:g} of the training rows, {how}"
-        return replace(
-            self,
-            train=take_rows(self.train, kept),
-            validation=take_rows(self.train, held_out),
-            train_labels=None if labels is None else labels[kept],
-            validation_labels=None if labels is None else labels[held_out],
-            splits={**self.splits, "train": len(kept), "validation": len(held_out), "how": how},
-            files=files,
-            options={**self.options, "validation": share},
-        )
+        splits = {**self.splits, "train": n_kept, "validation": n_held_out, "how": how}
+        return replace(self, **parts, splits=splits, options={**self.options, "validation": share})
 
     def __repr__(self) -> str:
-        splits = [("train", self.train), ("validation", self.validation), ("test", self.test)]
-        sizes = ", ".join(f"{name}={len(X)}" for name, X in splits if X is not None)
+        sizes = ", ".join(f"{name}={len(getattr(self, name))}" for name in self.split_names)
         return f"Dataset({self.name!r}, {sizes}, sample_shape={self.sample_shape}, dtype={self.train.dtype})"
 
 
-@dataclass(eq=False)
-class RawDataset:
-    """What a reader returns, before rows are divided, limited and reshaped; see `Dataset`."""
+def as_read(
+    train: Array, *, licence: str = "as given by whoever made the file", how: str = "as published", **rest: Any
+) -> Dataset:
+    """Return what a reader has read, before it has a name and its rows are divided, limited and reshaped."""
+    return Dataset("", train, licence=licence, splits={"how": how}, **rest)
 
-    train: Array
-    test: Array | None = None
-    validation: Array | None = None
-    train_labels: Array | None = None
-    test_labels: Array | None = None
-    validation_labels: Array | None = None
-    label_names: tuple[str, ...] | None = None
-    columns: tuple[str, ...] | None = None
-    source: str = ""
-    licence: str = "as given by whoever made the file"
-    how: str = "as published"
-    shape: str | None = None
-    """The form to give samples where the caller asks for none."""
-    skipped: tuple[str, ...] = ()
-    files: SourceFiles | None = None
 
-    def with_test(self, share: float, *, seed: int, shuffle: bool) -> RawDataset:
-        """Return this data set with a share of the training rows held out as test rows."""
-        labels = self.train_labels
-        kept, held_out, files, how = divide(self.train, labels, self.files, share, seed=seed, shuffle=shuffle)
-        if not len(kept):
-            raise DataError(
-                f"load_dataset: test must leave at least one training row of {len(self.train)}; got {share!r}."
-            )
-        return replace(
-            self,
-            train=take_rows(self.train, kept),
-            test=take_rows(self.train, held_out) if len(held_out) else None,
-            train_labels=None if labels is None else labels[kept],
-            test_labels=labels[held_out] if labels is not None and len(held_out) else None,
-            how=f"test: {share:g} of all rows, {how}" if len(held_out) else "no test split: all rows are training rows",
-            files=files,
-        )
+def with_test(data: Dataset, share: float, *, seed: int, shuffle: bool) -> Dataset:
+    """Return a data set with a share of its training rows held out as test rows."""
+    parts, (n_kept, n_held_out), how = _held_out(data, "test", share, seed=seed, shuffle=shuffle)
+    if not n_kept:
+        raise DataError(f"load_dataset: test must leave at least one training row of {len(data.train)}; got {share!r}.")
+    how = f"test: {share:g} of all rows, {how}" if n_held_out else "no test split: all rows are training rows"
+    none = {} if n_held_out else {"test": None, "test_labels": None}
+    return replace(data, **(parts | none), splits={"how": how})
+
+
+def _held_out(
+    data: Dataset, split: str, share: float, *, seed: int, shuffle: bool
+) -> tuple[dict[str, Any], tuple[int, int], str]:
+    """Return the fields that change where training rows are held out as a split, both sizes, and how it was done."""
+    labels = data.train_labels
+    kept, held_out, files, how = divide(data.train, labels, data.files, share, seed=seed, shuffle=shuffle)
+    parts: dict[str, Any] = {"files": files}
+    for name, rows in (("train", kept), (split, held_out)):
+        parts |= {name: take_rows(data.train, rows), f"{name}_labels": None if labels is None else labels[rows]}
+    return parts, (len(kept), len(held_out)), how
+
+
+def sizes_of(splits: Mapping[str, Any]) -> str:
+    """Return the sizes in `Dataset.splits` in words: 4,500 training, 500 test."""
+    names = {"train": "training", "validation": "validation", "test": "test"}
+    return ", ".join(f"{splits[key]:,} {name}" for key, name in names.items() if splits.get(key))

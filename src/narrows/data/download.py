@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,16 +51,13 @@ def fetch(remote: Remote, folder: Path, *, timeout: float = 30.0, retries: int =
 
     Parameters
     ----------
-    remote
-        What to fetch.
-    folder
-        Where to; made if need be.
+    remote, folder
+        What to fetch, and where to; the folder is made if need be.
     timeout
         Seconds without an answer, or at less than 512 bytes a second, after which a transfer counts as broken.
-    retries
-        How often a transfer that makes no progress is tried again, for each address.
-    pause
-        Seconds before the first of these; doubled every time.
+    retries, pause
+        How often a transfer that makes no progress is tried again, for each address, and seconds before the first of
+        these; doubled every time.
 
     Raises
     ------
@@ -184,24 +181,12 @@ def _wrong_content(part: Path, remote: Remote) -> str | None:
 def _progress(name: str, total: int, start: int) -> Iterator[Callable[[int], None]]:
     """Show a bar on a terminal, and a line every ten seconds elsewhere (on stderr)."""
     if sys.stderr.isatty():
+        from rich import progress
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-            TransferSpeedColumn,
-        )
 
-        columns: Sequence[object] = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:  # type: ignore[arg-type]
+        bytes_done, speed = progress.DownloadColumn(), progress.TransferSpeedColumn()
+        columns = ("{task.description}", progress.BarColumn(), bytes_done, speed, progress.TimeRemainingColumn())
+        with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(name, total=total, completed=start)
             yield lambda count: bar.advance(task, count)
         return

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from narrows.data.dataset import RawDataset
+from narrows.data.arrays import Array
+from narrows.data.dataset import Dataset, as_read
 from narrows.data.options import whole_number
-from narrows.data.splits import Array
 from narrows.errors import ConfigError, did_you_mean
 
 
@@ -115,7 +115,7 @@ def factor_grid(
     return FactorGrid(images.reshape(-1, 1, size, size), factors, NAMES, sizes, (0,))
 
 
-def shapes(*, label: str = "shape", size: int = 32) -> RawDataset:
+def shapes(*, label: str = "shape", size: int = 32) -> Dataset:
     """Render shapes from known factors, every combination once: 7,680 images (N, 1, size, size) uint8.
 
     Parameters
@@ -132,7 +132,7 @@ def shapes(*, label: str = "shape", size: int = 32) -> RawDataset:
         raise ConfigError(f"load_dataset: label must be one of {names}; got {label!r}.{did_you_mean(label, known)}")
     grid = factor_grid(size)
     labels = np.arange(len(grid.images)) if label == "row" else grid.factors[:, NAMES.index(label)]
-    return RawDataset(
+    return as_read(
         grid.images,
         train_labels=labels.astype(np.int64),
         label_names=("square", "ellipse", "heart") if label == "shape" else None,

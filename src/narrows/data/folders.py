@@ -46,10 +46,7 @@ def find_files(name: str, files: Sequence[str], *more: Path) -> dict[str, Path] 
 def locate_files(name: str, remotes: Sequence[Remote], alternative: str, *more: Path) -> dict[str, Path]:
     """Return the path of each file of a data set, downloading those that are in no folder.
 
-    Raises
-    ------
-    DownloadError
-        If one cannot be fetched; it says where to put the files, and names an alternative that needs no network.
+    A DownloadError says where to put the files, and names an alternative that needs no network.
     """
     files = [remote.name for remote in remotes]
     if (paths := find_files(name, files, *more)) is not None:

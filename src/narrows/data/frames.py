@@ -33,16 +33,7 @@ def frame_columns(X: Any, *, types: bool = False) -> tuple[str, ...] | None:
 def to_frame(X: Any, kind: str, columns: Sequence[str], types: Sequence[str], like: Any = None) -> Any:
     """Return an array (N, D) as a data frame; a pandas frame takes the index of `like` where the rows correspond.
 
-    Parameters
-    ----------
-    X
-        (N, D).
-    kind
-        What `frame_kind` returned.
-    columns, types
-        Names of the columns, and of their types, as narwhals writes them.
-    like
-        A frame of the same rows, or anything else.
+    `kind` is what `frame_kind` returned; columns and their types are named as narwhals names them.
     """
     series: dict[str, Any] = {}
     backend: Any = kind

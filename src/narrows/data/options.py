@@ -11,13 +11,7 @@ from narrows.errors import ConfigError
 
 
 def whole_number(name: str, value: Any, low: int, high: float = math.inf, *, owner: str = "load_dataset") -> int:
-    """Return a whole number within its bounds.
-
-    Raises
-    ------
-    ConfigError
-        It is none, or out of bounds.
-    """
+    """Return a whole number within its bounds, or raise ConfigError."""
     if isinstance(value, int | np.integer) and not isinstance(value, bool) and low <= value <= high:
         return int(value)
     bounds = f"of {low:,} or more" if math.isinf(high) else f"from {low:,} to {high:,}"
@@ -25,13 +19,7 @@ def whole_number(name: str, value: Any, low: int, high: float = math.inf, *, own
 
 
 def share(name: str, value: Any, *, zero: bool = False) -> float:
-    """Return a share of the rows, in (0, 1), or [0, 1) with `zero`.
-
-    Raises
-    ------
-    ConfigError
-        It is no number, or out of bounds.
-    """
+    """Return a share of the rows, in (0, 1), or [0, 1) with `zero`; anything else is a ConfigError."""
     known = not isinstance(value, bool) and isinstance(value, int | float | np.integer | np.floating)
     if known and (0 < value < 1 or (zero and value == 0)):
         return float(value)

@@ -6,19 +6,21 @@ import gzip
 import io
 import re
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from narrows.data.dataset import RawDataset
+from narrows.data.arrays import Array
+from narrows.data.builtin import MNIST_LICENCE
+from narrows.data.dataset import Dataset, as_read
 from narrows.data.download import Remote
 from narrows.data.folders import cache_folder, find_files, locate_files
 from narrows.data.options import whole_number
 from narrows.data.readers.arrays import read_npz_arrays
-from narrows.data.readers.checks import check_member_name, reading
+from narrows.data.readers.checks import check_member_name, reading, unsound
 from narrows.data.readers.decoding import decode
 from narrows.data.readers.idx import read_idx_file
-from narrows.data.splits import Array
 from narrows.errors import DataError
 from narrows.storage.atomic import write_bytes
 
@@ -94,32 +96,27 @@ _LFW_ROW = re.compile(r"lfw/(?P<person>[^/]+)/(?P=person)_(?P<number>\d{4})\.jpg
 def published_available(name: str) -> bool:
     """Tell whether the files of a published data set are on this machine, so that loading it needs no network."""
     amat = [remote.name for remote in _BINARIZED]
-    choices: dict[str, list[tuple[list[str], list[Path]]]] = {
-        "mnist": [(list(_IDX_FILES), [])],
-        "fashion-mnist": [(list(_IDX_FILES), [_DEBIAN])],
-        "binarized-mnist": [(["binarized_mnist.npz"], []), (amat, [])],
-        "lfw": [([_LFW_FILE], []), ([_LFW.name], [])],
-    }
-    return any(find_files(name, files, *more) is not None for files, more in choices[name])
+    choices: dict[str, list[Sequence[str]]] = {
+        "mnist": [_IDX_FILES], "fashion-mnist": [_IDX_FILES], "binarized-mnist": [["binarized_mnist.npz"], amat],
+        "lfw": [[_LFW_FILE], [_LFW.name]],
+    }  # fmt: skip
+    more = [_DEBIAN] if name == "fashion-mnist" else []
+    return any(find_files(name, files, *more) is not None for files in choices[name])
 
 
-def mnist() -> RawDataset:
+def mnist() -> Dataset:
     """60,000 + 10,000 handwritten digits, (N, 1, 28, 28) uint8."""
-    return _from_idx(
-        locate_files("mnist", _MNIST, "mnist-5k"),
-        tuple("0123456789"),
-        "MNIST (LeCun, Cortes, Burges)",
-        "CC BY-SA 3.0 (Yann LeCun, Corinna Cortes)",
-    )
+    paths = locate_files("mnist", _MNIST, "mnist-5k")
+    return _from_idx(paths, tuple("0123456789"), "MNIST (LeCun, Cortes, Burges)", MNIST_LICENCE)
 
 
-def fashion_mnist() -> RawDataset:
+def fashion_mnist() -> Dataset:
     """60,000 + 10,000 pictures of clothes, (N, 1, 28, 28) uint8; also from Debian's package dataset-fashion-mnist."""
     paths = locate_files("fashion-mnist", _FASHION, "mnist-5k", _DEBIAN)
     return _from_idx(paths, _FASHION_NAMES, "Fashion-MNIST (Xiao, Rasul, Vollgraf, 2017)", "MIT (Zalando SE)")
 
 
-def binarized_mnist() -> RawDataset:
+def binarized_mnist() -> Dataset:
     """Training, validation and test split of MNIST, drawn once as bits (Salakhutdinov & Murray, 2008).
 
     (50,000 + 10,000 + 10,000, 1, 28, 28) uint8 of 0 and 255, which are 0 and 1 to every model; there are no labels.
@@ -127,24 +124,22 @@ def binarized_mnist() -> RawDataset:
     prepared = find_files("binarized-mnist", ["binarized_mnist.npz"])
     if prepared is not None:
         path = prepared["binarized_mnist.npz"]
-        bits = {
-            part: _unpack_bits(rows, part, path)
-            for part, rows in read_npz_arrays(path, ("train", "valid", "test")).items()
-        }
+        packed = read_npz_arrays(path, ("train", "valid", "test"))
+        bits = {part: _unpack_bits(rows, part, path) for part, rows in packed.items()}
     else:
         paths = locate_files("binarized-mnist", _BINARIZED, "mnist-5k")
         bits = {path.stem.rpartition("_")[2]: _read_amat(path) for path in paths.values()}
     images = {part: (rows * np.uint8(255)).reshape(-1, 1, 28, 28) for part, rows in bits.items()}
-    return RawDataset(
+    return as_read(
         images["train"],
         test=images["test"],
         validation=images["valid"],
         source="binarized MNIST (Salakhutdinov & Murray, 2008; files by Larochelle)",
-        licence="CC BY-SA 3.0 (Yann LeCun, Corinna Cortes)",
+        licence=MNIST_LICENCE,
     )
 
 
-def lfw(*, min_faces_per_person: int = 1) -> RawDataset:
+def lfw(*, min_faces_per_person: int = 1) -> Dataset:
     """13,233 grey faces of 5,749 people, (N, 1, 64, 48) uint8: Labeled Faces in the Wild; labels are people.
 
     Parameters
@@ -166,14 +161,12 @@ def lfw(*, min_faces_per_person: int = 1) -> RawDataset:
         write_bytes(path, buffer.getvalue())
     images, target, names = arrays["images"], arrays["target"].astype(np.int64), arrays["names"]
     if images.ndim != 3 or images.dtype != np.uint8 or target.shape != images.shape[:1] or target.max() >= len(names):
-        raise DataError(
-            f"load_dataset: {str(path)!r} must hold grey faces and their people; got images {images.shape}."
-        )
+        raise unsound(path, f"hold grey faces and their people; got images {images.shape}.")
     kept_people = np.flatnonzero(np.bincount(target, minlength=len(names)) >= min_faces_per_person)
     rows = np.flatnonzero(np.isin(target, kept_people))
     if not len(rows):
         raise DataError(f"load_dataset: min_faces_per_person must leave somebody; got {min_faces_per_person!r}.")
-    return RawDataset(
+    return as_read(
         images[rows][:, None],
         train_labels=np.searchsorted(kept_people, target[rows]),
         label_names=tuple(str(names[i]).replace("_", " ") for i in kept_people),
@@ -208,7 +201,7 @@ def read_lfw_archive(path: Path) -> dict[str, Array]:
                 ) from error
             faces[match["person"], int(match["number"])] = _face(picture)
     if not faces:
-        raise DataError(f"load_dataset: {str(path)!r} must hold lfw/NAME/NAME_0001.jpg and so on; got no such picture.")
+        raise unsound(path, "hold lfw/NAME/NAME_0001.jpg and so on; got no such picture.")
     keys = sorted(faces)
     names, target = np.unique([person for person, _ in keys], return_inverse=True)
     return {"images": np.stack([faces[key] for key in keys]), "target": target.astype(np.uint16), "names": names}
@@ -231,17 +224,17 @@ def _face(picture: Array) -> Array:
     return grey
 
 
-def _from_idx(paths: dict[str, Path], label_names: tuple[str, ...], source: str, licence: str) -> RawDataset:
+def _from_idx(paths: dict[str, Path], label_names: tuple[str, ...], source: str, licence: str) -> Dataset:
     arrays = {name: read_idx_file(path) for name, path in paths.items()}
     for images, labels in (_IDX_FILES[:2], _IDX_FILES[2:]):
         shape, count = arrays[images].shape, arrays[labels].shape
         if shape[1:] != (28, 28) or arrays[images].dtype != np.uint8 or count != shape[:1] or arrays[labels].max() > 9:
-            raise DataError(
-                f"load_dataset: {str(paths[images])!r} must hold 28x28 pictures and as many labels 0..9; "
-                f"got shapes {shape} and {count}. Fetch both again."
+            raise unsound(
+                paths[images],
+                f"hold 28x28 pictures and as many labels 0..9; got shapes {shape} and {count}. Fetch both again.",
             )
     train, train_labels, test, test_labels = (arrays[name] for name in _IDX_FILES)
-    return RawDataset(
+    return as_read(
         train[:, None],
         test=test[:, None],
         train_labels=train_labels.astype(np.int64),
@@ -267,7 +260,5 @@ def _read_amat(path: Path) -> Array:
     with reading(path):
         content = np.fromfile(path, dtype=np.uint8)
     if not len(content) or len(content) % 1568 or not np.isin(content[::2], (48, 49)).all():
-        raise DataError(
-            f"load_dataset: {str(path)!r} must hold lines of 784 zeros and ones; got {len(content)} bytes that do not."
-        )
+        raise unsound(path, f"hold lines of 784 zeros and ones; got {len(content)} bytes that do not.")
     return content[::2].reshape(-1, 784) - np.uint8(48)

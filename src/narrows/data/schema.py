@@ -102,8 +102,7 @@ class Schema:
             steps, dtype = max(lengths), np.result_type(*(sequence.dtype for sequence in X))
         else:
             shape, dtype = tuple(int(n) for n in X.shape[1:]), X.dtype
-        names = frame_columns(like) if like is not None else None
-        named = names or columns
+        named = (frame_columns(like) if like is not None else None) or columns
         given = None if named is None else tuple(named)
         # Pixels need no statistics, and neither does a model of all digits that scales nothing.
         plain = (dtype == np.uint8 and scale in ("auto", None)) or (double and scale is None)
@@ -371,13 +370,7 @@ class Schema:
 
     def record(self) -> dict[str, Any]:
         """Return the plain values, as JSON holds them; `tensors` has the rest."""
-        return {
-            name: getattr(self, name)
-            for name in (
-                "kind", "shape", "dtype", "rows", "steps", "columns", "dtypes", "frame", "scale", "missing", "levels",
-                "label_values",
-            )
-        }  # fmt: skip
+        return {name: getattr(self, name) for name in FORM}
 
     def tensors(self) -> dict[str, Array]:
         """Return offset and factor, where there are any."""
@@ -464,9 +457,13 @@ def _scaling(
         )
     if facts is None:
         return {"scale": "pixels" if dtype == np.uint8 else None}
+
+    def first(bad: Array) -> tuple[int, str]:
+        index = int(np.flatnonzero(bad)[0])
+        return index, f"column {columns[index]!r}" if columns else f"feature {index}"
+
     if (facts.count == 0).any():
-        index = int(np.flatnonzero(facts.count == 0)[0])
-        name = f"column {columns[index]!r}" if columns else f"feature {index}"
+        _, name = first(facts.count == 0)
         raise DataError(f"{owner}: X must have an observed value in every feature; got none in {name}. Leave it out.")
     largest = np.maximum(np.abs(facts.low), np.abs(facts.high))
     with np.errstate(over="ignore", invalid="ignore"):
@@ -477,8 +474,7 @@ def _scaling(
     if scale is None:
         lost = (deviation > 0) & (deviation < 4 * RESOLUTION * largest)
         if not double and lost.any():
-            index = int(np.flatnonzero(lost)[0])
-            name = f"column {columns[index]!r}" if columns else f"feature {index}"
+            index, name = first(lost)
             raise DataError(
                 f"{owner}: X must vary by more than float32 resolves where scale=None; {name} lies around "
                 f"{facts.mean[index]:.6g} with a deviation of {deviation[index]:.3g}. Set scale='standard'."

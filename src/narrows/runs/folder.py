@@ -14,8 +14,6 @@ A run can be copied anywhere: nothing in it points outside it, and its parts are
 from __future__ import annotations
 
 import contextlib
-import io
-import json
 import os
 import re
 import shutil
@@ -32,9 +30,10 @@ from narrows.estimators.loading import load_model, read_schema
 from narrows.params import Param, fields, write_value
 from narrows.runs import notebook
 from narrows.runs.form import FORMAT, RECORD
-from narrows.storage.atomic import write_bytes, write_text
+from narrows.storage.atomic import write_png
 from narrows.storage.form import check_form
-from narrows.storage.json import parse_json, read_json, write_json
+from narrows.storage.json import read_json, write_json
+from narrows.storage.lines import append_line, read_lines, write_lines
 from narrows.storage.lock import check_vacant
 from narrows.training import EPOCH, Report
 
@@ -79,10 +78,7 @@ class Run:
     def create(cls, folder: str | Path, record: Mapping[str, Any]) -> Self:
         """Make a new run in a folder that does not exist yet, or is empty.
 
-        Raises
-        ------
-        ConfigError
-            The folder holds something, such as another run: it is left as it is.
+        Where the folder holds something, such as another run, it is left as it is, and ConfigError is raised.
         """
         folder = Path(folder)
         while True:
@@ -136,9 +132,8 @@ class Run:
         """One record per epoch that ended."""
         path = self.folder / "metrics.jsonl"
         epochs = []
-        for line in path.read_bytes().splitlines() if path.exists() else []:
-            with contextlib.suppress(FormatError):  # the last line may have been cut by a crash
-                epoch = parse_json(line, path)
+        for epoch in read_lines(path, appended=True) if path.exists() else []:
+            with contextlib.suppress(FormatError):
                 check_form(epoch, EPOCH, path, "a line")
                 epochs.append(epoch)
         return epochs
@@ -196,20 +191,17 @@ class Run:
 
     def add(self, report: Report) -> None:
         """Append an epoch to metrics.jsonl."""
-        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(_line(report.record()))
+        append_line(self.folder / "metrics.jsonl", report.record())
 
     def rewind(self, history: Iterable[Mapping[str, Any]]) -> None:
         """Bring metrics.jsonl back to the epochs of a checkpoint: those after it are trained again."""
-        write_text(self.folder / "metrics.jsonl", "".join(map(_line, history)))
+        write_lines(self.folder / "metrics.jsonl", history)
 
     def draw(self, name: str, picture: Image.Image, out: Path | None = None) -> Path:
         """Write a picture, `name` relative to the folder, or to `out` where that is given."""
         path = self.folder / name if out is None else out
         path.parent.mkdir(parents=out is not None, exist_ok=True)
-        buffer = io.BytesIO()
-        picture.save(buffer, "PNG", optimize=True)
-        write_bytes(path, buffer.getvalue())
+        write_png(path, picture)
         return path
 
     def discard(self) -> None:
@@ -243,20 +235,17 @@ def load(folder: str | Path, **objects: Any) -> Autoencoder:
     return load_model(model if (model / "model.json").exists() or (folder / "run.json").exists() else folder, **objects)
 
 
-def next_folder(root: str | Path, name: str, data: str) -> Path:
-    """Make and return the next free folder of a name such as `runs/vae-mnist-5k-1`.
+def slug_of(data: str) -> str:
+    """Return the name or path of a data set as part of a folder's name."""
+    return re.sub(r"[^a-z0-9]+", "-", Path(data).name.split(".")[0].lower()).strip("-") or "data"
 
-    Parameters
-    ----------
-    root
-        Where runs lie.
-    name
-        Of the model or the recipe.
-    data
-        The data set's name or path, which adds to the folder's name; may be empty.
+
+def next_folder(root: str | Path, name: str, data: str) -> Path:
+    """Make and return the next free folder in `root`, such as `runs/vae-mnist-5k-1`.
+
+    `name` is that of the model or the recipe, `data` the data set's name or path, which may be empty.
     """
-    slug = re.sub(r"[^a-z0-9]+", "-", Path(data).name.split(".")[0].lower()).strip("-") or "data"
-    stem = f"{name}-{slug}" if data else name
+    stem = f"{name}-{slug_of(data)}" if data else name
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
     matches = (re.fullmatch(rf"{re.escape(stem)}-(\d+)", path.name) for path in root.iterdir())
@@ -273,15 +262,13 @@ def next_folder(root: str | Path, name: str, data: str) -> Path:
 def _discard(folder: Path) -> None:
     (folder / "run.json").unlink(missing_ok=True)
     shutil.rmtree(folder / "checkpoints")
-    if not any(folder.iterdir()):
+    remove_empty(folder)
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove a folder that was made for a run in which nothing began."""
+    if folder.exists() and not any(folder.iterdir()):
         folder.rmdir()
-
-
-def _line(epoch: Mapping[str, Any]) -> str:
-    line = json.dumps(epoch)
-    if "NaN" in line or "Infinity" in line:  # not JSON: such values become null
-        line = json.dumps(json.loads(line, parse_constant=lambda _: None))
-    return line + "\n"
 
 
 def _text(field: Param | None, value: Any) -> str:

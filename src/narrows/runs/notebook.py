@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from narrows import figures
+from narrows.data.dataset import sizes_of
 from narrows.figures import notebook
 
 if TYPE_CHECKING:
@@ -19,9 +20,7 @@ def html(run: Run) -> str:
 def _rows(run: Run) -> list[tuple[str, str]]:
     """Return what is known of the run: names and values."""
     record, data = run.record, run.record["data"]
-    parts = (("train", "training"), ("validation", "validation"), ("test", "test"))
-    sizes = ", ".join(f"{data['splits'][part]:,} {name}" for part, name in parts if data["splits"].get(part))
-    rows = [("model", run.settings), ("data", f"{data['name']}: {sizes}")]
+    rows = [("model", run.settings), ("data", f"{data['name']}: {sizes_of(data['splits'])}")]
     if history := run.history:
         of = "" if run.status == "finished" else f" of {history[-1]['epochs']:,}"
         rows.append(("epochs", f"{history[-1]['epoch']:,}{of} in {history[-1]['seconds']:,.0f} s"))

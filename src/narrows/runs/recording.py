@@ -144,9 +144,8 @@ def _written(
     """Pass on the reports, and write down what they say and how it ends."""
     shown = representative(dataset)
     started = time.perf_counter() - float(run.record.get("seconds") or 0.0)
-    epoch, status = run.record.get("epoch", 0), "failed"
+    epoch, status, disk_failed = run.record.get("epoch", 0), "failed", False
     has_model, has_begun = resumed, not resumed
-    disk_failed = False
     with_pictures = run.record.get("pictures", True)
     try:
         with contextlib.closing(reports):  # from then on the estimator holds the best weights seen

@@ -29,13 +29,7 @@ WRITERS: dict[str, Callable[[], Callable[..., Any]]] = {"tensorboard": _tensorbo
 
 
 def writer_of(to: str) -> Callable[..., Any]:
-    """Return what makes a writer, by name.
-
-    Raises
-    ------
-    ConfigError
-        There is none of that name, or its package is not installed.
-    """
+    """Return what makes a writer, by name; ConfigError where there is none, or its package is not installed."""
     if to not in WRITERS:
         raise ConfigError(f"log must be one of {', '.join(WRITERS)}; got {to!r}.{did_you_mean(to, WRITERS)}")
     return WRITERS[to]()
@@ -44,7 +38,7 @@ def writer_of(to: str) -> Callable[..., Any]:
 def logged(
     reports: Generator[Report, None, Run], folder: str | Path, to: str = "tensorboard"
 ) -> Generator[Report, None, Run]:
-    """Pass on the reports of a run, and write every epoch into event files in its folder `logs/`.
+    """Pass on the reports of a run, not yet begun, and write every epoch into event files in its folder `logs/`.
 
     Scalars: every term on training and validation data (`loss/train`, `loss/validation`, ...), `learning_rate` and
     `samples_per_second`, as in metrics.jsonl, in single precision. Images: `reconstructions`, at the epochs at which
@@ -53,19 +47,10 @@ def logged(
     Logging resumes with the run: an epoch that is trained again takes the place of what was written of it, and
     what came before the first epoch that is logged is taken from metrics.jsonl and samples/.
 
-    Parameters
-    ----------
-    reports
-        What `runs.record` or `runs.resume` returned, not yet begun.
-    folder
-        That of the run.
-    to
-        What to write for: a name in `WRITERS`.
-
     Raises
     ------
     ConfigError
-        There is none of that name, or its package is not installed: at once, before training begins.
+        `to` is no name in `WRITERS`, or its package is not installed: at once, before training begins.
     """
     return _passed_on(reports, Path(folder), to, writer_of(to))
 

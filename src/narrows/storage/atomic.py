@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from narrows.errors import FormatError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file atomically: to a temporary file beside it, flushed to the disk, and renamed.
 
-    Raises
-    ------
-    OSError
-        The disk is full, the folder may not be written, ...; the old file is intact and nothing else is left behind.
+    Where the disk is full or the folder may not be written, OSError is raised, the old file is intact and nothing else
+    is left behind.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -41,13 +43,17 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def write_png(path: Path, picture: Image.Image) -> None:
+    """Write a picture as PNG atomically; see `write_bytes`."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)
+    write_bytes(path, buffer.getvalue())
+
+
 def open_regular(path: Path) -> BinaryIO:
     """Open a file for reading; a pipe or a device, which might never end, is refused.
 
-    Raises
-    ------
-    FormatError
-        It is missing, is no regular file, or cannot be read.
+    Raises FormatError where it is missing, is no regular file, or cannot be read.
     """
     if not path.is_file():
         what = "it is something else" if path.exists() else "it is missing"
@@ -61,10 +67,7 @@ def open_regular(path: Path) -> BinaryIO:
 def read_bytes(path: Path, limit: int) -> bytes:
     """Return the content of a regular file; one of more than `limit` bytes is refused before memory is taken.
 
-    Raises
-    ------
-    FormatError
-        It is missing, too large, is no regular file, or cannot be read.
+    Raises FormatError where it is too large, and as `open_regular` does.
     """
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -82,3 +85,9 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(file)
     finally:
         os.close(file)
+
+
+def check_sha256(path: Path, actual: str, expected: str | None) -> None:
+    """Raise FormatError where a file has another checksum than it must have."""
+    if expected is not None and actual != expected:
+        raise FormatError(f"{path}: must have the checksum {expected[:16]}...; it has another. The file was changed.")

@@ -10,22 +10,10 @@ from narrows.errors import FormatError
 
 
 def check_form(value: Any, form: Any, path: Path, where: str = "the record") -> None:
-    """Refuse a value of JSON that has another form.
+    """Refuse a value of JSON that has another form; a FormatError names the place, by `path` and `where`.
 
-    Parameters
-    ----------
-    value
-        What was read.
-    form
-        A type or a union of types; `[form]` for a list; `{key: form}` for an object, where a key that ends in "?" may
-        be missing and other keys may be there; `{str: form}` for an object of any keys; a tuple of forms for either.
-    path, where
-        For the message.
-
-    Raises
-    ------
-    FormatError
-        Names the place.
+    A form is a type or a union of types; `[form]` for a list; `{key: form}` for an object, where a key that ends in "?"
+    may be missing and other keys may be there; `{str: form}` for an object of any keys; a tuple of forms for either.
     """
     match form:
         case tuple():

@@ -42,14 +42,7 @@ def plain(value: Any) -> Any:
 def pack_json(value: Mapping[str, Any], path: Path, *, indent: int | None = 2) -> bytes:
     """Return an object as JSON that `parse_json` accepts; numbers that are not finite become null.
 
-    Parameters
-    ----------
-    value
-        The object.
-    path
-        Where it will be written, for messages.
-    indent
-        Spaces per level; None for one line.
+    It takes one line where `indent` is None; `path` is for messages.
 
     Raises
     ------
@@ -73,10 +66,8 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON file that holds an object.
 
-    Raises
-    ------
-    FormatError
-        It is missing, holds something else, exceeds a limit, repeats a key, or has a number that is not finite.
+    Raises FormatError where it is missing, holds something else, exceeds a limit, repeats a key, or has a number that
+    is not finite.
     """
     return parse_json(read_bytes(path, MAX_BYTES), path)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from narrows.errors import FormatError
-from narrows.storage.atomic import read_bytes, write_bytes
+from narrows.storage.atomic import check_sha256, read_bytes, write_bytes
 from narrows.storage.json import pack_json, parse_json
 
 MAX_BYTES = 2**28
@@ -19,13 +19,7 @@ MAX_VALUES = 2**25
 
 
 def pack_lines(values: Iterable[Mapping[str, Any]], path: Path) -> bytes:
-    """Return objects as lines that `read_lines` accepts; `path` is for messages.
-
-    Raises
-    ------
-    FormatError
-        They are more than may be read back.
-    """
+    """Return objects as lines that `read_lines` accepts; FormatError, which names `path`, where they are too many."""
     data = b"".join(pack_json(value, path, indent=None) for value in values)
     _check_limits(data, path)
     return data
@@ -39,10 +33,7 @@ def write_lines(path: Path, values: Iterable[Mapping[str, Any]]) -> None:
 def append_line(path: Path, value: Mapping[str, Any]) -> None:
     """Append an object to a file of lines. A crash can cut this line; see `read_lines`.
 
-    Raises
-    ------
-    FormatError
-        The file would be larger than may be read back.
+    Raises FormatError where the file would be larger than may be read back.
     """
     line = pack_json(value, path, indent=None)
     with path.open("ab") as file:
@@ -52,16 +43,9 @@ def append_line(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def read_lines(path: Path, sha256: str | None = None, *, appended: bool = False) -> list[dict[str, Any]]:
-    """Read a file of lines.
+    """Read a file of lines, whose checksum must be `sha256` where that is given.
 
-    Parameters
-    ----------
-    path
-        The file.
-    sha256
-        Checksum that the file must have.
-    appended
-        Whether lines were appended one by one, so that a crash may have cut one: such lines are left out.
+    Where lines were `appended` one by one, a crash may have cut one: such lines are left out.
 
     Raises
     ------
@@ -70,8 +54,7 @@ def read_lines(path: Path, sha256: str | None = None, *, appended: bool = False)
     """
     data = read_bytes(path, MAX_BYTES)
     _check_limits(data, path)
-    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
-        raise FormatError(f"{path}: must have the checksum {sha256[:16]}...; it has another. The file was changed.")
+    check_sha256(path, hashlib.sha256(data).hexdigest(), sha256)
     values = []
     for line in data.splitlines():
         try:

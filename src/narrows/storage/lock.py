@@ -31,10 +31,7 @@ def lock_of(run: Path) -> Path:
 def locked(path: Path) -> Iterator[None]:
     """Hold a lock file while in here. The system frees it when its holder dies, however it dies.
 
-    Raises
-    ------
-    TrainingError
-        Another process holds it; it is named.
+    Where another process holds it, a TrainingError names that.
     """
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
@@ -55,25 +52,13 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def check_free(path: Path) -> None:
-    """Raise what `locked` would, without taking the lock.
-
-    Raises
-    ------
-    TrainingError
-        Another process holds it; it is named.
-    """
+    """Raise the TrainingError that `locked` would, without taking the lock."""
     if name := _holder(path):
         raise _refusal(path, name)
 
 
 def check_vacant(folder: Path) -> None:
-    """Look whether a run may begin in a folder.
-
-    Raises
-    ------
-    ConfigError
-        It holds something, such as another run; who trains it is named.
-    """
+    """Raise ConfigError where a folder holds something, such as another run; who trains it is named."""
     try:
         if not any(folder.iterdir()):
             return

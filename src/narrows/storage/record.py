@@ -43,10 +43,8 @@ def write_record(
         Of the JSON file; the others lie beside it, under names made from their checksums.
     record
         An object fit for JSON; "tensors", "lines" and "sha256" are set here.
-    tensors
-        Arrays by name.
-    lines
-        Objects of which there may be too many for one JSON file, such as the epochs of a history; None: no such file.
+    tensors, lines
+        Arrays by name; and objects of which there may be too many for one JSON file, such as the epochs of a history.
 
     Raises
     ------
@@ -83,10 +81,7 @@ def write_record(
 def read_record(path: Path) -> dict[str, Any]:
     """Read a record that `write_record` wrote; its "tensors" and "lines" are the checksums of the files beside it.
 
-    Raises
-    ------
-    FormatError
-        It is missing, is not sound JSON, or is not what was written.
+    Raises FormatError where it is missing, is not sound JSON, or is not what was written.
     """
     record = read_json(path)
     checksum = record.pop("sha256", None)
@@ -104,13 +99,7 @@ def tensor_path(path: Path, record: Mapping[str, Any]) -> Path:
 
 
 def lines_path(path: Path, record: Mapping[str, Any]) -> Path:
-    """Return the file that holds the lines of a record.
-
-    Raises
-    ------
-    FormatError
-        It has none.
-    """
+    """Return the file that holds the lines of a record; FormatError where it has none."""
     if "lines" not in record:
         raise FormatError(f"{path}: must name a file of lines; it does not. Was it written by this version?")
     return _beside(path, "lines", record)

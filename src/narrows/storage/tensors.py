@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from narrows.errors import FormatError
-from narrows.storage.atomic import open_regular, write_bytes
+from narrows.storage.atomic import check_sha256, open_regular, write_bytes
 from narrows.storage.json import parse_json
 
 MAX_TENSORS = 10_000
@@ -37,10 +37,7 @@ def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mappi
 def pack_tensors(tensors: Mapping[str, np.ndarray], path: Path, metadata: Mapping[str, str] | None = None) -> bytes:
     """Return arrays as a safetensors file that `read_tensors` accepts; `path` is for messages.
 
-    Raises
-    ------
-    FormatError
-        There are more tensors, longer names or other types than may be read back.
+    Raises FormatError where there are more tensors, longer names or other types than may be read back.
     """
     from safetensors.numpy import save
 
@@ -60,12 +57,10 @@ def read_tensors(
 
     Parameters
     ----------
-    path
-        The file.
+    path, sha256
+        The file, and the checksum that it must have.
     expected
         Type and shape by name; the file must hold these and no others.
-    sha256
-        Checksum that the file must have.
 
     Raises
     ------
@@ -89,8 +84,7 @@ def read_tensors(
             if dtype == np.bool_ and raw.max(initial=0) > 1:
                 raise FormatError(f"{path}: {name!r} must hold 0 and 1, being of type BOOL; it holds something else.")
             arrays[name] = array
-    if sha256 is not None and digest.hexdigest() != sha256:
-        raise FormatError(f"{path}: must have the checksum {sha256[:16]}...; it has another. The file was changed.")
+    check_sha256(path, digest.hexdigest(), sha256)
     return arrays
 
 

@@ -23,14 +23,7 @@ DRAWS = 20
 def measures_of(run: Run, dataset: Dataset, per_class: int) -> dict[str, float]:
     """Return what is measured of a finished run; recognition is measured once, and written down with the run.
 
-    Parameters
-    ----------
-    run
-        Finished.
-    dataset
-        What it was trained on.
-    per_class
-        Labelled samples of each class for recognition by the nearest code; 0 for none.
+    `dataset` is what it was trained on; `per_class` as in `Sweep`.
     """
     summary = run.summary
     assert summary is not None  # it is finished

@@ -9,8 +9,6 @@ A sweep that was interrupted continues where it stopped, and any of its runs can
 
 from __future__ import annotations
 
-import contextlib
-import io
 import itertools
 import re
 import shutil
@@ -25,13 +23,14 @@ from narrows.estimators.base import Autoencoder
 from narrows.estimators.persistence import describe_all
 from narrows.params import fields, validate, write_value
 from narrows.runs import Run, record, resume
-from narrows.storage.atomic import write_bytes, write_text
+from narrows.storage.atomic import write_png, write_text
 from narrows.storage.json import plain, write_json
 from narrows.storage.lock import check_free, lock_of
 from narrows.sweeps.measures import measures_of
 from narrows.sweeps.table import Row, Trained, as_csv, picture, rows_of
 from narrows.training import Report
 from narrows.training.processes import check_jobs, in_processes
+from narrows.training.report import read_all
 
 FAILURES = (DivergedError, DataError)
 """Errors of a training that are results, such as of a learning rate too high: they do not end the sweep."""
@@ -123,36 +122,28 @@ class Sweep:
         parts = [f"{name} {write_value(value)}" for name, value in values.items()]
         return "_".join(re.sub(r"[^A-Za-z0-9.+-]+", "-", part) for part in [*parts, f"seed {seed}"])
 
-    def train(self, read: Callable[[Reports], Run] | None = None) -> Generator[Trained, None, None]:
+    def train(self, read: Callable[[Reports], Run] = read_all) -> Generator[Trained, None, None]:
         """Train what is not trained yet; write the tables after each training, the picture at the end.
 
-        With several jobs trainings are yielded as they are done.
-
-        Parameters
-        ----------
-        read
-            Reads the reports of a training to their end and returns its run, as a progress bar does; not used with
-            several jobs.
+        With several jobs trainings are yielded as they are done; with one, `read` reads the reports of each to their
+        end and returns its run, as a progress bar does. When it is interrupted, what is done is written down, and the
+        trainings at work are left as `runs.record` leaves them.
 
         Raises
         ------
         ConfigError
             The folder holds a run with other parameters or data.
-        KeyboardInterrupt
-            What is done is written down; the trainings at work are left as `runs.record` leaves them.
         """
         order = [self.name_of(*training) for training in self.trainings]
         done: list[Trained] = []
         try:
-            for trained in self._trained(read or _read):
+            for trained in self._trained(read):
                 done.append(trained)
                 self._write(sorted(done, key=lambda each: order.index(each.run.name)))
                 yield trained
         finally:
             if any(trained.measures for trained in done):
-                buffer = io.BytesIO()
-                picture(self.model.__name__, self.grid, self.rows(done)).save(buffer, "PNG", optimize=True)
-                write_bytes(self.folder / "sweep.png", buffer.getvalue())
+                write_png(self.folder / "sweep.png", picture(self.model.__name__, self.grid, self.rows(done)))
 
     def _trained(self, read: Callable[[Reports], Run]) -> Generator[Trained, None, None]:
         if self.jobs == 1:
@@ -175,7 +166,7 @@ class Sweep:
                 measures = {}
             yield Trained(Run(folder), values, seed, measures, False)
 
-    def _one(self, training: Training, read: Callable[[Reports], Run]) -> Trained:
+    def _one(self, training: Training, read: Callable[[Reports], Run] = read_all) -> Trained:
         """Return one training, done now unless it was before."""
         values, seed = training
         run, folder = self._run_of(values, seed), self.folder / self.name_of(values, seed)
@@ -193,26 +184,18 @@ class Sweep:
 
     def _write(self, done: Sequence[Trained]) -> None:
         """Write sweep.json and sweep.csv for what is done so far."""
-        rows = self.rows(done)
+        rows, data = self.rows(done), self.dataset
         described = {
             "model": self.model.__name__.lower(),
-            "data": {
-                "name": self.dataset.name, "options": dict(self.dataset.options), "sha256": self.dataset.sha256,
-            },
-            "split": self.dataset.evaluation_split[0],
+            "data": {"name": data.name, "options": dict(data.options), "sha256": data.sha256},
+            "split": data.evaluation_split[0],
             "fixed": dict(self.fixed),
             "grid": {name: list(values) for name, values in self.grid.items()},
             "trainings": len(self.trainings),
-            "rows": [
-                {**row._asdict(), "cells": {measure: cell._asdict() for measure, cell in row.cells.items()}}
-                for row in rows
-            ],
+            "rows": [{**row._asdict(), "cells": {m: cell._asdict() for m, cell in row.cells.items()}} for row in rows],
             "runs": [
                 {
-                    "run": each.run.name,
-                    "values": each.values,
-                    "seed": each.seed,
-                    "measures": each.measures or None,
+                    "run": each.run.name, "values": each.values, "seed": each.seed, "measures": each.measures or None,
                     "error": None if each.measures else each.run.record.get("error"),
                 }
                 for each in done
@@ -227,11 +210,10 @@ class Sweep:
 
     def _run_of(self, values: Mapping[str, Any], seed: int) -> Run | None:
         """Return the run of a training; None where there is none, or one that left nothing to resume from."""
-        estimator, folder = self._estimator(values, seed), self.folder / self.name_of(values, seed)
+        folder = self.folder / self.name_of(values, seed)
         if not (folder / "run.json").exists():
             return None
-        run = Run(folder)
-        expected = plain(describe_all(estimator))
+        run, expected = Run(folder), plain(describe_all(self._estimator(values, seed)))
         if (run.record["parameters"], run.record["data"]["sha256"]) != (expected, self.dataset.sha256):
             raise ConfigError(
                 f"sweep: folder must hold trainings of this sweep only; {str(folder)!r} has other parameters or data. "
@@ -246,7 +228,7 @@ class Sweep:
 
 def _measured(sweep: Sweep, training: Training) -> dict[str, float]:
     """Train in another process, and return the measures; the run lies in its folder."""
-    return sweep._one(training, _read).measures
+    return sweep._one(training).measures
 
 
 def _is_done(run: Run) -> bool:
@@ -261,12 +243,3 @@ def _ended(reports: Reports, folder: Path, read: Callable[[Reports], Run]) -> Ru
         if not (folder / "run.json").exists():  # nothing began
             raise
         return Run(folder)
-
-
-def _read(reports: Reports) -> Run:
-    with contextlib.closing(reports):
-        while True:
-            try:
-                next(reports)
-            except StopIteration as end:
-                return end.value

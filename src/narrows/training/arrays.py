@@ -12,10 +12,7 @@ from narrows.errors import ConfigError
 def as_array(tensor: Tensor) -> np.ndarray:
     """Return a tensor as an array, which shares its memory where it can; bfloat16, which numpy lacks, as float32.
 
-    Raises
-    ------
-    ConfigError
-        The tensor is of a type that numpy lacks, and that fits no other.
+    Raises ConfigError where the tensor is of a type that numpy lacks, and that fits no other.
     """
     try:
         return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy(force=True)

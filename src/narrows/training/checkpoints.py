@@ -76,10 +76,7 @@ class Checkpoints:
     def opened(self, identity: Mapping[str, Any]) -> Iterator[None]:
         """Lock the folder, read the last good checkpoint, and defer SIGINT and SIGTERM, while in here.
 
-        Parameters
-        ----------
-        identity
-            What the training is of: model, fields, data, versions.
+        `identity` says what the training is of: model, fields, data, versions.
 
         Raises
         ------
@@ -92,9 +89,8 @@ class Checkpoints:
         with locked(self.folder / "lock"), signals.deferred():
             self._identity = plain(identity)
             self._last = self._newest()
-            self.history, self.step = [], 0
-            if self._last is not None:
-                self.history, self.step = self._last[0]["history"], self._last[0]["step"]
+            record = {} if self._last is None else self._last[0]
+            self.history, self.step = record.get("history", []), record.get("step", 0)
             self._due = time.monotonic() + self.seconds
             yield
 
@@ -112,13 +108,7 @@ class Checkpoints:
             ) from error
 
     def reached(self, state: State, *, epoch_ended: bool = False) -> None:
-        """Save the state if it is time to; stop, once it is saved, if a signal asked for that.
-
-        Raises
-        ------
-        KeyboardInterrupt, SystemExit
-            For SIGINT and SIGTERM.
-        """
+        """Save the state if it is time to; stop, once it is saved, if SIGINT or SIGTERM asked for that."""
         if self.epochs is None:
             due = time.monotonic() >= self._due
         else:
@@ -132,12 +122,7 @@ class Checkpoints:
     def save(self, state: State) -> None:
         """Write the state, and remove all but the last two good ones; a state that is not finite is not written.
 
-        Raises
-        ------
-        OSError
-            The disk is full, ...; the checkpoints before are intact.
-        FormatError
-            There are more epochs than a history may have.
+        Where the disk is full (OSError) or the history too long (FormatError), the checkpoints before are intact.
         """
         if not state.finite():
             return

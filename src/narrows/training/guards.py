@@ -5,42 +5,25 @@ from __future__ import annotations
 import math
 import warnings
 
-from torch import Tensor
-
 from narrows.errors import DivergedError
+from narrows.training.phases import Result
 from narrows.training.state import State
 
 EARLY, SPIKE = 20, 30.0
 """A loss that grows by this factor within the first steps gets a warning: the learning rate is too high."""
 
 
-def check_step(
-    loss: float, norm: float, sums: Tensor, names: tuple[str, ...], learning_rate: float, state: State, values: int
-) -> None:
+def check_step(result: Result, learning_rate: float, state: State, values: int) -> None:
     """Stop before a step that would put numbers that are not finite into the weights; warn of a loss that shoots up.
 
-    Parameters
-    ----------
-    loss, norm
-        The objective, and the norm of its gradient.
-    sums, names
-        What the loss consists of: (len(names),).
-    learning_rate
-        Of the settings, for messages.
-    state
-        Of the training.
-    values
-        How many values a sample has.
-
-    Raises
-    ------
-    DivergedError
-        Loss or gradient is not finite.
+    `learning_rate` is that of the settings, `values` how many values a sample has. Raises DivergedError where the loss
+    or the norm of its gradient is not finite.
     """
+    loss = result.objective
     if not math.isfinite(loss):
-        bad = [name for name, value in zip(names, sums.tolist(), strict=True) if not math.isfinite(value)]
+        bad = [name for name, value in zip(result.names, result.sums.tolist(), strict=True) if not math.isfinite(value)]
         what = f"the term {' and '.join(map(repr, bad))} must be finite; got nan or infinity"
-    elif not math.isfinite(norm):
+    elif not math.isfinite(result.norm):
         what = "the gradient must be finite; got nan or infinity"
     else:
         if state.first_loss is None:

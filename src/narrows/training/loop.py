@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -52,18 +52,8 @@ class Settings:
     seed: int = 0
 
 
-class Trainer(Protocol):
-    """What trains a module: `train`, or something that takes its place."""
-
-    def __call__(
-        self,
-        module: Module,
-        data: Batches,
-        settings: Settings,
-        validation: Batches | None = None,
-        checkpoints: Checkpoints | None = None,
-    ) -> Generator[Report, None, None]:
-        """Train a module in place, and yield reports."""
+Trainer = Callable[[Module, Batches, Settings, Batches | None, Checkpoints | None], Generator[Report, None, None]]
+"""What trains a module: `train`, or something that takes its place."""
 
 
 def train(
@@ -106,8 +96,12 @@ def train(
     layers = Seeded(seed_of(settings.seed, 4))
     draws = layers if module.layers_draw else contextlib.nullcontext()
     trained = phase_parameters(module)
+    make = partial(
+        optimizer, settings.optimizer, learning_rate=settings.learning_rate, momentum=settings.momentum,
+        adam_betas=settings.adam_betas, weight_decay=settings.weight_decay, device=data.device.type,
+    )  # fmt: skip
     phases = [
-        Phase(name, module, loss, parameters, _optimizer(settings, parameters, data.device.type), products,
+        Phase(name, module, loss, parameters, make(parameters), products,
               draws, len(trained) == 1, settings.clip)
         for name, parameters in trained.items()
     ]  # fmt: skip
@@ -130,10 +124,7 @@ def train(
                 batch = data.take(order[at.row : at.row + size], progress=progress, rng=noise)
                 for phase in phases:
                     result = phase.gradients(batch)
-                    check_step(
-                        result.objective, result.norm, result.sums, result.names, settings.learning_rate, at,
-                        batch.x[0].numel(),
-                    )  # fmt: skip
+                    check_step(result, settings.learning_rate, at, batch.x[0].numel())
                     phase.step(batch, rate)
                     at.means.add(result.names, result.n_terms if phase.name == MAIN else 0, result.sums)
                 if average is not None:
@@ -200,13 +191,6 @@ def evaluate(
             means.count += len(batch)
     module.train(training)
     return means.read()
-
-
-def _optimizer(settings: Settings, parameters: list[nn.Parameter], device: str) -> torch.optim.Optimizer:
-    return optimizer(
-        settings.optimizer, parameters, settings.learning_rate, momentum=settings.momentum,
-        adam_betas=settings.adam_betas, weight_decay=settings.weight_decay, device=device,
-    )  # fmt: skip
 
 
 def _order(n: int, size: int, seed: int, epoch: int) -> Tensor:

@@ -19,12 +19,7 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "rmsprop": torch.optim.RMSprop,
     "adagrad": torch.optim.Adagrad,
 }
-FUSED = {
-    "adam": ("cpu", "cuda", "mps"),
-    "adamw": ("cpu", "cuda", "mps"),
-    "sgd": ("cpu", "cuda", "mps"),
-    "adagrad": ("cpu",),
-}
+FUSED = {**dict.fromkeys(("adam", "adamw", "sgd"), ("cpu", "cuda", "mps")), "adagrad": ("cpu",)}
 """Devices for which torch has a fused kernel, which makes a step one call."""
 
 

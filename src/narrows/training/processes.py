@@ -39,23 +39,9 @@ def in_processes(
 
     The threads of torch are divided between the processes; their number decides the last digits of a result, that of
     the processes does not. What a task raises is raised here, and ends the others; so does leaving the generator:
-    processes get SIGTERM, and what trains into a run folder saves its state first.
-
-    Parameters
-    ----------
-    function
-        Of a module, so that another process can import it.
-    shared
-        What all tasks need, such as the data: sent once to each process, which holds a copy.
-    tasks
-        Arguments that can be pickled.
-    jobs
-        Processes at the same time, >= 1.
-
-    Yields
-    ------
-    task, result
-        The result is a TrainingError where the process was killed, as systems do that are short of memory.
+    processes get SIGTERM, and what trains into a run folder saves its state first. The function is one of a module,
+    tasks can be pickled, and `shared`, such as the data, is sent once to each process, which holds a copy. A result is
+    a TrainingError where the process was killed, as systems do that are short of memory.
     """
     waiting = list(tasks)[::-1]
     threads = max(1, torch.get_num_threads() // jobs)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 NUMBERS = {str: float | int | None}
 EPOCH = {
@@ -47,3 +51,14 @@ class Report:
     def record(self) -> dict[str, Any]:
         """Return the report as plain values, as a line of `metrics.jsonl` holds it."""
         return {name: value for name, value in asdict(self).items() if name != "end_of_epoch"}
+
+
+def read_all(reports: Generator[Report, None, T], each: Callable[[Report], object] = lambda report: None) -> T:
+    """Call a function with every report, close the generator however that ends, and return what it returned."""
+    with contextlib.closing(reports):
+        while True:
+            try:
+                report = next(reports)
+            except StopIteration as end:
+                return end.value
+            each(report)

@@ -44,7 +44,8 @@ def deferred() -> Iterator[None]:
                 _install()  # a signal that stopped this training may have removed it
             else:
                 _uninstall()
-                _act_at_the_end()
+                if number := _taken():
+                    signal.raise_signal(number)
 
 
 def pending() -> bool:
@@ -53,25 +54,18 @@ def pending() -> bool:
 
 
 def act() -> None:
-    """Do what the signal that waits asks for.
-
-    Raises
-    ------
-    KeyboardInterrupt, SystemExit
-        For SIGINT and SIGTERM.
-    """
-    global _pending
-    number, _pending = _pending, 0
+    """Do what the signal that waits asks for: raise KeyboardInterrupt for SIGINT, SystemExit for SIGTERM."""
+    number = _taken()
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     raise SystemExit(128 + number)
 
 
-def _act_at_the_end() -> None:
+def _taken() -> int:
+    """Return the signal that waits, or 0; it waits no longer."""
     global _pending
     number, _pending = _pending, 0
-    if number:
-        signal.raise_signal(number)
+    return number
 
 
 def _handle(number: int, frame: FrameType | None) -> None:

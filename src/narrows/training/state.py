@@ -13,6 +13,9 @@ from torch.optim import Optimizer
 
 from narrows.training.arrays import as_array
 
+PLAIN = ("epoch", "row", "step", "seconds", "first_loss", "spiked")
+"""Fields of `State` that are numbers."""
+
 
 @dataclass
 class Means:
@@ -87,22 +90,14 @@ class State:
 
     def record(self) -> dict[str, Any]:
         """Return the plain values."""
-        return {
-            "epoch": self.epoch,
-            "row": self.row,
-            "step": self.step,
-            "seconds": self.seconds,
-            "first_loss": self.first_loss,
-            "spiked": self.spiked,
+        means = self.means
+        return {name: getattr(self, name) for name in PLAIN} | {
             "means": {
-                "names": self.means.names,
-                "n_terms": self.means.n_terms,
-                "count": self.means.count,
-                "groups": list(self.means.sums),
+                "names": means.names, "n_terms": means.n_terms, "count": means.count, "groups": list(means.sums),
             },
             "best": {"loss": self.best.loss, "epoch": self.best.epoch},
             "history": self.history,
-        }
+        }  # fmt: skip
 
     def tensors(self) -> dict[str, np.ndarray[Any, Any]]:
         """Return the tensors by name: weights, optimiser, averages, best weights, running sums, random states."""
@@ -119,13 +114,7 @@ class State:
         return {name: as_array(t) for name, t in tensors.items()}
 
     def restore(self, record: dict[str, Any], arrays: dict[str, np.ndarray[Any, Any]]) -> None:
-        """Take over what `record` and `tensors` returned; the inverse of both.
-
-        Raises
-        ------
-        RuntimeError, KeyError
-            It is of another module or optimiser.
-        """
+        """Take over what `record` and `tensors` returned; RuntimeError or KeyError where it is of another module."""
         groups: dict[str, dict[str, Tensor]] = {}
         for name, array in arrays.items():
             kind, _, rest = name.partition("/")
@@ -141,9 +130,9 @@ class State:
         if self.average is not None:
             self.average.load_state_dict(groups["average"])
         device = self.noise.device
-        self.epoch, self.row, self.step = record["epoch"], record["row"], record["step"]
-        self.seconds, self.history = record["seconds"], list(record["history"])
-        self.first_loss, self.spiked = record["first_loss"], record["spiked"]
+        for name in PLAIN:
+            setattr(self, name, record[name])
+        self.history = list(record["history"])
         means, best = record["means"], record["best"]
         sums = {key: groups["means"][key].to(device) for key in means["groups"]}
         self.means = Means(tuple(means["names"]), means["n_terms"], sums, means["count"])

@@ -9,9 +9,9 @@ from typing import IO, Any
 
 import numpy as np
 
-from narrows.data.dataset import RawDataset
-from narrows.data.readers.checks import read_exactly, reading, zip_members
-from narrows.data.splits import Array
+from narrows.data.arrays import Array
+from narrows.data.dataset import Dataset, as_read
+from narrows.data.readers.checks import read_exactly, reading, unsound, zip_members
 from narrows.errors import ConfigError, DataError, did_you_mean
 
 _MAP_BYTES = 256 * 2**20  # .npy files from here on are memory-mapped by default
@@ -23,7 +23,7 @@ _TEST_LABELS = ("y_test", "test_labels")
 _VALIDATION_LABELS = ("y_valid", "y_val", "validation_labels")
 
 
-def read_npy(path: Path, *, transpose: bool = False, memory_map: bool | None = None) -> RawDataset:
+def read_npy(path: Path, *, transpose: bool = False, memory_map: bool | None = None) -> Dataset:
     """Read samples from a .npy file.
 
     Parameters
@@ -41,22 +41,21 @@ def read_npy(path: Path, *, transpose: bool = False, memory_map: bool | None = N
         offset, order = stream.tell(), "F" if fortran else "C"
         expected = math.prod(shape) * dtype.itemsize
         if expected != size - offset:
-            raise DataError(
-                f"load_dataset: {str(path)!r} must hold the {expected} bytes that its header states; "
-                f"got {size - offset}. It is damaged or not finished: write it again."
+            raise unsound(
+                path,
+                f"hold the {expected} bytes that its header states; "
+                f"got {size - offset}. It is damaged or not finished: write it again.",
             )
         if not expected:
-            raise DataError(f"load_dataset: {str(path)!r} must hold samples; got an array of shape {shape}.")
+            raise unsound(path, f"hold samples; got an array of shape {shape}.")
         array: Array = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape, order=order)  # type: ignore[call-overload]
         mapped = size >= _MAP_BYTES if memory_map is None else memory_map
         if not mapped or not dtype.isnative:
             array = np.array(array, order="C", subok=False)
-    return RawDataset(as_samples(array.T if transpose else array, str(path)), source=str(path))
+    return as_read(as_samples(array.T if transpose else array, str(path)), source=str(path))
 
 
-def read_npz(
-    path: Path, *, variable: str | None = None, label: str | None = None, transpose: bool = False
-) -> RawDataset:
+def read_npz(path: Path, *, variable: str | None = None, label: str | None = None, transpose: bool = False) -> Dataset:
     """Read samples from a .npz file, with the labels and the test and validation splits in it.
 
     Parameters
@@ -74,7 +73,7 @@ def read_npz(
     with reading(path), zipfile.ZipFile(path) as archive:
         members = {name.removesuffix(".npy"): member for name, member in zip_members(archive, str(path)).items()}
         if not members:
-            raise DataError(f"load_dataset: {str(path)!r} must hold at least one array; got an empty archive.")
+            raise unsound(path, "hold at least one array; got an empty archive.")
         headers: dict[str, tuple[int, ...]] = {}
         for name, member in members.items():
             with archive.open(member) as stream:
@@ -90,9 +89,7 @@ def read_npz_arrays(path: Path, names: tuple[str, ...]) -> dict[str, Array]:
         members = zip_members(archive, str(path))
         missing = [name for name in names if f"{name}.npy" not in members]
         if missing:
-            raise DataError(
-                f"load_dataset: {str(path)!r} must hold the arrays {', '.join(names)}; got none named {missing[0]!r}."
-            )
+            raise unsound(path, f"hold the arrays {', '.join(names)}; got none named {missing[0]!r}.")
         return {name: _npz_array(archive, members[f"{name}.npy"], f"{name!r} in {path}", text=True) for name in names}
 
 
@@ -148,14 +145,12 @@ def as_labels(values: Array, rows: int, what: str) -> tuple[Array, tuple[str, ..
 def _npy_header(stream: IO[bytes], what: str, *, text: bool = False) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Parse the header of a .npy stream with numpy's own parser (literals only), and check what it claims."""
     version = np.lib.format.read_magic(stream)
-    if version == (1, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-    elif version == (2, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_2_0(stream)
-    else:
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in readers:
         raise DataError(
             f"load_dataset: {what} must be of .npy version 1 or 2; got {version}. Save it as a plain array."
         )
+    shape, fortran, dtype = readers[version](stream)
     if dtype.hasobject:
         raise DataError(
             f"load_dataset: {what} must hold numbers; got Python objects, which could run code when loaded."
@@ -170,12 +165,9 @@ def _npy_header(stream: IO[bytes], what: str, *, text: bool = False) -> tuple[tu
 def _npz_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, what: str, *, text: bool = True) -> Array:
     with archive.open(member) as stream:
         shape, fortran, dtype = _npy_header(stream, what, text=text)
-        expected = math.prod(shape) * dtype.itemsize
-        if expected != member.file_size - stream.tell():
-            raise DataError(
-                f"load_dataset: {what} must hold the {expected} bytes that its header states; "
-                f"got {member.file_size - stream.tell()}."
-            )
+        expected, size = math.prod(shape) * dtype.itemsize, member.file_size - stream.tell()
+        if expected != size:
+            raise DataError(f"load_dataset: {what} must hold the {expected} bytes that its header states; got {size}.")
         content = read_exactly(stream, expected, what)
     array: Array = np.frombuffer(content, dtype=dtype).reshape(shape, order="F" if fortran else "C")
     return np.ascontiguousarray(array, dtype=dtype.newbyteorder("="))
@@ -215,7 +207,7 @@ def choose(shapes: dict[str, tuple[int, ...]], variable: str | None, label: str 
     }
 
 
-def from_arrays(arrays: dict[str, Array], path: Path, *, transpose: bool = False) -> RawDataset:
+def from_arrays(arrays: dict[str, Array], path: Path, *, transpose: bool = False) -> Dataset:
     """Return a data set from arrays by role: train, test, validation, and each with `_labels`."""
     rows: dict[str, Array] = {
         split: as_samples(arrays[split].T if transpose else arrays[split], f"{split!r} in {path}")
@@ -230,17 +222,8 @@ def from_arrays(arrays: dict[str, Array], path: Path, *, transpose: bool = False
             )
     labels = {split: arrays[f"{split}_labels"] for split in rows if f"{split}_labels" in arrays}
     coded, names = _coded_together(labels, {split: len(samples) for split, samples in rows.items()}, path)
-    return RawDataset(
-        train=rows["train"],
-        test=rows.get("test"),
-        validation=rows.get("validation"),
-        train_labels=coded.get("train"),
-        test_labels=coded.get("test"),
-        validation_labels=coded.get("validation"),
-        label_names=names,
-        source=str(path),
-        how="as in the file",
-    )
+    parts: dict[str, Any] = {**rows, **{f"{split}_labels": values for split, values in coded.items()}}
+    return as_read(**parts, label_names=names, source=str(path), how="as in the file")
 
 
 def _coded_together(

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
-from typing import Protocol
+from typing import IO
 
 import numpy as np
 
@@ -25,12 +25,13 @@ _SUSPECT_BYTES = 64 * 2**20
 _CHUNK = 2**20
 
 
-class Readable(Protocol):
-    """A binary stream, packed or not."""
+Readable = IO[bytes] | gzip.GzipFile
+"""A binary stream, packed or not."""
 
-    def read(self, size: int = -1, /) -> bytes:
-        """Return the next `size` bytes, or fewer at the end."""
-        ...
+
+def unsound(path: Path, must: str) -> DataError:
+    """Return the error of a file that must be, hold or do something: what, what it has instead, and what to do."""
+    return DataError(f"load_dataset: {str(path)!r} must {must}")
 
 
 @contextmanager
@@ -63,11 +64,8 @@ def reading(path: Path) -> Iterator[None]:
         zlib.error,
         zipfile.BadZipFile,
     ) as error:
-        raise DataError(_unreadable(path, str(error) or type(error).__name__)) from error
-
-
-def _unreadable(path: Path, reason: str) -> str:
-    return f"load_dataset: {str(path)!r} must be a sound file of its type; got: {reason}. Check or fetch it again."
+        reason = str(error) or type(error).__name__
+        raise unsound(path, f"be a sound file of its type; got: {reason}. Check or fetch it again.") from error
 
 
 def check_regular(path: Path) -> None:
@@ -75,7 +73,7 @@ def check_regular(path: Path) -> None:
     with reading(path):
         mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
-        raise DataError(f"load_dataset: {str(path)!r} must be a plain file; got a pipe, device or folder.")
+        raise unsound(path, "be a plain file; got a pipe, device or folder.")
 
 
 def check_expansion(what: str, packed: int, unpacked: int, *, most: float = MAX_DEFLATE_RATIO) -> None:
@@ -110,11 +108,8 @@ def opened(path: Path) -> Iterator[Readable]:
     with path.open("rb") as raw:
         packed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
-        if packed:
-            with gzip.GzipFile(fileobj=raw) as stream:
-                yield stream
-        else:
-            yield raw
+        with gzip.GzipFile(fileobj=raw) if packed else raw as stream:
+            yield stream
 
 
 def zip_members(archive: zipfile.ZipFile, what: str) -> dict[str, zipfile.ZipInfo]:

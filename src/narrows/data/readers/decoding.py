@@ -10,8 +10,8 @@ from contextlib import closing
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from narrows.data.arrays import Array
 from narrows.data.readers.checks import MAX_DEFLATE_RATIO, check_expansion
-from narrows.data.splits import Array
 from narrows.errors import DataError
 
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # no EPS: Pillow hands that to another program

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from narrows.data.dataset import RawDataset
+from narrows.data.dataset import Dataset
 from narrows.data.readers.arrays import read_npy, read_npz
 from narrows.data.readers.checks import check_regular
 from narrows.data.readers.idx import read_idx
@@ -15,7 +15,7 @@ from narrows.data.readers.mat import read_mat
 from narrows.data.readers.tables import read_csv, read_parquet
 from narrows.errors import DataError
 
-READERS: dict[str, Callable[..., RawDataset]] = {
+READERS: dict[str, Callable[..., Dataset]] = {
     ".npy": read_npy,
     ".npz": read_npz,
     ".csv": read_csv,
@@ -28,14 +28,8 @@ READERS: dict[str, Callable[..., RawDataset]] = {
 }
 
 
-def file_loader(name: str) -> Callable[..., RawDataset] | None:
-    """Return what reads the file or folder of this name, or None if nothing is there.
-
-    Raises
-    ------
-    DataError
-        If no reader takes such a file.
-    """
+def file_loader(name: str) -> Callable[..., Dataset] | None:
+    """Return what reads the file or folder of this name, None if nothing is there; DataError if no reader takes it."""
     path = Path(name)
     try:
         exists, folder = bool(name) and path.exists(), path.is_dir()  # an empty name would be the current folder
@@ -62,15 +56,13 @@ def looks_like_path(name: str) -> bool:
     return len(path.parts) > 1 or path.suffix.lower() in (*READERS, ".gz")
 
 
-def _reader_for(path: Path) -> Callable[..., RawDataset] | None:
+def _reader_for(path: Path) -> Callable[..., Dataset] | None:
     bare = path.name.lower().removesuffix(".gz")
     if bare.endswith("-ubyte"):
         return read_idx
-    suffix = Path(bare).suffix
+    reader = READERS.get(Path(bare).suffix)
     packed = bare != path.name.lower()
-    if packed and READERS.get(suffix) not in (read_csv, read_idx):
-        return None
-    return READERS.get(suffix)
+    return None if packed and reader not in (read_csv, read_idx) else reader
 
 
 def _idx_in(folder: Path) -> Path | None:

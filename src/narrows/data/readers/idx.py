@@ -8,16 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from narrows.data.dataset import RawDataset
+from narrows.data.arrays import Array
+from narrows.data.dataset import Dataset
 from narrows.data.readers.arrays import from_arrays
-from narrows.data.readers.checks import check_expansion, opened, read_exactly, reading
-from narrows.data.splits import Array
-from narrows.errors import DataError
+from narrows.data.readers.checks import check_expansion, opened, read_exactly, reading, unsound
 
 _IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
-def read_idx(path: Path) -> RawDataset:
+def read_idx(path: Path) -> Dataset:
     """Read samples from an IDX file, gzip or not, with the labels and the test split in the files beside it, if any.
 
     Parameters
@@ -39,9 +38,7 @@ def read_idx(path: Path) -> RawDataset:
 
     train = read_idx_file(path)
     if train.ndim < 2:
-        raise DataError(
-            f"load_dataset: {str(path)!r} must hold samples; got a list of {len(train)} numbers. Name the images."
-        )
+        raise unsound(path, f"hold samples; got a list of {len(train)} numbers. Name the images.")
     labels, test = ("images-idx3", "labels-idx1"), ("train", "t10k")
     arrays = {"train": train, "train_labels": beside(labels), "test": beside(test), "test_labels": beside(labels, test)}
     return from_arrays({role: array for role, array in arrays.items() if array is not None}, path)
@@ -52,9 +49,7 @@ def read_idx_file(path: Path) -> Array:
     with reading(path), opened(path) as stream:
         magic = bytes(read_exactly(stream, 4, str(path), last=False))
         if magic[:2] != b"\0\0" or magic[2] not in _IDX_TYPES or not 1 <= magic[3] <= 4:
-            raise DataError(
-                f"load_dataset: {str(path)!r} must be an IDX file of 1 to 4 dimensions; got the first bytes {magic!r}."
-            )
+            raise unsound(path, f"be an IDX file of 1 to 4 dimensions; got the first bytes {magic!r}.")
         dtype = np.dtype(_IDX_TYPES[magic[2]])
         shape = struct.unpack(f">{magic[3]}I", read_exactly(stream, 4 * magic[3], str(path), last=False))
         size = math.prod(shape) * dtype.itemsize

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import stat
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
-from narrows.data.dataset import RawDataset
-from narrows.data.readers.checks import as_text, reading, zip_members
+from narrows.data.arrays import Array
+from narrows.data.dataset import Dataset, as_read
+from narrows.data.readers.checks import as_text, reading, unsound, zip_members
 from narrows.data.readers.decoding import decode
-from narrows.data.splits import Array, SourceFiles
+from narrows.data.splits import SourceFiles
 from narrows.errors import ConfigError, DataError, did_you_mean
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm")
@@ -21,7 +23,7 @@ _SPLITS = {"train": "train", "test": "test", "val": "validation", "valid": "vali
 _MODES = ("auto", "grey", "rgb")
 
 
-def read_images(path: Path, *, size: str | int | None = None, mode: str = "auto", strict: bool = False) -> RawDataset:
+def read_images(path: Path, *, size: str | int | None = None, mode: str = "auto", strict: bool = False) -> Dataset:
     """Read a folder of images; sub-folders are classes.
 
     Sub-folders named train, test and val (or valid, validation) are the splits. Otherwise rows are divided by a seeded
@@ -49,9 +51,7 @@ def read_images(path: Path, *, size: str | int | None = None, mode: str = "auto"
     return _from_names(path, names, lambda name: _read_plain(path / name), size, mode, strict)
 
 
-def read_image_zip(
-    path: Path, *, size: str | int | None = None, mode: str = "auto", strict: bool = False
-) -> RawDataset:
+def read_image_zip(path: Path, *, size: str | int | None = None, mode: str = "auto", strict: bool = False) -> Dataset:
     """Read a zip archive of images as `read_images` reads a folder; nothing is unpacked to disk."""
     with reading(path), zipfile.ZipFile(path) as archive:
         members = zip_members(archive, str(path))
@@ -60,19 +60,11 @@ def read_image_zip(
 
 
 def decode_all(
-    names: Iterable[str],
-    read: Callable[[str], bytes],
-    decode_one: Callable[[bytes], Array],
-    total: int,
-    *,
-    strict: bool,
+    names: Sequence[str], read: Callable[[str], bytes], decode_one: Callable[[bytes], Array], *, strict: bool
 ) -> tuple[Array, Array, tuple[str, ...]]:
     """Decode the images of these names into one array.
 
-    Returns
-    -------
-    images, numbers, skipped
-        uint8 (N, C, H, W); which of the names they are; one "name: reason" for each of the others.
+    Returns the images, uint8 (N, C, H, W); which of the names they are; one "name: reason" for each of the others.
     """
     images: Array | None = None
     numbers: list[int] = []
@@ -89,7 +81,7 @@ def decode_all(
             skipped.append(f"{as_text(name)}: {error}")
             continue
         if images is None:
-            images = np.empty((total, *image.shape), dtype=np.uint8)  # pages are taken up only as they are written
+            images = np.empty((len(names), *image.shape), dtype=np.uint8)  # pages are taken up only as they are written
         if image.shape[1:] != images.shape[2:]:
             raise DataError(
                 f"load_dataset: all images must have one size; got {images.shape[2]}x{images.shape[3]} and "
@@ -100,7 +92,9 @@ def decode_all(
         images[len(numbers)] = image  # one channel spreads over three
         numbers.append(number)
     if images is None:
-        raise DataError(f"load_dataset: at least one image must be sound; got {total} malformed, first {skipped[:1]}.")
+        raise DataError(
+            f"load_dataset: at least one image must be sound; got {len(names)} malformed, first {skipped[:1]}."
+        )
     return images[: len(numbers)], np.array(numbers), tuple(skipped)
 
 
@@ -109,22 +103,20 @@ def image_size(size: str | int | None) -> tuple[int, int] | None:
     if size is None:
         return None
     sides = str(size).lower().split("x")
-    if len(sides) not in (1, 2) or not all(
-        side.isascii() and side.isdigit() and 0 < int(side) <= 8192 for side in sides
-    ):
+    if len(sides) > 2 or not all(side.isascii() and side.isdigit() and 0 < int(side) <= 8192 for side in sides):
         raise ConfigError(f"load_dataset: size must be a number of pixels, or HEIGHTxWIDTH, up to 8192; got {size!r}.")
     return int(sides[0]), int(sides[-1])
 
 
 def _from_names(
     path: Path, names: list[str], read: Callable[[str], bytes], size: str | int | None, mode: str, strict: bool
-) -> RawDataset:
+) -> Dataset:
     if mode not in _MODES:
         raise ConfigError(
             f"load_dataset: mode must be one of {', '.join(_MODES)}; got {mode!r}.{did_you_mean(mode, _MODES)}"
         )
     if not names:
-        raise DataError(f"load_dataset: {str(path)!r} must hold images ({', '.join(SUFFIXES)}); got none.")
+        raise unsound(path, f"hold images ({', '.join(SUFFIXES)}); got none.")
     sides = image_size(size)
     folders = [PurePosixPath(name).parts[:-1] for name in names]
     while all(folders) and len({folder[0] for folder in folders}) == 1:  # a folder around everything names no class
@@ -135,31 +127,22 @@ def _from_names(
     label_names = tuple(sorted(set(classes)))
     codes = np.array([label_names.index(name) for name in classes]) if len(label_names) > 1 else None
     images, numbers, skipped = decode_all(
-        names, read, lambda content: decode(content, size=sides, mode=mode), len(names), strict=strict
+        names, read, lambda content: decode(content, size=sides, mode=mode), strict=strict
     )
     labels = None if codes is None else codes[numbers]
-    result = RawDataset(
-        images,
-        train_labels=labels,
-        label_names=None if codes is None else tuple(as_text(name) for name in label_names),
-        source=str(path),
-        skipped=skipped,
-    )
-    files = SourceFiles(tuple(names), codes, numbers)
-    if not published:
-        result.files = files
-        return result
-    split_of = np.array([str(splits[i]) for i in numbers])
-    for split in ("test", "validation", "train"):  # train last: it replaces the array that the others are taken from
-        rows = np.flatnonzero(split_of == split)
-        if len(rows):
-            setattr(result, split, images[rows])
-            setattr(result, f"{split}_labels", None if labels is None else labels[rows])
-        elif split == "train":
-            raise DataError(f"load_dataset: {str(path)!r} must hold a sound training image; got none.")
-    result.files = files.select(np.flatnonzero([split == "train" for split in splits]))
-    result.how = "by folder"
-    return result
+    files, how = SourceFiles(tuple(names), codes, numbers), "as published"
+    parts: dict[str, Any] = {"train": images, "train_labels": labels}
+    if published:
+        split_of = np.array([str(splits[i]) for i in numbers])
+        for split in ("train", "validation", "test"):
+            rows = np.flatnonzero(split_of == split)
+            if len(rows):
+                parts |= {split: images[rows], f"{split}_labels": None if labels is None else labels[rows]}
+            elif split == "train":
+                raise unsound(path, "hold a sound training image; got none.")
+        files, how = files.select(np.flatnonzero([split == "train" for split in splits])), "by folder"
+    text = None if codes is None else tuple(as_text(name) for name in label_names)
+    return as_read(**parts, label_names=text, source=str(path), skipped=skipped, files=files, how=how)
 
 
 def _is_image(name: str) -> bool:

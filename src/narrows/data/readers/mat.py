@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from narrows.data.dataset import RawDataset
+from narrows.data.arrays import Array
+from narrows.data.dataset import Dataset
 from narrows.data.readers.arrays import choose, from_arrays
-from narrows.data.readers.checks import check_expansion, reading
-from narrows.data.splits import Array
+from narrows.data.readers.checks import check_expansion, reading, unsound
 from narrows.errors import DataError
 
 _STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
@@ -28,9 +28,7 @@ _MATRIX, _COMPRESSED = 14, 15
 _COMPLEX = 0x0800
 
 
-def read_mat(
-    path: Path, *, variable: str | None = None, label: str | None = None, transpose: bool = False
-) -> RawDataset:
+def read_mat(path: Path, *, variable: str | None = None, label: str | None = None, transpose: bool = False) -> Dataset:
     """Read samples from a MATLAB file of version 4 to 7.2 (7.3 is another format: save it with ``-v7``).
 
     Parameters
@@ -47,13 +45,11 @@ def read_mat(
     with reading(path):
         content = memoryview(path.read_bytes())
         if len(content) < 20:
-            raise DataError(f"load_dataset: {str(path)!r} must be a MATLAB file; got {len(content)} bytes.")
+            raise unsound(path, f"be a MATLAB file; got {len(content)} bytes.")
         variables = dict(_version_4(content) if 0 in content[:4] else _version_5(content, path))
         matrices = {name: a for name, a in variables.items() if a is not None}
         if not matrices:
-            raise DataError(
-                f"load_dataset: {str(path)!r} must hold a real numeric matrix; got {', '.join(variables) or 'nothing'}."
-            )
+            raise unsound(path, f"hold a real numeric matrix; got {', '.join(variables) or 'nothing'}.")
         wanted = choose({name: a.shape for name, a in matrices.items()}, variable, label, str(path))
         arrays = {role: matrices[name] for role, name in wanted.items()}
     if arrays["train"].ndim == 4 and not transpose:
@@ -65,9 +61,9 @@ def _version_5(content: memoryview, path: Path) -> Iterator[tuple[str, Array | N
     """Yield every variable by name: a matrix, or None for what is no real numeric matrix."""
     order = {b"IM": "<", b"MI": ">"}.get(bytes(content[126:128]))
     if order is None or bytes(content[:6]) != b"MATLAB":
-        raise DataError(f"load_dataset: {str(path)!r} must be a MATLAB file; got another beginning.")
+        raise unsound(path, "be a MATLAB file; got another beginning.")
     if struct.unpack(f"{order}H", content[124:126])[0] != 0x0100:
-        raise DataError(f"load_dataset: {str(path)!r} must be of version 7.2 or before; got 7.3. Save it with -v7.")
+        raise unsound(path, "be of version 7.2 or before; got 7.3. Save it with -v7.")
     at = 128
     while at < len(content):
         kind, data, at = _element(content, at, order, path)
@@ -116,7 +112,7 @@ def _element(content: memoryview, at: int, order: str, path: Path) -> tuple[int,
     if kind >> 16:  # up to four bytes within the tag itself
         kind, size, start, after = kind & 0xFFFF, kind >> 16, at + 4, at + 8
         if size > 4:
-            raise DataError(f"load_dataset: {str(path)!r} must be a sound MATLAB file; got {size} bytes in a tag.")
+            raise unsound(path, f"be a sound MATLAB file; got {size} bytes in a tag.")
     else:
         start = at + 8
         after = start + size + (0 if kind == _COMPRESSED else -size % 8)
@@ -148,4 +144,4 @@ def _version_4(content: memoryview) -> Iterator[tuple[str, Array | None]]:
 
 
 def _truncated(path: Path) -> DataError:
-    return DataError(f"load_dataset: {str(path)!r} must be a complete MATLAB file; it is cut short. Fetch it again.")
+    return unsound(path, "be a complete MATLAB file; it is cut short. Fetch it again.")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from narrows.data.dataset import RawDataset
+from narrows.data.arrays import Array
+from narrows.data.dataset import Dataset, as_read
 from narrows.data.readers.arrays import as_labels
-from narrows.data.readers.checks import Readable, check_expansion, opened, reading
-from narrows.data.splits import Array
+from narrows.data.readers.checks import Readable, check_expansion, opened, reading, unsound
 from narrows.errors import ConfigError, DataError, did_you_mean
 
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
@@ -27,7 +27,7 @@ def read_csv(
     drop: str | None = None,
     header: bool | None = None,
     delimiter: str | None = None,
-) -> RawDataset:
+) -> Dataset:
     """Read a table of numbers from a text file (UTF-8, gzip or not).
 
     Parameters
@@ -48,7 +48,7 @@ def read_csv(
     lines = content.splitlines()
     first = next((line for line in lines if line.strip()), None)
     if first is None:
-        raise DataError(f"load_dataset: {str(path)!r} must hold rows of numbers; got an empty file.")
+        raise unsound(path, "hold rows of numbers; got an empty file.")
     delimiter = delimiter or _delimiter_of(first)
     with reading(path):
         rows = [row for row in _records(content, delimiter) if any(map(str.strip, row))]
@@ -58,7 +58,7 @@ def read_csv(
     names = [field.strip() for field in rows[0]] if named else [str(i) for i in range(len(rows[0]))]
     body = rows[1:] if named else rows
     if not body:
-        raise DataError(f"load_dataset: {str(path)!r} must hold rows of numbers; got only a header.")
+        raise unsound(path, "hold rows of numbers; got only a header.")
     for number, row in enumerate(body, start=1):
         if len(row) != len(names):
             raise DataError(
@@ -67,21 +67,13 @@ def read_csv(
             )
     label_at, kept = _columns(names, label, drop, str(path))
     columns = [_numbers([row[i] for row in body], names[i], path) for i in kept]
-    labels, label_names = None, None
+    values, texts = None, [] if label_at is None else [row[label_at].strip() for row in body]
     if label_at is not None:
-        texts = [row[label_at].strip() for row in body]
         values = np.array([float(t) for t in texts]) if all(map(_is_number, texts)) else np.array(texts, dtype=np.str_)
-        labels, label_names = as_labels(values, len(body), f"column {names[label_at]!r} of {path}")
-    return RawDataset(
-        np.column_stack(columns),
-        train_labels=labels,
-        label_names=label_names,
-        columns=tuple(names[i] for i in kept) if named else None,
-        source=str(path),
-    )
+    return _table(path, columns, names, kept, label_at, values, named=named)
 
 
-def read_parquet(path: Path, *, label: str | None = None, drop: str | None = None) -> RawDataset:
+def read_parquet(path: Path, *, label: str | None = None, drop: str | None = None) -> Dataset:
     """Read a table of numbers from a .parquet file; needs pyarrow.
 
     Parameters
@@ -110,23 +102,28 @@ def read_parquet(path: Path, *, label: str | None = None, drop: str | None = Non
                 if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
                     raise DataError(_not_numeric(path, names[i], f"type {kind}"))
             if rows < 1:
-                raise DataError(f"load_dataset: {str(path)!r} must hold rows of numbers; got none.")
+                raise unsound(path, "hold rows of numbers; got none.")
             check_expansion(str(path), max(path.stat().st_size, 64 * 2**10), rows * len(kept))
             table = file.read(columns=[names[i] for i in kept] + ([names[label_at]] if label_at is not None else []))
             columns = [table.column(names[i]).cast(pa.float64(), safe=False).to_numpy() for i in kept]
-            labels, label_names = None, None
-            if label_at is not None:
-                values = np.array(table.column(names[label_at]).to_pylist())
-                labels, label_names = as_labels(values, rows, f"column {names[label_at]!r} of {path}")
+            values = None if label_at is None else np.array(table.column(names[label_at]).to_pylist())
+            return _table(path, columns, names, kept, label_at, values)
     except pa.ArrowException as error:
-        raise DataError(f"load_dataset: {str(path)!r} must be a sound .parquet file; got: {error}.") from error
-    return RawDataset(
-        np.column_stack(columns),
-        train_labels=labels,
-        label_names=label_names,
-        columns=tuple(names[i] for i in kept),
-        source=str(path),
-    )
+        raise unsound(path, f"be a sound .parquet file; got: {error}.") from error
+
+
+def _table(
+    path: Path, columns: list[Array], names: Sequence[str], kept: Sequence[int], label_at: int | None,
+    values: Array | None, *, named: bool = True,
+) -> Dataset:  # fmt: skip
+    """Return the columns that are kept as a table, and the values of the label's column as labels."""
+    labels, label_names = None, None
+    if label_at is not None and values is not None:
+        labels, label_names = as_labels(values, len(columns[0]), f"column {names[label_at]!r} of {path}")
+    return as_read(
+        np.column_stack(columns), train_labels=labels, label_names=label_names,
+        columns=tuple(names[i] for i in kept) if named else None, source=str(path),
+    )  # fmt: skip
 
 
 def _read_text(stream: Readable, path: Path) -> str:
@@ -137,7 +134,7 @@ def _read_text(stream: Readable, path: Path) -> str:
         if len(content) > packed:  # only gzip can give more than the file holds
             check_expansion(str(path), packed, len(content))
     if b"\0" in content:
-        raise DataError(f"load_dataset: {str(path)!r} must be a text file; got zero bytes in it.")
+        raise unsound(path, "be a text file; got zero bytes in it.")
     return content.decode("utf-8-sig")
 
 
