@@ -9,6 +9,7 @@ import platform
 import socket
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import matplotlib.font_manager  # noqa: F401 - where it has no cache yet, its import starts fc-list
 import numpy as np
@@ -20,7 +21,7 @@ from drawn import structured
 torch.set_num_threads(1)
 platform.platform()  # starts uname the first time, and remembers
 
-STARTS = [
+STARTS: list[tuple[Any, str]] = [
     (subprocess.Popen, "__init__"),
     (multiprocessing.process.BaseProcess, "start"),
     (os, "fork"),

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from test_cli import fails
 
 PIXELS = ("digits", {"shape": "image", "limit": 300})
 CLOUD = ("cloud", {"samples": 100})
-FLAT = {"network": "mlp:", "scale": None}
+FLAT: dict[str, Any] = {"network": "mlp:", "scale": None}
 MADE = {
     "ae": (AE(**FLAT, latent_dim=4, epochs=2), PIXELS),
     "sparse": (AE(**FLAT, latent_dim=20, epochs=1, code="continuous:sigmoid", penalty="sparsity"), PIXELS),
@@ -51,7 +52,7 @@ def runs(tmp_path_factory):
     """Small runs of every kind, in one folder."""
     folder = tmp_path_factory.mktemp("analyses")
     for name, (estimator, (data, options)) in TRAINED.items():
-        given = {**options, "validation": 0.1}
+        given: dict[str, Any] = {**options, "validation": 0.1}
         for _ in record(clone(estimator), load_dataset(data, **given), folder / name):
             pass
     for name, (estimator, (data, options)) in MADE.items():
@@ -65,13 +66,13 @@ def here(runs, monkeypatch):
     return runs
 
 
-def subject(runs, name, **given):
+def subject(runs, name, **given: Any):
     run = Run(runs / name)
     data = run.record["data"]
     return Subject(run, load_dataset(data["name"], **data["options"]), **given)
 
 
-def made(runs, name, step, **given):
+def made(runs, name, step, **given: Any):
     """Run an analysis and return its result and its picture."""
     result = ANALYSES[step](**given)(subject(runs, name))
     (path,) = result.pictures

@@ -487,6 +487,53 @@ def test_texts_become_values_by_the_type_of_the_field(name, text, value):
     assert values_of_flags(ESTIMATORS["vae"], {name: text}) == {name: value}
 
 
+def test_components_are_made_of_a_name_and_flags_for_their_parameters():
+    asked = plan("ae", {"network": "mlp", "network__hidden": "400x100", "network__activation": "elu"})
+    assert asked.values["network"] == "mlp:400x100,activation=elu"
+    assert asked.estimator().get_params()["network__hidden"] == (400, 100)
+    assert plan("vae", {"likelihood": "gaussian:0.5", "likelihood__scale": "0.2"}).values == {
+        "likelihood": "gaussian:0.2"
+    }
+    assert plan("ae", {"penalty": ["sparsity:0.03", "l1:0.1"]}).values["penalty"] == ("sparsity:0.03", "l1:0.1")
+    assert plan("ae", {"corruption": "none"}).values == {"corruption": None}
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--network.hidden 4", "--network.hidden must go with one of mlp, conv, recurrent, residual; got 'auto'."),
+        ("--network mlp --network.kernel 3", "--network.kernel must go with one of conv; got 'mlp'. Choose one by"),
+        ("--network mlp:4 --network.hidden 0", "hidden must be a tuple of whole numbers >= 1"),
+        ("--network mlp --network.activation rleu", "Did you mean 'relu'?"),
+        ("--network mlp:4,activtion=elu", "Did you mean 'activation'?"),
+        ("--penalty l1:0.1 --penalty sprsity", "Did you mean 'sparsity'?"),
+        ("--code vq:many", "size must be a whole number"),
+        ("--scale 0", "scale must be"),
+    ],
+)
+def test_mistakes_with_components_are_named_before_data_are_loaded(flags, message, here, capsys):
+    assert message in fails(["train", "ae", "--data", "no-such-data", *flags.split()], capsys)
+
+
+@pytest.mark.parametrize(
+    ("name", "flags"),
+    [
+        ("penalty", ["--penalty", "contractive:0.03", "--penalty", "l1:0.1"]),
+        ("code", ["--code", "vq", "--code.size", "8"]),
+    ],
+)
+def test_components_reach_the_run_and_can_be_resumed_and_used(name, flags, here):
+    command = ["train", "ae", "--data", "arc", "--network", "mlp:8", "--latent-dim", "2", "--epochs", "2", *flags]
+    assert main(command) == 0
+    assert (
+        Run("runs/ae-arc-1").record["parameters"][name]
+        == {"penalty": ["contractive:0.03", "l1:0.1"], "code": "vq:8"}[name]
+    )
+    assert main(["encode"]) == 0
+    assert main(["reconstruct", "--out", "r.npy"]) == 0
+    assert main(["show"]) == 0
+
+
 def test_data_options_are_read_by_what_they_look_like():
     texts = ["limit=5", "share=0.5", "crop=false", "label=none", "shape=28x28", "name=a=b", "min-faces=3"]
     assert options_of(texts) == {

@@ -133,7 +133,7 @@ def test_a_plane_has_no_seams_and_y_grows_upwards():
     page = pixels(figures.plane(X, np.array([-1.0, 0, 1]), np.array([0.0, 2])))
     k = 24 * 4  # tiles of 4 pixels are enlarged 24 times
     rows, columns = np.nonzero((page == 51).all(2))  # the second tile of the lower row: 0.2 * 255
-    assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (k, k)
+    assert np.ptp(rows) + 1 == np.ptp(columns) + 1 == k
     top, left = rows.min(), columns.min()
     for dy, row in ((0, 0), (-k, 1)):
         for dx, column in ((-k, 0), (0, 1), (k, 2)):

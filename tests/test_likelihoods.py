@@ -1,5 +1,7 @@
 """Every likelihood against torch.distributions or scipy.stats, in double precision."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -153,7 +155,7 @@ def test_discretized_logistic_takes_grey_levels_alone(table):
 
 def test_a_scale_is_learned():
     X = np.random.default_rng(0).normal(0, 0.25, (400, 6)).astype(np.float32)
-    options = {"latent_dim": 1, "network": "mlp:", "scale": None}
+    options: dict[str, Any] = {"latent_dim": 1, "network": "mlp:", "scale": None}
     ae = AE(likelihood="gaussian:learned", epochs=60, learning_rate=2e-2, **options).fit(X)
     residual = np.sqrt(((X - ae.reconstruct(X)) ** 2).mean())
     assert ae.module_.observed.scale.item() == pytest.approx(residual, rel=0.02)

@@ -1,6 +1,7 @@
 """Networks over every shape, their options, and one's own modules."""
 
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -309,7 +310,7 @@ def test_own_modules_of_wrong_shapes(network, message, table):
 def test_the_residual_network_begins_at_pca(shape):
     X = drawn(shape)
     pca = PCA(latent_dim=3).fit(X)
-    start = {"latent_dim": 3, "network": "residual", "epochs": 1, "learning_rate": 1e-30, "scale": None}
+    start: dict[str, Any] = {"latent_dim": 3, "network": "residual", "epochs": 1, "learning_rate": 1e-30, "scale": None}
     ae = AE(**start).fit(X)
     np.testing.assert_allclose(ae.reconstruct(X), pca.reconstruct(X), atol=2e-5)
     np.testing.assert_allclose(ae.transform(X), pca.transform(X) / np.sqrt(pca.explained_variance_), atol=2e-5)

@@ -4,6 +4,7 @@ import base64
 import io
 import re
 import shutil
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from narrows import AE, PCA, VAE, figures, load_dataset
 from narrows.figures import notebook
 from narrows.runs import Run, record
 
-SMALL = {"latent_dim": 2, "network": "mlp:8", "epochs": 3}
+SMALL: dict[str, Any] = {"latent_dim": 2, "network": "mlp:8", "epochs": 3}
 
 
 @pytest.fixture(scope="module")

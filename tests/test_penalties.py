@@ -1,6 +1,7 @@
 """Penalties against closed forms and automatic differentiation; the adversarial one's two phases."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -135,7 +136,13 @@ def test_the_discriminators_loss_by_hand(adversarial, table):
 
 def test_codes_come_to_the_prior_and_are_drawn_from_it():
     X = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32) * [3, 2, 0.1, 0.1] + 5
-    options = {"latent_dim": 2, "network": "mlp:16", "epochs": 40, "batch_size": 30, "learning_rate": 5e-3}
+    options: dict[str, Any] = {
+        "latent_dim": 2,
+        "network": "mlp:16",
+        "epochs": 40,
+        "batch_size": 30,
+        "learning_rate": 5e-3,
+    }
     options["adam_betas"] = (0.5, 0.9)
     free = AE(**{**options, "epochs": 5}).fit(X).transform(X)
     drawn = AE(**options, penalty="adversarial:1,hidden=32x32").fit(X)

@@ -32,7 +32,7 @@ def test_ci_runs_the_test_command_of_the_readme():
 
 def test_python_examples_run_and_print_what_they_say(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    names = {}
+    names: dict[str, object] = {}
     for number, example in enumerate(EXAMPLES, 1):
         exec(compile(example, f"README.md, example {number}", "exec"), names)
     promised = re.findall(r"print\(.*\)  # (.*)", "\n".join(EXAMPLES))

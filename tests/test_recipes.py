@@ -1,6 +1,7 @@
 """Recipes: every key is checked, every one runs on small data, and goals are compared with what was measured."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -155,7 +156,7 @@ def test_a_wrong_command_is_refused_before_anything_is_made(command, told, tmp_p
 def test_every_key_is_checked(change, told):
     assert change[0] in SMALL
     with pytest.raises(FormatError) as caught:
-        parse_recipe("small", SMALL.replace(*change, 1))
+        parse_recipe("small", SMALL.replace(change[0], change[1], 1))
     assert told in str(caught.value)
     assert str(caught.value).startswith("small: ")
 
@@ -225,7 +226,8 @@ def test_a_curve_across_variants_stands_beside_pca(points):
     assert curves[0].value > curves[0].pca > curves[1].pca
     assert draw_curve(curve, curves, "ae").width > 300
     rows = point_of(Curve("training samples", "squared error"), pca, points)
-    assert (rows.x, rows.value) == (40, pytest.approx(rows.pca))
+    assert rows.x == 40
+    assert rows.value == pytest.approx(rows.pca)
     bound = point_of(Curve("latent_dim", "negative ELBO"), pca, points)
     assert bound.value == pytest.approx(-pca.score(points.test)) == pytest.approx(bound.pca)
 
@@ -247,7 +249,7 @@ def test_a_curve_is_checked(curve, told):
 
 
 def test_squared_error_and_kl_is_the_bound_without_the_constant_of_a_gaussian(points):
-    options = {"latent_dim": 1, "network": "mlp:4", "scale": None, "epochs": 2}
+    options: dict[str, Any] = {"latent_dim": 1, "network": "mlp:4", "scale": None, "epochs": 2}
     vae = narrows.VAE(**options, likelihood=f"gaussian:{math.sqrt(0.5)}").fit(points.train)
     constant = 2 * 0.5 * math.log(math.pi)  # of two values: half the logarithm of 2 pi variance each
     expected = -narrows.elbo(vae, points.test).mean() - constant

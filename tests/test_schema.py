@@ -1,6 +1,7 @@
 """What comes back is what went in: units, types, frames; scales, offsets, densities, labels, missing values."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from narrows.estimators.loading import load_model
 CPU = torch.device("cpu")
 RNG = np.random.default_rng(0)
 TABLE = RNG.normal([3, -20, 0.5], [1, 5, 0.1], (40, 3))
-QUICK = {"latent_dim": 2, "network": "mlp:6", "epochs": 2}
+QUICK: dict[str, Any] = {"latent_dim": 2, "network": "mlp:6", "epochs": 2}
 
 
 def round_trip(X, **options):
@@ -435,3 +436,30 @@ def test_what_measures_see_is_the_models_scale():
     pixels, table = AE(**QUICK).fit(X), AE(**QUICK).fit(TABLE)
     np.testing.assert_array_equal(pixels.schema_.values(encoded(pixels, X)), X / 255)
     np.testing.assert_allclose(table.schema_.values(encoded(table, TABLE)).std(0), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("X", "options", "words"),
+    [
+        (np.zeros((2, 1, 3, 4), np.uint8), {}, "images of 1 x 3 x 4 uint8; pixels scaled by 1/255"),
+        (
+            np.arange(6.0).reshape(3, 2),
+            {"columns": ("a", "b")},
+            "table of 2 float64; every column scaled to mean 0 and",
+        ),
+        (np.arange(6.0).reshape(3, 2), {"scale": 255}, "table of 2 float64; values divided by 255.0"),
+        (np.arange(6.0).reshape(3, 2), {"scale": None, "y": ["u", "v", "u"]}, "values as they are; classes u, v"),
+        (
+            [np.ones((2, 3)), np.zeros((4, 3))],
+            {"scale": "minmax"},
+            "sequences of ? x 3 float64; every feature scaled to",
+        ),
+    ],
+)
+def test_a_schema_in_words(X, options, words):
+    assert words in str(Schema.of(X, **options))
+
+
+def test_columns_and_holes_are_named():
+    X = np.where(np.eye(3) > 0, np.nan, 1.0)
+    assert str(Schema.of(X, columns=("a", "b", "c"))).endswith("columns a, b, c; some values missing")

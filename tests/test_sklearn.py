@@ -1,6 +1,7 @@
 """scikit-learn's own checks of an estimator, and its tools."""
 
 import os
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from narrows import AE, PCA, VAE
 from narrows.errors import ConfigError
 
-SMALL = {"latent_dim": 1, "network": "mlp:8", "epochs": 2}
+SMALL: dict[str, Any] = {"latent_dim": 1, "network": "mlp:8", "epochs": 2}
 ESTIMATORS = [PCA(latent_dim=1), PCA(), AE(**SMALL), VAE(**SMALL)]
 ARRAY_API = "check_array_api_input"  # asks for an environment variable that scipy reads at its import
 CHECKS = [

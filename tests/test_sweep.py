@@ -6,13 +6,14 @@ import os
 import signal
 import threading
 import time
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from narrows import AE, PCA, cli, figures
-from narrows.cli.sweep import values_of
+from narrows.cli.sweep import _swept, values_of
 from narrows.data import load_dataset
 from narrows.errors import ConfigError
 from narrows.evaluation.probes import few_label_accuracy
@@ -21,7 +22,7 @@ from narrows.sweeps import Sweep, measures
 from narrows.sweeps import sweep as sweep_module
 from narrows.sweeps.table import across
 
-OPTIONS = {"limit": 200, "shape": "image"}
+OPTIONS: dict[str, Any] = {"limit": 200, "shape": "image"}
 SMALL = {"network": "mlp:", "epochs": 1}
 
 
@@ -30,7 +31,7 @@ def digits():
     return load_dataset("digits", **OPTIONS)
 
 
-def sweep_of(digits, folder, **given):
+def sweep_of(digits, folder, **given: Any):
     return Sweep(
         **{
             "model": AE,
@@ -182,7 +183,7 @@ def test_runs_of_another_sweep_are_left_alone(made, digits):
 
 
 def test_names_of_runs_and_the_field_the_picture_goes_along(digits, tmp_path):
-    grid = {"network": ("mlp:400x200", "mlp:50"), "learning_rate": (1e-3, 1e-2, 0.1)}
+    grid: dict[str, Any] = {"network": ("mlp:400x200", "mlp:50"), "learning_rate": (1e-3, 1e-2, 0.1)}
     grid["corruption"] = ("gaussian:0.2", None)
     sweep = sweep_of(digits, tmp_path / "out", grid=grid, fixed={})
     assert len(sweep.points) == 12
@@ -202,6 +203,15 @@ def test_names_of_runs_and_the_field_the_picture_goes_along(digits, tmp_path):
 )  # fmt: skip
 def test_commas_stand_between_values_and_slashes_within(name, text, values):
     assert values_of(AE, name, text) == values
+
+
+def test_parameters_of_components_are_swept():
+    given = {"network": "mlp,residual", "network__hidden": "400x100,50", "latent_dim": "2"}
+    assert _swept(AE, given) == {
+        "network": ["mlp:400x100", "mlp:50", "residual:400x100", "residual:50"], "latent_dim": [2],
+    }  # fmt: skip
+    with pytest.raises(ConfigError, match=r"--network.kernel must go with one of conv; got 'mlp'"):
+        _swept(AE, {"network": "mlp", "network__kernel": "3,5"})
 
 
 def test_panels_have_lines_for_numbers_and_for_names():

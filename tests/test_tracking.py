@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from narrows.runs import Run, record, resume
 from narrows.runs.trackers import WRITERS, logged
 from narrows.training import Checkpoints
 
-OPTIONS = {"validation": 0.2}
+OPTIONS: dict[str, Any] = {"validation": 0.2}
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ class Line(Module):
         return Loss({"reconstruction": ((batch.x - self.encode(batch)) ** 2).sum(1) / 2})
 
 
-def trained(data=DATA, validation=None, **settings):
+def trained(data=DATA, validation=None, **settings: Any):
     module = Line()
     held_out = None if validation is None else rows_of(validation)
     reports = list(train(module, rows_of(data), Settings(**settings), held_out))
@@ -73,7 +74,7 @@ def test_a_step_is_torchs_own(name):
     rate, betas, momentum, decay = 0.03, (0.8, 0.95), 0.7, 0.1
     mine = nn.Parameter(torch.tensor([1.0, -2.0]))
     theirs = nn.Parameter(mine.detach().clone())
-    options = {"lr": rate, "weight_decay": decay}
+    options: dict[str, Any] = {"lr": rate, "weight_decay": decay}
     options |= {"betas": betas} if name in ("adam", "adamw", "adamax") else {}
     options |= {"momentum": momentum} if name in ("sgd", "rmsprop") else {}
     plain = {
@@ -268,7 +269,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_last_good_weights():
 
 def test_the_last_good_weights_are_those_of_the_step_before():
     module, good = Exploding(), Line()
-    settings = {"learning_rate": 1e-2, "batch_size": 5}
+    settings: dict[str, Any] = {"learning_rate": 1e-2, "batch_size": 5}
     list(train(good, rows_of(DATA[:15]), Settings(epochs=1, **settings)))
     with pytest.raises(DivergedError):
         list(train(module, rows_of(DATA[:15]), Settings(epochs=2, **settings)))
@@ -317,7 +318,7 @@ def test_pixels_stay_bytes_until_they_are_a_batch():
 
 def test_bytes_and_their_fractions_train_alike():
     X = np.random.default_rng(0).integers(0, 256, (30, 12), np.uint8)
-    options = {"latent_dim": 2, "epochs": 3, "likelihood": "bernoulli"}
+    options: dict[str, Any] = {"latent_dim": 2, "epochs": 3, "likelihood": "bernoulli"}
     fractions = (X / 255).astype(np.float32)
     one, other = AE(**options).fit(X), AE(**options).fit(fractions)
     np.testing.assert_allclose(one.transform(X), other.transform(fractions), atol=1e-5)
@@ -331,7 +332,7 @@ def test_memory_maps_train_as_arrays_do(tmp_path, mode, dtype):
     X = np.random.default_rng(0).integers(0, 2, (40, 6)).astype(dtype)
     np.save(tmp_path / "x.npy", X)
     mapped = np.load(tmp_path / "x.npy", mmap_mode=mode)
-    options = {"latent_dim": 2, "epochs": 2, "batch_size": 16}
+    options: dict[str, Any] = {"latent_dim": 2, "epochs": 2, "batch_size": 16}
     one, other = AE(**options).fit(X), AE(**options).fit(mapped)
     np.testing.assert_array_equal(one.transform(X), other.transform(mapped))
     assert not rows_of(mapped)._tensors

@@ -17,7 +17,7 @@ SCRIPT = Path(__file__).parent.parent / "safety" / "kills.py"
     pytest.param(50, ["run"], marks=pytest.mark.campaign),
 ])  # fmt: skip
 def test_killed_trainings(kills: int, kind: list[str]) -> None:
-    command = [sys.executable, SCRIPT, "1", str(kills), *kind]
+    command: list[str | Path] = [sys.executable, SCRIPT, "1", str(kills), *kind]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
     print(done.stdout)

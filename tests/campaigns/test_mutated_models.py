@@ -16,7 +16,7 @@ TESTS = Path(__file__).parent.parent
     [pytest.param(0, 150, marks=pytest.mark.slow), pytest.param(1, 10_000, marks=pytest.mark.campaign)],
 )
 def test_spoiled_models(seed: int, count: int) -> None:
-    command = [sys.executable, TESTS / "safety" / "mutations.py", str(seed), str(count)]
+    command: list[str | Path] = [sys.executable, TESTS / "safety" / "mutations.py", str(seed), str(count)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr

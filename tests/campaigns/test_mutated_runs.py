@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ COMMANDS = (["show", "x"], ["runs"], ["encode", "x"], ["sample", "x", "-n", "2"]
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
     """A finished run and one that was interrupted."""
-    options = {"validation": 0.2}
+    options: dict[str, Any] = {"validation": 0.2}
     data = load_dataset("cloud", **options)
     found = {}
     for finished in (True, False):

@@ -15,7 +15,7 @@ TESTS = Path(__file__).parent.parent
     ("seed", "count"), [pytest.param(0, 24, marks=pytest.mark.slow), pytest.param(1, 400, marks=pytest.mark.campaign)]
 )
 def test_spoiled_archives(seed: int, count: int, tmp_path: Path) -> None:
-    command = [sys.executable, TESTS / "safety" / "archives.py", tmp_path, str(seed), str(count)]
+    command: list[str | Path] = [sys.executable, TESTS / "safety" / "archives.py", tmp_path, str(seed), str(count)]
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]),

@@ -15,7 +15,7 @@ TESTS = Path(__file__).parent.parent
     ("seed", "count"), [pytest.param(0, 200, marks=pytest.mark.slow), pytest.param(1, 8000, marks=pytest.mark.campaign)]
 )
 def test_spoiled_files(seed: int, count: int) -> None:
-    command = [sys.executable, TESTS / "safety" / "data_files.py", str(seed), str(count)]
+    command: list[str | Path] = [sys.executable, TESTS / "safety" / "data_files.py", str(seed), str(count)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr

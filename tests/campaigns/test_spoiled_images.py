@@ -18,7 +18,7 @@ TESTS = Path(__file__).parent.parent
 )
 def test_spoiled_images(seed: int, count: int, tmp_path: Path) -> None:
     write(tmp_path, seed, count)
-    command = [sys.executable, TESTS / "safety" / "spoiled_images.py", tmp_path]
+    command: list[str | Path] = [sys.executable, TESTS / "safety" / "spoiled_images.py", tmp_path]
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]),

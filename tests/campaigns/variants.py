@@ -79,7 +79,7 @@ class System:
 Restore = Callable[[State], Any]
 
 
-def restoring(patch: Patch, before: Restore, after: Callable[[State, Any], None]) -> None:
+def restoring(patch: Patch, before: Restore, after: Callable[[State, Any], object]) -> None:
     """Look at a state before it is restored, and change it afterwards."""
     real = State.restore
 
@@ -217,7 +217,7 @@ def _(patch: Patch) -> None:
     reading(patch, lambda path, asked: asked.update(sha256=None))
 
 
-@variant("sizes not compared", "test_hostile_models.py")
+@variant("sizes not compared", "test_hostile_models.py::test_tensors_of_another_model")
 def _(patch: Patch) -> None:
     reading(patch, lambda path, asked: asked.update(expected=None))
 
@@ -236,7 +236,7 @@ def _(patch: Patch) -> None:
     patch.setattr(record, "_checksum", lambda record: "0" * 64)
 
 
-@variant("keys twice accepted", "test_hostile_models.py")
+@variant("keys twice accepted", "test_hostile_models.py::test_json_that_is_not_sound")
 def _(patch: Patch) -> None:
     patch.setattr(json, "_unique", dict)
 

@@ -8,6 +8,7 @@ import threading
 import warnings
 from importlib import util
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,7 +122,12 @@ def test_limit_takes_training_rows_only():
 
 def test_numbers_of_numpys_types():
     """As a search over parameters gives them; what is recorded is plain all the same."""
-    options = {"samples": np.int64(50), "correlation": np.float32(0.5), "seed": np.uint8(3), "limit": np.int32(40)}
+    options: dict[str, Any] = {
+        "samples": np.int64(50),
+        "correlation": np.float32(0.5),
+        "seed": np.uint8(3),
+        "limit": np.int32(40),
+    }
     data = load_dataset("cloud", validation=np.float32(0.25), **options)
     assert (len(data.train), len(data.validation)) == (30, 10)
     json.dumps(data.splits)

@@ -1,5 +1,7 @@
 """The autoencoder's mathematics: PCA's subspace, its penalties, and the units of its loss."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -26,7 +28,7 @@ def arc():
     return X
 
 
-LINEAR = {"batch_size": None, "adam_betas": (0.9, 0.99), "scale": None}
+LINEAR: dict[str, Any] = {"batch_size": None, "adam_betas": (0.9, 0.99), "scale": None}
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -79,7 +81,13 @@ def test_sparsity_by_divergence(table):
 
 
 def test_sparsity_reaches_its_target(table):
-    options = {"latent_dim": 8, "code": "continuous:sigmoid", "epochs": 100, "learning_rate": 2e-2, "batch_size": None}
+    options: dict[str, Any] = {
+        "latent_dim": 8,
+        "code": "continuous:sigmoid",
+        "epochs": 100,
+        "learning_rate": 2e-2,
+        "batch_size": None,
+    }
     sparse = AE(penalty="sparsity:20,target=0.4", **options).fit(table).transform(table)
     free = AE(**options).fit(table).transform(table)
     np.testing.assert_allclose(sparse.mean(0), 0.4, atol=0.03)
@@ -91,7 +99,7 @@ def test_sparsity_by_absolute_values(table):
     ae = AE(latent_dim=4, penalty="l1:0.7", epochs=2).fit(table)
     expected = 0.7 * np.abs(ae.transform(table)).sum(1)
     np.testing.assert_allclose(terms(ae, table).terms["l1"].detach(), expected, rtol=1e-5)
-    options = {"latent_dim": 4, "epochs": 40, "learning_rate": 1e-2}
+    options: dict[str, Any] = {"latent_dim": 4, "epochs": 40, "learning_rate": 1e-2}
     small = AE(penalty="l1:0.3", **options).fit(table)
     assert np.abs(small.transform(table)).mean() < 0.5 * np.abs(AE(**options).fit(table).transform(table)).mean()
 
@@ -102,7 +110,13 @@ def test_sparsity_by_absolute_values(table):
 )
 def test_the_contractive_penalty_trains_every_network(network, shape):
     X = np.random.default_rng(0).random((40, *shape), np.float32)
-    options = {"latent_dim": 2, "network": network, "epochs": 15, "batch_size": 20, "learning_rate": 1e-2}
+    options: dict[str, Any] = {
+        "latent_dim": 2,
+        "network": network,
+        "epochs": 15,
+        "batch_size": 20,
+        "learning_rate": 1e-2,
+    }
     flat, steep = AE(penalty="contractive:5", **options).fit(X), AE(**options).fit(X)
 
     def slope(ae):

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def test_best_must_lead_by_more_than_the_spread():
 @pytest.fixture(scope="module")
 def compared(digits):
     train, y, test, y_test = digits
-    options = {"latent_dim": 4, "network": "mlp:16", "epochs": 2}
+    options: dict[str, Any] = {"latent_dim": 4, "network": "mlp:16", "epochs": 2}
     models = {"AE": narrows.AE(**options), "VAE": narrows.VAE(**options)}
     trained = []
     found = compare_models(
@@ -119,7 +120,7 @@ def test_the_row_of_pca_is_the_baseline(digits):
 @pytest.mark.slow
 def test_several_processes_come_to_the_same_table(digits, compared):
     train, y, test, y_test = digits
-    options = {"latent_dim": 4, "network": "mlp:16", "epochs": 2}
+    options: dict[str, Any] = {"latent_dim": 4, "network": "mlp:16", "epochs": 2}
     models = {"AE": narrows.AE(**options), "VAE": narrows.VAE(**options)}
     several = compare_models(models, train, test, y=y, y_test=y_test, seeds=2, samples=5, jobs=2)
     timed = ("seconds", "bytes on disk")  # the history holds times as well

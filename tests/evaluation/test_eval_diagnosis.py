@@ -1,5 +1,7 @@
 """Every rule is provoked once, and all are silent on runs that are sound."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,8 @@ import narrows
 from narrows.evaluation import diagnose
 from narrows.evaluation.diagnosis.rules import RULES
 
-SMALL = {"network": "mlp:64", "batch_size": 16}
-TANH = {"network": "mlp:64,activation=tanh", "batch_size": 16}
+SMALL: dict[str, Any] = {"network": "mlp:64", "batch_size": 16}
+TANH: dict[str, Any] = {"network": "mlp:64,activation=tanh", "batch_size": 16}
 
 
 @pytest.fixture(scope="module")

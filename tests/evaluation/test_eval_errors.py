@@ -1,5 +1,7 @@
 """One squared error and one PCA baseline, for every kind of data, output and device."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from sklearn.decomposition import PCA as SklearnPCA
 
 import narrows
 from narrows.errors import DataError
+from narrows.estimators import PCA
 from narrows.evaluation import (
     against_baselines,
     anomaly_scores,
@@ -20,7 +23,6 @@ from narrows.evaluation import (
     squared_error,
     squared_errors,
 )
-from narrows.evaluation.errors import PCA
 
 
 def test_masked_values_do_not_count_whatever_they_hold():
@@ -103,7 +105,7 @@ def test_one_sample_is_refused_by_name(digits):
 
 def test_measures_ignore_the_container_that_transform_returns(digits):
     train, y, test, y_test = digits
-    options = {"latent_dim": 3, "network": "mlp:8", "epochs": 1}
+    options: dict[str, Any] = {"latent_dim": 3, "network": "mlp:8", "epochs": 1}
     plain, pandas = narrows.VAE(**options).fit(train), narrows.VAE(**options).fit(train).set_output(transform="pandas")
     assert type(pandas.transform(test)).__name__ == "DataFrame"
     for measure in (
@@ -175,6 +177,7 @@ def test_codes_that_are_indices_have_a_baseline_of_their_size(digits):
 @pytest.mark.parametrize("kind", ["missing", "ragged"])
 def test_pca_has_its_row_where_values_are_missing_or_sequences_differ_in_length(kind):
     rng = np.random.default_rng(0)
+    X: Any
     if kind == "missing":
         X, network = rng.normal(size=(80, 5)), "mlp:8"
         X[rng.random(X.shape) < 0.2] = np.nan

@@ -1,12 +1,14 @@
 """What the course of training tells while it runs."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import narrows
 from narrows.evaluation import diagnose_history
 
-SMALL = {"network": "mlp:64", "batch_size": 16}
+SMALL: dict[str, Any] = {"network": "mlp:64", "batch_size": 16}
 
 
 def watched(model, X, **options):

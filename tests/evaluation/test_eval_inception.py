@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from narrows.errors import DataError, FormatError
-from narrows.evaluation import inception, inception_features, measure_generation
+from narrows.evaluation import Features, inception, inception_features, measure_generation
 from narrows.storage.tensors import write_tensors
 
 
@@ -51,7 +51,7 @@ def test_features_are_named_by_the_file_and_are_what_the_network_returns(made):
 
 
 def test_measures_carry_the_name():
-    features = inception.Features("inception:0123456789ab", lambda X: X.reshape(len(X), -1)[:, :4].astype(float))
+    features = Features("inception:0123456789ab", lambda X: X.reshape(len(X), -1)[:, :4].astype(float))
     X = np.random.default_rng(0).normal(size=(40, 1, 3, 3))
     assert "frechet distance (inception:0123456789ab, n=40)" in measure_generation(X, X + 1, features=features)
 

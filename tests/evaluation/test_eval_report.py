@@ -5,6 +5,7 @@ import io
 import shutil
 import subprocess
 from html.parser import HTMLParser
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def written(tmp_path_factory):
 
     content = load_digits()
     X, y = (content.images[:300, None] * 15.9).astype(np.uint8), content.target[:300]
-    options = {"latent_dim": 4, "network": "mlp:16", "epochs": 2}
+    options: dict[str, Any] = {"latent_dim": 4, "network": "mlp:16", "epochs": 2}
     models = {"AE <one>": narrows.AE(**options), "VAE": narrows.VAE(**options)}
     compared = compare_models(models, X[:200], X[200:], y=y[:200], y_test=y[200:], seeds=2, samples=5)
     path = tmp_path_factory.mktemp("report") / "report.html"
@@ -102,7 +103,7 @@ def test_a_browser_shows_the_table_and_the_pictures(written, tmp_path):
     compared, _, text = written
     path, shot = tmp_path / "report.html", tmp_path / "shot.png"
     path.write_text(text, encoding="utf-8")
-    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     done = subprocess.run(
         [*command, "--dump-dom", path.as_uri()], capture_output=True, text=True, timeout=60, check=True
     )

@@ -129,7 +129,8 @@ def test_a_seeded_refit_is_the_same_and_leaves_global_generators_alone(case: str
 def test_verbs_compute_there(verb: str) -> None:
     model, X = fitted("vae")
     seen: set[str] = set()
-    model.module_.encoder.register_forward_hook(lambda module, inputs, output: seen.add(output.device.type))  # type: ignore[union-attr, operator]
+    encoder: Any = model.module_.encoder
+    encoder.register_forward_hook(lambda module, inputs, output: seen.add(output.device.type))
     getattr(model, verb)(X)
     assert seen == {DEVICE}
 

@@ -142,7 +142,8 @@ def published(name: str) -> Callable[[Path], Any]:
 
     def read(folder: Path) -> Any:
         os.environ["NARROWS_DATA"] = str(folder)
-        return load_dataset(name, **({"size": 8} if name == "celeba" else {"test": 0})).label_names
+        options: dict[str, Any] = {"size": 8} if name == "celeba" else {"test": 0}
+        return load_dataset(name, **options).label_names
 
     return read
 

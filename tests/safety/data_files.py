@@ -73,9 +73,9 @@ def good_files() -> dict[str, bytes]:
         import pyarrow.parquet as pq
     except ImportError:
         return found
-    file = io.BytesIO()
-    pq.write_table(pa.table({name: table[:, i] for i, name in enumerate("abcd")}), file)
-    return {**found, "x.parquet": file.getvalue()}
+    parquet = io.BytesIO()
+    pq.write_table(pa.table({name: table[:, i] for i, name in enumerate("abcd")}), parquet)
+    return {**found, "x.parquet": parquet.getvalue()}
 
 
 def _zipped(content: bytes) -> bytes:

@@ -76,7 +76,7 @@ def train_run(folder: Path) -> None:
             list(resume(run))
     else:
         shutil.rmtree(run, ignore_errors=True)  # killed before there was a run
-        options = {"validation": 0.2}
+        options: dict[str, Any] = {"validation": 0.2}
         model = VAE(latent_dim=2, network="mlp:4", epochs=40, batch_size=50)
         data_ = load_dataset("cloud", **options)
         list(record(model, data_, run, checkpoint_every="0.01s"))
@@ -153,7 +153,7 @@ def killed_and_resumed(kind: str, precision: str, folder: Path, rng: random.Rand
 
 def main(seed: int, kills: int, kinds: list[tuple[str, str]]) -> dict[str, Any]:
     """Return how many trainings there were, how many kills, and which did not end the same."""
-    Checkpoints.__init__.__kwdefaults__["seconds"] = 0.01  # type: ignore[index]
+    Checkpoints.__init__.__kwdefaults__ = {"seconds": 0.01, "epochs": None, "force": False}
     checkpoints.SHARE = 1.0  # saving may take all the time there is: kills then often come in the midst of it
     warnings.simplefilter("error")
     warnings.filterwarnings("ignore", ".*had no checkpoint yet")

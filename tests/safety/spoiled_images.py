@@ -124,7 +124,7 @@ def large(number: int) -> Made:
         made = made[:33] + chunk(b"eXIf", exif.tobytes()[6:]) + made[33:] + bytes(2**20)
         return ".png", made, (255, 255, 255) if colour in (4, 6) else (0, 0, 0)
     kind, width, height = OTHERS[number - len(LARGE)]
-    options = {"method": 0} if kind == "WEBP" else {"progressive": True, "subsampling": 0}
+    options: dict[str, Any] = {"method": 0} if kind == "WEBP" else {"progressive": True, "subsampling": 0}
     made = encoded(Image.new("RGB", (width, height), (40, 80, 120)), kind, **options) + bytes(2**20)
     return SUFFIXES[kind], made, (40, 80, 120) if number < len(LARGE) + 2 else None
 
@@ -192,7 +192,7 @@ def alpha(rng: random.Random) -> Made:
     kind, mode = rng.choice([("PNG", "RGBA"), ("PNG", "LA"), ("TIFF", "RGBA"), ("WEBP", "RGBA")])
     colour = colour[:1] * 3 if mode == "LA" else colour
     image = Image.new("RGBA", (WIDTH, HEIGHT), (*colour, opacity)).convert(mode)
-    options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
+    options: dict[str, Any] = {"lossless": True, "exact": True} if kind == "WEBP" else {}
     expected = tuple((value * opacity + 255 * (255 - opacity)) / 255 for value in colour)
     return SUFFIXES[kind], encoded(image, kind, **options), expected
 
@@ -207,7 +207,10 @@ def turned(rng: random.Random) -> Made:
     ][turn - 1]  # fmt: skip
     exif = Image.Exif()
     exif[0x0112] = turn
-    kind, options = rng.choice([("JPEG", {"quality": 95, "subsampling": 0}), ("PNG", {}), ("WEBP", {"lossless": True})])
+    ways: list[tuple[str, dict[str, Any]]] = [
+        ("JPEG", {"quality": 95, "subsampling": 0}), ("PNG", {}), ("WEBP", {"lossless": True})
+    ]  # fmt: skip
+    kind, options = rng.choice(ways)
     return SUFFIXES[kind], encoded(Image.fromarray(np.ascontiguousarray(stored)), kind, exif=exif, **options), upright
 
 
@@ -333,7 +336,7 @@ def main(folder: Path) -> dict[str, Any]:
         "skipped": len(found.skipped),
         "list is exact": [name for name, _, _ in skipped] == bad and all(reason for _, _, reason in skipped),
         "zip skips the same": everything.skipped == found.skipped,
-        "rows": len(found.train) + len(found.validation) + len(found.test),
+        "rows": sum(len(part) for part in (found.train, found.validation, found.test) if part is not None),
         "split as without damage": same_parts(found, load_dataset(folder / "whole", **parts)),
         "order as without the files": everything.sha256 == without.sha256,
         "wrong pixels": differences(everything, wanted),

@@ -21,6 +21,7 @@ import torch
 from torch import nn
 
 from narrows import AE, PCA, VAE
+from narrows.data.batches import Batches
 from narrows.errors import DivergedError, FormatError, TrainingError
 from narrows.estimators.neural import NeuralAutoencoder
 from narrows.module import Batch
@@ -126,7 +127,7 @@ def test_what_is_fitted_in_one_step_begins_anew(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def two(tmp_path: Path) -> Iterator[Path]:
+def two(tmp_path: Path) -> Path:
     """A folder with two checkpoints."""
     folder = tmp_path / "two"
     AE(**SMALL).fit(X, validation=0.2, resume=Checkpoints(folder, epochs=1))
@@ -331,7 +332,7 @@ def test_what_is_not_finite_reaches_no_checkpoint(fault: str, tmp_path: Path, mo
     before = {name: t.clone() for name, t in model.module_.state_dict().items()}
     if fault == "loss":
         bad = Batch(torch.full((16, 6), torch.nan))
-        monkeypatch.setattr(loop.Batches, "take", lambda self, index, **_: bad)
+        monkeypatch.setattr(Batches, "take", lambda self, index, **_: bad)
     else:
         parameter = next(model.module_.parameters())
         parameter.register_hook(lambda gradient: gradient * torch.inf)
@@ -396,7 +397,7 @@ def test_a_signal_stops_within_a_step(
     number: signal.Signals, moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = 0
-    take, chunks = loop.Batches.take, loop.Batches.chunks
+    take, chunks = Batches.take, Batches.chunks
 
     def raising(real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
@@ -409,9 +410,9 @@ def test_a_signal_stops_within_a_step(
         return call
 
     if moment == "step":
-        monkeypatch.setattr(loop.Batches, "take", raising(take))
+        monkeypatch.setattr(Batches, "take", raising(take))
     if moment == "evaluation":
-        monkeypatch.setattr(loop.Batches, "chunks", raising(chunks))
+        monkeypatch.setattr(Batches, "chunks", raising(chunks))
     model = AE(**SMALL)
     reports = model.fit_iter(X, validation=0.2, resume=Checkpoints(tmp_path))
     with pytest.raises(STOPS[number]):  # noqa: PT012

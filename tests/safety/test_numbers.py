@@ -20,7 +20,7 @@ rng = np.random.default_rng(0)
 TABLE = (rng.normal(size=(300, 3)) @ rng.normal(size=(3, 10))).astype(np.float32)
 IMAGES = rng.integers(0, 256, (200, 1, 8, 8), dtype=np.uint8)
 SEQUENCES = rng.normal(size=(200, 6, 3)).astype(np.float32)
-DATA = {"table": TABLE, "images": IMAGES, "sequences": SEQUENCES}
+DATA: dict[str, np.ndarray] = {"table": TABLE, "images": IMAGES, "sequences": SEQUENCES}
 NETWORKS = {"table": "mlp:16", "images": "conv:16", "sequences": "recurrent:16"}
 NEURAL = {name: model for name, model in ESTIMATORS.items() if issubclass(model, NeuralAutoencoder)}
 
@@ -72,7 +72,8 @@ def test_the_best_weights_are_kept_when_training_explodes() -> None:
 @pytest.mark.parametrize("log_variance", [-1e4, 1e4])
 def test_log_variances_beyond_all_bounds(log_variance: float) -> None:
     model = VAE(latent_dim=2, network="mlp:4", epochs=1).fit(TABLE)
-    last: Any = list(model.module_.encoder.modules())[-1]  # type: ignore[union-attr, operator]
+    encoder: Any = model.module_.encoder
+    last: Any = list(encoder.modules())[-1]
     with torch.no_grad():
         last.bias[2:] = log_variance
     for found in (model.transform(TABLE), model.reconstruct(TABLE), model.score_samples(TABLE)):

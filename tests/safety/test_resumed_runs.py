@@ -25,7 +25,7 @@ from narrows.storage.json import parse_json, write_json
 from narrows.training import checkpoints, loop
 from safety.clock import ends_within
 
-OPTIONS = {"validation": 0.2}
+OPTIONS: dict[str, Any] = {"validation": 0.2}
 TIMES = ("seconds", "samples_per_second")
 pytestmark = pytest.mark.filterwarnings("ignore:.*had no checkpoint yet")
 
@@ -165,7 +165,10 @@ def test_changed_fields_are_refused(data: Dataset, tmp_path: Path) -> None:
         write_json(folder / "run.json", {**before, "parameters": {**before["parameters"], **fields}})
         with pytest.raises(error, match=words):
             next(resume(folder))
-    for change in ({"model": "os.system"}, {"parameters": []}, {"data": "cloud"}, {"data": {"name": "cloud"}}):
+    changes: list[dict[str, Any]] = [
+        {"model": "os.system"}, {"parameters": []}, {"data": "cloud"}, {"data": {"name": "cloud"}}
+    ]  # fmt: skip
+    for change in changes:
         write_json(folder / "run.json", {**before, **change})
         with pytest.raises(FormatError):
             next(resume(folder))
@@ -217,7 +220,7 @@ def test_the_command_line(number: int, tmp_path: Path, monkeypatch: pytest.Monke
     assert run.status == "interrupted"
     if number != signal.SIGKILL:
         assert "narrows resume runs/x" in printed
-        assert run.load().score_samples(load_dataset("cloud").test).shape == (125,)
+        assert run.load().score_samples(np.asarray(load_dataset("cloud").test)).shape == (125,)
         assert list(run.checkpoints_folder.glob("step-*.json"))
     assert main(["resume", "x"]) == 0
     run = Run("runs/x")

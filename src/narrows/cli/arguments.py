@@ -247,25 +247,28 @@ def values_of_flags(cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
     ConfigError
         A component is unknown, or does not have a parameter that is given for it.
     """
+    from narrows.components import resolve_all
+
     by_name = {each.name: each for each in fields(cls)}
     values: dict[str, Any] = {}
     for name, value in given.items():
-        if name in by_name:
-            text = isinstance(value, str) and by_name[name].axis is None
-            several = tuple(value) if isinstance(value, list) else value
-            values[name] = parse_value(by_name[name], value) if text else several
-            if by_name[name].axis is not None and isinstance(value, str) and value.lower() == "none":
-                values[name] = None
+        if name not in by_name:
+            continue
+        if by_name[name].axis is not None:
+            values[name] = None if value == "none" else tuple(value) if isinstance(value, list) else value
+        else:
+            text = isinstance(value, str)
+            values[name] = (
+                parse_value(by_name[name], value) if text else tuple(value) if isinstance(value, list) else value
+            )
     for name, value in given.items():
-        outer, inner = _split(name)
+        outer, _, inner = name.partition("__")
         if inner and outer in by_name:
             values[outer] = _changed(by_name[outer], values.get(outer, by_name[outer].default), inner, value)
+    for name, value in values.items():
+        if (axis := by_name[name].axis) is not None and value != "auto":
+            resolve_all(axis, value, cls.__name__)  # a wrong name is refused before data are loaded
     return values
-
-
-def _split(name: str) -> tuple[str, str]:
-    outer, _, inner = name.partition("__")
-    return outer, inner
 
 
 def _changed(each: Param, component: Any, inner: str, value: Any) -> str:

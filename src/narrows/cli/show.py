@@ -85,6 +85,8 @@ def show(run: RunName = None, /) -> None:
     table.add_row("parameters", as_is(shown.settings))
     if resumed := record.get("resumed"):
         table.add_row("resumed", ", ".join(f"from step {each['step']:,}" for each in resumed))
+    if (schema := shown.schema) is not None:
+        table.add_row("schema", as_is(str(schema)))
     versions = record.get("versions", {})
     table.add_row("versions", as_is(", ".join(f"{name} {version}" for name, version in versions.items())))
     console.print(table)

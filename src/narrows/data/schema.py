@@ -157,6 +157,25 @@ class Schema:
         logs = -torch.from_numpy(np.log(self._expanded(self.factor))).float().to(mask.device)
         return torch.where(mask, logs, 0.0).flatten(1).sum(1)
 
+    def __str__(self) -> str:
+        """Return the form and the scale of samples in words."""
+        sizes = " x ".join("?" if n is None else str(n) for n in self.shape)
+        each = {"table": "column", "sequences": "feature", "images": "channel"}[self.kind]
+        words: dict[Any, str] = {
+            "pixels": "pixels scaled by 1/255",
+            "standard": f"every {each} scaled to mean 0 and deviation 1",
+            "minmax": f"every {each} scaled to [0, 1]",
+            None: "values as they are",
+        }
+        parts = [f"{self.kind} of {sizes} {self.dtype}", words.get(self.scale, f"values divided by {self.scale}")]
+        if self.columns is not None:
+            parts.append("columns " + ", ".join(self.columns[:12]) + (", ..." if len(self.columns) > 12 else ""))
+        if self.missing:
+            parts.append("some values missing")
+        if self.levels is not None:
+            parts.append("classes " + ", ".join(map(str, self.levels[:12])))
+        return "; ".join(parts)
+
     # Conversion -------------------------------------------------------------------------------------------------------
 
     def encode(self, X: Any, y: Any = None, *, dtype: np.dtype[Any] | None = None, owner: str = "Schema") -> Arrays:
@@ -290,9 +309,9 @@ class Schema:
         if lengths is not None:
             sequences = [sequence[:n] for sequence, n in zip(X, lengths, strict=True)]
             return np.stack(sequences) if isinstance(like, np.ndarray) and like.ndim == 3 else sequences
-        if self.frame is not None and self.columns is not None and self.dtypes is not None:
-            return to_frame(X, self.frame, self.columns, self.dtypes, like)
-        return X
+        if self.frame is None or self.columns is None or self.dtypes is None:
+            return X
+        return to_frame(X, self.frame, self.columns, self.dtypes, like)
 
     def rescale(self, x: Array, target: Schema) -> Array:
         """Return samples (N, *shape) on another schema's scale, in double precision, without rounding to X's type."""

@@ -69,6 +69,20 @@ def load_model(folder: str | Path, **objects: Any) -> Autoencoder:
             record = newer  # it was saved anew while it was read
 
 
+def read_schema(folder: Path) -> Schema:
+    """Return the schema of a saved model, without offset and factor.
+
+    Raises
+    ------
+    FormatError
+        The folder holds no sound record of a model.
+    """
+    path = folder / "model.json"
+    record = read_record(path)
+    check_form(record.get("schema"), FORM, path, "schema")
+    return _schema(path, record["schema"])
+
+
 def _restored(path: Path, record: dict[str, Any], objects: dict[str, Any]) -> Autoencoder:
     missing = {name for name in RECORD if name not in record}
     if missing:

@@ -1,6 +1,8 @@
 """Runs: one folder each, with what was trained on what, how it went, the pictures, and the model.
 
 folder.py     Run: the only class that knows the layout of the folder
+form.py       the form of run.json
+dataset.py    dataset_of: the data of a run, loaded again, or others for its model
 recording.py  record and resume: training that is written down as it goes
 summary.py    summarise: how well the model does at the end, beside PCA
 pictures.py   the pictures of a model, during training and at its end
@@ -8,7 +10,8 @@ notebook.py   what a notebook shows of a run
 trackers.py   the same records for TensorBoard
 """
 
-from narrows.runs.folder import Run, dataset_of, load, next_folder
+from narrows.runs.dataset import dataset_of
+from narrows.runs.folder import Run, load, next_folder
 from narrows.runs.recording import record, resume
 from narrows.runs.summary import summarise
 

@@ -19,19 +19,19 @@ import json
 import os
 import re
 import shutil
-import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from narrows.components import from_record
-from narrows.data import DATASETS, Dataset, load_dataset
+from narrows.data.schema import Schema
 from narrows.errors import FormatError
 from narrows.estimators import ESTIMATORS
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.loading import load_model
+from narrows.estimators.loading import load_model, read_schema
 from narrows.params import Param, fields, write_value
 from narrows.runs import notebook
+from narrows.runs.form import FORMAT, RECORD
 from narrows.storage.atomic import write_bytes, write_text
 from narrows.storage.form import check_form
 from narrows.storage.json import parse_json, read_json, write_json
@@ -41,35 +41,6 @@ from narrows.training import EPOCH, Report
 if TYPE_CHECKING:
     from PIL import Image
 
-FORMAT = 1
-"""Version of the folder's layout."""
-NUMBER = float | int | None
-RECORD = {
-    "status": str,
-    "pid?": int | str | None,
-    "model": str,
-    "parameters": dict,
-    "seed?": int | None,
-    "data": {
-        "name": str, "options": dict, "sha256": str, "source": str, "licence": str,
-        "splits": {"train?": int | None, "validation?": int | None, "test?": int | None}, "sample_shape": [int],
-    },
-    "command?": [str],
-    "checkpoint_every?": str,
-    "pictures?": bool,
-    "started": str,
-    "versions?": {str: str},
-    "epoch?": int,
-    "seconds?": NUMBER,
-    "error?": str,
-    "resumed?": [{"at": str, "step": int}],
-    "logged?": {"to": str, "folder": str, "scalars": [str], "images": [str], "epoch": int},
-    "summary?": ({
-        "split": str, "samples": int, "squared_error": {str: NUMBER}, "latent_dim": int,
-        "pca_latent_dim": int, "elbo": NUMBER, "kl": NUMBER, "parameters": int,
-    }, type(None)),
-}  # fmt: skip
-"""The form of run.json."""
 PICTURES = {
     "reconstructions.png": "originals above their reconstructions",
     "samples.png": "new samples",
@@ -198,6 +169,13 @@ class Run:
         return self.folder / "logs"
 
     @property
+    def schema(self) -> Schema | None:
+        """The form of the data, without the numbers of their scale; None before there is a sound saved model."""
+        with contextlib.suppress(FormatError):
+            return read_schema(self.model_folder)
+        return None
+
+    @property
     def model_folder(self) -> Path:
         """The saved model, once there is one."""
         return self.folder / "model"
@@ -263,40 +241,6 @@ def load(folder: str | Path, **objects: Any) -> Autoencoder:
     folder = Path(folder)
     model = folder / "model"
     return load_model(model if (model / "model.json").exists() or (folder / "run.json").exists() else folder, **objects)
-
-
-def dataset_of(
-    run: Run,
-    data: str | None = None,
-    options: Mapping[str, Any] | None = None,
-    *,
-    changed: Callable[[str], object] = warnings.warn,
-) -> Dataset:
-    """Return the data that a run was trained on, or other data for it.
-
-    Parameters
-    ----------
-    run
-        What the data are for.
-    data
-        The name of another data set or a path; None for the run's own.
-    options
-        Options of `load_dataset`: they are added to those of the run's own data, and replace equal ones.
-    changed
-        Called with a sentence where the run's own data are not what they were when it was trained.
-    """
-    options = dict(options or {})
-    if data is not None:
-        in_order = {} if data in DATASETS else {"shuffle": False}  # rows of a file keep its order
-        return load_dataset(data, **{**in_order, **options})
-    recorded = run.record["data"]
-    dataset = load_dataset(recorded["name"], **{**recorded["options"], **options})
-    before, now = recorded["sha256"], dataset.sha256
-    if not options and before != now:
-        changed(
-            f"{recorded['name']} is not what the run was trained on: sha256 was {before[:12]}... and is {now[:12]}..."
-        )
-    return dataset
 
 
 def next_folder(root: str | Path, name: str, data: str) -> Path:

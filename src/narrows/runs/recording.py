@@ -23,7 +23,8 @@ from narrows.errors import NarrowsError, TrainingError
 from narrows.estimators.base import Autoencoder
 from narrows.estimators.loading import described_estimator
 from narrows.estimators.persistence import describe_all, estimator_name
-from narrows.runs.folder import Run, dataset_of
+from narrows.runs.dataset import dataset_of
+from narrows.runs.folder import Run
 from narrows.runs.pictures import draw_all, has_picture, reconstructed, representative
 from narrows.runs.summary import summarise
 from narrows.storage.lock import lock_of, locked
