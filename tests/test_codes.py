@@ -171,7 +171,8 @@ def test_a_code_is_a_map_on_convolutions_and_positions_elsewhere(network, shape,
     assert ae.code_.shape == code
     assert not ae.code_.continuous
     Z = ae.transform(X)
-    assert (Z.shape, Z.dtype, Z.min() >= 0, Z.max() < 7) == ((48, *code), np.int64, True, True)
+    assert (Z.shape, str(Z.dtype)) == ((48, *code), "int64")
+    assert 0 <= Z.min() <= Z.max() < 7
     assert ae.codes_.dtype == np.int64
     assert len(ae.get_feature_names_out()) == math.prod(code)
     back = load_model(ae.save(tmp_path))

@@ -1,5 +1,7 @@
 """Models of samples given labels: the conditional VAE (Sohn et al. 2015)."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -140,5 +142,6 @@ def test_the_condition_is_joined_to_input_and_latents():
     one_hot = torch.eye(3)[batch.y]
     mean = module.encoder.body(torch.cat([batch.x, one_hot], 1))[:, :2]
     torch.testing.assert_close(module.encode(batch), mean)
-    decoded = module.decoder.values(torch.cat([mean, one_hot], 1))
+    values: Any = module.networks.decoder.values
+    decoded = values(torch.cat([mean, one_hot], 1))
     torch.testing.assert_close(module.decode(mean, batch), decoded)

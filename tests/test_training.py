@@ -536,14 +536,17 @@ class Stops:
         return x + 0.1 * torch.randn(x.shape, generator=rng)
 
 
-@pytest.mark.parametrize("at", [3, 8, 11])
+TWO = {"penalty": ("l1:0.1", "adversarial:1,hidden=4")}
+
+
 @pytest.mark.parametrize(
-    ("model", "fields"),
+    ("model", "fields", "at"),
     [
-        (AE, {"penalty": ("l1:0.1", "adversarial:1,hidden=4")}),
-        (AE, {"penalty": "adversarial:1,hidden=4", "optimizer": "sgd", "momentum": 0.9, "condition": "concat"}),
-        (AE, {"code": "vq:4,positions=2", "averaging": 0.8}),
-        (VAE, {"code": "ordered", "kl_warmup": 0.5, "condition": "concat"}),
+        (AE, TWO, 3),
+        (AE, TWO, 11),
+        (AE, {"penalty": "adversarial:1,hidden=4", "optimizer": "sgd", "momentum": 0.9, "condition": "concat"}, 7),
+        (AE, {"code": "vq:4,positions=2", "averaging": 0.8}, 7),
+        (VAE, {"code": "ordered", "kl_warmup": 0.5, "condition": "concat"}, 7),
     ],
 )
 def test_training_resumes_bit_for_bit_within_an_epoch(model, fields, at, tmp_path, monkeypatch):
