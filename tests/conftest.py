@@ -8,6 +8,7 @@ import os
 import platform
 import socket
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ import matplotlib.font_manager  # noqa: F401 - where it has no cache yet, its im
 import numpy as np
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+import narrows.figures.style
 from drawn import structured
 
 torch.set_num_threads(1)
@@ -56,6 +59,28 @@ def refusal(name):
         pytest.fail(f"{name} was called: a test that starts processes or opens sockets needs @pytest.mark.slow")
 
     return refuse
+
+
+@contextmanager
+def pictures_left_blank():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FigureCanvasAgg, "draw", lambda self: setattr(self, "renderer", self.get_renderer()))
+        patch.setattr(narrows.figures.style, "_replace_missing_glyphs", lambda figure: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def blank_pictures():
+    """Leave pictures blank, of the right size: to draw them takes most of a small run's time."""
+    with pictures_left_blank():
+        yield
+
+
+@pytest.fixture
+def blank_pictures_here():
+    """Leave the pictures of one test blank."""
+    with pictures_left_blank():
+        yield
 
 
 @pytest.fixture(params=list(SHAPES))

@@ -24,6 +24,8 @@ from narrows.runs import Run
 from narrows.storage.lock import lock_of, locked
 from narrows.training import Report
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 
 @pytest.fixture(autouse=True)
 def plain(monkeypatch):

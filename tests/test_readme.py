@@ -30,6 +30,7 @@ def test_ci_runs_the_test_command_of_the_readme():
     assert result == 'pip install -c constraints.txt -e ".[test]" && pytest\n'
 
 
+@pytest.mark.slow
 def test_python_examples_run_and_print_what_they_say(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}

@@ -16,6 +16,8 @@ from narrows.recipes.goals import Goal
 from narrows.recipes.recipe import parse_recipe
 from narrows.runs import Run
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 SMALL = """
 lesson = 1
 title = "A line"

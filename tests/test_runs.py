@@ -14,6 +14,8 @@ from narrows.runs import Run, next_folder, record, resume
 from narrows.runs.pictures import has_picture, representative
 from narrows.runs.summary import summarise
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 
 @pytest.fixture(scope="module")
 def cloud():

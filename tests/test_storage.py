@@ -143,6 +143,7 @@ def test_limits_of_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert path.read_text() == '{"a": 1}\n' * 10
 
 
+@pytest.mark.slow
 def test_a_record_of_200000_epochs(tmp_path: Path) -> None:
     """Which one JSON file could not hold."""
     path = tmp_path / "x.json"

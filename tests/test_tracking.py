@@ -86,7 +86,8 @@ def test_scalars_are_those_of_metrics_jsonl_and_images_those_of_samples(events, 
     assert_same_pictures(run, log)
     assert (run.status, run.summary["samples"]) == ("finished", 12)
     assert run.record["logged"] == {
-        "to": "tensorboard", "folder": "logs", "scalars": sorted(recorded(run)), "images": ["reconstructions"], "epoch": 7,
+        "to": "tensorboard", "folder": "logs", "scalars": sorted(recorded(run)), "images": ["reconstructions"],
+        "epoch": 7,
     }  # fmt: skip
 
 

@@ -13,6 +13,8 @@ from narrows.cli.app import main
 from narrows.runs import record
 from safety.mutations import spoiled_bytes, spoiled_value
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 COMMANDS = (["show", "x"], ["runs"], ["encode", "x"], ["sample", "x", "-n", "2"], ["resume", "x"])
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from narrows.cli.app import main
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 SMALL = ["--data", "digits", "--data-option", "limit=300"]
 
 

@@ -44,6 +44,7 @@ def test_sound_runs_on_digits_are_silent(model, digits):
     assert found(model, train) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model",
     [

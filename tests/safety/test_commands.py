@@ -20,6 +20,8 @@ from safety.clock import killed, within
 from safety.disk import Disk
 from safety.test_signals import started
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 CAMPAIGN = pytest.mark.campaign
 TRAIN = ["train", "vae", "--data", "cloud", "--latent-dim", "1", "--name", "x"]
 

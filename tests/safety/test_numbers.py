@@ -115,7 +115,8 @@ def test_samples_whose_squares_are_beyond_float32(name: str, scale: float) -> No
 
 def small(name: str) -> Any:
     """Return an estimator that fits in a moment."""
-    return ESTIMATORS[name](latent_dim=2, **({"epochs": 20, "batch_size": 16} if name in NEURAL else {}))
+    quick = {"epochs": 5, "batch_size": 64, "learning_rate": 1e-2}
+    return ESTIMATORS[name](latent_dim=2, **(quick if name in NEURAL else {}))
 
 
 BIG = np.random.default_rng(1).integers(0, 256, (300, 1, 28, 28), dtype=np.uint8)

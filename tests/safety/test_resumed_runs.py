@@ -133,6 +133,7 @@ def test_what_comes_after_the_checkpoint_is_not_counted_twice(data: Dataset, who
     assert_same(Run(folder), whole)
 
 
+@pytest.mark.usefixtures("blank_pictures_here")
 def test_changed_data_are_refused(data: Dataset, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     reports = record(estimator(), data, folder)
@@ -150,6 +151,7 @@ def test_changed_data_are_refused(data: Dataset, tmp_path: Path) -> None:
     assert Run(folder).record["resumed"][0]["step"] == 4
 
 
+@pytest.mark.usefixtures("blank_pictures_here")
 def test_changed_fields_are_refused(data: Dataset, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     reports = record(estimator(), data, folder)
@@ -176,6 +178,7 @@ def test_changed_fields_are_refused(data: Dataset, tmp_path: Path) -> None:
     assert Run(folder).status == "interrupted"
 
 
+@pytest.mark.usefixtures("blank_pictures_here")
 def test_two_processes_and_one_run(data: Dataset, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     first = record(estimator(), data, folder)
@@ -228,6 +231,7 @@ def test_the_command_line(number: int, tmp_path: Path, monkeypatch: pytest.Monke
     assert main(["resume", "x"]) == 2  # there is nothing left to do
 
 
+@pytest.mark.usefixtures("blank_pictures_here")
 @pytest.mark.parametrize("saves", [30, pytest.param(500, marks=pytest.mark.campaign)])
 def test_a_reader_never_sees_a_partial_file(
     saves: int, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
