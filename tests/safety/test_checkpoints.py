@@ -40,6 +40,7 @@ SMALL: dict[str, Any] = {"latent_dim": 2, "network": "mlp:4", "epochs": 3, "batc
 CASES: dict[str, tuple[Callable[[], NeuralAutoencoder], np.ndarray]] = {
     "ae, averaged, corrupted": (lambda: AE(**SMALL, averaging=0.9, corruption="gaussian:0.1"), X),
     "ae, bf16": (lambda: AE(**SMALL, precision="bf16"), X),
+    "ae, two phases in bf16": (lambda: AE(**SMALL, precision="bf16", penalty="adversarial:1"), X),
     "conv, batch norm": (lambda: AE(**{**SMALL, "network": "conv:4,batch_norm=True"}), IMAGES),
     "recurrent, sgd": (
         lambda: AE(**{**SMALL, "network": "recurrent:4"}, optimizer="sgd", momentum=0.9, learning_rate=1e-4),

@@ -31,6 +31,7 @@ class Means:
 
     def add(self, names: tuple[str, ...], n_terms: int, sums: Tensor) -> None:
         """Add the sums (len(names),) of a batch; a group with terms of the objective comes first."""
+        sums = sums.to(torch.promote_types(sums.dtype, torch.float32))  # bfloat16 sums to three digits
         key = "|".join(names)
         if key not in self.sums:
             self.names += names
