@@ -16,12 +16,16 @@ import matplotlib.font_manager  # noqa: F401 - where it has no cache yet, its im
 import numpy as np
 import pytest
 import torch
+from joblib import cpu_count
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from threadpoolctl import threadpool_limits
 
 import narrows.figures.style
 from drawn import structured
 
 torch.set_num_threads(1)
+threadpool_limits(1)  # of numpy and scikit-learn
+cpu_count(only_physical_cores=True)  # scikit-learn asks for it; joblib starts lscpu the first time, and remembers
 platform.platform()  # starts uname the first time, and remembers
 
 STARTS: list[tuple[Any, str]] = [
