@@ -226,6 +226,7 @@ def test_long_runs_get_pictures_at_few_epochs():
     assert [e for e in range(1, 1002) if has_picture(e, 1001)] == [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 1001]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cls", "given"),
     [(VAE, {"condition": "concat"}), (AE, {"code": "vq:8"}), (AE, {"penalty": ("l1:0.1", "adversarial:1")})],

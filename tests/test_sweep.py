@@ -110,6 +110,7 @@ def test_what_is_trained_is_not_trained_again_and_more_values_can_be_added(made,
     assert [t.earlier for t in more.train()] == [True, False]
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_interrupted_goes_on_within_the_training_at_work(digits, tmp_path):
     sweep = sweep_of(digits, tmp_path / "broken", grid={"latent_dim": (2, 3)}, seeds=1, fixed={**SMALL, "epochs": 3})
     whole = list(sweep_of(digits, tmp_path / "whole", grid=sweep.grid, seeds=1, fixed=sweep.fixed).train())

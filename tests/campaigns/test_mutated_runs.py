@@ -35,7 +35,9 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
     return found
 
 
-@pytest.mark.parametrize(("seed", "count"), [(0, 6), pytest.param(1, 400, marks=pytest.mark.campaign)])
+@pytest.mark.parametrize(
+    ("seed", "count"), [pytest.param(0, 6, marks=pytest.mark.slow), pytest.param(1, 400, marks=pytest.mark.campaign)]
+)
 @pytest.mark.filterwarnings("ignore")
 def test_spoiled_runs(
     seed: int, count: int, good: dict[bool, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -114,6 +114,7 @@ def test_a_range_holds_nearly_all_of_the_variance(pixels):
     assert total[0] == pytest.approx(total[1], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_range_holds_all_of_a_variance_that_falls(monkeypatch):
     monkeypatch.setattr(axes, "ROWS", 700)
     rng = np.random.default_rng(0)

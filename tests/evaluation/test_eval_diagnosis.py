@@ -27,6 +27,7 @@ def found(model, X, X_test=None):
     return {finding.rule: finding for finding in diagnose(model, X, X_test, every=True)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model",
     [
@@ -59,6 +60,7 @@ def test_sound_runs_on_normals_are_silent(model, cloud):
     assert found(model.fit(train), train, test) == {}
 
 
+@pytest.mark.slow
 def test_sound_run_on_images_is_silent(digits):
     images = (digits[0].reshape(-1, 1, 8, 8) * 255).astype(np.uint8)
     model = narrows.AE(latent_dim=10, epochs=25, batch_size=16, network="conv:16x32").fit(images)

@@ -133,6 +133,7 @@ def test_factors_are_what_the_images_show(grid):
     assert (np.ptp(placed, -1) / placed.mean(-1)).max() < 0.1  # nothing is cut off at any place
 
 
+@pytest.mark.slow
 def test_code_made_of_the_grids_factors_is_disentangled(grid):
     found = measure_disentanglement(grid.factors.astype(float), grid.factors, categorical=grid.categorical)
     assert found.mig == pytest.approx(1)

@@ -43,6 +43,7 @@ def test_overfitting_is_told_and_names_the_epoch(digits):
     assert finding.evidence["best"] == np.argmin(losses) + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model",
     [

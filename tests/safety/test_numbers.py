@@ -128,6 +128,7 @@ def losses(**fields: Any) -> list[float]:
     return [next(reports).train["loss"] for _ in range(20)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["mlp:200", "conv:8x8"])
 def test_one_thread_and_two(network: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "INTERVAL", -1.0)

@@ -60,7 +60,10 @@ def assert_same(run: Run, whole: Run) -> None:
     assert not run.checkpoints_folder.exists()
 
 
-@pytest.mark.parametrize("stop", [7, *(pytest.param(n, marks=pytest.mark.campaign) for n in (1, 12, 15))])
+@pytest.mark.parametrize(
+    "stop",
+    [pytest.param(7, marks=pytest.mark.slow), *(pytest.param(n, marks=pytest.mark.campaign) for n in (1, 12, 15))],
+)
 def test_left_and_resumed(
     stop: int,
     data: Dataset,
@@ -106,6 +109,7 @@ def test_left_again_and_again(data: Dataset, whole: Run, tmp_path: Path, monkeyp
     assert_same(Run(folder), whole)
 
 
+@pytest.mark.slow
 def test_stopped_while_evaluated(data: Dataset, whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "run"
 
