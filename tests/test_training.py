@@ -466,7 +466,7 @@ def test_distributions_of_a_batch_do_not_validate_in_the_loop(table):
     ("model", "fields"),
     [
         (VAE, {"kl_warmup": 0.5, "corruption": "gaussian:0.1", "code": "ordered"}),
-        (VAE, {"network": "conv:8,batch_norm=true", "likelihood": "gaussian:learned"}),
+        (VAE, {"network": "conv:8", "likelihood": "gaussian:learned"}),
         (AE, {"network": "mlp:8,tied=true", "penalty": "l1:0.1"}),
         (AE, {"network": "mlp:8", "penalty": "adversarial:1,hidden=8"}),
     ],
