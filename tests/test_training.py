@@ -461,6 +461,7 @@ def test_distributions_of_a_batch_do_not_validate_in_the_loop(table):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")  # of torch, about its own parts
 @pytest.mark.parametrize(
     ("model", "fields"),
     [
