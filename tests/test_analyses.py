@@ -26,8 +26,6 @@ from narrows.runs import Run, record
 from subjects import run_of
 from test_cli import fails
 
-pytestmark = pytest.mark.usefixtures("blank_pictures")
-
 PIXELS = ("digits", {"shape": "image", "limit": 300})
 CLOUD = ("cloud", {"samples": 100})
 FLAT: dict[str, Any] = {"network": "mlp:", "scale": None}
@@ -107,7 +105,6 @@ def test_the_list_of_commands_says_what_the_analyses_say():
         assert not names & {"run", "data", "data_option", "split", "out"}  # those of all steps
 
 
-@pytest.mark.usefixtures("drawn_pictures")
 @pytest.mark.parametrize(
     ("command", "picture", "told"),
     [
