@@ -73,6 +73,9 @@ def refusal(name):
     return refuse
 
 
+DRAW = FigureCanvasAgg.draw
+
+
 @contextmanager
 def pictures_left_blank():
     with pytest.MonkeyPatch.context() as patch:
@@ -86,6 +89,12 @@ def blank_pictures():
     """Leave pictures blank, of the right size: to draw them takes most of a small run's time."""
     with pictures_left_blank():
         yield
+
+
+@pytest.fixture
+def drawn_pictures(monkeypatch):
+    """Draw pictures all the same, for a test that looks at them."""
+    monkeypatch.setattr(FigureCanvasAgg, "draw", DRAW)
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from narrows.errors import ConfigError
 from narrows.figures.thumbnails import apart
 from subjects import subject_of
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 
 def made(folder, X, y=None, k=3):
     """Return a run of PCA, fitted to three quarters of the samples and evaluated on the rest."""
@@ -89,6 +91,7 @@ def test_numbers_as_labels_colour_points_and_have_no_neighbours_of_the_same(tmp_
     assert list(result.numbers) == ["trustworthiness"]
 
 
+@pytest.mark.usefixtures("drawn_pictures")
 def test_light_images_on_dark_are_ink_in_the_colour_of_their_label():
     X = np.zeros((2, 1, 8, 8), np.float32)
     X[:, 0, 3:5] = 1
@@ -99,6 +102,7 @@ def test_light_images_on_dark_are_ink_in_the_colour_of_their_label():
         assert (rows.max() - rows.min() + 1, columns.max() - columns.min() + 1) == (10, 40)
 
 
+@pytest.mark.usefixtures("drawn_pictures")
 def test_other_images_stand_in_a_frame_of_the_colour_of_their_label():
     X = np.full((2, 3, 6, 40), 0.5, np.float32)
     X[:, 0] = 1

@@ -18,6 +18,8 @@ from narrows import AE, PCA, VAE, figures, load_dataset
 from narrows.figures import notebook
 from narrows.runs import Run, record
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 SMALL: dict[str, Any] = {"latent_dim": 2, "network": "mlp:8", "epochs": 3}
 
 

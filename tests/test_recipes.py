@@ -60,7 +60,7 @@ def test_recipes_come_in_the_order_of_the_course():
     assert names.index("digits-deep") < names.index("digits-vae") < names.index("celeba-vae")
 
 
-QUICK = ("cloud-pca", "cloud-nonlinear", "digits-pca30", "digits-vae", "faces-vae")
+QUICK = ("cloud-pca", "cloud-nonlinear", "digits-pca30")
 """Recipes of every kind; the others, and one that starts a process, take a minute."""
 
 

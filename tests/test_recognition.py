@@ -16,6 +16,8 @@ from narrows.evaluation.probes import few_label_accuracy, few_labels
 from narrows.runs import Run
 from subjects import subject_of
 
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory):
@@ -111,6 +113,7 @@ def test_what_cannot_be_recognised_is_told(digits, tmp_path):
         Recognise()(cloud)
 
 
+@pytest.mark.usefixtures("drawn_pictures")
 def test_bars_are_as_long_as_the_means():
     page = np.asarray(figures.bars({"a": [0.2, 0.6], "b": [0.8]}, "accuracy"))
     long = [(np.abs(page.astype(int) - colour).sum(2) < 60).sum(1).max() for colour in ((206, 97, 77), (169, 176, 184))]
