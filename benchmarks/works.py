@@ -173,7 +173,7 @@ STARTUP: dict[str, tuple[str, str, tuple[str, ...], float | None]] = {
 }  # fmt: skip
 """Title, environment, command, and the most seconds that it may take."""
 
-AXES = {"rows": "Rows", "features": "Features", "latent": "Numbers in the code", "batch": "Batch"}
+AXES = {"rows": "Rows", "features": "Features", "latent": "Latent dimension", "batch": "Batch"}
 GROWTH_AT = {"rows": 10_000, "features": 784, "latent": 20, "batch": 128}
 GROWTH: dict[str, tuple[int, ...]] = {
     "rows": (1_000, 10_000, 100_000, 1_000_000),

@@ -184,7 +184,7 @@ class NeuralAutoencoder(Autoencoder):
             )
         keep_freed()
         module, schema = self.module_, self.schema_
-        given: Any = self.corruption  # a function of one's own is taken too
+        given: Any = self.corruption  # a user's function is taken too
         module.corruption = given if given is None or callable(given) else resolve("corruption", given, name)
         start_at_data(self, module, data)
         module.to(device_of(self.device))

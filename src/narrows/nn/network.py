@@ -1,6 +1,6 @@
 """The network axis: what makes an encoder (B, *shape) -> (B, *latents) and a decoder back, for any sample shape.
 
-A network knows nothing of the estimator that uses it. One's own pair of modules is taken wherever a name is.
+A network knows nothing of the estimator that uses it. A user's pair of modules is taken wherever a name is.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class OwnDecoder(Decoder):
 
 @component
 class Pair(Network):
-    """One's own encoder and decoder, whose weights are where training starts; the modules given stay as they are."""
+    """A user's encoder and decoder, whose weights are where training starts; the modules given stay as they are."""
 
     draws: ClassVar[bool] = True
 
