@@ -77,7 +77,7 @@ class Work:
     long: bool = False
     """Whether three rounds must do."""
     per: str = ""
-    """The setting that says how often the thing that is told of happens in a round; once without one."""
+    """The setting that says how often the measured work is done in a round; once without one."""
 
 
 GEMM = ("gemm_fp32", "gemm_bf16")

@@ -151,7 +151,7 @@ def in_threads(*functions):
 
 
 def test_fits_in_threads_are_those_of_one_thread():
-    """Weights, order, noise, dropout of one's own layers, and what is drawn: none is of a global generator."""
+    """Weights, order, noise, dropout in a user's layers, and what is drawn: none is of a global generator."""
     network = (
         torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.Dropout(0.3), torch.nn.Linear(8, 2)),
         torch.nn.Linear(2, 6),

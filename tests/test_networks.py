@@ -1,4 +1,4 @@
-"""Networks over every shape, their options, and one's own modules."""
+"""Networks over every shape, their options, and a user's modules."""
 
 import copy
 from typing import Any

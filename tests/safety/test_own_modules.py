@@ -1,4 +1,4 @@
-"""Networks of one's own whose weights are of types that numpy lacks: kept to the last bit, or a named error."""
+"""A user's networks, whose weights are of types that numpy lacks: kept to the last bit, or a named error."""
 
 from pathlib import Path
 from typing import Any
