@@ -345,7 +345,7 @@ def test_denoise_compares_noisy_and_denoised(made, tmp_path, capsys):
         ("sample vae-cloud-1 --seed=-1", "seed must be a whole number >= 0; got -1"),
         ("sample vae-cloud-1 --out x.jpg", "--out must end in .png or .npy; got 'x.jpg'"),
         ("encode vae-cloud-1 --split tset", "got 'tset'. Did you mean 'test'?"),
-        ("encode pca-cloud-1 --split validation", "split must be one of train, test for 'cloud'"),
+        ("encode pca-cloud-1 --split validation", "split must be one of train, test, all for 'cloud'"),
         (
             "reconstruct vae-cloud-1 --index 99",
             "--index must be whole numbers from 0 to 24, such as 7 or 0,3,5; got '99'",
