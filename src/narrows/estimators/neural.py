@@ -123,11 +123,6 @@ class NeuralAutoencoder(Autoencoder):
                 f"{name}: output_activation must be 'linear' for likelihood={str(likelihood)!r}, which bounds the "
                 f"output itself; got {network.output_activation!r}. Leave it out."
             )
-        if network.begins_at_pca and not likelihood.located:
-            raise ConfigError(
-                f"{name}: likelihood must be gaussian, laplace or discretized_logistic for network='residual', which "
-                f"begins at PCA; got {str(likelihood)!r}. Set likelihood='gaussian:learned'."
-            )
         return likelihood
 
     def _scale(self) -> str | float | None:
@@ -151,6 +146,7 @@ class NeuralAutoencoder(Autoencoder):
             shape=schema.sample_shape, latents=code.latents(network, schema.sample_shape, self.latent_dim),
             heads=self.heads, outputs=likelihood.outputs,
             condition=0 if condition is None else condition.size(schema.label_size),
+            link=None if likelihood.located else likelihood.link,
         )  # fmt: skip
         encoder, decoder = network.build(layout)
         return encoder, decoder, code, layout, likelihood, network

@@ -21,6 +21,16 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "linear": nn.Identity,
 }
 
+EDGE = 0.02
+"""How near to the ends of its range an output may begin: the slopes of the inverse functions grow without bound there."""
+INVERSES: dict[str, Callable[[Tensor], Tensor]] = {
+    "linear": lambda x: x,
+    "relu": lambda x: x,
+    "sigmoid": lambda x: torch.logit(x, eps=EDGE),
+    "tanh": lambda x: torch.atanh(x.clamp(EDGE - 1, 1 - EDGE)),
+}
+"""Inverse functions of the activations that have one over the range of their values."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -36,6 +46,8 @@ class Layout:
     """How many values the decoder returns for each value of a sample: a likelihood's parameters."""
     condition: int = 0
     """Values of a condition that are joined to the features of the encoder's input, and to the decoder's latents."""
+    link: Callable[[Tensor], Tensor] | None = None
+    """From a mean over x to the decoder output that gives it; None where that is the mean itself."""
 
     @property
     def feature_axis(self) -> int:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from narrows.components import component
-from narrows.nn.layers import ACTIVATIONS, Decoder, Encoder, Layout, StackEncoder, activation
+from narrows.nn.layers import ACTIVATIONS, INVERSES, Decoder, Encoder, Layout, StackEncoder, activation
 from narrows.nn.mlp import MLP
 from narrows.nn.network import Network, Start
 from narrows.params import param
@@ -52,16 +52,24 @@ class ResidualEncoder(Encoder):
 class ResidualDecoder(Decoder):
     """The point on the principal axes, what layers add to it, and, to images, what convolutions then add."""
 
-    def __init__(self, layers: Decoder, picture: nn.Module | None, layout: Layout) -> None:
+    def __init__(self, layers: Decoder, picture: nn.Module | None, layout: Layout, last: str) -> None:
         super().__init__(layout)
-        self.linear = _Linear(layout.n_in, math.prod(layout.output_shape))
+        self.linear = _Linear(layout.n_in, math.prod(layout.shape))
         self.layers = layers
         self.picture = picture
+        self.inverse, self.last = INVERSES[last], ACTIVATIONS[last]()
 
     def values(self, z: Tensor) -> Tensor:
         """Return (B, *output shape)."""
-        x = self.linear(z.flatten(1)).reshape(-1, *self.layout.output_shape) + self.layers.values(z)
-        return x if self.picture is None else x + self.picture(x)
+        layout = self.layout
+        x = self.linear(z.flatten(1)).reshape(-1, *layout.shape)
+        if layout.link is not None:
+            x = layout.link(x)
+            if layout.outputs > 1:  # (outputs, B, *shape)
+                axis = layout.feature_axis + 1
+                x = x.movedim(0, axis).flatten(axis, axis + 1)
+        x = self.inverse(x) + self.layers.values(z)
+        return self.last(x if self.picture is None else x + self.picture(x))
 
 
 @component
@@ -70,13 +78,15 @@ class Residual(Network):
 
     The maps are PCA's from the start and stay; all else adds nothing at first. So training begins at PCA, in a
     variational model at its probabilistic form, and what is learned is the difference. A deep network learns such a
-    difference more easily than the whole (He et al. 2016, doi:10.1109/CVPR.2016.90, sec. 3.1).
+    difference more easily than the whole (He et al. 2016, doi:10.1109/CVPR.2016.90, sec. 3.1). Where a likelihood or
+    an activation bounds the output, the maps give its mean, cut to the range, and the layers add to what gives it.
     """
 
     begins_at_pca: ClassVar[bool] = True
 
     hidden: tuple[int, ...] = param((512,), "Units of the layers, from input to code.", low=1)
     activation: str = param("relu", "Between layers.", choices=tuple(ACTIVATIONS))
+    output_activation: str = param("linear", "On the decoder's output.", choices=tuple(INVERSES))
 
     def pair(self, layout: Layout) -> tuple[Encoder, Decoder]:
         """Return the maps, all zero, with layers whose last one is zero."""
@@ -86,7 +96,10 @@ class Residual(Network):
         for layer in (encoder.body[-1], decoder.output):
             _silence(layer)
         picture = _convolutions(layout.output_shape, self.activation) if len(layout.shape) == 3 else None
-        return ResidualEncoder(encoder, layout), ResidualDecoder(decoder, picture, layout)
+        return (
+            ResidualEncoder(encoder, layout),
+            ResidualDecoder(decoder, picture, layout, self.output_activation),
+        )
 
     def start(self, encoder: Encoder, decoder: Decoder, start: Start) -> None:
         """Give the maps, and a learned scale of the likelihood where PCA leaves it.
@@ -117,10 +130,8 @@ class Residual(Network):
             if noise > 0:
                 latent_dim = math.prod(layout.latents)
                 encoder.linear.bias[latent_dim : latent_dim + k] = torch.where(along, noise / variance, 1.0).log()
-            back = decoder.linear.weight[:, :k].view(*layout.output_shape, k)
-            back.narrow(axis, 0, features).copy_((components.T * length).reshape(*layout.shape, k))
-            bias = decoder.linear.bias.view(layout.output_shape)
-            bias.narrow(axis, 0, features).copy_(mean.reshape(layout.shape))
+            decoder.linear.weight[:, :k] = components.T * length
+            decoder.linear.bias.copy_(mean)
 
 
 def _convolutions(shape: tuple[int, ...], name: str) -> nn.Module:

@@ -92,10 +92,10 @@ class LikelihoodLayer(nn.Module):
         return torch.ones(()) if self.log_scale is None else self.log_scale.exp()
 
     def start(self, deviation: float) -> float:
-        """Start a learned scale at a standard deviation, and return the variance that the scale has then."""
+        """Start a learned scale at a standard deviation, and return the variance of a value then: that, without a scale."""
         if self.learned and self.log_scale is not None:
             nn.init.constant_(self.log_scale, math.log(max(deviation, 1e-3)))
-        return float(self.scale.detach()) ** 2
+        return float(self.scale.detach()) ** 2 if self.of.scaled else deviation**2
 
     def forward(self, h: Tensor) -> Distribution:
         """Return the distribution for decoder output `h`; low precision is left behind here."""
@@ -198,13 +198,18 @@ class ContinuousBernoulliLikelihood(Likelihood):
     def link(self, mean: Tensor) -> Tensor:
         """Return the logit that gives the mean."""
         # The mean rises with the logit and has no inverse in closed form: halve the interval 50 times.
-        given, mean = mean, mean.cpu().double().clamp(0.02, 0.98)  # not every device has double precision
-        low, high = torch.full_like(mean, -60.0), torch.full_like(mean, 60.0)
+        near = mean.detach().cpu().double().clamp(0.02, 0.98)  # not every device has double precision
+        low, high = torch.full_like(near, -60.0), torch.full_like(near, 60.0)
         for _ in range(50):
             middle = (low + high) / 2
-            below = ContinuousBernoulli(logits=middle, validate_args=False).mean < mean
+            below = ContinuousBernoulli(logits=middle, validate_args=False).mean < near
             low, high = torch.where(below, middle, low), torch.where(below, high, middle)
-        return ((low + high) / 2).to(given.dtype).to(given.device)
+        logit = (low + high) / 2
+        if not mean.requires_grad:
+            return logit.to(mean)
+        # One step of Newton's, which changes nothing, has the inverse function's gradient: 1 / variance.
+        slope = 1 / ContinuousBernoulli(logits=logit, validate_args=False).variance
+        return torch.addcmul(logit.to(mean), mean.clamp(0.02, 0.98) - near.to(mean), slope.to(mean))
 
 
 class _GreyLevels(constraints.Constraint):

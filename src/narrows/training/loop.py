@@ -25,7 +25,7 @@ from narrows.training.phases import Phase
 from narrows.training.precision import autocast
 from narrows.training.report import Report
 from narrows.training.schedules import factor
-from narrows.training.state import Best, Means, State
+from narrows.training.state import Evaluation, Means, State
 
 INTERVAL = 0.2
 """Seconds between two reports within an epoch."""
@@ -47,6 +47,8 @@ class Settings:
     clip: float | None = None
     averaging: float | None = None
     patience: int | None = None
+    start: bool = False
+    """Whether the weights before the first step may be the best ones; see `Best`."""
     precision: str = "fp32"
     compile: bool = False
     seed: int = 0
@@ -112,6 +114,8 @@ def train(
     if checkpoints is not None:
         checkpoints.restore(at)
     started, rate = time.perf_counter() - at.seconds, _rate(settings, at.step, steps)
+    if validation is not None and settings.start and at.step == 0:
+        at.best.begin(evaluate(module, validation, size, settings.seed), module)
     module.train()
     try:
         while at.epoch <= settings.epochs:
@@ -172,13 +176,13 @@ def train(
 
 def evaluate(
     module: Module, data: Batches, batch_size: int, seed: int = 0, pause: Callable[[], None] | None = None
-) -> dict[str, float]:
+) -> Evaluation:
     """Return the means per sample of the loss, its terms and metrics: no corruption, and the same noise each time.
 
     `pause` is called before every batch, and may raise.
     """
     noise = torch.Generator(data.device).manual_seed(seed_of(seed, 3))
-    means = Means()
+    means, losses = Means(), []
     training = module.training
     module.eval()
     with torch.no_grad():
@@ -189,8 +193,9 @@ def evaluate(
             sums = loss.sums.cpu().double()  # not every device has double precision
             means.add(loss.names, len(loss.terms), sums)
             means.count += len(batch)
+            losses.append(loss.total.cpu())
     module.train(training)
-    return means.read()
+    return Evaluation(means.read(), torch.cat(losses))
 
 
 def _order(n: int, size: int, seed: int, epoch: int) -> Tensor:
@@ -206,7 +211,7 @@ def _rate(settings: Settings, step: int, steps: int) -> float:
 
 
 def _end_epoch(
-    at: State, settings: Settings, steps: int, evaluated: nn.Module, held_out: dict[str, float] | None, speed: float,
+    at: State, settings: Settings, steps: int, evaluated: nn.Module, held_out: Evaluation | None, speed: float,
     rate: float,
 ) -> Report:  # fmt: skip
     """Return the report of an epoch that ended, and move the state on to the next: past the last where training ends.
@@ -215,19 +220,15 @@ def _end_epoch(
     """
     note, improved = "", False
     if held_out is not None:
-        improved = held_out["loss"] < at.best.loss
+        improved = at.best.beaten_by(held_out)
         if improved:
-            at.best = Best(held_out["loss"], at.epoch, _copy(evaluated))
+            at.best.keep(held_out, at.epoch, evaluated)
         elif settings.patience is not None and at.epoch - at.best.epoch >= settings.patience:
             note = f"stopped early: no better validation loss in {settings.patience} epochs since {at.best.epoch}"
     report = Report(
-        at.epoch, settings.epochs, at.step, steps, at.means.read(), held_out, at.seconds, speed, rate, True, improved,
-        note,
+        at.epoch, settings.epochs, at.step, steps, at.means.read(), None if held_out is None else held_out.means, at.seconds, speed,
+        rate, True, improved, note,
     )  # fmt: skip
     at.history.append(report.record())
     at.epoch, at.row, at.means = (settings.epochs if note else at.epoch) + 1, 0, Means()
     return report
-
-
-def _copy(module: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in module.state_dict().items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from torch.optim import Optimizer
 
 from narrows.training.arrays import as_array
 
+MARGIN = 2.0
+"""Standard errors by which the validation loss must be lower than that of the start."""
 PLAIN = ("epoch", "row", "step", "seconds", "first_loss", "spiked")
 """Fields of `State` that are numbers."""
 
@@ -48,13 +50,49 @@ class Means:
         return {"loss": math.fsum(means[: self.n_terms]), **dict(zip(self.names, means, strict=True))}
 
 
+class Evaluation(NamedTuple):
+    """The loss on validation data."""
+
+    means: dict[str, float]
+    """Per sample: "loss", its terms, and metrics."""
+    losses: Tensor
+    """(N,), of every sample."""
+
+
 @dataclass
 class Best:
-    """The weights of the epoch with the lowest validation loss."""
+    """The weights of the epoch with the lowest validation loss.
+
+    Where training begins at PCA, the weights before the first step count as epoch 0. To leave them takes a validation
+    loss that is lower by `MARGIN` standard errors of the paired differences: on a few dozen samples the lowest of many
+    losses is lower by chance alone.
+    """
 
     loss: float = math.inf
     epoch: int = 0
     weights: dict[str, Tensor] = field(default_factory=dict)
+    start: Tensor | None = None
+    """(N,), validation losses before the first step, while those weights are the best."""
+
+    def begin(self, evaluation: Evaluation, module: nn.Module) -> None:
+        """Take the weights before the first step."""
+        self.keep(evaluation, 0, module)
+        self.start = evaluation.losses
+
+    def beaten_by(self, evaluation: Evaluation) -> bool:
+        """Return whether a validation loss is lower; than that of the start, by a margin."""
+        if not evaluation.means["loss"] < self.loss:
+            return False
+        if self.start is None:
+            return True
+        gain = (self.start - evaluation.losses).double()
+        error = float(gain.std()) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
+        return float(gain.mean()) > MARGIN * error
+
+    def keep(self, evaluation: Evaluation, epoch: int, module: nn.Module) -> None:
+        """Take the weights of an epoch."""
+        self.loss, self.epoch, self.start = evaluation.means["loss"], epoch, None
+        self.weights = {name: value.detach().clone() for name, value in module.state_dict().items()}
 
 
 @dataclass
@@ -109,6 +147,8 @@ class State:
         if self.average is not None:
             tensors |= {f"average/{name}": t for name, t in self.average.state_dict().items()}
         tensors |= {f"best/{name}": t for name, t in self.best.weights.items()}
+        if self.best.start is not None:
+            tensors["start/losses"] = self.best.start
         tensors |= {f"means/{key}": sums for key, sums in self.means.sums.items()}
         tensors["random/noise"] = self.noise.get_state()
         tensors["random/layers"] = self.layers.get_state()
@@ -138,6 +178,7 @@ class State:
         sums = {key: groups["means"][key].to(device) for key in means["groups"]}
         self.means = Means(tuple(means["names"]), means["n_terms"], sums, means["count"])
         weights = {name: t.to(device) for name, t in groups.get("best", {}).items()}
-        self.best = Best(math.inf if best["loss"] is None else best["loss"], best["epoch"], weights)
+        loss = math.inf if best["loss"] is None else best["loss"]
+        self.best = Best(loss, best["epoch"], weights, groups.get("start", {}).get("losses"))
         self.noise.set_state(groups["random"]["noise"])
         self.layers.set_state(groups["random"]["layers"])
