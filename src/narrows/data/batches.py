@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +37,8 @@ class Batches:
     dtype: torch.dtype = torch.float32
     density: bool = False
     """Whether the model's likelihood is a density, whose value the scale changes: `Batch.log_jacobian`."""
+    index: Tensor | None = None
+    """The rows of the arrays that count, and their order; None for all."""
     _tensors: dict[str, Tensor] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -44,10 +47,18 @@ class Batches:
                 self._tensors[name] = _tensor(array).to(self.device)
 
     def __len__(self) -> int:
-        return len(self.arrays.x)
+        return len(self.arrays.x if self.index is None else self.index)
+
+    def rows(self, index: Array) -> Batches:
+        """Return some of the rows; what is on the device is shared."""
+        part = copy(self)
+        part.index = torch.from_numpy(index).to(self.device)
+        return part
 
     def take(self, index: Tensor, *, progress: float = 1.0, rng: torch.Generator | None = None) -> Batch:
         """Return the rows at `index` (B,) as a batch."""
+        if self.index is not None:
+            index = self.index[index]
         if "x" in self._tensors:
             parts = {name: tensor.index_select(0, index) for name, tensor in self._tensors.items()}
             return self._batch(parts, progress, rng)
@@ -55,6 +66,8 @@ class Batches:
 
     def whole(self, *, progress: float = 1.0, rng: torch.Generator | None = None) -> Batch:
         """Return all rows as one batch."""
+        if self.index is not None:
+            return self.take(torch.arange(len(self), device=self.device), progress=progress, rng=rng)
         if "x" in self._tensors:
             return self._batch(self._tensors, progress, rng)
         return self._read(slice(None), progress, rng)
@@ -66,7 +79,9 @@ class Batches:
             return
         for start in range(0, len(self), size):
             rows = slice(start, start + size)
-            if "x" in self._tensors:
+            if self.index is not None:
+                yield self.take(torch.arange(len(self), device=self.device)[rows], rng=rng)
+            elif "x" in self._tensors:
                 yield self._batch({name: tensor[rows] for name, tensor in self._tensors.items()}, 1.0, rng)
             else:
                 yield self._read(rows, 1.0, rng)

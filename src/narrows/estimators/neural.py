@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -26,6 +28,7 @@ from narrows.nn.codes import Code
 from narrows.params import model, param, validate
 from narrows.probability.likelihoods import Likelihood
 from narrows.training import Checkpoints, Report, Settings, Trainer, fingerprint
+from narrows.training.effort import PATIENCE, SMALL, auto_epochs, held_out, multiplications, on_one_thread
 from narrows.training.memory import keep_freed
 from narrows.training.optimizers import OPTIMIZERS
 from narrows.training.precision import PRECISIONS, autocast
@@ -33,17 +36,22 @@ from narrows.training.report import read_all
 from narrows.training.schedules import SCHEDULES
 from narrows.training.steps import Steps
 
-AUTO = {"table": "mlp", "sequences": "recurrent", "images": "conv"}
-"""The network that "auto" stands for, by the kind of samples."""
+LATENTS = 20
+"""The latent dimension that "auto" stands for, at most."""
 
 
 @model
 class NeuralAutoencoder(Autoencoder):
     """An autoencoder whose module is trained by gradient descent."""
 
-    latent_dim: int = param(20, "Latent dimension.", low=1)
+    latent_dim: int | str = param(
+        "auto", "Latent dimension; auto: half of a sample's values, 20 at most.", low=1, choices=("auto",)
+    )
     network: str | tuple[nn.Module, ...] | Network = param(
-        "auto", "Encoder and decoder: mlp, conv, recurrent, residual, or your own pair of modules.", axis="network"
+        "auto",
+        "Encoder and decoder: residual, mlp, conv, recurrent, or your own pair of modules; auto: residual, but "
+        "recurrent for sequences of different lengths, and conv for codes that are a map.",
+        axis="network",
     )
     code: str | Code = param(
         "continuous", "What becomes of the encoder's output: continuous, ordered, vq.", axis="code"
@@ -62,7 +70,12 @@ class NeuralAutoencoder(Autoencoder):
     )  # fmt: skip
     data_bias: bool = param(True, "Start the output's bias at the data's mean.")
 
-    epochs: int = param(30, "Passes over the data.", low=1)
+    epochs: int | str = param(
+        "auto",
+        "Passes over the data; auto: by the size of the data, ended early by samples that are held out where no "
+        "validation data are given.",
+        low=1, choices=("auto",),
+    )  # fmt: skip
     batch_size: int | None = param(128, "Samples per step; None for all at once.", low=1)
     optimizer: str = param("adam", "The optimiser.", choices=tuple(OPTIMIZERS))
     learning_rate: float = param(2e-3, "Its step size.", low=0, low_open=True)
@@ -92,14 +105,18 @@ class NeuralAutoencoder(Autoencoder):
     # Components -------------------------------------------------------------------------------------------------------
 
     def network_for(self, schema: Schema) -> Network:
-        """Return the network for samples of a schema.
+        """Return the network for samples of a schema; auto as measured in docs/defaults.md.
 
         Raises: ConfigError where there is none of that name, or it takes no sequences of different lengths.
         """
         name = type(self).__name__
         if isinstance(self.network, tuple | list):
             return Pair(modules=tuple(self.network))
-        network: Network = resolve("network", AUTO[schema.kind] if self.network == "auto" else self.network, name)
+        chosen = self.network
+        if chosen == "auto":
+            code: Code = resolve("code", self.code, name)
+            chosen = "recurrent" if schema.ragged else "conv" if code.maps and schema.kind == "images" else "residual"
+        network: Network = resolve("network", chosen, name)
         if schema.ragged and not network.ragged:
             raise ConfigError(
                 f"{name}: network must be 'recurrent' for sequences of different lengths; got {str(network)!r}. Or cut "
@@ -133,8 +150,10 @@ class NeuralAutoencoder(Autoencoder):
         return None if getattr(likelihood, "bounded", False) else "auto"
 
     def latent_size(self, schema: Schema) -> int:
-        """Return latent_dim."""
-        return self.latent_dim
+        """Return latent_dim; auto leaves half of a sample's values out, since a code of all of them explains nothing."""
+        if self.latent_dim == "auto":
+            return max(1, min(LATENTS, schema.n_features // 2))
+        return int(self.latent_dim)
 
     def networks(self, schema: Schema) -> tuple[Encoder, Decoder, Code, Layout, Likelihood, Network]:
         """Return new networks for samples of a schema, and what they were built for."""
@@ -143,7 +162,7 @@ class NeuralAutoencoder(Autoencoder):
         code: Code = resolve("code", self.code, type(self).__name__)
         condition = self._component("condition")
         layout = Layout(
-            shape=schema.sample_shape, latents=code.latents(network, schema.sample_shape, self.latent_dim),
+            shape=schema.sample_shape, latents=code.latents(network, schema.sample_shape, self.latent_size(schema)),
             heads=self.heads, outputs=likelihood.outputs,
             condition=0 if condition is None else condition.size(schema.label_size),
             link=None if likelihood.located else likelihood.link,
@@ -187,17 +206,30 @@ class NeuralAutoencoder(Autoencoder):
         module.corruption = given if given is None or callable(given) else resolve("corruption", given, name)
         start_at_data(self, module, data)
         module.to(device_of(self.device))
-        settings = self._settings()
         rows = Batches(data, schema, module.device, module.dtype, module.density)
         held = None if validation is None else Batches(validation, schema, module.device, module.dtype, module.density)
+        if held is None and self.epochs == "auto" and (parts := held_out(len(rows), self.seed)):
+            # Scale and PCA's start keep all samples: the layers must then beat a PCA that knows those held out as well.
+            rows, held = (rows.rows(part) for part in parts)
+        work = multiplications(module, rows)
+        settings = self._settings(len(rows), work, held is not None)
         with contextlib.ExitStack() as opened:
             if checkpoints is not None:
                 opened.enter_context(checkpoints.opened(self._identity(data, validation, module)))
                 self.history_.extend(checkpoints.history)
-            yield from trainer(module, rows, settings, held, checkpoints)
+            reports = trainer(module, rows, settings, held, checkpoints)
+            small = module.device.type == "cpu" and work * min(self.batch_size or len(rows), len(rows)) < SMALL
+            yield from on_one_thread(reports) if small else reports
 
-    def _settings(self) -> Settings:
-        return Settings(**{name: getattr(self, name) for name in Settings.__dataclass_fields__})
+    def _settings(self, n: int, work: int, held_out: bool) -> Settings:
+        """Return how to train on n samples, of `work` multiplications each."""
+        given = {name: getattr(self, name) for name in Settings.__dataclass_fields__ if name != "start"}
+        settings = Settings(**given, start=self.network_for(self.schema_).begins_at_pca)
+        if self.epochs == "auto":
+            epochs = auto_epochs(n, self.batch_size, work)
+            patience = self.patience or math.ceil(epochs * PATIENCE)
+            settings = replace(settings, epochs=epochs, patience=patience if held_out else None)
+        return settings
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Take one step of training on a batch, such as those of a generator or a DataLoader.
@@ -220,14 +252,18 @@ class NeuralAutoencoder(Autoencoder):
         """
         if (steps := vars(self).get("_steps")) is None:
             steps = Steps()
-            read_all(self.fit_iter(X, y, warm_start="module_" in vars(self), trainer=steps.take))
+            epochs, self.epochs = self.epochs, 1  # nothing is held out of one step
+            try:
+                read_all(self.fit_iter(X, y, warm_start="module_" in vars(self), trainer=steps.take))
+            finally:
+                self.epochs = epochs
             self._steps = steps
         else:
             validate(self)
             module = self.module_
             data = self.arrays(X, y if self._takes_condition else None)
             rows = Batches(data, self.schema_, module.device, module.dtype, module.density)
-            for report in steps.take(module, rows, self._settings()):
+            for report in steps.take(module, rows, self._settings(len(rows), 0, False)):
                 self.history_.append(report.record())
         self.codes_, self._densities = None, {}  # those of one batch say little of how all are distributed
         return self

@@ -34,6 +34,8 @@ class Code(Component):
 
     axis: ClassVar[str] = "code"
     activation: str = "linear"
+    maps: ClassVar[bool] = False
+    """Whether codes lie on the network's map, where it has one."""
 
     def latents(self, network: Network, shape: tuple[int, ...], latent_dim: int) -> tuple[int, ...]:
         """Return the shape of what networks exchange, for samples of a shape: (latent_dim,), or with a map's axes."""

@@ -23,12 +23,21 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 EDGE = 0.02
 """How near to the ends of its range an output may begin: the slopes of the inverse functions grow without bound there."""
-INVERSES: dict[str, Callable[[Tensor], Tensor]] = {
-    "linear": lambda x: x,
-    "relu": lambda x: x,
-    "sigmoid": lambda x: torch.logit(x, eps=EDGE),
-    "tanh": lambda x: torch.atanh(x.clamp(EDGE - 1, 1 - EDGE)),
-}
+
+
+def _same(x: Tensor) -> Tensor:
+    return x
+
+
+def _logit(x: Tensor) -> Tensor:
+    return torch.logit(x, eps=EDGE)
+
+
+def _atanh(x: Tensor) -> Tensor:
+    return torch.atanh(x.clamp(EDGE - 1, 1 - EDGE))
+
+
+INVERSES: dict[str, Callable[[Tensor], Tensor]] = {"linear": _same, "relu": _same, "sigmoid": _logit, "tanh": _atanh}
 """Inverse functions of the activations that have one over the range of their values."""
 
 

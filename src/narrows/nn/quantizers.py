@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -25,6 +27,8 @@ class VQ(Code):
     that are hardly used restart at latents of the batch (Dhariwal et al. 2020, arXiv:2005.00341, sec. 3.1). On a
     convolutional network the code is a map (h, w) of indices, on others it is `positions` indices.
     """
+
+    maps: ClassVar[bool] = True
 
     size: int = param(512, "Vectors in the codebook.", low=2)
     positions: int = param(8, "Indices per sample, on networks whose latents do not lie on a map.", low=1)

@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 
 from narrows.training.arrays import as_array
 
-MARGIN = 2.0
-"""Standard errors by which the validation loss must be lower than that of the start."""
+MARGIN = 10.0
+"""See `Best`: two standard errors of 25 samples, one of 100."""
 PLAIN = ("epoch", "row", "step", "seconds", "first_loss", "spiked")
 """Fields of `State` that are numbers."""
 
@@ -63,9 +63,9 @@ class Evaluation(NamedTuple):
 class Best:
     """The weights of the epoch with the lowest validation loss.
 
-    Where training begins at PCA, the weights before the first step count as epoch 0. To leave them takes a validation
-    loss that is lower by `MARGIN` standard errors of the paired differences: on a few dozen samples the lowest of many
-    losses is lower by chance alone.
+    Where training begins at PCA, the weights before the first step count as epoch 0. To leave them takes a mean gain
+    on the validation data of `MARGIN` / N standard deviations of the gain: of a few dozen samples, the lowest of many
+    losses is lower by chance alone, and with many the margin vanishes.
     """
 
     loss: float = math.inf
@@ -86,8 +86,7 @@ class Best:
         if self.start is None:
             return True
         gain = (self.start - evaluation.losses).double()
-        error = float(gain.std()) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
-        return float(gain.mean()) > MARGIN * error
+        return len(gain) > 1 and float(gain.mean()) > MARGIN / len(gain) * float(gain.std())
 
     def keep(self, evaluation: Evaluation, epoch: int, module: nn.Module) -> None:
         """Take the weights of an epoch."""
