@@ -22,6 +22,7 @@ from narrows.data.batches import chunk_size
 from narrows.data.schema import Schema
 from narrows.errors import ConfigError, DataError
 from narrows.estimators import imputation, inference
+from narrows.estimators.memory import check_memory
 from narrows.estimators.persistence import save_model
 from narrows.estimators.validation import check_samples
 from narrows.figures import notebook
@@ -258,6 +259,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         learned = False
         try:
             self.history_, self.codes_, self._densities = [], None, {}
+            check_memory(self, self.schema_)
             with Seeded(self._seed):
                 self.module_ = self.build(self.schema_)
             # Closed by name: what the last save has to say must reach whoever leaves.
