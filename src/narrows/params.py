@@ -152,7 +152,7 @@ def _problem(field: Param, value: Any) -> str | None:
     if _fits(value, field):
         return None
     hint = did_you_mean(value, field.choices) if field.choices and isinstance(value, str) else ""
-    if isinstance(value, numbers.Integral) and not -(2**63) <= value < 2**63:
+    if isinstance(value, numbers.Integral) and not -(2**63) <= int(value) < 2**63:
         hint = " Whole numbers must have 64 bits."
     return f"{field.name} must be {field.constraint}; got {shown(value)}.{hint} ({field.help})"
 
@@ -226,7 +226,7 @@ def _fits_kind(value: Any, kind: Any, field: Param) -> bool:
         return isinstance(value, bool)
     if kind is int:
         whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-        return whole and -(2**63) <= value < 2**63 and _in_bounds(value, field)
+        return whole and -(2**63) <= int(value) < 2**63 and _in_bounds(value, field)
     if kind is float:
         return isinstance(value, numbers.Real) and not isinstance(value, bool) and _in_bounds(value, field)
     if kind is str:
