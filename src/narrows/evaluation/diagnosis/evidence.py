@@ -16,6 +16,7 @@ from narrows.evaluation.diagnosis import measurements
 from narrows.evaluation.diagnosis.curves import common_jump, curves_of, late_speed, rise_of
 from narrows.evaluation.diagnosis.measurements import Activity
 from narrows.evaluation.errors import pca_baseline, squared_error
+from narrows.params import fields
 
 FLAT = 1e-6
 """Share of the largest variance below which a latent dimension does not vary."""
@@ -80,6 +81,10 @@ class Evidence:
     off_range: float | None = None
     """Share of values of drawn samples outside the range of the data."""
 
+    def parameter(self, name: str, default: Any = None) -> Any:
+        """Return a parameter of the estimator; the default where it has none of that name."""
+        return getattr(self.model, name) if name in {field.name for field in fields(self.model)} else default
+
     @property
     def errors(self) -> Errors | None:
         """Held-out ones, where there are some."""
@@ -143,7 +148,7 @@ def in_training(history: Sequence[dict[str, Any]], model: Autoencoder) -> Eviden
         # The KL term itself, without the weight that beta and a warm-up give it.
         nats = np.array([-record["train"]["elbo"] - record["train"]["reconstruction"] for record in history])
         if not (np.diff(nats[-3:]) > 0).all():  # else it may only have begun
-            size = int(model.get_params(deep=False)["latent_dim"])
+            size = model.latent_dim
             kl = np.full(size, nats[-1] / size)
     return Evidence(model=model, jump=common_jump(curves), kl=kl, rise=rise, validated=rise is not None)
 

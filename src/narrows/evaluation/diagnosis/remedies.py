@@ -18,6 +18,8 @@ from narrows.params import fields, validate
 
 TOPICS = {"kl_warmup": "beta", "free_bits": "beta", "patience": "epochs", "clip": "learning_rate"}
 """Parameters by which advice on another one could be contradicted."""
+SHAPING = ("latent_dim", "scale")
+"""Parameters that the module depends on, beside its components."""
 
 
 def usable(evidence: Evidence, remedies: Iterable[Remedy]) -> tuple[Remedy, ...]:
@@ -53,7 +55,7 @@ def _agrees(settled: Mapping[str, set[tuple[str, Any]]], remedy: Remedy) -> bool
 
 def scaled(evidence: Evidence, name: str, factor: float, *, most: float = float("inf")) -> dict[str, Any]:
     """Return a parameter multiplied by a factor, with three digits; nothing where the model has none."""
-    value = evidence.model.get_params(deep=False).get(name)
+    value = evidence.parameter(name)
     if not isinstance(value, int | float):
         return {}
     return {
@@ -86,7 +88,8 @@ def _usable(evidence: Evidence, remedy: Remedy) -> bool:
     if not remedy.values:
         return bool(remedy.fit or remedy.sample or remedy.words)
     model = evidence.model
-    if not remedy.values.keys() <= model.get_params(deep=False).keys():
+    by_name = {field.name: field for field in fields(model)}
+    if not remedy.values.keys() <= by_name.keys():
         return False
     try:
         candidate = clone(model).set_params(**remedy.values)
@@ -103,8 +106,9 @@ def _usable(evidence: Evidence, remedy: Remedy) -> bool:
             inside = scale == schema.scale and 0 <= evidence.low <= evidence.high <= 1
             if bounded and not inside:
                 return False
-        with torch.device("meta"):  # shapes alone
-            candidate.build(changed)
+        if any(by_name[name].axis or name in SHAPING for name in remedy.values):
+            with torch.device("meta"):  # shapes alone
+                candidate.build(changed)
     except (NarrowsError, NotImplementedError, RuntimeError, TypeError):  # a user's own component may take no such
         return False
     return True

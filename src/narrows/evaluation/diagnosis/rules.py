@@ -29,7 +29,7 @@ def scale_misfit(e: Evidence) -> Finding | None:
     if not len(varied):
         return None
     ratio, middle = float(varied.max() / np.median(varied)), float(np.median(varied))
-    learned = "epochs" in e.model.get_params(deep=False)  # a model in closed form minds no scale of all
+    learned = e.parameter("epochs") is not None  # a model in closed form minds no scale of all
     if schema.kind == "table" and ratio > 30:
         column = int(e.deviations.argmax())
         name = f"{column}" if schema.columns is None else f"{schema.columns[column]!r}"
@@ -130,7 +130,7 @@ def posterior_collapse(e: Evidence) -> Finding | None:
     if e.kl is None or not _collapsed(e):
         return None
     total = max(float(e.kl.sum()), 0.0)
-    beta = e.model.get_params(deep=False).get("beta", 1.0)
+    beta = e.parameter("beta", 1.0)
     return Finding(
         "posterior collapse",
         f"The code holds no information about the sample: its KL from the prior is {number(total)} nats over "
@@ -153,7 +153,7 @@ def collapsed_dimensions(e: Evidence) -> Finding | None:
     used = len(e.kl) - collapsed
     if used == 0 or collapsed <= used:
         return None
-    beta = e.model.get_params(deep=False).get("beta", 1.0)
+    beta = e.parameter("beta", 1.0)
     return Finding(
         "collapsed dimensions",
         f"{collapsed} of {len(e.kl)} latent dimensions hold less than {COLLAPSED} nats each: the model uses the other "
@@ -192,7 +192,7 @@ def overfitting(e: Evidence) -> Finding | None:
             f"The validation loss was lowest at epoch {best} and has risen by {number(rise)} since, while the training "
             f"loss fell by {number(fall)}. The weights of that epoch are kept.",
             {"best": best, "rise": rise, "fall": fall},
-            usable(e, [stop]) if e.model.get_params(deep=False).get("patience") is None else (),
+            usable(e, [stop]) if e.parameter("patience") is None else (),
         )
     if e.test is None or e.train is None or e.gap <= 2:
         return None
@@ -214,7 +214,7 @@ def ignores_code(e: Evidence) -> Finding | None:
     """Return whether the output hardly depends on the code."""
     if e.output_share is None or e.output_share >= 5e-4:
         return None
-    decay = [Remedy({"weight_decay": 0.0})] if e.model.get_params(deep=False).get("weight_decay") else []
+    decay = [Remedy({"weight_decay": 0.0})] if e.parameter("weight_decay") else []
     return Finding(
         "output ignores the code",
         f"The output has {e.output_share:.2%} of the samples' variance: it hardly depends on the code.",
@@ -252,7 +252,7 @@ def worse_than_pca(e: Evidence) -> Finding | None:
         sentence += f" PCA with {e.rank} dimensions leaves none."
     if error > mean:
         sentence += f" The mean sample has less: {number(mean)}."
-    beta = e.model.get_params(deep=False).get("beta", 0.0)
+    beta = e.parameter("beta", 0.0)
     again = [Remedy({"beta": 1.0}, "the bound itself")] if beta > 1 else []
     return Finding(
         "worse than PCA",
@@ -275,7 +275,7 @@ def codes_off_prior(e: Evidence) -> Finding | None:
     distance = np.maximum(offset, np.abs(np.log(np.maximum(ratio, 1e-12))))
     j = int(np.where(far, distance, -1).argmax())
     count, at = int(far.sum()), [float(values[j]) for values in e.spread]
-    beta = e.model.get_params(deep=False).get("beta", 1.0)
+    beta = e.parameter("beta", 1.0)
     stronger = [Remedy({"beta": 1.0}, "draws the codes to the prior")] if beta < 1 else []
     return Finding(
         "codes off the prior",
@@ -291,7 +291,7 @@ def off_range(e: Evidence) -> Finding | None:
     """Return whether samples drawn from the model leave the data's range."""
     if e.off_range is None or e.off_range <= 0.1:
         return None
-    beta = e.model.get_params(deep=False).get("beta", 1.0)
+    beta = e.parameter("beta", 1.0)
     stronger = [Remedy({"beta": 1.0}, "draws the codes to the prior")] if beta < 1 else []
     return Finding(
         "samples off range",
@@ -331,7 +331,7 @@ def _collapsed(e: Evidence) -> bool:
 
 
 def _has_less(e: Evidence, name: str, least: float) -> bool:
-    return bool(e.model.get_params(deep=False).get(name, least) < least)
+    return bool(e.parameter(name, least) < least)
 
 
 def _fixed(e: Evidence) -> bool:
@@ -352,7 +352,7 @@ def _slower(e: Evidence) -> list[Remedy]:
 
 
 def _clipped(e: Evidence) -> list[Remedy]:
-    clip = e.model.get_params(deep=False).get("clip")
+    clip = e.parameter("clip")
     return [Remedy({"clip": 1.0}, "bounds the gradient")] if clip is None or clip > 1 else []
 
 
