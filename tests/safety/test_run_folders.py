@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import platform
@@ -21,7 +22,7 @@ from narrows.cli.show import show
 from narrows.data import Dataset
 from narrows.errors import ConfigError, FormatError, TrainingError
 from narrows.runs import Run, record, resume
-from narrows.storage import lock, process
+from narrows.storage import process
 from narrows.storage.lock import PROCESS, is_held, lock_of, locked
 from narrows.storage.process import is_alive, this_process
 from narrows.storage.record import read_record, write_record
@@ -68,8 +69,8 @@ PLACES = (
     "status", "model", "started", "epoch", "seconds", "error", "resumed", "parameters", "parameters.network",
     "versions", "versions.torch", "data", "data.name", "data.source", "data.splits", "data.splits.train",
     "data.sample_shape", "data.place", "summary.split", "summary.samples", "summary.elbo", "summary.squared_error",
-    "summary", "summary.squared_error.model", "summary.squared_error.pca", "summary.squared_error.mean", "summary.parameters",
-    "analyses", "logged", "process", "extra",
+    "summary", "summary.squared_error.model", "summary.squared_error.pca", "summary.squared_error.mean",
+    "summary.parameters", "analyses", "logged", "process", "extra",
 )  # fmt: skip
 
 
@@ -176,7 +177,7 @@ def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     def flock(file: int, what: int) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(lock.fcntl, "flock", flock)
+    monkeypatch.setattr(fcntl, "flock", flock)
 
 
 @pytest.mark.usefixtures("no_locks")
