@@ -3,6 +3,7 @@
 import itertools
 import shlex
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ MODELS = {
     "digits": (narrows.VAE(network="mlp:8", **FAST), IMAGES),
     "lstm-vae": (narrows.VAE(network="recurrent:4", **FAST), WAVES),
 }
-SITUATIONS = {
+SITUATIONS: dict[str, dict[str, Any]] = {
     "scale misfit": {"deviations": np.array([1, 1, 1, 1, 1, 1, 1, 900.0])},
     "learning rate too high": {"jump": (30.0, 10.0)},
     "dead units": {"activity": [Activity("encoder.1", 8, False, 0.95, 0.0)]},
@@ -89,11 +90,12 @@ def rules_of(evidence):
     return [finding.rule for finding in _findings(evidence, every=True)]
 
 
-SOUND, FOUND = {}, {}  # evidence by its model, and findings: each is made once
+SOUND: dict[int, Evidence] = {}  # by the model; findings too are made once
+FOUND: dict[tuple[int, str], Any] = {}
 BY_NAME = dict(zip(SITUATIONS, RULES, strict=True))  # in the same order
 
 
-def of(rule, evidence):
+def of(rule: str, evidence: Any) -> Any:
     """Return the finding of a rule on its situation, before others are heard; None where it says nothing."""
     key = (id(evidence.model), rule)
     if evidence is not SOUND.get(id(evidence.model)):  # changed by the test
@@ -226,7 +228,7 @@ def test_a_bounded_likelihood_keeps_its_range(sound):
 
 
 def test_an_error_far_above_pcas_and_codes_far_from_the_prior_are_always_told(sound):
-    wrong = {}
+    wrong: dict[str, Any] = {}
     for rule in ("worse than PCA", "codes off the prior"):
         wrong |= SITUATIONS[rule]
     for rule, changes in SITUATIONS.items():

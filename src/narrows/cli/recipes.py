@@ -61,8 +61,9 @@ def listed() -> None:
         rows.append((Text(name, "bold"), data, time, _goals(recipe)))
     out().print(table_of(columns, rows))
     out().print(
-        "[dim]time: of all variants, on one core. Run one: narrows recipe NAME; a trial in seconds: narrows recipe "
-        "NAME --quick[/]"
+        "time: of all variants, on one core. Run one: narrows recipe NAME; a trial in seconds: narrows recipe "
+        "NAME --quick",
+        style="dim",
     )
 
 
@@ -140,7 +141,7 @@ def _run(recipe: Recipe, asked: Asked) -> int:
                 return code
             evaluations += [(variant, evaluation) for evaluation in reached]
     if recipe.note:
-        out().print(f"\n{' '.join(recipe.note.split())}", markup=False)
+        out().print(f"\n{' '.join(recipe.note.split())}")
     _conclude(evaluations, asked)
     return 0
 
@@ -166,7 +167,7 @@ def _trained(recipe: Recipe, variant: Variant, asked: Asked, points: list[Point]
     try:
         out().print()
         first = opening(variant.model, dataset)
-        out().print(f"{variant.name}: {first}" if variant.name else first, soft_wrap=True, markup=False, style="bold")
+        out().print(f"{variant.name}: {first}" if variant.name else first, soft_wrap=True, style="bold")
         reports = record(estimator, dataset, folder, command=sys.argv)
         code = followed(folder, reports, estimator, after_epoch=measured)
     finally:
@@ -185,7 +186,7 @@ def _trained(recipe: Recipe, variant: Variant, asked: Asked, points: list[Point]
         points.append(point_of(recipe.curve, estimator, dataset))
         if len(points) > 1:
             path = run.draw("curve.png", draw_curve(recipe.curve, points, variant.model))
-            out().print(f"{path}  {recipe.curve.measure} by {recipe.curve.across}", soft_wrap=True, markup=False)
+            out().print(f"{path}  {recipe.curve.measure} by {recipe.curve.across}", soft_wrap=True)
     trained = {"name": recipe.name, "variant": variant.name, "quick": asked.quick, "changed": asked.changed}
     run.update(recipe={**trained, "goals": [evaluation.record() for evaluation in evaluations]})
     return 0, evaluations

@@ -227,6 +227,12 @@ def _unknown(name: str) -> DataError | ConfigError:
     )
 
 
+def options_for(name_or_path: str) -> tuple[str, ...]:
+    """Return the options that `load_dataset` takes for a data set or a file; none where there is no such thing."""
+    loader = DATASETS[name_or_path].loader if name_or_path in DATASETS else file_loader(name_or_path)
+    return () if loader is None else (*_options_of(loader), *_COMMON)
+
+
 def _options_of(loader: Callable[..., Dataset]) -> tuple[str, ...]:
     parameters = inspect.signature(loader).parameters.values()
     return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in ("seed", "limit", "shape"))
