@@ -263,6 +263,13 @@ def _unknown(name: str) -> DataError | ConfigError:
     )
 
 
+def options_for(name_or_path: str) -> tuple[str, ...]:
+    """Return the options that `load_dataset` takes for a data set or a file; none where there is no such thing."""
+    path = str(split_files(name_or_path).get("train", name_or_path))
+    loader = DATASETS[name_or_path].loader if name_or_path in DATASETS else file_loader(path)
+    return () if loader is None else (*_options_of(loader), *_COMMON)
+
+
 def _options_of(loader: Callable[..., Dataset]) -> tuple[str, ...]:
     parameters = inspect.signature(loader).parameters.values()
     return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in ("seed", "limit", "shape"))

@@ -213,8 +213,8 @@ def _npy_header(stream: IO[bytes], what: str, *, text: bool = False) -> tuple[tu
     shape, fortran, dtype = readers[version](stream)
     if dtype.hasobject:
         raise DataError(
-            f"load_dataset: {what} must hold numbers; got Python objects, which could run code when loaded. Save numbers; "
-            "sequences of different lengths as arrays of their own: np.savez(path, *sequences)."
+            f"load_dataset: {what} must hold numbers; got Python objects, which could run code when loaded. Save "
+            "numbers; sequences of different lengths as arrays of their own: np.savez(path, *sequences)."
         )
     if dtype.names is not None or dtype.subdtype is not None or dtype.kind not in ("buifUS" if text else "buif"):
         raise DataError(f"load_dataset: {what} must hold real numbers; got type {dtype}. Save it as a plain array.")

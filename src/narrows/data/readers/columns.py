@@ -15,8 +15,8 @@ from narrows.data.arrays import Array
 from narrows.data.readers.arrays import sequences
 
 MISSING = frozenset({
-    "", "na", "n/a", "nan", "null", "none", "nil", "?", "-", "--", ".", "<na>", "nat", "#n/a", "#na", "#null!", "#div/0!",
-    "#value!", "#ref!", "#num!", "#name?",
+    "", "na", "n/a", "nan", "null", "none", "nil", "?", "-", "--", ".", "<na>", "nat", "#n/a", "#na", "#null!",
+    "#div/0!", "#value!", "#ref!", "#num!", "#name?",
 })  # fmt: skip
 """Texts, in small letters, that stand for a missing value."""
 _TRUTH = ({"true": 1.0, "false": 0.0}, {"yes": 1.0, "no": 0.0})
@@ -58,6 +58,23 @@ class Column:
         """Whether it can be a feature."""
         return self.kind in ("numbers", "yes/no", "vectors", "sequences")
 
+    def range(self) -> str:
+        """Return what the values range over, in words."""
+        if self.kind in ("numbers", "yes/no"):
+            return f"{np.nanmin(self.values):.6g} to {np.nanmax(self.values):.6g}"
+        if self.kind == "vectors":
+            return f"{'x'.join(map(str, self.values.shape[1:]))} values each"
+        if self.kind == "sequences":
+            lengths = [len(value) for value in self.values]
+            return f"{min(lengths):,} to {max(lengths):,} steps of {self.values[0].shape[1]}"
+        if self.kind == "empty":
+            return ""
+        if self.kind == "times":
+            return f"{self.values[0]} to {self.values[-1]}"
+        levels, counts = np.unique(self.values, return_counts=True)
+        first = [str(level)[:20] for level in levels[np.argsort(-counts, kind="stable")][:3]]
+        return f"{len(levels):,} different: {', '.join(first)}{', ...' if len(levels) > 3 else ''}"
+
 
 def is_missing(text: str) -> bool:
     """Return whether a field stands for a missing value."""
@@ -80,7 +97,7 @@ def is_time(text: str) -> bool:
 
 
 def kind_of(text: str) -> str:
-    """Return what a field is: a number in any usual way of writing, yes/no, a time, or an empty text for none of these."""
+    """Return what a field is: number, in any usual way of writing, yes/no, time, or an empty text for none of these."""
     text = text.strip()
     if is_number(text) or number_of(text, ".") is not None or number_of(text, ",") is not None:
         return "number"
@@ -224,7 +241,7 @@ def times_of(texts: Array) -> Array | None:
         pass
     for layout in _LAYOUTS:
         try:
-            return np.array([datetime.strptime(text, layout) for text in texts], dtype="datetime64[us]")  # noqa: DTZ007
+            return np.array([datetime.strptime(text, layout) for text in texts], dtype="datetime64[us]")
         except ValueError:
             continue
     return None

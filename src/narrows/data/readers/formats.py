@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from narrows.data.dataset import Dataset
 from narrows.data.readers.arrays import read_npy, read_npz
@@ -16,11 +18,13 @@ from narrows.data.readers.hdf5 import read_h5ad, read_hdf5
 from narrows.data.readers.idx import read_idx
 from narrows.data.readers.images import SUFFIXES, read_image_zip, read_images
 from narrows.data.readers.mat import read_mat
+from narrows.data.readers.table import Table, Use
 from narrows.data.readers.tables import csv_table, json_table, table_reader, workbook_table
 from narrows.data.readers.tensors import read_tensors
 from narrows.errors import DataError
 
-read_csv, read_workbook, read_json, read_arrow = map(table_reader, (csv_table, workbook_table, json_table, arrow_table))
+read_csv, read_workbook = table_reader(csv_table), table_reader(workbook_table)
+read_json, read_arrow = table_reader(json_table), table_reader(arrow_table)
 TEXT = (".csv", ".tsv", ".tab", ".dat", ".data", ".txt")
 JSON = (".json", ".jsonl", ".ndjson")
 TABLES: dict[str, Callable[..., Dataset]] = {
@@ -63,6 +67,22 @@ _OTHERS = {
     ".dta": "Save it as .csv or .parquet, as by pandas' read_stata.", ".sav": "Save it as .csv.",
 }  # fmt: skip
 """What to do with files that no reader takes."""
+
+
+def table_of_file(name: str, options: Mapping[str, Any]) -> tuple[Table, list[Use]] | None:
+    """Return a table file as it is read, and what becomes of its columns; None for anything else.
+
+    `options` are those of `load_dataset`. A folder of train.csv and test.csv is its first one.
+    """
+    path = str(split_files(name).get("train", name))
+    reader: Any = getattr(file_loader(path), "func", None)
+    if (read := getattr(reader, "table", None)) is None:
+        return None
+    known = inspect.signature(reader).parameters.keys()
+    own = inspect.signature(read).parameters.keys()
+    table: Table = read(Path(path), **{name: value for name, value in options.items() if name in own})
+    rest = {name: value for name, value in options.items() if name in known and name not in own}
+    return table, table.uses(**rest)
 
 
 def looks_like_path(name: str) -> bool:

@@ -38,8 +38,7 @@ def read_mat73(
     with reading(path), h5py.File(path, "r") as file:
         found = {name: item for name, item in _datasets(file, path) if item.attrs.get("MATLAB_class") != b"char"}
         turned = {name: _Reversed(item) for name, item in found.items()}
-        data = _from_datasets(turned, path, variable, label, transpose=transpose, images_last=not transpose)
-    return data
+        return _from_datasets(turned, path, variable, label, transpose=transpose, images_last=not transpose)
 
 
 def read_h5ad(path: Path, *, variable: str | None = None, label: str | None = None) -> Dataset:

@@ -45,8 +45,8 @@ def densified(kind: str, shape: Any, parts: Mapping[str, Array], path: Path) -> 
     if rows * columns * data.itemsize > LIMIT:
         raise unsound(
             path,
-            f"take at most {LIMIT >> 30} GiB as a dense matrix; got {rows:,} x {columns:,}. Choose fewer columns first, "
-            "such as the most variable ones.",
+            f"take at most {LIMIT >> 30} GiB as a dense matrix; got {rows:,} x {columns:,}. Choose fewer columns "
+            "first, such as the most variable ones.",
         )
     places = [np.asarray(parts[name]) for name in _PARTS[kind][1:]]
     if kind == "coo":

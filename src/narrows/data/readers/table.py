@@ -80,7 +80,8 @@ class Table:
         """
         roles: dict[int, tuple[str, str]] = {}
         for option, selection, role in (
-            ("drop", drop, "left out"), ("label", label, "label"), ("id", id, "id"), ("split_column", split_column, "split"),
+            ("drop", drop, "left out"), ("label", label, "label"), ("id", id, "id"),
+            ("split_column", split_column, "split"),
         ):  # fmt: skip
             for position in self._positions(option, selection, one=option != "drop"):
                 if position in roles and role != roles[position][0]:

@@ -11,10 +11,10 @@ from typing import Any
 
 from narrows.data.dataset import Dataset
 from narrows.data.readers.checks import needed, opened, reading, unsound, zip_members
-from narrows.data.readers.columns import Column, as_field, column_of_texts, column_of_values, decimal_sign
+from narrows.data.readers.columns import as_field, column_of_texts, column_of_values, decimal_sign
 from narrows.data.readers.table import Table
 from narrows.data.readers.text import read_text, rows_of, table_rows
-from narrows.errors import ConfigError, DataError, did_you_mean
+from narrows.errors import ConfigError, did_you_mean
 
 
 def codes_of(missing: Any) -> frozenset[str]:
@@ -62,7 +62,9 @@ def workbook_table(
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
         try:
             names = book.sheetnames
-            at = names[sheet] if isinstance(sheet, int) and -len(names) <= sheet < len(names) else sheet
+            at = sheet
+            if sheet not in names and str(sheet).lstrip("-").isdigit() and -len(names) <= int(str(sheet)) < len(names):
+                at = names[int(str(sheet))]
             if at is not None and at not in names:
                 raise ConfigError(
                     f"load_dataset: sheet must be one of {', '.join(map(repr, names))}; got {sheet!r}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -93,7 +94,7 @@ def rows_of(
     """Return the rows of a text, and what was decided on the way."""
     lines = text.splitlines(keepends=True)[whole_number("skip", skip, 0) :]
     leading: list[str] = []
-    kept = []
+    kept: list[str] = []
     for line in lines:
         if _is_comment(line):
             leading += [] if kept else [line.strip()]
@@ -271,7 +272,7 @@ def _kind(values: list[str]) -> str:
 
 def _counts_up(counted: list[int], columns: list[list[str]], numeric: list[bool], first: list[str]) -> bool:
     """Return whether a first row of whole numbers are names, such as 0, 1, 2 or 2019, 2020, 2021."""
-    steps = {b - a for a, b in zip(counted, counted[1:], strict=False)}
+    steps = {b - a for a, b in itertools.pairwise(counted)}
     if len(counted) < 2 or steps != {1}:
         return False
     if not first[0].strip() and counted[0] == 0:
