@@ -55,7 +55,7 @@ class Source:
         return dataset_of(run, self.data, self.options, changed=note)
 
 
-def data_flags(*, listed: bool = True, **defaults: str) -> list[inspect.Parameter]:
+def data_flags(*, listed: bool = True, **defaults: Any) -> list[inspect.Parameter]:
     """Return flags of data: of data, data_option, split and out those that are named.
 
     The values say in words what is taken where the flag is left out; they may be empty. With `data_option` come the
@@ -74,12 +74,11 @@ def data_flags(*, listed: bool = True, **defaults: str) -> list[inspect.Paramete
             flags.append(flag(name, text + default, kind, metavar=metavar))
     if "data_option" in defaults:
         for name, option in OPTIONS.items():
-            written, kind = f"--{name.replace('_', '-')}", bool if option.metavar == "SWITCH" else str
-            metavar = None if option.metavar == "SWITCH" else option.metavar
-            made = flag(
-                OF_DATA + name, option.help, kind, group=READING, metavar=metavar, written=written, shown=listed
-            )
-            flags.append(made)
+            switch, written = option.metavar == "SWITCH", f"--{name.replace('_', '-')}"
+            flags.append(flag(
+                OF_DATA + name, option.help, bool if switch else str, group=READING, written=written, shown=listed,
+                metavar=None if switch else option.metavar,
+            ))  # fmt: skip
     return flags
 
 
@@ -128,7 +127,7 @@ def command_of(
     return function
 
 
-def with_source(**defaults: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def with_source(**defaults: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command the flags of data that are named, which reach it as its keyword `source`; see `data_flags`."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:

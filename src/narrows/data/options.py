@@ -82,7 +82,7 @@ def plain(text: str) -> Any:
 
 def whole_number(name: str, value: Any, low: int, high: float = math.inf, *, owner: str = "load_dataset") -> int:
     """Return a whole number within its bounds, or raise ConfigError."""
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and low <= value <= high:
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and low <= int(value) <= high:
         return int(value)
     bounds = f"of {low:,} or more" if math.isinf(high) else f"from {low:,} to {high:,}"
     raise ConfigError(f"{owner}: {name} must be a whole number {bounds}; got {value!r}.")
@@ -90,7 +90,7 @@ def whole_number(name: str, value: Any, low: int, high: float = math.inf, *, own
 
 def share(name: str, value: Any, *, zero: bool = False) -> float:
     """Return a share of the rows in (0, 1), or [0, 1) with `zero`, or a number of rows; anything else is an error."""
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= (0 if zero else 1):
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= (0 if zero else 1):
         return int(value)
     known = not isinstance(value, bool) and isinstance(value, numbers.Real)
     if known and (0 < value < 1 or (zero and value == 0)):
