@@ -97,4 +97,4 @@ def report(name: str, run: Run, result: Result) -> None:
     if result.note:
         out().print(Text(result.note))
     for path in result.pictures:
-        out().print(str(path), soft_wrap=True, markup=False)
+        out().print(str(path), soft_wrap=True)

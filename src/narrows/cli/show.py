@@ -1,61 +1,20 @@
-"""`narrows runs` and `narrows show`."""
+"""`narrows show`."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
-from cyclopts import Parameter
 from rich.table import Table
 from rich.text import Text
 
 from narrows.cli.arguments import RunName
-from narrows.cli.console import as_is, out, table_of
-from narrows.cli.locate import folders, run_of
-from narrows.errors import FormatError
-from narrows.numbers import number
+from narrows.cli.console import as_is, out
+from narrows.cli.locate import run_of
+from narrows.cli.runs import STATUS
 
 if TYPE_CHECKING:
     from narrows.runs import Run
-
-STATUS = {"finished": "green", "running": "cyan", "interrupted": "yellow", "failed": "red"}
-
-
-def runs(folder: Annotated[str, Parameter(help="The folder that holds the runs.")] = "runs", /) -> None:
-    """List the runs."""
-    from narrows.cli.summary import error_of, relative_to_pca
-    from narrows.runs import Run
-
-    console = out()
-    readable = []
-    for path in folders(Path(folder)):
-        with contextlib.suppress(FormatError):  # of another version: no reason not to list the others
-            readable.append(Run(path))
-    if not readable:
-        console.print(f"No runs in {folder}/. Train one: narrows train vae", soft_wrap=True, markup=False)
-        return
-    wide, dated = console.width >= 72, console.width >= 96
-    right = {"justify": "right"}
-    columns: list[tuple[str, bool, dict[str, Any]]] = [
-        ("run", True, {"overflow": "fold", "min_width": 12}), ("status", True, {}), ("epochs", wide, right),
-        ("error", True, right), ("vs PCA", wide, right), ("ELBO", wide, right), ("started", dated, {"no_wrap": True}),
-    ]  # fmt: skip
-    rows = []
-    for run in readable:
-        summary = run.summary or {}
-        errors = summary.get("squared_error", {})
-        rows.append((
-            Text(run.name), Text(run.status, STATUS.get(run.status, "")),
-            str(run.record.get("epoch", len(run.history))), number(error_of(errors, "model") if errors else None),
-            relative_to_pca(errors, "model"), number(summary.get("elbo")),
-            str(run.record.get("started", ""))[:16].replace("T", " "),
-        ))  # fmt: skip
-    console.print(table_of(columns, rows))
-    console.print(
-        f"[dim]error: squared, per test sample; ELBO: nats{'; times in UTC' if dated else ''}[/]" if wide else ""
-    )
 
 
 def show(run: RunName = None, /) -> None:
@@ -94,4 +53,4 @@ def _grid() -> Table:
 
 
 def _shape(shape: Sequence[int]) -> str:
-    return "x".join(map(str, shape)) if len(shape) > 1 else f"{shape[0]} value{'s' if shape[0] > 1 else ''}"
+    return f"{shape[0]} value{'s' if shape[0] != 1 else ''}" if len(shape) == 1 else "x".join(map(str, shape))

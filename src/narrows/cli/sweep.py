@@ -110,7 +110,7 @@ def _sweep(model: str, cls: type[Autoencoder], given: dict[str, Any]) -> int:
     sweep = Sweep(cls, grid, dataset, folder, fixed=fixed, **settings)
     n = len(sweep.trainings)
     console = out()
-    console.print(f"{opening(model, dataset)}; {n} trainings", soft_wrap=True, markup=False, style="bold")
+    console.print(f"{opening(model, dataset)}; {n} trainings", soft_wrap=True, style="bold")
     done: list[Trained] = []
     try:
         with console.status(f"0/{n}") as status:
@@ -121,11 +121,11 @@ def _sweep(model: str, cls: type[Autoencoder], given: dict[str, Any]) -> int:
             for trained in sweep.train(read):
                 done.append(trained)
                 status.update(f"{len(done)}/{n}")
-                console.print(_line(trained, len(done), n), soft_wrap=True, markup=False)
+                console.print(_line(trained, len(done), n), soft_wrap=True)
                 console.file.flush()  # who reads a pipe or a log wants it now
     except (KeyboardInterrupt, SystemExit) as stop:
         message = f"interrupted; {len(done)} of {n} trainings are done. The same command resumes it."
-        err().print(message, soft_wrap=True, markup=False, style="yellow")
+        err().print(message, soft_wrap=True, style="yellow")
         return 130 if isinstance(stop, KeyboardInterrupt) else 143
     rows = sweep.rows(done)
     console.print(_table(sweep, rows))
@@ -137,7 +137,7 @@ def _sweep(model: str, cls: type[Autoencoder], given: dict[str, Any]) -> int:
     console.print(f"{n} trainings, {duration(spent)} in all")
     for name in ("sweep.png", "sweep.csv", "sweep.json"):
         if (folder / name).exists():
-            console.print(str(folder / name), soft_wrap=True, markup=False)
+            console.print(str(folder / name), soft_wrap=True)
     return 0
 
 
