@@ -156,11 +156,11 @@ def test_every_train_flag_reaches_its_field_and_the_record(here):
 def test_flags_win_over_the_file_and_the_file_over_defaults(here):
     (here / "c.toml").write_text(
         'model = "ae"\ndata = "cloud"\nepochs = 9\nlatent-dim = 1\nnetwork = "mlp:8x4"\nvalidation = 0.3\n'
-        "[data_options]\nsamples = 50\nseed = 4\n"
+        "limit = 40\n[data_options]\nsamples = 50\nseed = 4\n"
     )
     asked = plan("ae", {"config": "c.toml", "epochs": "2", "data_option": ["samples=60"]})
     assert asked.values == {"epochs": 2, "latent_dim": 1, "network": "mlp:8x4"}
-    assert (asked.data, asked.validation, asked.options) == ("cloud", 0.3, {"samples": 60, "seed": 4})
+    assert (asked.data, asked.validation, asked.options) == ("cloud", 0.3, {"samples": 60, "seed": 4, "limit": 40})
 
 
 @pytest.mark.parametrize(
@@ -564,7 +564,7 @@ def test_components_reach_the_run_and_can_be_resumed_and_used(name, flags, here)
 def test_data_options_are_read_by_what_they_look_like():
     texts = ["limit=5", "share=0.5", "crop=false", "label=none", "shape=28x28", "name=a=b", "min-faces=3"]
     assert options_of(texts) == {
-        "limit": 5, "share": 0.5, "crop": False, "label": None, "shape": "28x28", "name": "a=b", "min_faces": 3,
+        "limit": 5, "share": 0.5, "crop": False, "label": "none", "shape": "28x28", "name": "a=b", "min_faces": 3,
     }  # fmt: skip
     with pytest.raises(ConfigError, match="key=value"):
         options_of(["=3"])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from narrows.cli.arguments import options_of, values_of_flags
+from narrows.cli.arguments import data_options, values_of_flags
 from narrows.cli.config_file import read_config
 from narrows.errors import ConfigError
 from narrows.params import fields, shown, validate
@@ -80,7 +80,7 @@ def plan(model: str, given: Mapping[str, Any]) -> Plan:
     path = flags.pop("config", None)
     others = (*(name for name in FLAGS if name != "config"), *(each.name for each in fields(cls)))
     from_file = {} if path is None else read_config(path, model, TEXTS, others)
-    options = {**from_file.pop("data_option", {}), **options_of(flags.pop("data_option", None) or [])}
+    options = {**from_file.pop("data_option", {}), **data_options(flags)}
     merged = {**from_file, **flags}
     rest = {name: merged.pop(name) for name in (*FLAGS, *TEXTS) if name in merged}
     values = values_of_flags(cls, merged)

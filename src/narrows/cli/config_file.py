@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from narrows.data.options import OPTIONS
 from narrows.errors import ConfigError, did_you_mean
 from narrows.params import shown
 
@@ -15,7 +16,7 @@ MOST = 2**20
 
 
 def read_config(path: str, model: str, texts: Iterable[str], others: Iterable[str]) -> dict[str, Any]:
-    """Return what the file of a training sets: keys are the flags, with _ or -; data options are a table.
+    """Return what the file of a training sets: keys are the flags, with _ or -; data options may be a table.
 
     Parameters
     ----------
@@ -31,9 +32,10 @@ def read_config(path: str, model: str, texts: Iterable[str], others: Iterable[st
     ConfigError
         There is no such file, or it is none of TOML; names every key that is unknown or holds something else.
     """
-    texts = tuple(texts)
-    known = ("model", "data_option", *texts, *others)
+    texts, others = tuple(texts), tuple(others)
+    known = ("model", "data_option", *texts, *others, *OPTIONS)
     values: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     wrong = []
     for key, value in _content(path).items():
         name = key.replace("-", "_")
@@ -46,12 +48,17 @@ def read_config(path: str, model: str, texts: Iterable[str], others: Iterable[st
             wrong.append(f"{key} must be a table; got {shown(value)}. Write [data_options].")
         elif name == "model" and value != model:
             wrong.append(f"model must be {model!r}, as on the command line; got {shown(value)}.")
-        elif name not in ("model", "data_option") and isinstance(value, dict):
+        elif name not in ("model", "data_option", *OPTIONS) and isinstance(value, dict):
             wrong.append(f"{key} must be one value; got a table. Write it as its flag takes it, such as {name} = ...")
-        values[name] = value
+        if name in OPTIONS and name not in others:
+            options[name] = OPTIONS[name].parse(name, value) if isinstance(value, str) else value
+        else:
+            values[name] = value
     if wrong:
         raise ConfigError(f"{path}: {' '.join(wrong)}")
     values.pop("model", None)
+    if options:
+        values["data_option"] = {**options, **values.get("data_option", {})}
     return values
 
 

@@ -117,7 +117,9 @@ def _command(cls: type[Autoencoder] | None) -> Callable[..., Any]:
             group=shared,
         ),
         flag("only", "Only this variant of the recipe.", group=shared),
-        *data_flags(data="the recipe's", data_option="", out="runs, in which every training gets a folder"),
+        *data_flags(
+            listed=False, data="the recipe's", data_option="", out="runs, in which every training gets a folder"
+        ),
         *([] if cls is None else model_flags(cls)),
     ]  # fmt: skip
     return command_of(command, parameters, HELP)

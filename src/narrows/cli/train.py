@@ -89,7 +89,7 @@ def _command(model: str, cls: type[Autoencoder]) -> Callable[..., Any]:
 
 
 def _train(asked: Plan) -> int:
-    from narrows.cli.console import out
+    from narrows.cli.console import as_is, out
     from narrows.runs import next_folder, record
     from narrows.runs.folder import remove_empty
     from narrows.runs.trackers import logged, writer_of
@@ -103,6 +103,8 @@ def _train(asked: Plan) -> int:
     console = out()
     try:
         console.print(opening(asked.model, dataset), soft_wrap=not console.is_terminal, style="bold")
+        if dataset.notes:
+            console.print(as_is(f"read as: {'; '.join(dataset.notes)}", "dim"), soft_wrap=not console.is_terminal)
         reports = record(estimator, dataset, folder, checkpoint_every=asked.checkpoint_every)
         reports = reports if asked.log is None else logged(reports, folder, asked.log)
         return followed(folder, reports, estimator, dataset)
