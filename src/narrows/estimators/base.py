@@ -51,7 +51,8 @@ def _close() -> None:
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
     """An estimator of codes, from which samples can be reconstructed.
 
-    `X` is a table (N, D), sequences (N, T, D) or a list of (T_i, D), or images (N, C, H, W). uint8 counts as pixels.
+    `X` is a table (N, D), sequences (N, T, D) or a list of (T_i, D), or images (N, C, H, W), (N, H, W, C) or (N, H, W):
+    an array, a tensor, a data frame or a sparse matrix. uint8 counts as pixels, but not in tables of small numbers.
     What comes back (`reconstruct`, `inverse_transform`, `sample`) has the units, type, columns and kind of data frame
     of the X that went into `fit`.
 
@@ -159,7 +160,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Fit `module_`, by `trainer` where it is trained step by step, and report."""
 
     def fit(
-        self, X: ArrayLike, y: Any = None, *, validation: Any = None, resume: str | Path | Checkpoints | None = None
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        validation: Any = None,
+        resume: str | Path | Checkpoints | None = None,
+        axes: str | None = None,
     ) -> Self:
         """Fit to X.
 
@@ -175,6 +182,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         resume
             A folder of checkpoints: training resumes from the last good one, bit for bit as if it had never stopped,
             and leaves new ones. Where there is none it begins. A model that is fitted in one step always begins.
+        axes
+            The order of the axes of X: "NCHW", "NHWC" or "NHW" for images, "NTD" for sequences. None: a last axis of 1,
+            3 or 4 in four is that of the channels, and (N, H, W) of uint8, or of grey levels, are images; where X is
+            turned, a warning says so, and what comes back has the order of X.
 
         Raises
         ------
@@ -192,7 +203,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         -----
         A fit that fails before its first report leaves the estimator as it was.
         """
-        for _ in self.fit_iter(X, y, validation=validation, resume=resume):
+        for _ in self.fit_iter(X, y, validation=validation, resume=resume, axes=axes):
             pass
         return self
 
@@ -203,6 +214,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         *,
         validation: Any = None,
         resume: str | Path | Checkpoints | None = None,
+        axes: str | None = None,
         columns: Sequence[str] | None = None,
         trainer: Trainer = train,
     ) -> Generator[Report, None, None]:
@@ -210,7 +222,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         Parameters
         ----------
-        X, y, validation, resume
+        X, y, validation, resume, axes
             As in `fit`.
         columns
             Names of the columns of a table, where X has none itself.
@@ -221,7 +233,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         try:
             validate(self)
             y = y if self._takes_condition else None
-            samples = check_samples(self, X, None, missing=self.takes_missing)
+            samples = check_samples(self, X, None, missing=self.takes_missing, axes=axes)
             held_out: Any = None
             if isinstance(validation, float | np.floating):
                 samples, y, held_out = self._split(samples, y, float(validation))
@@ -346,6 +358,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self.takes_missing
+        tags.input_tags.sparse = True  # as dense arrays, where these fit into memory
         return tags
 
     # Verbs ------------------------------------------------------------------------------------------------------------
