@@ -54,10 +54,10 @@ REFUSED = {
     "complex": (PLAIN + 1j, "[Cc]omplex"),
     "complex images": ((PLAIN + 1j).reshape(12, 1, 2, 2), "[Cc]omplex"),
     "strings": (np.array([["a", "b"], ["c", "d"]]), "got text .* Convert"),
-    "strings in objects": (np.array([["a", 1.0], ["c", 2.0]], dtype=object), "got str in column 0 .* convert"),
+    "strings in objects": (np.array([["a", 1.0], ["c", 2.0]], dtype=object), "got str in column 0 .*could not convert"),
     "ragged": ([[1.0, 2.0], [3.0]], r"rows of one shape, or sequences .*got shapes \(1,\), \(2,\)"),
-    "none": (None, "X must be a table .*; got a NoneType"),
-    "dict": ({"a": 1}, "got a dict. Give an array, such as pandas.DataFrame"),
+    "none": (None, "X must be a table .*; got None"),
+    "dict": ({"a": 1}, "got a dict. Give a data frame: pandas.DataFrame"),
 }
 
 

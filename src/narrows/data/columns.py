@@ -33,7 +33,8 @@ def positions_of(names: Sequence[str], wanted: Sequence[str], owner: str, *, fil
             advice = "Add " + ("what is missing; NaN where it is unknown." if fillable else "what is missing.")
         else:
             advice = "Leave out what the model does not know."
-        raise DataError(f"{owner}: X must have the {len(wanted)} columns of fit; got {' and '.join(got)}. {advice}")
+        fit = f"the {len(wanted)} columns of fit ({shortened(wanted, 12)})" if wanted else "no columns"
+        raise DataError(f"{owner}: X must have {fit}; got {' and '.join(got)}. {advice}")
     index = {name: i for i, name in enumerate(names)}
     return [index[name] for name in wanted]
 

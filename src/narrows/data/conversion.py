@@ -23,6 +23,14 @@ ADVICE = {
     "records": "Give a data frame: pandas.DataFrame(X).",
     "complex numbers": "Complex data not supported: give X.real and X.imag side by side.",
 }
+OTHERS: tuple[tuple[Any, str], ...] = (
+    (str | bytes | os.PathLike, "Read a file first: narrows.load_dataset(path).train."),
+    (Mapping, "Give a data frame: pandas.DataFrame(X)."),
+    (Iterator, "Give all at once: numpy.stack(list(X))."),
+    ((torch.utils.data.Dataset, torch.utils.data.DataLoader), "Give all at once: torch.stack([x for x, *_ in X])."),
+    (Set, "Give an array or a list."),
+)
+"""What is no array, and what to give instead."""
 LARGEST = 2**53
 """Whole numbers beyond it are rounded in double precision."""
 
@@ -42,16 +50,15 @@ def as_array(X: Any, owner: str) -> Array | list[Array]:
         return of_tensor(X, owner)
     if isinstance(X, np.ma.MaskedArray):
         return of_masked(X)
-    if isinstance(X, str | bytes | Mapping | Set | Iterator | torch.utils.data.Dataset | torch.utils.data.DataLoader):
-        fix = {Mapping: "pandas.DataFrame(X)", Iterator: "numpy.stack(list(X))"}
-        advice = next((text for kind, text in fix.items() if isinstance(X, kind)), "numpy.stack([x for x in X])")
-        raise WrongTypeError(f"{owner}: X must be {FORMS}; got a {type(X).__name__}. Give an array, such as {advice}.")
+    for kinds, advice in OTHERS:
+        if isinstance(X, kinds):
+            raise DataError(f"{owner}: X must be {FORMS}; got {_one(X)}. {advice}")
     if isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1):
         return of_list(X, owner)
     try:
         array = np.asarray(X)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise DataError(f"{owner}: X must be {FORMS}; got a {type(X).__name__}: {error}.") from error
+        raise DataError(f"{owner}: X must be {FORMS}; got {_one(X)}: {error}. Give an array of numbers.") from error
     return as_numbers(array, owner)
 
 
@@ -64,8 +71,7 @@ def as_numbers(array: Array, owner: str) -> Array:
     if array.dtype.kind == "O" and array.ndim:
         return of_objects(array, owner)
     if array.dtype.kind == "O":
-        kind, fix = f"a {type(array.item()).__name__}", "Give an array of numbers."
-        raise WrongTypeError(f"{owner}: X must be {FORMS}; got {kind}. {fix}")
+        raise DataError(f"{owner}: X must be {FORMS}; got {_one(array.item())}. Give an array of numbers.")
     kind = KINDS.get(array.dtype.kind, str(array.dtype))
     raise DataError(f"{owner}: X must hold real numbers; got {kind} ({array.dtype}). {ADVICE.get(kind, '')}".rstrip())
 
@@ -88,16 +94,14 @@ def of_objects(array: Array, owner: str) -> Array:
                 reason = reason or str(error)
                 break
     where = ", ".join(f"{kind} in {listed(columns, 'column')}" for kind, columns in wrong.items())
-    raise WrongTypeError(
-        f"{owner}: X must hold numbers; got {where} ({reason}). Could not convert it: leave it out, or encode it."
-    )
+    raise WrongTypeError(f"{owner}: X must hold numbers; got {where} ({reason}). Leave it out, or make numbers of it.")
 
 
 def of_list(X: Any, owner: str) -> Array | list[Array]:
     """Return a list as an array, or as a list of sequences where these differ in length."""
     parts = [np.asarray(as_array(x, owner)) if isinstance(x, torch.Tensor | np.ma.MaskedArray) else x for x in X]
     if any(isinstance(x, Mapping) for x in parts):
-        raise WrongTypeError(f"{owner}: X must be {FORMS}; got a list of dicts. Give pandas.DataFrame(X).")
+        raise DataError(f"{owner}: X must be {FORMS}; got a list of dicts. Give a data frame: pandas.DataFrame(X).")
     try:
         array = np.asarray(parts) if not _array_list(parts) else np.stack([np.asarray(x) for x in parts])
     except ValueError:
@@ -173,6 +177,12 @@ def memory_left() -> int:
         return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     except (AttributeError, OSError, ValueError):
         return 2**33
+
+
+def _one(X: Any) -> str:
+    """Return an object's type with its article."""
+    name = type(X).__name__
+    return "None" if X is None else f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
 def listed(names: Any, noun: str = "", most: int = 20) -> str:

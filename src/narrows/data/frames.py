@@ -34,22 +34,21 @@ def frame_of(X: Any, owner: str = "Schema") -> Any:
     """
     if isinstance(X, np.ndarray | list | tuple):  # quicker than what follows
         return None
-    frame = nw.from_native(X, pass_through=True, allow_series=True)
+    try:
+        frame = nw.from_native(X, pass_through=True, allow_series=True)
+    except nw.exceptions.DuplicateError:
+        positions_of([str(name) for name in X.columns], [], owner)
+        raise
     if isinstance(frame, nw.LazyFrame):
         raise DataError(f"{owner}: X must be a data frame in memory; got a lazy one. Call X.collect().")
     if isinstance(frame, nw.Series):
         raise DataError(f"{owner}: X must be a table (N, D); got one column alone. Reshape your data: X.to_frame().")
     if not isinstance(frame, nw.DataFrame):
         return None
-    if frame.implementation.is_pandas_like():
-        names = [str(name) for name in X.columns]
-        positions_of(names, list(dict.fromkeys(names)), owner)
-        if names != list(X.columns):
-            frame = nw.from_native(X.set_axis(names, axis=1), eager_only=True)
-    else:
-        names = list(map(str, getattr(X, "column_names", None) or X.columns))
-        positions_of(names, list(dict.fromkeys(names)), owner)
-    return frame
+    labels = list(getattr(X, "column_names", None) or X.columns)
+    names = [str(label) for label in labels]
+    positions_of(names, list(dict.fromkeys(names)), owner)  # "1" and 1 are one name
+    return frame if names == labels else nw.from_native(X.set_axis(names, axis=1), eager_only=True)
 
 
 def frame_kind(X: Any) -> str | None:
@@ -141,7 +140,11 @@ def to_frame(X: Array, kind: str, columns: Sequence[str], types: Sequence[str] |
     if kind == "pandas":
         if given is not None and given.implementation.is_pandas_like() and len(given) == len(X):
             native.index = like.index
-            native.columns = like.columns if list(order) == given.columns else native.columns
+            if list(order) == given.columns:
+                native.columns = like.columns
+                kinds = zip(nw.from_native(native).schema.values(), given.schema.values(), strict=True)
+                same = [position for position, (ours, theirs) in enumerate(kinds) if ours == theirs]
+                native = native.astype({native.columns[i]: like.dtypes.iloc[i] for i in same})  # such as Int64
         elif list(order) == [str(i) for i in range(len(order))]:  # pandas' own names of columns
             native.columns = range(len(order))
     return native
