@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from narrows.data.arrays import Array
-from narrows.data.pixels import grey_levels
+from narrows.data.pixels import SMALLEST, grey_levels
 
 CHANNELS = (1, 3, 4)
 """Numbers of channels by which a last axis is recognised as that of the channels."""
 ORDERS = {"NCHW": (0, 1, 2, 3), "NHWC": (0, 3, 1, 2), "NHW": (0, 1, 2), "NTD": (0, 1, 2), "ND": (0, 1)}
 """Orders that X may have, and where the axes of models stand in them."""
-SMALLEST = 8
-"""Rows and columns of pictures, at least, where the type alone does not tell them from sequences."""
+AS_MODELS = {2: "ND", 3: "NTD", 4: "NCHW"}
+"""The order in which models take samples, by the number of axes."""
 LOOKED_AT = 500
 """Samples that are looked at to find out whether they are grey levels."""
 
@@ -24,8 +24,8 @@ def order_of(X: Array) -> str | None:
     """Return how X is given where that is not how models take it: "NHWC" or "NHW"; else None.
 
     (N, H, W, C) has 1, 3 or 4 values on its last axis, more on the two before, and another number on its second.
-    (N, H, W) are grey images, not sequences (N, T, D), where they are uint8, or at least 8 x 8 and grey levels: uint16,
-    whole numbers 0..255, or these divided by 255.
+    (N, H, W) are grey images, not sequences (N, T, D), where they are uint8, or at least 8 x 8 and uint16, bool, whole
+    numbers 0..255 that reach beyond 127, or such numbers divided by 255.
     """
     if X.ndim == 4:
         last = X.shape[3] in CHANNELS and X.shape[1] not in CHANNELS and X.shape[3] < min(X.shape[1:3])
@@ -36,7 +36,7 @@ def order_of(X: Array) -> str | None:
         return "NHW"
     if min(X.shape[1:]) < SMALLEST:
         return None
-    return "NHW" if X.dtype == np.uint16 or grey_levels(X[:: math.ceil(len(X) / LOOKED_AT)]) else None
+    return "NHW" if X.dtype in (np.uint16, bool) or grey_levels(X[:: math.ceil(len(X) / LOOKED_AT)]) else None
 
 
 def turned(X: Array, order: str | None) -> Array:

@@ -14,8 +14,10 @@ from narrows.errors import DataError
 WHITE = 255
 HALF = 127
 """Pixels reach beyond it; counts, ratings and classes in uint8 seldom do."""
+SMALLEST = 8
+"""Rows and columns of pictures, at least, where the type alone does not tell them from sequences or tables."""
 FAR = 10
-"""Times by which the range of new images may differ from that of training before it is said."""
+"""Times by which the range of new samples may differ from that of training before it is said."""
 
 
 def counts_as_pixels(X: Array, *, table: bool = False) -> bool:
@@ -66,7 +68,8 @@ def as_fitted(X: Array, schema: Any, owner: str) -> Array:
         return _near(X, schema, owner)
     seen = X[~np.isnan(X)] if X.dtype.kind == "f" and np.isnan(X).any() else X
     if high <= 1 and seen.size and seen.max() > 1:
-        if counts_as_pixels(X) or (schema.kind == "images" and grey_levels(seen)):
+        pictures = schema.kind == "images" or schema.n_features >= SMALLEST**2
+        if counts_as_pixels(X) or (pictures and grey_levels(seen)):
             return X / (np.float64(WHITE) if X.dtype == np.float64 else np.float32(WHITE))
     elif HALF < high <= WHITE and X.dtype.kind == "f" and grey_levels(seen) and seen.max() <= 1:
         return X * X.dtype.type(WHITE)
@@ -99,9 +102,9 @@ def _pixels(X: Array, owner: str) -> Array:
 
 
 def _near(X: Array, schema: Any, owner: str) -> Array:
-    """Return images as they are; say it where their range is far from that of training."""
+    """Return X as it is; say it where an array's type and range are far from those of training."""
     low, high = schema.limits
-    if schema.kind == "images" and X.dtype.name != schema.dtype:
+    if schema.columns is None and X.dtype.name != schema.dtype:
         least, most = float(np.fmin.reduce(X, axis=None)), float(np.fmax.reduce(X, axis=None))
         before, now = max(abs(low), abs(high)), max(abs(least), abs(most))
         if now and before and not 1 / FAR < now / before < FAR:

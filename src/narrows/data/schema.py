@@ -18,9 +18,9 @@ from torch import Tensor
 
 from narrows.data.arrays import Array, Arrays, as_type, on_disk
 from narrows.data.axes import given_order, returned
+from narrows.data.classes import encoded_labels, learnt_labels
 from narrows.data.description import in_words
 from narrows.data.frames import frame_columns, frame_kind, to_frame
-from narrows.data.classes import encoded_labels, learnt_labels
 from narrows.data.pixels import as_fitted, counts_as_pixels
 from narrows.data.scales import check_scale, facts_of, finite_sum, scaled_rows, scaling_of
 from narrows.errors import DataError

@@ -106,11 +106,11 @@ def _order(X: Array, axes: str | None, name: str) -> str | None:
         return axes
     order = order_of(X)
     if order is not None:
-        what = "images with the channels last" if order == "NHWC" else "grey images, not sequences"
-        other = "NCHW" if order == "NHWC" else "NTD"
+        what, other = ("images (N, H, W, C)", "NCHW") if order == "NHWC" else ("grey images (N, H, W)", "NTD")
+        unless = "images (N, C, H, W)" if order == "NHWC" else "sequences (N, T, D)"
         warnings.warn(
-            f"{name}: X of shape {X.shape} is taken as {what}, axes={order!r}; what comes back has the same order. "
-            f"Call fit(X, axes={order!r}) to say so, or axes={other!r} if it is not.",
+            f"{name}: X of shape {X.shape} and type {X.dtype} is taken as {what}, and what comes back has the same "
+            f"order. Call fit(X, axes={other!r}) if it holds {unless}; axes={order!r} says that it does not.",
             DataConversionWarning,
             stacklevel=4,
         )
