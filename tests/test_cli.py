@@ -15,14 +15,14 @@ from narrows import ESTIMATORS, load, load_dataset
 from narrows.cli.app import main
 from narrows.cli.arguments import options_of, values_of_flags
 from narrows.cli.config import plan
-from narrows.cli.console import duration, number
-from narrows.cli.progress import line, printed
 from narrows.errors import ConfigError
 from narrows.evaluation import squared_error
+from narrows.numbers import duration, number
 from narrows.params import fields
 from narrows.runs import Run
 from narrows.storage.lock import lock_of, locked
 from narrows.training import Report
+from narrows.training.progress import line, printed
 
 pytestmark = pytest.mark.usefixtures("blank_pictures")
 
@@ -100,7 +100,7 @@ def test_help_lists_commands_models_and_fields(capsys):
     main(["train", "vae", "--help"])
     shown = capsys.readouterr().out
     for field in fields(ESTIMATORS["vae"]):
-        assert f"--{field.name.replace('_', '-')}" in shown
+        assert (field.name == "verbose") != (f"--{field.name.replace('_', '-')}" in shown)
     for heading in ("Data and files", "VAE", "Training"):
         assert f"─ {heading} ─" in shown
 
@@ -345,7 +345,7 @@ def test_denoise_compares_noisy_and_denoised(made, tmp_path, capsys):
         ("sample vae-cloud-1 --seed=-1", "seed must be a whole number >= 0; got -1"),
         ("sample vae-cloud-1 --out x.jpg", "--out must end in .png or .npy; got 'x.jpg'"),
         ("encode vae-cloud-1 --split tset", "got 'tset'. Did you mean 'test'?"),
-        ("encode pca-cloud-1 --split validation", "split must be one of train, test for 'cloud'"),
+        ("encode pca-cloud-1 --split validation", "split must be one of train, test, all for 'cloud'"),
         (
             "reconstruct vae-cloud-1 --index 99",
             "--index must be whole numbers from 0 to 24, such as 7 or 0,3,5; got '99'",

@@ -12,7 +12,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src"
 PACKAGE = SOURCE / "narrows"
 ORDER = [
-    ["errors"], ["params"], ["components"], ["rng", "storage", "pca", "objectives", "figures"],
+    ["errors"], ["params"], ["components"], ["rng", "storage", "pca", "objectives", "figures", "numbers"],
     ["module"], ["data", "corruptions", "conditions"], ["probability", "nn"], ["penalties"], ["training"],
     ["estimators"], ["evaluation"], ["runs"], ["sweeps", "analyses"], ["recipes"], ["cli"],
 ]  # fmt: skip  # which way things flow: a part imports what stands before it, or beside it
@@ -63,6 +63,14 @@ def test_import_and_help_load_nothing_heavy(code):
     code = f"import sys, narrows\n{code}\n"
     code += "heavy = {'torch', 'numpy', 'sklearn', 'scipy', 'matplotlib', 'PIL', 'pandas'}\n"
     code += "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_packages_are_reached_without_a_second_import():
+    code = "import sys, narrows; narrows.figures; narrows.errors; assert 'torch' not in sys.modules\n"
+    code += "narrows.runs.Run, narrows.evaluation.squared_error, narrows.data.load_dataset"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

@@ -29,15 +29,19 @@ _MODULES = {
     "log_likelihood": "evaluation",
     "register": "components",
 }
+_PACKAGES = ("analyses", "components", "data", "errors", "estimators", "evaluation", "figures", "runs", "sweeps")
+"""Reached as `narrows.runs` after `import narrows` alone; they too are imported when they are first used."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module 'narrows' has no attribute {name!r}")
     from importlib import import_module
 
+    if name in _PACKAGES:
+        return import_module(f"narrows.{name}")
+    if name not in _MODULES:
+        raise AttributeError(f"module 'narrows' has no attribute {name!r}")
     return getattr(import_module(f"narrows.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__"])
+    return sorted([*__all__, *_PACKAGES, "__version__"])

@@ -146,9 +146,38 @@ def test_splits_by_name():
     data = load_dataset("digits", test=0)
     assert data.evaluation_split.name == "training"
     assert data.with_validation(0.25).evaluation_split.name == "validation"
-    for name in ("test", "all", "train_labels"):
-        with pytest.raises(ConfigError, match=f"split must be one of train for 'digits'; got '{name}'"):
+    for name in ("test", "train_labels"):
+        with pytest.raises(ConfigError, match=f"split must be one of train, all for 'digits'; got '{name}'"):
             data.split(name)
+
+
+def test_rows_of_every_split_are_known_by_their_number_in_the_file(tmp_path):
+    np.save(tmp_path / "x.npy", np.arange(40.0)[:, None])
+    data = load_dataset(tmp_path / "x.npy", test=0.25, validation=0.2, limit=25)
+    for name in ("train", "validation", "test"):
+        X, ids = data.split(name).X, data.ids(name)
+        assert (ids.name, len(ids.values)) == ("row", len(X))
+        assert np.array_equal(ids.values, X[:, 0])
+    assert (np.diff(data.split("all").X[:, 0]) > 0).all()
+    assert np.array_equal(data.ids("all").values, data.split("all").X[:, 0])
+    with pytest.raises(ConfigError, match="split must be one of train, all"):
+        load_dataset(tmp_path / "x.npy", test=0).ids("test")
+
+
+def test_all_rows_of_published_splits_stay_one_split_after_the_other():
+    data = load_dataset("cloud", samples=8)
+    assert np.array_equal(data.split("all").X, np.concatenate([data.train, data.test]))
+    assert data.ids("all").values.tolist() == [*range(8), 0, 1]
+
+
+def test_rows_of_images_are_known_by_the_names_of_their_files(tmp_path):
+    for grey in range(6):
+        Image.new("L", (2, 2), grey).save(tmp_path / f"{grey}.png")
+    (tmp_path / "3.png").write_bytes(b"none")
+    data = load_dataset(tmp_path, test=0.5)
+    assert [f"{X[0, 0, 0]}.png" for X in data.test] == data.ids("test").values.tolist()
+    assert data.ids("all").values.tolist() == ["0.png", "1.png", "2.png", "4.png", "5.png"]
+    assert data.split("all").X[:, 0, 0, 0].tolist() == [0, 1, 2, 4, 5]
 
 
 def test_data_sets_loaded_in_threads_change_nothing_of_the_process(tmp_path):

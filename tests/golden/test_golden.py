@@ -8,8 +8,7 @@ import pytest
 
 from golden.write import data, losses, machine, models, outputs, trained
 from narrows.estimators.loading import load_model
-from narrows.estimators.persistence import describe
-from narrows.params import fields
+from narrows.estimators.persistence import describe_all
 from narrows.storage.tensors import read_tensors
 
 FOLDERS = sorted(Path(__file__).parent.glob("format_*/*"))
@@ -21,8 +20,7 @@ def test_saved_models(folder: Path) -> None:
     model = load_model(folder)
     assert type(model) is type(like)
     stored = json.loads((folder / "model.json").read_text())["parameters"]
-    assert stored.keys() == model.get_params(deep=False).keys()
-    assert {field.name: describe(model, field) for field in fields(model)} == stored
+    assert describe_all(model) == stored
     assert model.schema_.pixels == (kind == "images")
     assert [epoch["epoch"] for epoch in model.history_] == ([1] if folder.name == "pca" else [1, 2])
     expected = read_tensors(folder / "expected.safetensors")

@@ -19,8 +19,9 @@ from narrows.cli.arguments import (
     shown_default,
     values_of_flags,
 )
-from narrows.cli.console import number, out, table_of
+from narrows.cli.console import out, table_of
 from narrows.cli.locate import run_of
+from narrows.numbers import number
 from narrows.params import fields
 
 if TYPE_CHECKING:

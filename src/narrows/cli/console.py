@@ -1,8 +1,7 @@
-"""Consoles, and how numbers are written."""
+"""Consoles, and tables on them."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -38,35 +37,6 @@ def error(message: str, code: int) -> int:
 def note(message: str) -> None:
     """Print what the user should know to standard error."""
     err().print(Text("note: ", style="bold yellow").append(as_is(message, "default not bold")), soft_wrap=True)
-
-
-def number(value: float | None) -> str:
-    """Return a number with four digits that count, and thousands set apart."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    if value == 0:
-        return "0"
-    if abs(value) >= 1e7 or abs(value) < 1e-3:
-        return f"{value:.3e}"
-    digits = max(0, 3 - math.floor(math.log10(abs(value))))
-    return f"{value:,.{digits}f}"
-
-
-def count(value: float) -> str:
-    """Return a whole number with its thousands set apart."""
-    return f"{value:,.0f}"
-
-
-def duration(seconds: float) -> str:
-    """Return a time as one would say it: 0.8 s, 21 s, 3:05 min, 2:10 h."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    rounded = round(seconds)
-    if rounded < 60:
-        return f"{rounded} s"
-    if rounded < 3600:
-        return f"{rounded // 60}:{rounded % 60:02d} min"
-    return f"{rounded // 3600}:{rounded % 3600 // 60:02d} h"
 
 
 def plain_table() -> Table:

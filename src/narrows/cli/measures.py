@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from narrows.cli.arguments import Source
-from narrows.cli.console import number, out
+from narrows.cli.console import out
 from narrows.cli.locate import run_of
 from narrows.data import Dataset, load_dataset
 from narrows.data.arrays import Array
@@ -32,6 +32,7 @@ from narrows.evaluation import (
     unit,
 )
 from narrows.evaluation.comparison import LOWER
+from narrows.numbers import number
 from narrows.params import fields
 from narrows.recipes import load_recipe, recipe_names
 from narrows.runs import Run

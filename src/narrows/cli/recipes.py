@@ -12,9 +12,10 @@ from cyclopts import App, Group, Parameter
 from rich.text import Text
 
 from narrows.cli.arguments import Source, command_of, data_flags, flag, values_of_flags
-from narrows.cli.console import duration, err, number, out, table_of
+from narrows.cli.console import err, out, table_of
 from narrows.cli.train import followed, model_flags, opening
 from narrows.errors import ConfigError
+from narrows.numbers import duration, number
 
 if TYPE_CHECKING:
     from narrows.data import Dataset

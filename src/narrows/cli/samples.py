@@ -33,7 +33,7 @@ def samples_of(dataset: Dataset, source: Source, index: str | None = None) -> Sp
     if split is None:
         from_file = source.data is not None and source.data not in DATASETS
         split = "all" if from_file else "test" if dataset.test is not None else "train"
-    name, X, y = _all(dataset) if split == "all" else dataset.split(split)
+    name, X, y = dataset.split(split)
     if index is None:
         return Split(name, X, y)
     try:
@@ -43,13 +43,6 @@ def samples_of(dataset: Dataset, source: Source, index: str | None = None) -> Sp
     if not all(0 <= i < len(X) for i in rows):
         raise ConfigError(f"--index must be whole numbers from 0 to {len(X) - 1}, such as 7 or 0,3,5; got {index!r}.")
     return Split(name, X[rows], None if y is None else y[rows])
-
-
-def _all(dataset: Dataset) -> Split:
-    splits = [dataset.split(name) for name in dataset.split_names]
-    labels = [y for _, _, y in splits if y is not None]
-    y = np.concatenate(labels) if len(labels) == len(splits) else None
-    return Split("all" if len(splits) > 1 else "", np.concatenate([X for _, X, _ in splits]), y)
 
 
 def target(run: Run, path: str | None, default: str, endings: tuple[str, ...]) -> Path:

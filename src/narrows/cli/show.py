@@ -12,9 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from narrows.cli.arguments import RunName, Source, with_source
-from narrows.cli.console import as_is, number, out, table_of
+from narrows.cli.console import as_is, out, table_of
 from narrows.cli.locate import folders, run_of
 from narrows.errors import FormatError
+from narrows.numbers import number
 
 if TYPE_CHECKING:
     from narrows.runs import Run

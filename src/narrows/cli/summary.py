@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from narrows.cli.console import count, duration, number, out, plain_table
+from narrows.cli.console import out, plain_table
+from narrows.numbers import count, duration, number
 from narrows.runs.folder import ROUNDING
 
 if TYPE_CHECKING:

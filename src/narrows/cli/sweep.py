@@ -12,9 +12,10 @@ from rich.text import Text
 
 from narrows.cli.arguments import axis_of, command_of, data_flags, flag, values_of_flags
 from narrows.cli.config import VALIDATION, plan
-from narrows.cli.console import duration, err, number, out, plain_table
+from narrows.cli.console import err, out, plain_table
 from narrows.cli.train import model_flags, opening, per_model, summary_of
 from narrows.errors import ConfigError
+from narrows.numbers import duration, number
 from narrows.params import fields, write_value
 
 if TYPE_CHECKING:

@@ -68,7 +68,8 @@ def model_flags(cls: type[Autoencoder], *, several: bool = False) -> list[Any]:
     from narrows.training import Settings
 
     training = (*Settings.__dataclass_fields__, "device")
-    return parameter_flags(cls, Group(cls.__name__, sort_key=2), training=training, several=several)
+    flags = parameter_flags(cls, Group(cls.__name__, sort_key=2), training=training, several=several)
+    return [each for each in flags if each.name != "verbose"]  # a command always shows how training goes
 
 
 def _command(model: str, cls: type[Autoencoder]) -> Callable[..., Any]:

@@ -8,9 +8,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from narrows.cli.arguments import RunName, Source, with_source
-from narrows.cli.console import number, out
+from narrows.cli.console import out
 from narrows.cli.locate import run_of
 from narrows.errors import ConfigError
+from narrows.numbers import number
 
 OWN = "the run's own"
 SPLIT = "test; of another file all, in its order. all takes every split"

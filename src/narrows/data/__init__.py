@@ -14,8 +14,8 @@ readers    files: .npy, .npz, .mat, IDX, .csv, .parquet, folders and zip archive
 """
 
 from narrows.data.catalogue import DATASETS, Entry, load_dataset
-from narrows.data.dataset import Dataset, Split
+from narrows.data.dataset import Dataset, RowIds, Split
 from narrows.data.folders import cache_folder
 from narrows.data.splits import split_rows
 
-__all__ = ["DATASETS", "Dataset", "Entry", "Split", "cache_folder", "load_dataset", "split_rows"]
+__all__ = ["DATASETS", "Dataset", "Entry", "RowIds", "Split", "cache_folder", "load_dataset", "split_rows"]

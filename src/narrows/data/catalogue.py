@@ -180,6 +180,7 @@ def _dataset(raw: Dataset, name: str, seed: int, limit: int | None, shape: str |
         test=test,
         validation=validation,
         train_labels=None if raw.train_labels is None else raw.train_labels[:count],
+        row_ids={**raw.row_ids, "train": raw.ids("train").take(slice(count))},
         columns=raw.columns if train.ndim == 2 else None,
         splits={"seed": seed, "train": len(train), **raw.splits, **limited, **sizes},
         files=files,

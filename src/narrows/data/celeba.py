@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from narrows.data.dataset import Dataset, as_read
+from narrows.data.dataset import Dataset, RowIds, as_read
 from narrows.data.folders import find_files, manual_download
 from narrows.data.options import whole_number
 from narrows.data.readers.checks import reading, unsound, zip_members
@@ -85,6 +85,7 @@ def celeba(
     roles = {"train": "train", "validation": "val", "test": "test"} if complete else {"train": "val", "test": "test"}
     labels = np.array(table.columns[label], dtype=np.int64)
     result: dict[str, Any] = {}
+    ids: dict[str, RowIds] = {}
     skipped: tuple[str, ...] = ()
     with reading(table.archive), zipfile.ZipFile(table.archive) as archive:
         members = {PurePosixPath(n).name: m for n, m in zip_members(archive, str(table.archive)).items()}
@@ -100,6 +101,7 @@ def celeba(
                 strict=strict,
             )
             result[role], result[f"{role}_labels"] = images, labels[rows[read]]
+            ids[role] = RowIds("file", np.array([table.images[i] for i in rows[read]]), rows[read])
             skipped += bad
     if "train" not in result:
         raise unsound(table.archive, "hold training pictures; got none.")
@@ -110,6 +112,7 @@ def celeba(
         licence="for non-commercial research (Chinese University of Hong Kong)",
         how="as published" if complete else "the published validation split, since there is no training split",
         skipped=skipped,
+        row_ids=ids,
     )
 
 

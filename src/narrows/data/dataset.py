@@ -30,6 +30,26 @@ class Split(NamedTuple):
     """(N,), or None."""
 
 
+class RowIds(NamedTuple):
+    """What tells the rows of a split apart, row by row, so that what is computed from them can be traced."""
+
+    name: str
+    """What the values are: "row", "file", "time", or the name of the column that holds them."""
+    values: Array
+    """(N,): numbers of rows, names of files, or the values of a column, as text or numbers."""
+    rows: Array
+    """(N,): the number of each row in its file, from 0."""
+
+    @classmethod
+    def numbered(cls, n: int) -> RowIds:
+        """Return the ids of rows that have none but their numbers."""
+        return cls("row", np.arange(n), np.arange(n))
+
+    def take(self, rows: Any) -> RowIds:
+        """Return the ids of these rows, by position or slice."""
+        return RowIds(self.name, self.values[rows], self.rows[rows])
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """One data set in memory (or memory-mapped), divided into training, validation and test samples.
@@ -60,6 +80,8 @@ class Dataset:
     """One label per validation sample, or None."""
     label_names: tuple[str, ...] | None = None
     """Name of class i at position i, where classes have names."""
+    row_ids: Mapping[str, RowIds] = field(default_factory=dict)
+    """What tells the rows of a split apart, by the split's name; `ids` has them for splits without an entry, too."""
     columns: tuple[str, ...] | None = None
     """Names of the features of a table (N, D), where the file names them."""
     source: str = ""
@@ -86,17 +108,46 @@ class Dataset:
         return tuple(name for name in ("train", "validation", "test") if getattr(self, name) is not None)
 
     def split(self, name: str) -> Split:
-        """Return the samples and labels of a split.
+        """Return the samples and labels of a split; "all" are those of every split, in the order of the file.
 
         Raises
         ------
         ConfigError
             There is no such split.
         """
+        if name == "all":
+            return self._all()
         if name not in self.split_names:
-            names = ", ".join(self.split_names)
+            names = ", ".join((*self.split_names, "all"))
             raise ConfigError(f"split must be one of {names} for {self.name!r}; got {name!r}.")
         return Split("training" if name == "train" else name, getattr(self, name), getattr(self, f"{name}_labels"))
+
+    def ids(self, name: str) -> RowIds:
+        """Return what tells the rows of a split, or of "all" of them, apart, in the order in which `split` has them."""
+        if name != "all":
+            n = len(self.split(name).X)
+            return self.row_ids.get(name) or RowIds.numbered(n)
+        each = [self.ids(split) for split in self.split_names]
+        together = RowIds(
+            each[0].name, np.concatenate([ids.values for ids in each]), np.concatenate([ids.rows for ids in each])
+        )
+        return together.take(self._order())
+
+    def _order(self) -> Array:
+        """Return positions in the splits, one after the other, in the order of the file.
+
+        Splits that were read from different files or arrays stay one after the other.
+        """
+        rows = np.concatenate([self.ids(split).rows for split in self.split_names])
+        return np.argsort(rows) if len(np.unique(rows)) == len(rows) else np.arange(len(rows))
+
+    def _all(self) -> Split:
+        splits = [self.split(name) for name in self.split_names]
+        if len(splits) == 1 and (np.diff(self.ids(self.split_names[0]).rows) > 0).all():
+            return splits[0]._replace(name="")
+        order, labels = self._order(), [y for _, _, y in splits if y is not None]
+        y = np.concatenate(labels)[order] if len(labels) == len(splits) else None
+        return Split("all" if len(splits) > 1 else "", np.concatenate([X for _, X, _ in splits])[order], y)
 
     @property
     def evaluation_split(self) -> Split:
@@ -182,6 +233,8 @@ def _held_out(
     parts: dict[str, Any] = {"files": files}
     for name, rows in (("train", kept), (split, held_out)):
         parts |= {name: take_rows(data.train, rows), f"{name}_labels": None if labels is None else labels[rows]}
+    ids = data.ids("train")
+    parts["row_ids"] = {**data.row_ids, "train": ids.take(kept), split: ids.take(held_out)}
     return parts, (len(kept), len(held_out)), how
 
 

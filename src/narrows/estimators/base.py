@@ -7,6 +7,8 @@ import contextlib
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
+from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -22,14 +24,15 @@ from narrows.data.batches import chunk_size
 from narrows.data.schema import Schema
 from narrows.errors import ConfigError, DataError
 from narrows.estimators import imputation, inference
-from narrows.estimators.persistence import save_model
+from narrows.estimators.persistence import describe_all, save_model
 from narrows.estimators.validation import check_samples
 from narrows.figures import notebook
 from narrows.module import Batch, CodeSpec, Module
 from narrows.params import fields, validate
 from narrows.rng import Seeded
-from narrows.training import Checkpoints, Report, Trainer, train
+from narrows.training import Checkpoints, Report, Settings, Trainer, train
 from narrows.training.arrays import as_array
+from narrows.training.report import read_all
 
 if TYPE_CHECKING:
     from narrows.probability.densities import CodeDensity
@@ -160,14 +163,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Fit `module_`, by `trainer` where it is trained step by step, and report."""
 
     def fit(
-        self,
-        X: ArrayLike,
-        y: Any = None,
-        *,
-        validation: Any = None,
-        resume: str | Path | Checkpoints | None = None,
-        axes: str | None = None,
-    ) -> Self:
+        self, X: ArrayLike, y: Any = None, *, validation: Any = None, resume: str | Path | Checkpoints | None = None,
+        axes: str | None = None, warm_start: bool | Autoencoder = False,
+    ) -> Self:  # fmt: skip
         """Fit to X.
 
         Parameters
@@ -186,6 +184,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             The order of the axes of X: "NCHW", "NHWC" or "NHW" for images, "NTD" for sequences. None: a last axis of 1,
             3 or 4 in four is that of the channels, and (N, H, W) of uint8, or of grey levels, are images; where X is
             turned, a warning says so, and what comes back has the order of X.
+        warm_start
+            Begin at the weights of a fitted model with the same network: another one, or True for this one. Its schema
+            stays: X has its columns, and its scale is not learned again.
 
         Raises
         ------
@@ -203,8 +204,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         -----
         A fit that fails before its first report leaves the estimator as it was.
         """
-        for _ in self.fit_iter(X, y, validation=validation, resume=resume, axes=axes):
-            pass
+        reports = self.fit_iter(X, y, validation=validation, resume=resume, axes=axes, warm_start=warm_start)
+        if vars(self).get("verbose"):
+            from narrows.training.progress import follow  # a tenth of a second, which others do without
+
+            follow(reports)
+        else:
+            read_all(reports)
         return self
 
     def fit_iter(
@@ -216,13 +222,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         resume: str | Path | Checkpoints | None = None,
         axes: str | None = None,
         columns: Sequence[str] | None = None,
+        warm_start: bool | Autoencoder = False,
         trainer: Trainer = train,
     ) -> Generator[Report, None, None]:
         """Fit to X step by step: a generator of reports. Leave it, and training stops; what was learned is kept.
 
         Parameters
         ----------
-        X, y, validation, resume, axes
+        X, y, validation, resume, axes, warm_start
             As in `fit`.
         columns
             Names of the columns of a table, where X has none itself.
@@ -233,14 +240,22 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         try:
             validate(self)
             y = y if self._takes_condition else None
-            samples = check_samples(self, X, None, missing=self.takes_missing, axes=axes)
+            start = self._begin_at(warm_start)
+            if start is not None:
+                trainer = partial(_continued, trainer, start.module_.state_dict(), start, self)
+            samples = check_samples(self, X, start and start.schema_, missing=self.takes_missing, axes=axes)
             held_out: Any = None
             if isinstance(validation, float | np.floating):
                 samples, y, held_out = self._split(samples, y, float(validation))
-            schema = Schema.of(
+            schema = start.schema_ if start is not None else Schema.of(
                 samples, y, scale=self._scale(), columns=columns, like=X, owner=type(self).__name__,
                 double=self.takes_float64,
             )  # fmt: skip
+            if start is not None and columns is not None and schema.columns not in (None, tuple(columns)):
+                raise DataError(
+                    f"{type(self).__name__}: X must have the columns of warm_start, {', '.join(schema.columns)}; got "
+                    f"{', '.join(columns)}."
+                )
             self.schema_ = schema
             self.latent_dim_ = self.latent_size(schema)
             data = self._encode(samples, y)
@@ -270,6 +285,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         learned = False
         try:
             self.history_, self.codes_, self._densities = [], None, {}
+            self.__dict__.pop("_steps", None)
             with Seeded(self._seed):
                 self.module_ = self.build(self.schema_)
             # Closed by name: what the last save has to say must reach whoever leaves.
@@ -303,6 +319,22 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             return [values[i] for i in index] if isinstance(values, list) else np.asarray(values)[index]
 
         return rows(X, kept), rows(y, kept), (rows(X, held), rows(y, held))
+
+    def _begin_at(self, warm_start: bool | Autoencoder) -> Autoencoder | None:
+        """Return the fitted model that training begins at, whose features count as those of this one; else None."""
+        start = self if warm_start is True else warm_start
+        if start is False:
+            return None
+        name = type(self).__name__
+        if not isinstance(start, Autoencoder) or type(start).__name__ != name:
+            raise ConfigError(f"{name}: warm_start must be True or a fitted {name}; got {repr(start)[:100]}.")
+        check_is_fitted(start)
+        if "epochs" not in self.get_params(deep=False):
+            raise ConfigError(f"{name}: warm_start must be False for a model that is fitted in one step. Fit it anew.")
+        for attribute in ("n_features_in_", "feature_names_in_"):
+            if attribute in vars(start):
+                setattr(self, attribute, copy(getattr(start, attribute)))
+        return start
 
     @property
     def _takes_condition(self) -> bool:
@@ -575,3 +607,19 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         check_is_fitted(self)
         return save_model(self, Path(folder))
+
+
+def _continued(
+    trainer: Trainer, weights: Mapping[str, Any], start: Autoencoder, model: Autoencoder, module: Module, *rest: Any
+) -> Generator[Report, None, None]:
+    """Train a module from the weights of a fitted model, which may be the same estimator."""
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        before, now = describe_all(start), describe_all(model)
+        differ = [name for name in now if now[name] != before[name] and name not in Settings.__dataclass_fields__]
+        raise ConfigError(
+            f"{type(model).__name__}: warm_start must be a model with the same network; it differs in "
+            f"{', '.join(differ) or 'its modules'}. Set what it has, or fit anew."
+        ) from error
+    yield from trainer(module, *rest)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -19,17 +19,19 @@ from narrows.data.schema import Schema
 from narrows.errors import ConfigError
 from narrows.estimators.base import Autoencoder
 from narrows.estimators.initialisation import start_at_data
-from narrows.estimators.persistence import describe
+from narrows.estimators.persistence import describe_all
 from narrows.module import Module
 from narrows.nn import Decoder, Encoder, Layout, Network, Pair
 from narrows.nn.codes import Code
-from narrows.params import fields, model, param
+from narrows.params import model, param, validate
 from narrows.probability.likelihoods import Likelihood
 from narrows.training import Checkpoints, Report, Settings, Trainer, fingerprint
 from narrows.training.memory import keep_freed
 from narrows.training.optimizers import OPTIMIZERS
 from narrows.training.precision import PRECISIONS, autocast
+from narrows.training.report import read_all
 from narrows.training.schedules import SCHEDULES
+from narrows.training.steps import Steps
 
 AUTO = {"table": "mlp", "sequences": "recurrent", "images": "conv"}
 """The network that "auto" stands for, by the kind of samples."""
@@ -81,6 +83,7 @@ class NeuralAutoencoder(Autoencoder):
     compile: bool = param(False, "Compile the loss by torch.compile.")
     device: str = param("auto", "Where to train and to compute.", choices=("auto", "cpu", "cuda", "mps"))
     seed: int = param(0, "Of initial weights, order and noise.", low=0)
+    verbose: bool = param(False, "Whether fit shows its progress.")
 
     takes_missing: ClassVar[bool] = True
     heads: ClassVar[int] = 1
@@ -188,7 +191,7 @@ class NeuralAutoencoder(Autoencoder):
         module.corruption = given if given is None or callable(given) else resolve("corruption", given, name)
         start_at_data(self, module, data)
         module.to(device_of(self.device))
-        settings = Settings(**{name: getattr(self, name) for name in Settings.__dataclass_fields__})
+        settings = self._settings()
         rows = Batches(data, schema, module.device, module.dtype, module.density)
         held = None if validation is None else Batches(validation, schema, module.device, module.dtype, module.density)
         with contextlib.ExitStack() as opened:
@@ -197,13 +200,49 @@ class NeuralAutoencoder(Autoencoder):
                 self.history_.extend(checkpoints.history)
             yield from trainer(module, rows, settings, held, checkpoints)
 
+    def _settings(self) -> Settings:
+        return Settings(**{name: getattr(self, name) for name in Settings.__dataclass_fields__})
+
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Take one step of training on a batch, such as those of a generator or a DataLoader.
+
+        The first batch gives the schema (columns, scale, classes of y) and where weights start, so let it be a large
+        one; after `fit` those of the fitted model stay. The learning rate is constant, the optimiser's state goes from
+        each call to the next, and `epochs`, `batch_size`, `schedule`, `warmup` and `patience` have no part in it.
+
+        Parameters
+        ----------
+        X
+            Samples, (N, *shape): all of them make one step.
+        y
+            Their labels, for a model with a condition.
+
+        Raises
+        ------
+        DataError
+            X does not fit the first batch: other columns, another shape, values that are not finite.
+        """
+        if (steps := vars(self).get("_steps")) is None:
+            steps = Steps()
+            read_all(self.fit_iter(X, y, warm_start="module_" in vars(self), trainer=steps.take))
+            self._steps = steps
+        else:
+            validate(self)
+            module = self.module_
+            data = self.arrays(X, y if self._takes_condition else None)
+            rows = Batches(data, self.schema_, module.device, module.dtype, module.density)
+            for report in steps.take(module, rows, self._settings()):
+                self.history_.append(report.record())
+        self.codes_, self._densities = None, {}  # those of one batch say little of how all are distributed
+        return self
+
     def _identity(self, data: Arrays, validation: Arrays | None, module: Module) -> dict[str, Any]:
         """Return what must be the same for training to resume, and what should be."""
         from narrows import __version__
 
         return {
             "model": type(self).__name__,
-            "parameters": {f.name: describe(self, f) for f in fields(self) if f.name != "device"},
+            "parameters": {name: value for name, value in describe_all(self).items() if name != "device"},
             "data": {name: fingerprint(a) for name, a in data._asdict().items() if a is not None},
             "schema": {name: fingerprint(a) for name, a in self.schema_.tensors().items()},
             "validation": None

@@ -47,8 +47,8 @@ def describe(estimator: Any, field: Param) -> Any:
 
 
 def describe_all(estimator: Any) -> dict[str, Any]:
-    """Return all parameters as JSON holds them."""
-    return {field.name: describe(estimator, field) for field in fields(estimator)}
+    """Return all parameters as JSON holds them, but for what `fit` shows of itself."""
+    return {field.name: describe(estimator, field) for field in fields(estimator) if field.name != "verbose"}
 
 
 def _described(value: Any, axis: str | None) -> Any:

@@ -19,6 +19,7 @@ import torch
 
 from narrows import __version__
 from narrows.data import Dataset
+from narrows.data.axes import AS_MODELS
 from narrows.errors import NarrowsError, TrainingError
 from narrows.estimators.base import Autoencoder
 from narrows.estimators.loading import described_estimator
@@ -128,8 +129,9 @@ def _training(estimator: Autoencoder, dataset: Dataset, checkpoints: Checkpoints
     if validation is not None and estimator.get_params(deep=False).get("condition") is not None:
         validation = validation, dataset.validation_labels
     return estimator.fit_iter(
-        dataset.train, dataset.train_labels, validation=validation, resume=checkpoints, columns=dataset.columns
-    )
+        dataset.train, dataset.train_labels, validation=validation, resume=checkpoints, columns=dataset.columns,
+        axes=AS_MODELS.get(dataset.train.ndim),
+    )  # fmt: skip
 
 
 def _written(

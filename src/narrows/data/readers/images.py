@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from narrows.data.arrays import Array
-from narrows.data.dataset import Dataset, as_read
+from narrows.data.dataset import Dataset, RowIds, as_read
 from narrows.data.readers.checks import as_text, reading, unsound, zip_members
 from narrows.data.readers.decoding import decode
 from narrows.data.splits import SourceFiles
@@ -132,17 +132,23 @@ def _from_names(
     labels = None if codes is None else codes[numbers]
     files, how = SourceFiles(tuple(names), codes, numbers), "as published"
     parts: dict[str, Any] = {"train": images, "train_labels": labels}
+    named = RowIds("file", np.array([as_text(names[i]) for i in numbers]), np.arange(len(numbers)))
+    ids = {"train": named}
     if published:
         split_of = np.array([str(splits[i]) for i in numbers])
         for split in ("train", "validation", "test"):
             rows = np.flatnonzero(split_of == split)
             if len(rows):
                 parts |= {split: images[rows], f"{split}_labels": None if labels is None else labels[rows]}
+                ids[split] = named.take(rows)
             elif split == "train":
                 raise unsound(path, "hold a sound training image; got none.")
         files, how = files.select(np.flatnonzero([split == "train" for split in splits])), "by folder"
     text = None if codes is None else tuple(as_text(name) for name in label_names)
-    return as_read(**parts, label_names=text, source=str(path), skipped=skipped, files=files, how=how)
+    return as_read(
+        **parts, label_names=text, source=str(path), skipped=skipped, files=files, how=how,
+        row_ids=ids,
+    )  # fmt: skip
 
 
 def _is_image(name: str) -> bool:
