@@ -539,7 +539,7 @@ def test_components_reach_the_run_and_can_be_resumed_and_used(name, flags, here)
 def test_data_options_are_read_by_what_they_look_like():
     texts = ["limit=5", "share=0.5", "crop=false", "label=none", "shape=28x28", "name=a=b", "min-faces=3"]
     assert options_of(texts) == {
-        "limit": 5, "share": 0.5, "crop": False, "label": None, "shape": "28x28", "name": "a=b", "min_faces": 3,
+        "limit": 5, "share": 0.5, "crop": False, "label": "none", "shape": "28x28", "name": "a=b", "min_faces": 3,
     }  # fmt: skip
     with pytest.raises(ConfigError, match="key=value"):
         options_of(["=3"])

@@ -24,6 +24,8 @@ def count(value: float) -> str:
 
 def duration(seconds: float) -> str:
     """Return a time as one would say it: 0.8 s, 21 s, 3:05 min, 2:10 h."""
+    if not 0 <= seconds < 1e9:
+        return "–"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     rounded = round(seconds)

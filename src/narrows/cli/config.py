@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from narrows.cli.arguments import options_of, values_of_flags
+from narrows.cli.arguments import data_options, values_of_flags
 from narrows.errors import ConfigError, did_you_mean
 from narrows.params import fields, validate
 
@@ -80,7 +80,7 @@ def plan(model: str, given: Mapping[str, Any]) -> Plan:
     flags = dict(given)
     path = flags.pop("config", None)
     from_file = {} if path is None else _read(path, model)
-    options = {**from_file.pop("data_option", {}), **options_of(flags.pop("data_option", None) or [])}
+    options = {**from_file.pop("data_option", {}), **data_options(flags)}
     merged = {**from_file, **flags}
     rest = {name: merged.pop(name) for name in (*FLAGS, *TEXTS) if name in merged}
     values = values_of_flags(cls, merged)

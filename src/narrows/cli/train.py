@@ -88,7 +88,7 @@ def _command(model: str, cls: type[Autoencoder]) -> Callable[..., Any]:
 
 
 def _train(asked: Plan) -> int:
-    from narrows.cli.console import out
+    from narrows.cli.console import as_is, out
     from narrows.runs import next_folder, record
     from narrows.runs.folder import remove_empty
     from narrows.runs.trackers import logged, writer_of
@@ -101,7 +101,9 @@ def _train(asked: Plan) -> int:
     folder = folder or next_folder(asked.out, asked.model, asked.data)
     console = out()
     try:
-        console.print(opening(asked.model, dataset), soft_wrap=not console.is_terminal, markup=False, style="bold")
+        console.print(opening(asked.model, dataset), soft_wrap=not console.is_terminal, style="bold")
+        if dataset.notes:
+            console.print(as_is(f"read as: {'; '.join(dataset.notes)}", "dim"), soft_wrap=not console.is_terminal)
         reports = record(estimator, dataset, folder, checkpoint_every=asked.checkpoint_every)
         return followed(folder, reports if asked.log is None else logged(reports, folder, asked.log), dataset)
     finally:
@@ -138,7 +140,7 @@ def resume(
     reports = resumed(folder, force=force)
     if log := Run(folder).record.get("logged"):
         reports = logged(reports, folder, log["to"])
-    out().print(f"resuming {folder}", soft_wrap=True, markup=False, style="bold")
+    out().print(f"resuming {folder}", soft_wrap=True, style="bold")
     return followed(folder, reports)
 
 
@@ -197,5 +199,5 @@ def _interrupted(folder: Path, code: int) -> int:
         message += f"Resume: narrows resume {folder}"
     else:
         message = f"interrupted before there was a model to save. Resume: narrows resume {folder}"
-    err().print(message, soft_wrap=True, markup=False, style="yellow")
+    err().print(message, soft_wrap=True, style="yellow")
     return code
