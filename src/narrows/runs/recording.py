@@ -18,6 +18,7 @@ import torch
 
 from narrows import __version__
 from narrows.data import Dataset, Split
+from narrows.data.axes import AS_MODELS
 from narrows.errors import NarrowsError, TrainingError
 from narrows.estimators.base import Autoencoder
 from narrows.estimators.loading import described_estimator, load_model
@@ -143,7 +144,7 @@ def _training(
         validation = validation, dataset.validation_labels
     return estimator.fit_iter(
         dataset.train, dataset.train_labels, validation=validation, resume=checkpoints, columns=dataset.columns,
-        warm_start=start or False,
+        axes=AS_MODELS.get(dataset.train.ndim), warm_start=start or False,
     )  # fmt: skip
 
 
