@@ -168,7 +168,9 @@ def test_a_scale_is_learned():
 def test_a_learned_scale_starts_at_the_deviation(offset, scale):
     """Also far from zero, where E[x^2] - E[x]^2 would have no digit left."""
     X = offset + np.random.default_rng(0).normal(0, 0.5, (500, 4))
-    ae = AE(latent_dim=1, likelihood="gaussian:learned", epochs=1, learning_rate=1e-9, scale=scale).fit(X)
+    ae = AE(latent_dim=1, network="mlp", likelihood="gaussian:learned", epochs=1, learning_rate=1e-9, scale=scale).fit(
+        X
+    )
     expected = 1.0 if scale else X.astype(np.float32).std(dtype=np.float64)
     assert ae.module_.observed.scale.item() == pytest.approx(expected, rel=1e-4)
 
@@ -176,7 +178,7 @@ def test_a_learned_scale_starts_at_the_deviation(offset, scale):
 @pytest.mark.parametrize("name", ["gaussian", "bernoulli", "continuous_bernoulli"])
 def test_the_output_starts_at_the_mean(name):
     X = np.random.default_rng(0).random((64, 5)) ** 3
-    ae = AE(latent_dim=1, likelihood=name, epochs=1, learning_rate=1e-9).fit(X)
+    ae = AE(latent_dim=1, network="mlp", likelihood=name, epochs=1, learning_rate=1e-9).fit(X)
     ae.module_.decoder.output.weight.data.zero_()
     np.testing.assert_allclose(ae.reconstruct(X)[0], X.mean(0), atol=2e-3)
 

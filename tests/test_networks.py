@@ -135,8 +135,10 @@ def test_every_output_of_a_value_starts_at_its_link(name, shape):
 
 
 def test_auto_goes_by_the_kind_of_samples():
-    kinds = [AE().network_for(Schema.of(np.zeros((2, *shape)))) for shape in ((4,), (4, 2), (1, 4, 4))]
-    assert [str(network) for network in kinds] == ["mlp", "recurrent", "conv"]
+    schemas = [Schema.of(np.zeros((2, *shape))) for shape in ((4,), (4, 2), (1, 4, 4))]
+    assert [str(AE().network_for(schema)) for schema in schemas] == ["residual"] * 3
+    assert [str(AE(code="vq:4").network_for(schema)) for schema in schemas] == ["residual", "residual", "conv"]
+    assert str(AE().network_for(Schema.of([np.zeros((2, 1)), np.zeros((3, 1))]))) == "recurrent"
 
 
 def test_sequences_of_different_length_need_a_network_that_takes_them():

@@ -318,7 +318,7 @@ def test_pixels_stay_bytes_until_they_are_a_batch():
 
 def test_bytes_and_their_fractions_train_alike():
     X = np.random.default_rng(0).integers(0, 256, (30, 12), np.uint8)
-    options: dict[str, Any] = {"latent_dim": 2, "epochs": 3, "likelihood": "bernoulli"}
+    options: dict[str, Any] = {"latent_dim": 2, "epochs": 3, "likelihood": "bernoulli", "network": "mlp"}
     fractions = (X / 255).astype(np.float32)
     one, other = AE(**options).fit(X), AE(**options).fit(fractions)
     np.testing.assert_allclose(one.transform(X), other.transform(fractions), atol=1e-5)
@@ -409,10 +409,10 @@ def test_a_report_as_a_record():
 
 
 def test_low_precision_trains_and_leaves_single_precision(table):
-    ae = AE(latent_dim=2, epochs=10, learning_rate=1e-2, precision="bf16").fit(table)
+    ae = AE(latent_dim=2, network="mlp", epochs=10, learning_rate=1e-2, precision="bf16").fit(table)
     assert ae.history_[-1]["train"]["loss"] < ae.history_[0]["train"]["loss"]
     assert {p.dtype for p in ae.module_.parameters()} == {torch.float32}
-    full = AE(latent_dim=2, epochs=10, learning_rate=1e-2, precision="fp32").fit(table)
+    full = AE(latent_dim=2, network="mlp", epochs=10, learning_rate=1e-2, precision="fp32").fit(table)
     assert not np.array_equal(ae.transform(table), full.transform(table))
     assert ae.score(table) == pytest.approx(full.score(table), rel=0.02)
 

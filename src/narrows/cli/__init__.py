@@ -6,7 +6,8 @@ config.py     a training as flags, a TOML file and defaults ask for it
 train.py      train, resume
 sweep.py      sweep
 recipes.py    recipes, recipe
-show.py       runs, show, data
+runs.py       runs, rename, delete
+show.py       show, data
 use.py        encode, reconstruct, sample
 evaluate.py   evaluate, diagnose, compare
 analyses.py   a command for every analysis

@@ -10,14 +10,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import current_thread, main_thread
 from types import FrameType
+from typing import Any
 
 from cyclopts import App, CycloptsError, Group
 
 from narrows import __version__
 from narrows.cli import analyses, recipes, sweep, train
 from narrows.cli.console import error, out
+from narrows.cli.data import data
 from narrows.cli.evaluate import compare, diagnose, evaluate
-from narrows.cli.show import data, runs, show
+from narrows.cli.runs import delete, rename, runs
+from narrows.cli.show import show
 from narrows.cli.use import encode, reconstruct, sample
 from narrows.errors import NarrowsError
 
@@ -55,9 +58,17 @@ def application(tokens: Sequence[str]) -> App:
         command = analyses.application(name) if asked == name else App(name=name, help=about)
         command.group = USE if name == "denoise" else EXPLORE
         app.command(command)
-    groups: dict[Group, dict[str, Callable[..., object]]] = {
+    groups: dict[Group, dict[str, Callable[..., Any]]] = {
         TRAIN: {"resume": train.resume},
-        LOOK: {"recipes": recipes.listed, "runs": runs, "show": show, "data": data, "version": version},
+        LOOK: {
+            "recipes": recipes.listed,
+            "runs": runs,
+            "show": show,
+            "rename": rename,
+            "delete": delete,
+            "data": data,
+            "version": version,
+        },
         USE: {"encode": encode, "reconstruct": reconstruct, "sample": sample},
         EVALUATE: {"evaluate": evaluate, "diagnose": diagnose, "compare": compare},
     }

@@ -105,4 +105,4 @@ def sample(
 
 def _say(what: str, path: Path) -> None:
     out().print(what)
-    out().print(str(path), soft_wrap=True, markup=False)
+    out().print(str(path), soft_wrap=True)

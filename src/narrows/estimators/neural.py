@@ -48,10 +48,7 @@ class NeuralAutoencoder(Autoencoder):
         "auto", "Latent dimension; auto: half of a sample's values, 20 at most.", low=1, choices=("auto",)
     )
     network: str | tuple[nn.Module, ...] | Network = param(
-        "auto",
-        "Encoder and decoder: residual, mlp, conv, recurrent, or your own pair of modules; auto: residual, but "
-        "recurrent for sequences of different lengths, and conv for codes that are a map.",
-        axis="network",
+        "auto", "Encoder and decoder: residual (auto), mlp, conv, recurrent, or your own modules.", axis="network"
     )
     code: str | Code = param(
         "continuous", "What becomes of the encoder's output: continuous, ordered, vq.", axis="code"
@@ -71,10 +68,8 @@ class NeuralAutoencoder(Autoencoder):
     data_bias: bool = param(True, "Start the output's bias at the data's mean.")
 
     epochs: int | str = param(
-        "auto",
-        "Passes over the data; auto: by the size of the data, ended early by samples that are held out where no "
-        "validation data are given.",
-        low=1, choices=("auto",),
+        "auto", "Passes over the data; auto: by their size, ended early by data that are held out.", low=1,
+        high=500_000, choices=("auto",),
     )  # fmt: skip
     batch_size: int | None = param(128, "Samples per step; None for all at once.", low=1)
     optimizer: str = param("adam", "The optimiser.", choices=tuple(OPTIMIZERS))
@@ -105,7 +100,10 @@ class NeuralAutoencoder(Autoencoder):
     # Components -------------------------------------------------------------------------------------------------------
 
     def network_for(self, schema: Schema) -> Network:
-        """Return the network for samples of a schema; auto as measured in docs/defaults.md.
+        """Return the network for samples of a schema.
+
+        auto is residual, as measured in docs/defaults.md; recurrent for sequences of different lengths, and conv for
+        codes that lie on a map.
 
         Raises: ConfigError where there is none of that name, or it takes no sequences of different lengths.
         """
@@ -150,7 +148,7 @@ class NeuralAutoencoder(Autoencoder):
         return None if getattr(likelihood, "bounded", False) else "auto"
 
     def latent_size(self, schema: Schema) -> int:
-        """Return latent_dim; auto leaves half of a sample's values out, since a code of all of them explains nothing."""
+        """Return latent_dim; auto is half of a sample's values at most: a code of all of them would explain nothing."""
         if self.latent_dim == "auto":
             return max(1, min(LATENTS, schema.n_features // 2))
         return int(self.latent_dim)

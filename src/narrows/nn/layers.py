@@ -22,7 +22,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 
 EDGE = 0.02
-"""How near to the ends of its range an output may begin: the slopes of the inverse functions grow without bound there."""
+"""How near to the ends of its range an output may begin: there the slopes of the inverse functions grow without end."""
 
 
 def _same(x: Tensor) -> Tensor:

@@ -65,9 +65,11 @@ class ResidualDecoder(Decoder):
         x = self.linear(z.flatten(1)).reshape(-1, *layout.shape)
         if layout.link is not None:
             x = layout.link(x)
-            if layout.outputs > 1:  # (outputs, B, *shape)
-                axis = layout.feature_axis + 1
-                x = x.movedim(0, axis).flatten(axis, axis + 1)
+        elif layout.outputs > 1:  # the first one is the mean
+            x = torch.stack([x, *[torch.zeros_like(x)] * (layout.outputs - 1)])
+        if layout.outputs > 1:  # (outputs, B, *shape)
+            axis = layout.feature_axis + 1
+            x = x.movedim(0, axis).flatten(axis, axis + 1)
         x = self.inverse(x) + self.layers.values(z)
         return self.last(x if self.picture is None else x + self.picture(x))
 
@@ -96,10 +98,7 @@ class Residual(Network):
         for layer in (encoder.body[-1], decoder.output):
             _silence(layer)
         picture = _convolutions(layout.output_shape, self.activation) if len(layout.shape) == 3 else None
-        return (
-            ResidualEncoder(encoder, layout),
-            ResidualDecoder(decoder, picture, layout, self.output_activation),
-        )
+        return (ResidualEncoder(encoder, layout), ResidualDecoder(decoder, picture, layout, self.output_activation))
 
     def start(self, encoder: Encoder, decoder: Decoder, start: Start) -> None:
         """Give the maps, and a learned scale of the likelihood where PCA leaves it.

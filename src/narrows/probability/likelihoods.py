@@ -92,7 +92,7 @@ class LikelihoodLayer(nn.Module):
         return torch.ones(()) if self.log_scale is None else self.log_scale.exp()
 
     def start(self, deviation: float) -> float:
-        """Start a learned scale at a standard deviation, and return the variance of a value then: that, without a scale."""
+        """Start a learned scale at a standard deviation, and return the variance of a value then."""
         if self.learned and self.log_scale is not None:
             nn.init.constant_(self.log_scale, math.log(max(deviation, 1e-3)))
         return float(self.scale.detach()) ** 2 if self.of.scaled else deviation**2

@@ -7,4 +7,5 @@ lines    JSON lines: histories, one epoch a line
 tensors  safetensors files
 record   a JSON file together with the tensors and lines that belong to it
 lock     one process per folder
+process  which process something is
 """

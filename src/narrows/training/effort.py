@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from threadpoolctl import ThreadpoolController
-from torch import Tensor, nn
+from torch import nn
 
 from narrows.data.arrays import Array
 from narrows.data.batches import Batches

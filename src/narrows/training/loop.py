@@ -226,8 +226,8 @@ def _end_epoch(
         elif settings.patience is not None and at.epoch - at.best.epoch >= settings.patience:
             note = f"stopped early: no better validation loss in {settings.patience} epochs since {at.best.epoch}"
     report = Report(
-        at.epoch, settings.epochs, at.step, steps, at.means.read(), None if held_out is None else held_out.means, at.seconds, speed,
-        rate, True, improved, note,
+        at.epoch, settings.epochs, at.step, steps, at.means.read(),
+        None if held_out is None else held_out.means, at.seconds, speed, rate, True, improved, note,
     )  # fmt: skip
     at.history.append(report.record())
     at.epoch, at.row, at.means = (settings.epochs if note else at.epoch) + 1, 0, Means()
