@@ -344,15 +344,38 @@ def test_the_residual_network_leaves_flat_axes_alone():
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "low"),
     [
-        ({"likelihood": "bernoulli"}, "likelihood must be gaussian, laplace or discretized_logistic for"),
-        ({"network": "residual:8,output_activation=sigmoid"}, "has the parameters hidden, activation; got 'output_act"),
+        ({"likelihood": "bernoulli"}, 0.001),
+        ({"likelihood": "continuous_bernoulli"}, 0.02),
+        ({"network": "residual:8,output_activation=sigmoid"}, 0.02),
+        ({"network": "residual:8,output_activation=tanh"}, -0.98),
+        ({"network": "residual:8,output_activation=relu"}, 0.0),
     ],
 )
-def test_what_the_residual_network_does_not_go_with(fields, told):
-    with pytest.raises(ConfigError, match=told):
-        AE(**{"network": "residual", **fields}).fit(np.random.default_rng(0).random((20, 4)))
+def test_the_residual_network_begins_at_pca_where_the_output_is_bounded(fields, low):
+    X = np.random.default_rng(0).random((60, 5)) @ np.diag([1, 0.8, 0.5, 0.3, 0.1]) ** 3
+    ae = AE(**{"latent_dim": 2, "network": "residual:8", "epochs": 1, "learning_rate": 1e-12, "scale": None, **fields})
+    pca = PCA(latent_dim=2).fit(X).reconstruct(X)
+    np.testing.assert_allclose(ae.fit(X).reconstruct(X), pca.clip(low, 1 - max(low, 0)), atol=2e-4)
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "continuous_bernoulli"])
+def test_a_variational_model_of_bounded_values_begins_near_pca(likelihood):
+    X = (np.random.default_rng(0).normal(size=(300, 2)) @ np.random.default_rng(1).normal(size=(2, 8)) / 20 + 0.5).clip(
+        0, 1
+    )
+    vae = VAE(latent_dim=2, network="residual:8", epochs=1, learning_rate=1e-12, likelihood=likelihood).fit(X)
+    pca = PCA(latent_dim=2).fit(X)
+    left = np.square(vae.reconstruct(X) - X).sum() / np.square(X - X.mean(0)).sum()
+    assert left < 0.02 + np.square(pca.reconstruct(X) - X).sum() / np.square(X - X.mean(0)).sum()
+
+
+def test_an_output_activation_without_an_inverse_is_refused():
+    with pytest.raises(
+        ConfigError, match="Residual: output_activation must be one of 'linear', 'relu', .*; got 'selu'"
+    ):
+        AE(network="residual:8,output_activation=selu").fit(np.eye(4))
 
 
 def test_a_saved_residual_network_has_its_maps(tmp_path):
