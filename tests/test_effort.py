@@ -77,19 +77,18 @@ def test_convolutions_count_at_every_position():
 
 
 @pytest.mark.parametrize("cls", [AE, VAE])
-def test_a_default_fit_of_noise_ends_at_pca(cls):
-    """Six independent columns: PCA is all that there is to learn."""
+def test_a_default_fit_of_noise_is_not_worse_than_pca(cls):
+    """Six independent columns: there is nothing to learn."""
     X, test = noise(200), noise(500, seed=1)
     model = cls(latent_dim=3).fit(X)
     scale = X.std(0)
     pca = PCA(latent_dim=3).fit(X / scale)
-    error = np.square((test - model.reconstruct(test)) / scale).sum()
-    expected = np.square(test / scale - pca.reconstruct(test / scale)).sum()
     if cls is AE:
-        assert error == pytest.approx(expected, rel=1e-4)
+        error = np.square((test - model.reconstruct(test)) / scale).sum()
+        assert error <= 1.001 * np.square(test / scale - pca.reconstruct(test / scale)).sum()
     else:
-        bound = model.score_samples(test).mean()
-        assert bound == pytest.approx((pca.score_samples(test / scale) - np.log(scale).sum()).mean(), abs=0.3)
+        density = pca.score_samples(test / scale) - np.log(scale).sum()
+        assert model.score_samples(test).mean() > density.mean() - 0.01
 
 
 def test_a_default_fit_of_a_curve_ends_far_below_pca():

@@ -24,7 +24,7 @@ def validation_losses(model):
 
 @pytest.mark.parametrize(("cls", "network"), [(AE, "mlp:8"), (VAE, "mlp:8"), (AE, "residual")])
 def test_steps_of_no_size_change_nothing(cls, network, table):
-    given = {**SMALL, "network": network, "schedule": "constant", "warmup": 0.0}
+    given = {**SMALL, "network": network, "schedule": "constant", "warmup": 0.0, "learning_rate": 0.02}
     first = cls(**given).fit(table, validation=table)
     again = cls(**{**given, "learning_rate": 1e-30, "epochs": 2}).fit(table, validation=table, warm_start=first)
     before, *after = validation_losses(again)
