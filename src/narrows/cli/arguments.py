@@ -37,12 +37,15 @@ class Source:
     options: Mapping[str, Any] = field(default_factory=dict)
     split: str | None = None
     out: str | None = None
+    force: bool = False
+    """Whether a file that is there may be replaced."""
 
     @classmethod
     def taken(cls, given: dict[str, Any]) -> Source:
         """Return what the flags say, and take them out of `given`."""
         options = options_of(given.pop("data_option", None) or [])
-        return cls(given.pop("data", None), options, given.pop("split", None), given.pop("out", None))
+        force = bool(given.pop("force", False))
+        return cls(given.pop("data", None), options, given.pop("split", None), given.pop("out", None), force)
 
     def dataset(self, run: Run) -> Dataset:
         """Return the data for a run: those that were named, or its own; a note says where these have changed."""
@@ -62,6 +65,7 @@ def data_flags(**defaults: str) -> list[inspect.Parameter]:
         "data_option": ("Such as limit=500 or label=species; may be repeated.", list[str], "KEY=VALUE"),
         "split": ("train, validation or test.", str, None),
         "out": ("Where the result is written.", str, "PATH"),
+        "force": ("Replace a file that is there.", bool, None),
     }
     flags = []
     for name, (text, kind, metavar) in texts.items():
