@@ -17,9 +17,10 @@ from cyclopts import App, CycloptsError, Group
 from narrows import __version__
 from narrows.cli import analyses, recipes, sweep, train
 from narrows.cli.console import error, out
+from narrows.cli.data import data
 from narrows.cli.evaluate import compare, diagnose, evaluate
 from narrows.cli.runs import delete, rename, runs
-from narrows.cli.show import data, show
+from narrows.cli.show import show
 from narrows.cli.use import encode, reconstruct, sample, score
 from narrows.errors import NarrowsError
 

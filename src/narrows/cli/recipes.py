@@ -117,7 +117,9 @@ def _command(cls: type[Autoencoder] | None) -> Callable[..., Any]:
             group=shared,
         ),
         flag("only", "Only this variant of the recipe.", group=shared),
-        *data_flags(data="the recipe's", data_option="", out="runs, in which every training gets a folder"),
+        *data_flags(
+            listed=False, data="the recipe's", data_option="", out="runs, in which every training gets a folder"
+        ),
         *([] if cls is None else model_flags(cls)),
     ]  # fmt: skip
     return command_of(command, parameters, HELP)
@@ -169,7 +171,7 @@ def _trained(recipe: Recipe, variant: Variant, asked: Asked, points: list[Point]
         first = opening(variant.model, dataset)
         out().print(f"{variant.name}: {first}" if variant.name else first, soft_wrap=True, style="bold")
         reports = record(estimator, dataset, folder, command=sys.argv)
-        code = followed(folder, reports, after_epoch=measured)
+        code = followed(folder, reports, estimator, after_epoch=measured)
     finally:
         remove_empty(folder)
     if code:

@@ -1,16 +1,15 @@
-"""`narrows show` and `narrows data`."""
+"""`narrows show`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from cyclopts import Parameter
 from rich.table import Table
 from rich.text import Text
 
-from narrows.cli.arguments import RunName, Source, with_source
-from narrows.cli.console import as_is, out, table_of
+from narrows.cli.arguments import RunName
+from narrows.cli.console import as_is, out
 from narrows.cli.locate import run_of
 from narrows.cli.runs import STATUS
 
@@ -44,63 +43,6 @@ def show(run: RunName = None, /) -> None:
     table.add_row("versions", as_is(", ".join(f"{name} {version}" for name, version in versions.items())))
     console.print(table)
     results(shown)
-
-
-@with_source(data_option="")
-def data(
-    name: Annotated[str | None, Parameter(help="A data set or file to look into; the list if left out.")] = None,
-    /,
-    *,
-    source: Source,
-) -> None:
-    """List the data sets, or look into one."""
-    from narrows.data import DATASETS
-
-    console = out()
-    if name is not None:
-        _print_dataset(name, source.options)
-        return
-    wide = console.width >= 72
-    columns: list[tuple[str, bool, dict[str, Any]]] = [
-        ("name", True, {"no_wrap": True}), ("samples", wide, {"overflow": "fold", "max_width": 22}),
-        ("what it is", True, {"overflow": "fold"}), ("available", wide, {"justify": "center"}),
-    ]  # fmt: skip
-    rows = []
-    for key, entry in DATASETS.items():
-        here = entry.available()
-        available = Text("yes", "green") if here else Text("no", "dim")
-        rows.append((Text(key, "bold" if here else ""), entry.size, entry.description, available))
-    console.print(table_of(columns, rows))
-    console.print(
-        "Also any .npy, .npz, .csv, .parquet, .mat or IDX file, or a folder of images: --data PATH.\n"
-        "One in detail: narrows data NAME",
-        style="dim",
-    )
-
-
-def _print_dataset(name: str, options: Mapping[str, Any]) -> None:
-    from narrows.data import DATASETS, load_dataset
-    from narrows.data.dataset import sizes_of
-
-    dataset = load_dataset(name, **options)
-    rows: list[tuple[str, str]] = [("samples", sizes_of(dataset.splits)), ("shape", _shape(dataset.sample_shape))]
-    rows.append(("values", "pixels, 0 to 255" if dataset.train.dtype == "uint8" else f"{dataset.train.dtype}"))
-    if dataset.label_names is not None:
-        names = ", ".join(dataset.label_names[:12]) + (", ..." if len(dataset.label_names) > 12 else "")
-        rows.append(("labels", f"{len(dataset.label_names)}: {names}"))
-    elif dataset.train_labels is not None:
-        rows.append(("labels", "yes"))
-    rows += [("source", dataset.source), ("licence", dataset.licence), ("sha256", dataset.sha256)]
-    if name in DATASETS and DATASETS[name].options:
-        rows.append(("options", ", ".join(DATASETS[name].options)))
-    if dataset.skipped:
-        rows.append(("left out", f"{len(dataset.skipped)} files, such as {dataset.skipped[0]}"))
-    table = _grid()
-    for label, value in rows:
-        table.add_row(label, as_is(value))
-    console = out()
-    console.print(as_is(dataset.name, "bold"))
-    console.print(table)
 
 
 def _grid() -> Table:

@@ -10,7 +10,7 @@ from cyclopts import App
 from rich.table import Table
 from rich.text import Text
 
-from narrows.cli.arguments import axis_of, command_of, data_flags, flag, values_of_flags
+from narrows.cli.arguments import OF_DATA, axis_of, command_of, data_flags, flag, values_of_flags
 from narrows.cli.config import VALIDATION, plan
 from narrows.cli.console import err, out, plain_table
 from narrows.cli.train import model_flags, opening, per_model, summary_of
@@ -94,12 +94,15 @@ def _sweep(model: str, cls: type[Autoencoder], given: dict[str, Any]) -> int:
     from narrows.sweeps import Sweep
     from narrows.training.report import read_all
 
+    data = {name: given.pop(name) for name in list(given) if name.startswith(OF_DATA)}
     values = _swept(cls, given)
     grid = {name: several for name, several in values.items() if len(several) > 1}
     if not grid:
         raise ConfigError(f"sweep: a parameter must have several values, {EXAMPLE}; got none.")
     fixed = {name: several[0] for name, several in values.items() if len(several) == 1}
-    asked = plan(model, {name: given[name] for name in ("data", "data_option", "validation") if name in given} | fixed)
+    asked = plan(
+        model, {name: given[name] for name in ("data", "data_option", "validation") if name in given} | data | fixed
+    )
     dataset = asked.dataset()
     named = "-".join([model, slug_of(asked.data), *(name.replace("_", "-") for name in grid)])
     folder = Path(given.get("out") or f"sweeps/{named}")

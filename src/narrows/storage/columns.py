@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -47,9 +48,11 @@ def write_columns(
 
 def csv_text(rows: Iterable[Iterable[Any]]) -> str:
     """Return rows as CSV. A text that a spreadsheet would execute gets an apostrophe before it; numbers stay."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([harmless(cell) for cell in row] for row in rows)
-    return text.getvalue()
+    lines: list[str] = []
+    # Only characters of the line's end are quoted, and a carriage return within a cell ends a line for many readers.
+    writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator="\r\n")
+    writer.writerows([harmless(cell) for cell in row] for row in rows)
+    return "".join(line.removesuffix("\r\n") + "\n" for line in lines)
 
 
 def harmless(cell: Any) -> Any:
