@@ -144,7 +144,7 @@ def test_smaller_copies_are_no_samples():
     assert pages_of(stream.getvalue()) == [0, 2, 3]
 
 
-@pytest.mark.filterwarnings("default:Corrupt EXIF")
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 def test_a_stack_that_is_cut_short_is_named(tmp_path):
     content = tiff_of(STACK, photometric="minisblack")
     (tmp_path / "stack.tif").write_bytes(content[: len(content) // 2])
