@@ -37,6 +37,7 @@ def data(
 
     console = out()
     console.print(as_is(name, "bold"))
+    known = options_for(name, source.options)
     found = table_of_file(name, source.options)
     unusable = False
     if found is not None:
@@ -47,14 +48,14 @@ def data(
             console.print(f"and {len(uses) - SHOWN:,} more columns", style="dim")
         if unusable:
             _print_rows([("rows", f"{len(table.columns[0].values):,}"), *_said(table.notes)])
-            console.print(_flags(options_for(name)))
+            console.print(_flags(known))
             from narrows.data.readers.table import unusable_columns
 
             columns = [use.column for use in uses if use.role == "unusable"]
             note(unusable_columns(table.path, columns, len(uses)).removeprefix("load_dataset: "))
             return
     _print_dataset(name, source.options)
-    console.print(_flags(options_for(name)))
+    console.print(_flags(known))
 
 
 def _list_all() -> None:

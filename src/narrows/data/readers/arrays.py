@@ -263,6 +263,9 @@ def choose(shapes: dict[str, tuple[int, ...]], variable: str | None, label: str 
         chosen["train"] = matrices[0]
     if variable is not None:  # a chosen variable stands alone; its rows are divided by seed
         chosen["test"] = chosen["validation"] = None
+        known = chosen["train_labels"]
+        if label is None and known is not None and shapes[known][:1] != shapes[variable][:1]:
+            chosen["train_labels"] = None  # those of other samples
     return {
         role: name for role, name in chosen.items() if name is not None and (role == "train" or name != chosen["train"])
     }
