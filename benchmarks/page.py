@@ -17,7 +17,8 @@ from measures import ratios, spread
 from report import Results, duration, ranged
 from works import AXES, CONTENDERS, GROWTH_AT, GROWTH_CONTENDERS, MEMORY, STARTUP, WORKS
 
-from narrows.figures.style import ACCENT, FAINT, INK, SECOND, page_of, rendered
+from narrows.figures.palette import ACCENT, FAINT, INK, SECOND
+from narrows.figures.style import page_of, rendered
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 QUICK = (

@@ -54,8 +54,10 @@ def test_training_says_how_a_file_was_read(log, capsys):
 def test_flags_of_data_are_their_options():
     flags = data_flags(data_option="")
     assert {flag.name.removeprefix("data__") for flag in flags} == {"data_option", *OPTIONS}
-    given = {"data__drop": "0", "data__header": "no", "data__limit": "5", "data__test": "new.csv", "data_option": ["label=true"],
-             "data__transpose": True, "latent_dim": 2}  # fmt: skip
+    given = {
+        "data__drop": "0", "data__header": "no", "data__limit": "5", "data__test": "new.csv", "data__transpose": True,
+        "data_option": ["label=true"], "latent_dim": 2,
+    }  # fmt: skip
     options = {"label": "true", "drop": "0", "header": False, "limit": 5, "test": "new.csv", "transpose": True}
     assert data_options(given) == options
     assert given == {"latent_dim": 2}

@@ -103,7 +103,7 @@ def test_a_column_that_says_which_rows_are_which(tmp_path, name, values):
 
 
 def test_a_column_that_says_something_else(train):
-    with pytest.raises(DataError, match="split_column must say train, validation or test.*got u, v in 'kind'"):
+    with pytest.raises(DataError, match=r"split_column must say train, validation or test.*got u, v in 'kind'"):
         load_dataset(train, split_column="kind")
 
 
@@ -184,7 +184,8 @@ def test_rows_in_the_order_of_time_are_not_shuffled_unless_asked(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"window": 60}, "window must be at most the 48 training rows; got 60"), ({"window": 0}, "window must be a whole number"),
+        ({"window": 60}, "window must be at most the 48 training rows; got 60"),
+        ({"window": 0}, "window must be a whole number"),
         ({"stride": 2}, "stride must go with window"), ({"window": 5, "stride": 0}, "stride must be a whole number"),
     ],
 )  # fmt: skip

@@ -44,7 +44,8 @@ def print_findings(findings: Sequence[Finding]) -> None:
         unbroken = not out().is_terminal
         rule = Text(f"{finding.rule}: ", style="bold")
         out().print(rule.append(finding.sentence, style="not bold"), soft_wrap=unbroken)
-        out().print(Text(f"  Try: {finding.remedy}"), soft_wrap=unbroken)
+        if finding.remedies:
+            out().print(Text(f"  {finding.advice(flags=True)}"), soft_wrap=unbroken)
 
 
 def _seconds(run: Run, dataset: Dataset) -> float:

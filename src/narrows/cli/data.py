@@ -143,11 +143,13 @@ def values_of(dataset: Dataset) -> str:
     """Return the type and the range of a data set's values, and how many are missing."""
     import numpy as np
 
+    from narrows.data.pixels import counts_as_pixels
+
     parts = list(dataset.train) if dataset.train.dtype == object else [dataset.train]
     low = min(float(np.nanmin(part)) for part in parts)
     high = max(float(np.nanmax(part)) for part in parts)
     missing = sum(int(np.isnan(part).sum()) for part in parts if part.dtype.kind == "f")
-    kind = "pixels" if dataset.train.dtype == "uint8" else str(parts[0].dtype)
+    kind = "pixels" if counts_as_pixels(parts[0]) else str(parts[0].dtype)
     return f"{kind}, {number(low)} to {number(high)}" + (f", {missing:,} missing" if missing else "")
 
 

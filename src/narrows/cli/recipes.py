@@ -171,7 +171,7 @@ def _trained(recipe: Recipe, variant: Variant, asked: Asked, points: list[Point]
         first = opening(variant.model, dataset)
         out().print(f"{variant.name}: {first}" if variant.name else first, soft_wrap=True, style="bold")
         reports = record(estimator, dataset, folder, command=sys.argv)
-        code = followed(folder, reports, after_epoch=measured)
+        code = followed(folder, reports, estimator, after_epoch=measured)
     finally:
         remove_empty(folder)
     if code:

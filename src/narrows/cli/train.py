@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 from collections.abc import Callable, Generator, Sequence
@@ -105,7 +106,8 @@ def _train(asked: Plan) -> int:
         if dataset.notes:
             console.print(as_is(f"read as: {'; '.join(dataset.notes)}", "dim"), soft_wrap=not console.is_terminal)
         reports = record(estimator, dataset, folder, checkpoint_every=asked.checkpoint_every)
-        return followed(folder, reports if asked.log is None else logged(reports, folder, asked.log), dataset)
+        reports = reports if asked.log is None else logged(reports, folder, asked.log)
+        return followed(folder, reports, estimator, dataset)
     finally:
         remove_empty(folder)
 
@@ -141,24 +143,36 @@ def resume(
     if log := Run(folder).record.get("logged"):
         reports = logged(reports, folder, log["to"])
     out().print(f"resuming {folder}", soft_wrap=True, style="bold")
-    return followed(folder, reports)
+    return followed(folder, reports, estimator_of(folder))
+
+
+def estimator_of(folder: Path) -> Autoencoder | None:
+    """Return the estimator of a run, not fitted; None where it has parts that no file holds."""
+    from narrows.estimators.loading import described_estimator
+    from narrows.runs import Run
+
+    with contextlib.suppress(NarrowsError):
+        return described_estimator(folder / "run.json", Run(folder).record, {})
+    return None
 
 
 def followed(
     folder: Path,
     reports: Generator[Report, None, Run],
+    model: Autoencoder | None,
     dataset: Dataset | None = None,
     after_epoch: Callable[[], None] = lambda: None,
 ) -> int:
     """Show a training to its end, give advice, and say how to resume where it did not get there.
 
-    Where `dataset` is None, what the run was trained on is loaded again where it is needed.
+    Advice during training needs `model`, which is trained. Where `dataset` is None, what the run was trained on is
+    loaded again where it is needed.
     """
     from narrows.cli.console import error
     from narrows.cli.progress import follow
 
     try:
-        run = follow(reports, after_epoch)
+        run = follow(reports, model, after_epoch)
     except (KeyboardInterrupt, SystemExit) as stop:
         if not (folder / "run.json").exists():
             raise

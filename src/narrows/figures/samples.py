@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.figures.palette import FAINT, INK
 from narrows.figures.points import cloud_of, points_3d, points_of, profiles_of, waves_of
-from narrows.figures.style import FAINT, INK, Array, font_of, rendered, stacked
+from narrows.figures.style import Array, font_of, rendered, stacked
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -18,6 +18,7 @@ import torch
 
 from narrows import __version__
 from narrows.data import Dataset, Split
+from narrows.data.axes import AS_MODELS
 from narrows.errors import NarrowsError, TrainingError
 from narrows.estimators.base import Autoencoder
 from narrows.estimators.loading import described_estimator, load_model
@@ -31,6 +32,9 @@ from narrows.storage.process import this_process
 from narrows.storage.record import remove_others
 from narrows.training import EVERY, Checkpoints, Report, interval
 from narrows.training.state import State
+
+MOST_NAMES = 1000
+"""Names of classes that are written down."""
 
 
 def record(
@@ -143,7 +147,7 @@ def _training(
         validation = validation, dataset.validation_labels
     return estimator.fit_iter(
         dataset.train, dataset.train_labels, validation=validation, resume=checkpoints, columns=dataset.columns,
-        warm_start=start or False,
+        axes=AS_MODELS.get(dataset.train.ndim), warm_start=start or False,
     )  # fmt: skip
 
 
@@ -264,6 +268,9 @@ def _description(
             "sample_shape": dataset.sample_shape,
             "place": place_of(dataset.name, folder),
             "file_sha256": file_sha256(dataset.name),
+            "columns": dataset.columns,
+            "other_columns": dict(dataset.other_columns),
+            "label_names": dataset.label_names if len(dataset.label_names or ()) <= MOST_NAMES else None,
         },
         "command": list(command or sys.argv),
         "started": _now(),
