@@ -19,8 +19,6 @@ from narrows.data.readers.sparse import densified, is_sparse
 from narrows.errors import ConfigError, DataError, did_you_mean
 
 _MAP_BYTES = 256 * 2**20  # .npy files from here on are memory-mapped by default
-_LEVELS = 32
-"""Values below which uint8 tables are counts or truth values; greys of pictures reach further."""
 _TRAIN = ("X_train", "x_train", "train_X", "train_x", "train_images", "train_data", "train", "X", "x", "data", "images",
           "samples", "features")  # fmt: skip
 _TEST = ("X_test", "x_test", "test_X", "test_x", "test_images", "test_data", "test")
@@ -156,8 +154,7 @@ def as_samples(array: Array, what: str) -> Array:
 
     One-dimensional arrays become (N, 1); images (N, H, W) and (N, H, W, C) become (N, C, H, W), see `axes.order_of`.
     uint8, images of uint16 and floats stay as they are, NaN too. Other integers become float32 up to 16 bits and
-    float64 beyond: float32 would round times and coordinates larger than 2**24. Tables of uint8 whose
-    values are all small are counts or truth values rather than pixels, and become float32.
+    float64 beyond: float32 would round times and coordinates larger than 2**24.
     """
     if array.dtype.kind not in "buif":
         raise DataError(
@@ -169,8 +166,6 @@ def as_samples(array: Array, what: str) -> Array:
         raise DataError(f"load_dataset: {what} must hold samples; got shape {array.shape}.")
     if array.ndim == 1:
         array = array[:, None]
-    if array.ndim == 2 and array.dtype == np.uint8 and int(array.max()) < _LEVELS:
-        array = np.asarray(array, np.float32)  # a table of zeros and ones, or of counts: no pixels
     array = turned(array, order_of(array))
     deep = array.ndim == 4 and array.dtype == np.uint16  # whose range is the scale
     if array.dtype.kind in "biu" and array.dtype != np.uint8 and not deep:
@@ -272,6 +267,9 @@ def choose(shapes: dict[str, tuple[int, ...]], variable: str | None, label: str 
         chosen["train"] = matrices[0]
     if variable is not None:  # a chosen variable stands alone; its rows are divided by seed
         chosen["test"] = chosen["validation"] = None
+        known = chosen["train_labels"]
+        if label is None and known is not None and shapes[known][:1] != shapes[variable][:1]:
+            chosen["train_labels"] = None  # those of other samples
     return {
         role: name for role, name in chosen.items() if name is not None and (role == "train" or name != chosen["train"])
     }
