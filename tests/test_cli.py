@@ -335,12 +335,12 @@ def test_encode_writes_what_transform_returns(made, tmp_path, capsys):
     estimator = load("runs/vae-cloud-1")
     assert main(["encode", "vae-cloud-1", "--out", f"{tmp_path}/z.npy"]) == 0
     np.testing.assert_array_equal(np.load(tmp_path / "z.npy"), estimator.transform(data.test))
-    assert "25 codes of latent dimension 1 (test samples)" in capsys.readouterr().out
+    assert "25 codes of latent dimension 1 (25 test samples)" in capsys.readouterr().out
     assert main(["encode", "vae-cloud-1", "--out", f"{tmp_path}/z.csv", "--split", "all"]) == 0
     rows = list(csv.reader((tmp_path / "z.csv").read_text().splitlines()))
-    assert rows[0] == ["code_1"]
-    everything = estimator.transform(np.concatenate([data.train, data.validation, data.test]))
-    np.testing.assert_array_equal(np.array(rows[1:], np.float32), everything)
+    assert rows[0] == ["row", "code_1"]
+    everything = estimator.transform(data.split("all").X)
+    np.testing.assert_array_equal(np.array(rows[1:], np.float32)[:, 1:], everything)
 
 
 def test_other_files_are_encoded_in_their_own_order_with_their_labels(made, tmp_path):
@@ -364,7 +364,9 @@ def test_reconstruct_tells_the_error_and_writes_numbers_or_a_picture(made, tmp_p
     np.testing.assert_array_equal(np.load(tmp_path / "r.npy"), rebuilt)
     error = float(squared_error(load("runs/vae-cloud-1"), data.test).mean())
     assert f"squared error {number(error)} per sample, 25 test samples" in capsys.readouterr().out
-    assert main(["reconstruct", "vae-cloud-1", "--index", "0,3", "--out", f"{tmp_path}/r.npy"]) == 0
+    again = ["reconstruct", "vae-cloud-1", "--index", "0,3", "--out", f"{tmp_path}/r.npy"]
+    assert "r.npy' is there. Add --force to replace it." in fails(again, capsys)
+    assert main([*again, "--force"]) == 0
     np.testing.assert_allclose(np.load(tmp_path / "r.npy"), rebuilt[[0, 3]], atol=1e-6)
     assert main(["reconstruct", "vae-cloud-1", "--out", f"{tmp_path}/new/r.png"]) == 0
     assert width(tmp_path / "new/r.png") > 300
@@ -396,7 +398,7 @@ def test_denoise_compares_noisy_and_denoised(made, tmp_path, capsys):
         ("sample pca-cloud-1", "PCA: sampler must be 'gaussian', 'gmm', 'kde' or 'flow'"),
         ("sample vae-cloud-1 -n 0", "n must be a whole number >= 1; got 0"),
         ("sample vae-cloud-1 --seed=-1", "seed must be a whole number >= 0; got -1"),
-        ("sample vae-cloud-1 --out x.jpg", "--out must end in .png or .npy; got 'x.jpg'"),
+        ("sample vae-cloud-1 --out x.jpg", "--out must end in .png, .csv, .parquet, .npy or .npz; got 'x.jpg'"),
         ("encode vae-cloud-1 --split tset", "got 'tset'. Did you mean 'test'?"),
         ("encode pca-cloud-1 --split validation", "split must be one of train, test, all for 'cloud'"),
         (
@@ -602,7 +604,7 @@ def test_names_with_brackets_are_printed_as_they_are(here, capsys):
     assert main(["train", "pca", "--data", "cloud", "--latent-dim", "1", "--name", "[red]x"]) == 0
     assert "runs/[red]x/latent.png" in capsys.readouterr().out
     assert main(["encode", "[red]x"]) == 0
-    assert capsys.readouterr().out.endswith("runs/[red]x/codes.npy\n")
+    assert capsys.readouterr().out.endswith("runs/[red]x/codes.csv\n")
     assert main(["runs"]) == 0
     assert "[red]x" in capsys.readouterr().out
     assert main(["runs", "[dim]none"]) == 0

@@ -21,7 +21,7 @@ from narrows.cli.data import data
 from narrows.cli.evaluate import compare, diagnose, evaluate
 from narrows.cli.runs import delete, rename, runs
 from narrows.cli.show import show
-from narrows.cli.use import encode, reconstruct, sample
+from narrows.cli.use import encode, reconstruct, sample, score
 from narrows.errors import NarrowsError
 
 TRAIN, LOOK, USE = Group("Train", sort_key=1), Group("Look", sort_key=2), Group("Use", sort_key=3)
@@ -69,7 +69,7 @@ def application(tokens: Sequence[str]) -> App:
             "data": data,
             "version": version,
         },
-        USE: {"encode": encode, "reconstruct": reconstruct, "sample": sample},
+        USE: {"encode": encode, "score": score, "reconstruct": reconstruct, "sample": sample},
         EVALUATE: {"evaluate": evaluate, "diagnose": diagnose, "compare": compare},
     }
     for group, commands in groups.items():
