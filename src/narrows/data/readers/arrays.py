@@ -18,8 +18,6 @@ from narrows.data.readers.sparse import densified, is_sparse
 from narrows.errors import ConfigError, DataError, did_you_mean
 
 _MAP_BYTES = 256 * 2**20  # .npy files from here on are memory-mapped by default
-_LEVELS = 32
-"""Values below which uint8 tables are counts or truth values; greys of pictures reach further."""
 _TRAIN = ("X_train", "x_train", "train_X", "train_x", "train_images", "train_data", "train", "X", "x", "data", "images",
           "samples", "features")  # fmt: skip
 _TEST = ("X_test", "x_test", "test_X", "test_x", "test_images", "test_data", "test")
@@ -155,8 +153,7 @@ def as_samples(array: Array, what: str) -> Array:
 
     One-dimensional arrays become (N, 1); uint8 (N, H, W) become images (N, 1, H, W); (N, H, W, C) with 1, 3 or 4
     channels become (N, C, H, W). uint8 and floats stay as they are, NaN too. Other integers become float32 up to
-    16 bits and float64 beyond: float32 would round times and coordinates larger than 2**24. Tables of uint8 whose
-    values are all small are counts or truth values rather than pixels, and become float32.
+    16 bits and float64 beyond: float32 would round times and coordinates larger than 2**24.
     """
     if array.dtype.kind not in "buif":
         raise DataError(
@@ -168,8 +165,6 @@ def as_samples(array: Array, what: str) -> Array:
         raise DataError(f"load_dataset: {what} must hold samples; got shape {array.shape}.")
     if array.ndim == 1:
         array = array[:, None]
-    if array.ndim == 2 and array.dtype == np.uint8 and int(array.max()) < _LEVELS:
-        array = np.asarray(array, np.float32)  # a table of zeros and ones, or of counts: no pixels
     if array.ndim == 3 and array.dtype == np.uint8:
         array = array[:, None]
     if array.ndim == 4 and array.shape[3] in (1, 3, 4) and array.shape[1] not in (1, 3, 4):
@@ -263,6 +258,9 @@ def choose(shapes: dict[str, tuple[int, ...]], variable: str | None, label: str 
         chosen["train"] = matrices[0]
     if variable is not None:  # a chosen variable stands alone; its rows are divided by seed
         chosen["test"] = chosen["validation"] = None
+        known = chosen["train_labels"]
+        if label is None and known is not None and shapes[known][:1] != shapes[variable][:1]:
+            chosen["train_labels"] = None  # those of other samples
     return {
         role: name for role, name in chosen.items() if name is not None and (role == "train" or name != chosen["train"])
     }
