@@ -13,7 +13,7 @@ from PIL import Image
 
 from narrows import ESTIMATORS, load, load_dataset
 from narrows.cli.app import main
-from narrows.cli.arguments import options_of, values_of_flags
+from narrows.cli.arguments import axis_of, options_of, values_of_flags
 from narrows.cli.config import plan
 from narrows.errors import ConfigError
 from narrows.evaluation import squared_error
@@ -174,6 +174,7 @@ def test_flags_win_over_the_file_and_the_file_over_defaults(here):
         ("data = 3", "data must be a string; got 3"),
         ("validation = 1.5", "validation must be a share >= 0 and < 1; got 1.5"),
         ("latent_dmi = 2\nname = 3\nepochz = 1", "'latent_dim'? name must be a string; got 3. keys must be flags"),
+        ('name = "a\\u0000b"', "name must be a string without the character NUL; got 'a\\x00b'"),
         ("[epochs]\nmany = 1", "epochs must be one value; got a table"),
         ("epochs = 1979-05-27", "epochs must be a whole number >= 1 and <= 500000; got datetime.date(1979, 5, 27)"),
         ("seed = 99999999999999999999", "seed must be a whole number >= 0; got 99999999999999999999. Whole numbers mu"),
@@ -187,6 +188,33 @@ def test_flags_win_over_the_file_and_the_file_over_defaults(here):
 def test_mistakes_in_the_file_are_named(content, message, here, capsys):
     (here / "c.toml").write_text(content)
     assert message in fails(["train", "ae", "--config", "c.toml"], capsys)
+
+
+NONSENSE = ("", "nan", "-1", "1e400", "é☃", "x" * 5000, "9" * 30, "a,b", "1,2", "[]", "mlp:", "{}", "%s", "../..")
+
+
+@pytest.mark.parametrize("model", ["pca", "vae"])
+def test_nonsense_in_any_flag_of_a_model_is_a_named_error_or_a_value(model):
+    cls = ESTIMATORS[model]
+    flags = [each.name for each in fields(cls)]
+    flags += [f"{each.name}__{inner.name}" for each in fields(cls) if each.axis and not each.many
+              for component in list(axis_of(each).values())[:1] for inner in fields(component)]  # fmt: skip
+    messages = []
+    for name in (*flags, "validation"):
+        for text in NONSENSE:
+            try:
+                asked = plan(model, {name: text})
+            except ConfigError as error:
+                messages.append((name, text, str(error)))
+            else:
+                assert asked.values or name == "validation"
+    assert len(messages) > 5 * len(flags)
+    assert all(name.partition("__")[0] in message for name, _, message in messages)
+
+
+def test_what_is_very_long_is_cut(here, capsys):
+    assert len(fails(["train", "ae", "--data", "cloud", "--network", "x" * 5000], capsys)) < 700
+    assert len(fails(["train", "ae", "--data", "x" * 5000], capsys)) < 700
 
 
 def test_what_is_no_file_is_no_config(here, capsys):
@@ -307,12 +335,12 @@ def test_encode_writes_what_transform_returns(made, tmp_path, capsys):
     estimator = load("runs/vae-cloud-1")
     assert main(["encode", "vae-cloud-1", "--out", f"{tmp_path}/z.npy"]) == 0
     np.testing.assert_array_equal(np.load(tmp_path / "z.npy"), estimator.transform(data.test))
-    assert "25 codes of latent dimension 1 (test samples)" in capsys.readouterr().out
+    assert "25 codes of latent dimension 1 (25 test samples)" in capsys.readouterr().out
     assert main(["encode", "vae-cloud-1", "--out", f"{tmp_path}/z.csv", "--split", "all"]) == 0
     rows = list(csv.reader((tmp_path / "z.csv").read_text().splitlines()))
-    assert rows[0] == ["code_1"]
-    everything = estimator.transform(np.concatenate([data.train, data.validation, data.test]))
-    np.testing.assert_array_equal(np.array(rows[1:], np.float32), everything)
+    assert rows[0] == ["row", "code_1"]
+    everything = estimator.transform(data.split("all").X)
+    np.testing.assert_array_equal(np.array(rows[1:], np.float32)[:, 1:], everything)
 
 
 def test_other_files_are_encoded_in_their_own_order_with_their_labels(made, tmp_path):
@@ -336,7 +364,9 @@ def test_reconstruct_tells_the_error_and_writes_numbers_or_a_picture(made, tmp_p
     np.testing.assert_array_equal(np.load(tmp_path / "r.npy"), rebuilt)
     error = float(squared_error(load("runs/vae-cloud-1"), data.test).mean())
     assert f"squared error {number(error)} per sample, 25 test samples" in capsys.readouterr().out
-    assert main(["reconstruct", "vae-cloud-1", "--index", "0,3", "--out", f"{tmp_path}/r.npy"]) == 0
+    again = ["reconstruct", "vae-cloud-1", "--index", "0,3", "--out", f"{tmp_path}/r.npy"]
+    assert "r.npy' is there. Add --force to replace it." in fails(again, capsys)
+    assert main([*again, "--force"]) == 0
     np.testing.assert_allclose(np.load(tmp_path / "r.npy"), rebuilt[[0, 3]], atol=1e-6)
     assert main(["reconstruct", "vae-cloud-1", "--out", f"{tmp_path}/new/r.png"]) == 0
     assert width(tmp_path / "new/r.png") > 300
@@ -368,7 +398,7 @@ def test_denoise_compares_noisy_and_denoised(made, tmp_path, capsys):
         ("sample pca-cloud-1", "PCA: sampler must be 'gaussian', 'gmm', 'kde' or 'flow'"),
         ("sample vae-cloud-1 -n 0", "n must be a whole number >= 1; got 0"),
         ("sample vae-cloud-1 --seed=-1", "seed must be a whole number >= 0; got -1"),
-        ("sample vae-cloud-1 --out x.jpg", "--out must end in .png or .npy; got 'x.jpg'"),
+        ("sample vae-cloud-1 --out x.jpg", "--out must end in .png, .csv, .parquet, .npy or .npz; got 'x.jpg'"),
         ("encode vae-cloud-1 --split tset", "got 'tset'. Did you mean 'test'?"),
         ("encode pca-cloud-1 --split validation", "split must be one of train, test, all for 'cloud'"),
         (
@@ -574,7 +604,7 @@ def test_names_with_brackets_are_printed_as_they_are(here, capsys):
     assert main(["train", "pca", "--data", "cloud", "--latent-dim", "1", "--name", "[red]x"]) == 0
     assert "runs/[red]x/latent.png" in capsys.readouterr().out
     assert main(["encode", "[red]x"]) == 0
-    assert capsys.readouterr().out.endswith("runs/[red]x/codes.npy\n")
+    assert capsys.readouterr().out.endswith("runs/[red]x/codes.csv\n")
     assert main(["runs"]) == 0
     assert "[red]x" in capsys.readouterr().out
     assert main(["runs", "[dim]none"]) == 0

@@ -41,11 +41,14 @@ class Source:
     options: Mapping[str, Any] = field(default_factory=dict)
     split: str | None = None
     out: str | None = None
+    force: bool = False
+    """Whether a file that is there may be replaced."""
 
     @classmethod
     def taken(cls, given: dict[str, Any]) -> Source:
         """Return what the flags say, and take them out of `given`."""
-        return cls(given.pop("data", None), data_options(given), given.pop("split", None), given.pop("out", None))
+        options, force = data_options(given), bool(given.pop("force", False))
+        return cls(given.pop("data", None), options, given.pop("split", None), given.pop("out", None), force)
 
     def dataset(self, run: Run) -> Dataset:
         """Return the data for a run: those that were named, or its own; a note says where these have changed."""
@@ -66,6 +69,7 @@ def data_flags(*, listed: bool = True, **defaults: Any) -> list[inspect.Paramete
         "data_option": ("An option of a data set, such as samples=500; may be repeated.", list[str], "KEY=VALUE"),
         "split": ("train, validation or test.", str, None),
         "out": ("Where the result is written.", str, "PATH"),
+        "force": ("Replace a file that is there.", bool, None),
     }
     flags = []
     for name, (text, kind, metavar) in texts.items():

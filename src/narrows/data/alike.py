@@ -61,7 +61,8 @@ def chosen_columns(table: Table, columns: Sequence[str] | None, others: Mapping[
         rest = [name for name in names if name not in others]
         features = names if len(names) == size else rest
         if table.named:
-            features = [use.column.name for use in table.uses() if use.role in ("feature", "unusable")]
+            uses = [use for use in table.uses() if use.role in ("feature", "unusable")]
+            features = [use.column.name for use in uses if use.column.name not in others]
         if len(features) != size:
             raise DataError(
                 f"load_dataset: {str(table.path)!r} must have {size} columns of features, as the training data have; "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from narrows.data.factors import shapes
 from narrows.data.labels import with_labels
 from narrows.data.options import share, whole_number
 from narrows.data.published import binarized_mnist, fashion_mnist, lfw, mnist, published_available
-from narrows.data.readers.formats import file_loader, looks_like_path, split_files
+from narrows.data.readers.formats import file_loader, looks_like_path, split_files, table_of_file
 from narrows.data.windows import windowed
 from narrows.errors import ConfigError, DataError, did_you_mean
 
@@ -184,15 +184,18 @@ def load_dataset(
 
 
 def _load(loader: Callable[..., Dataset], name: str, given: dict[str, Any], options: dict[str, Any]) -> Dataset:
-    known = _options_of(loader)
+    _check_options(_options_of(loader), name, options)
+    taken = inspect.signature(loader).parameters
+    return loader(**{key: value for key, value in given.items() if key in taken}, **options)
+
+
+def _check_options(known: tuple[str, ...], name: str, options: Mapping[str, Any]) -> None:
     for option in options:
         if option not in known:
             raise ConfigError(
                 f"load_dataset: options of {name!r} must be among {', '.join((*known, *_COMMON))}; "
                 f"got {option!r}.{did_you_mean(option, (*known, *_COMMON))}"
             )
-    taken = inspect.signature(loader).parameters
-    return loader(**{key: value for key, value in given.items() if key in taken}, **options)
 
 
 def _dataset(raw: Dataset, name: str, seed: int, limit: int | None, shape: str | None) -> Dataset:
@@ -217,7 +220,7 @@ def _dataset(raw: Dataset, name: str, seed: int, limit: int | None, shape: str |
         validation=validation,
         train_labels=None if raw.train_labels is None else raw.train_labels[:count],
         row_ids={**raw.row_ids, "train": raw.ids("train").take(slice(count))},
-        columns=raw.columns if train.ndim == 2 else None,
+        columns=raw.columns if raw.columns and train.ndim < 4 and len(raw.columns) == train.shape[-1] else None,
         splits={"seed": seed, "train": len(train), **raw.splits, **limited, **sizes},
         files=files,
     )
@@ -263,11 +266,41 @@ def _unknown(name: str) -> DataError | ConfigError:
     )
 
 
-def options_for(name_or_path: str) -> tuple[str, ...]:
-    """Return the options that `load_dataset` takes for a data set or a file; none where there is no such thing."""
+def load_like(
+    path: str, columns: Sequence[str] | None, others: Mapping[str, str], options: Mapping[str, Any], *, size: int
+) -> Dataset:
+    """Return all rows of a file, read as another data set was; see `narrows.data.alike.rows_like`.
+
+    `options` are those of `load_dataset`, but for those that divide the rows: columns that they name are none of the
+    features, or are the features. `size` is the number of features, of sequences those of a step.
+    """
+    named = {name: options[name] for name in ("label", "drop", "id", "columns") if options.get(name) is not None}
+    if named and (opened := table_of_file(path, options)) is not None:
+        others = {
+            **others,
+            **{use.column.name: use.role for use in opened[1] if use.role not in ("feature", "unusable")},
+        }
+        columns = [use.column.name for use in opened[1] if use.role == "feature"] if "columns" in named else columns
+    raw = rows_like(path, columns, others, options, size=size)
+    if (labels := options.get("labels")) is not None:
+        raw = with_labels(raw, labels)
+    if (window := options.get("window")) is not None:
+        raw = windowed(raw, window, options.get("stride"))
+    return _dataset(raw, path, options.get("seed", 0), options.get("limit"), options.get("shape"))
+
+
+def options_for(name_or_path: str, given: Mapping[str, Any] | None = None) -> tuple[str, ...]:
+    """Return the options that `load_dataset` takes for a data set or a file; none where there is no such thing.
+
+    Raises ConfigError where one of those given is none of them.
+    """
     path = str(split_files(name_or_path).get("train", name_or_path))
     loader = DATASETS[name_or_path].loader if name_or_path in DATASETS else file_loader(path)
-    return () if loader is None else (*_options_of(loader), *_COMMON)
+    if loader is None:
+        return ()
+    known = _options_of(loader)
+    _check_options(known, name_or_path, {name: None for name in given or {} if name not in _COMMON})
+    return (*known, *_COMMON)
 
 
 def _options_of(loader: Callable[..., Dataset]) -> tuple[str, ...]:

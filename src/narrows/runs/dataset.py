@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import warnings
 from collections.abc import Callable, Mapping
@@ -13,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from narrows.data import DATASETS, Dataset, load_dataset
-from narrows.data.catalogue import options_for
-from narrows.errors import ConfigError, DataError
+from narrows.data.catalogue import load_like
+from narrows.errors import DataError
 from narrows.runs.folder import Run
 
-OF_ROWS = ("seed", "test", "validation", "limit", "shuffle", "split_column", "labels")
-"""Options that say which rows are used, and nothing of their form: those of a run do not hold for another file."""
+OF_ROWS = ("seed", "test", "validation", "limit", "shuffle", "labels", "label", "drop", "id", "columns", "split_column")
+"""Options of a run that do not hold for another file: which rows are used, and columns, which are known by name."""
 
 
 def place_of(name: str, run: Path) -> dict[str, str] | None:
@@ -106,20 +107,12 @@ def with_new_rows(
     own, other = own_data(run, changed=changed), dataset_of(run, data, options)
     split = "test" if data in DATASETS and other.test is not None else "all"
     _, X, y = other.split(split)
-    if y is not None and other.label_names is not None and own.label_names is not None:
-        y = _renumbered(y, other.label_names, own.label_names)
+    if other.label_names != own.label_names:
+        y = None  # there are classes that training had not
     return replace(
         own, name=other.name, test=X, test_labels=y, row_ids={**own.row_ids, "test": other.ids(split)},
         splits={**own.splits, "test": len(X)},
     )  # fmt: skip
-
-
-def _renumbered(y: Any, names: tuple[str, ...], own: tuple[str, ...]) -> Any:
-    """Return classes by the numbers that they have in training; None where one was not there."""
-    numbers = {name: number for number, name in enumerate(own)}
-    if not {names[int(label)] for label in np.unique(y)} <= numbers.keys():
-        return None
-    return np.array([numbers[names[int(label)]] for label in y], np.int64)
 
 
 def _found(run: Run) -> str:
@@ -145,44 +138,32 @@ def _found(run: Run) -> str:
 def _for_model(run: Run, data: str, options: dict[str, Any]) -> Dataset:
     if data in DATASETS:
         return load_dataset(data, **options)
-    taken, recorded, schema = options_for(data), run.record["data"], run.schema
-    form = {} if recorded["name"] in DATASETS else dict(recorded["options"])
-    if schema is not None and schema.kind == "images" and len(schema.shape) == 3:
+    recorded, schema = run.record["data"], run.schema
+    form = {} if recorded["name"] in DATASETS else recorded["options"]
+    form = {name: value for name, value in form.items() if name not in OF_ROWS}
+    columns, others = recorded.get("columns"), recorded.get("other_columns") or {}
+    if schema is not None and schema.kind == "images":
         channels, height, width = schema.sample_shape
         form |= {"size": f"{height}x{width}", "mode": "rgb" if channels == 3 else "grey"}
-    form = {name: value for name, value in form.items() if name in taken and name not in OF_ROWS}
-    dataset = _read(data, form, {"shuffle": False, **options})
-    return dataset if schema is None or schema.columns is None else in_columns(dataset, schema.columns)
+    shape = recorded["sample_shape"][-1:] if "window" in form else recorded["sample_shape"]
+    dataset = load_like(data, columns, others, {**form, **options}, size=math.prod(shape))
+    return _with_classes(run, dataset)
 
 
-def _read(data: str, form: dict[str, Any], options: dict[str, Any]) -> Dataset:
-    """Read a file as that of the run was; it may lack the labels, or what was left out there."""
-    problem = None
-    for lacking in ((), ("label",), ("drop", "id"), ("label", "drop", "id")):
-        if set(lacking) <= form.keys():
-            kept = {name: value for name, value in form.items() if name not in lacking}
-            try:
-                return load_dataset(data, **{**kept, **options})
-            except (DataError, ConfigError) as error:
-                problem = problem or error
-    assert problem is not None
-    raise problem
-
-
-def in_columns(dataset: Dataset, columns: tuple[str, ...]) -> Dataset:
-    """Return a table with the columns of a model, in their order; DataError where some are missing, or there are more.
-
-    A table whose columns have no names is left as it is.
-    """
-    if dataset.columns is None or dataset.columns == columns:
+def _with_classes(run: Run, dataset: Dataset) -> Dataset:
+    """Return other data whose classes have the numbers that they have in a run's own."""
+    names, own = dataset.label_names, run.record["data"].get("label_names")
+    if names is None or own is None:
         return dataset
-    missing = [name for name in columns if name not in dataset.columns]
-    extra = [name for name in dataset.columns if name not in columns]
-    if missing or extra:
-        parts = [f"{', '.join(map(repr, names[:10]))} {what}" for names, what in ((missing, "missing"), (extra, "new"))
-                 if names]  # fmt: skip
-        advice = f" Leave out what is no feature: drop={','.join(extra[:10])}." if not missing else ""
-        raise DataError(f"{dataset.name}: columns must be those of the model; {'; '.join(parts)}.{advice}")
-    order = [dataset.columns.index(name) for name in columns]
-    splits: dict[str, Any] = {name: getattr(dataset, name)[:, order] for name in dataset.split_names}
-    return replace(dataset, columns=columns, **splits)
+    numbers = {name: number for number, name in enumerate(own)}
+    new = [name for name in names if name not in numbers]
+    if new and run.record["parameters"].get("condition") is None:
+        return dataset  # they are carried along, and enter nothing
+    if new:
+        raise DataError(f"{dataset.name}: labels must be classes of training; got {', '.join(map(repr, new[:10]))}.")
+    table = np.array([numbers[name] for name in names], np.int64)
+    labels: dict[str, Any] = {
+        f"{split}_labels": None if (y := dataset.split(split).y) is None else table[y.astype(np.int64)]
+        for split in dataset.split_names
+    }
+    return replace(dataset, label_names=tuple(own), **labels)

@@ -17,6 +17,7 @@ RECORD = {
         "name": str, "options": dict, "sha256": str, "source": str, "licence": str,
         "splits": {"train?": int | None, "validation?": int | None, "test?": int | None}, "sample_shape": [int],
         "place?": ({"absolute": str, "relative?": str}, type(None)), "file_sha256?": str | None,
+        "columns?": ([str], type(None)), "other_columns?": {str: str}, "label_names?": ([str], type(None)),
     },
     "command?": [str],
     "checkpoint_every?": str,

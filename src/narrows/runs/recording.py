@@ -33,6 +33,9 @@ from narrows.storage.record import remove_others
 from narrows.training import EVERY, Checkpoints, Report, interval
 from narrows.training.state import State
 
+MOST_NAMES = 1000
+"""Names of classes that are written down."""
+
 
 def record(
     estimator: Autoencoder,
@@ -265,6 +268,9 @@ def _description(
             "sample_shape": dataset.sample_shape,
             "place": place_of(dataset.name, folder),
             "file_sha256": file_sha256(dataset.name),
+            "columns": dataset.columns,
+            "other_columns": dict(dataset.other_columns),
+            "label_names": dataset.label_names if len(dataset.label_names or ()) <= MOST_NAMES else None,
         },
         "command": list(command or sys.argv),
         "started": _now(),
