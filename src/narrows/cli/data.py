@@ -37,6 +37,7 @@ def data(
 
     console = out()
     console.print(as_is(name, "bold"))
+    known = options_for(name, source.options)
     found = table_of_file(name, source.options)
     unusable = False
     if found is not None:
@@ -47,14 +48,14 @@ def data(
             console.print(f"and {len(uses) - SHOWN:,} more columns", style="dim")
         if unusable:
             _print_rows([("rows", f"{len(table.columns[0].values):,}"), *_said(table.notes)])
-            console.print(_flags(options_for(name)))
+            console.print(_flags(known))
             from narrows.data.readers.table import unusable_columns
 
             columns = [use.column for use in uses if use.role == "unusable"]
             note(unusable_columns(table.path, columns, len(uses)).removeprefix("load_dataset: "))
             return
     _print_dataset(name, source.options)
-    console.print(_flags(options_for(name)))
+    console.print(_flags(known))
 
 
 def _list_all() -> None:
@@ -142,11 +143,13 @@ def values_of(dataset: Dataset) -> str:
     """Return the type and the range of a data set's values, and how many are missing."""
     import numpy as np
 
+    from narrows.data.pixels import counts_as_pixels
+
     parts = list(dataset.train) if dataset.train.dtype == object else [dataset.train]
     low = min(float(np.nanmin(part)) for part in parts)
     high = max(float(np.nanmax(part)) for part in parts)
     missing = sum(int(np.isnan(part).sum()) for part in parts if part.dtype.kind == "f")
-    kind = "pixels" if dataset.train.dtype == "uint8" else str(parts[0].dtype)
+    kind = "pixels" if counts_as_pixels(parts[0]) else str(parts[0].dtype)
     return f"{kind}, {number(low)} to {number(high)}" + (f", {missing:,} missing" if missing else "")
 
 

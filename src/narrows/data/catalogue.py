@@ -184,15 +184,18 @@ def load_dataset(
 
 
 def _load(loader: Callable[..., Dataset], name: str, given: dict[str, Any], options: dict[str, Any]) -> Dataset:
-    known = _options_of(loader)
+    _check_options(_options_of(loader), name, options)
+    taken = inspect.signature(loader).parameters
+    return loader(**{key: value for key, value in given.items() if key in taken}, **options)
+
+
+def _check_options(known: tuple[str, ...], name: str, options: Mapping[str, Any]) -> None:
     for option in options:
         if option not in known:
             raise ConfigError(
                 f"load_dataset: options of {name!r} must be among {', '.join((*known, *_COMMON))}; "
                 f"got {option!r}.{did_you_mean(option, (*known, *_COMMON))}"
             )
-    taken = inspect.signature(loader).parameters
-    return loader(**{key: value for key, value in given.items() if key in taken}, **options)
 
 
 def _dataset(raw: Dataset, name: str, seed: int, limit: int | None, shape: str | None) -> Dataset:
@@ -286,11 +289,18 @@ def load_like(
     return _dataset(raw, path, options.get("seed", 0), options.get("limit"), options.get("shape"))
 
 
-def options_for(name_or_path: str) -> tuple[str, ...]:
-    """Return the options that `load_dataset` takes for a data set or a file; none where there is no such thing."""
+def options_for(name_or_path: str, given: Mapping[str, Any] | None = None) -> tuple[str, ...]:
+    """Return the options that `load_dataset` takes for a data set or a file; none where there is no such thing.
+
+    Raises ConfigError where one of those given is none of them.
+    """
     path = str(split_files(name_or_path).get("train", name_or_path))
     loader = DATASETS[name_or_path].loader if name_or_path in DATASETS else file_loader(path)
-    return () if loader is None else (*_options_of(loader), *_COMMON)
+    if loader is None:
+        return ()
+    known = _options_of(loader)
+    _check_options(known, name_or_path, {name: None for name in given or {} if name not in _COMMON})
+    return (*known, *_COMMON)
 
 
 def _options_of(loader: Callable[..., Dataset]) -> tuple[str, ...]:

@@ -251,6 +251,11 @@ def _held_out(
     labels = data.train_labels
     shuffle = not data.ordered if shuffle is None else shuffle
     kept, held_out, files, how = divide(data.train, labels, data.files, share, seed=seed, shuffle=shuffle)
+    if data.train.dtype == object and len(held_out) and len(kept):
+        # A model takes sequences of at most the length of its training sequences: the longest one stays with these.
+        longest = max(held_out, key=lambda row: len(data.train[row]))
+        if len(data.train[longest]) > max(len(data.train[row]) for row in kept):
+            held_out[held_out == longest], kept[0] = kept[0], longest
     if data.overlap and not shuffle and len(held_out):
         kept = kept[: -data.overlap]
     parts: dict[str, Any] = {"files": files}

@@ -24,7 +24,7 @@ def read_hdf5(path: Path, *, variable: str | None = None, label: str | None = No
     """
     h5py = needed("h5py", "hdf5", path)
     with reading(path), h5py.File(path, "r") as file:
-        if any("pandas_type" in group.attrs for group in file.values()):
+        if any("pandas_type" in group.attrs for group in file.values() if group is not None):
             raise unsound(path, "hold plain arrays; got frames of pandas. Save them with to_parquet.")
         found = dict(_datasets(file, path))
         return _from_datasets(found, path, variable, label, transpose=transpose)

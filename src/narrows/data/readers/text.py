@@ -169,7 +169,7 @@ def _delimiter_of(lines: list[str], decimal: str | None) -> str:
             continue
         fields = [text for row in rows[len(rows) // 3 :] for text in row[:50]]
         score = (round(float(np.mean([is_value(text) for text in fields])), 2), min(alike / len(counts), _SHARE), width)
-        if score > most:
+        if score > most and not (best == "\t" and score[0] <= most[0]):  # blanks would part what tabs hold together
             best, most = delimiter, score
     return best
 
