@@ -209,7 +209,9 @@ def test_without_locks_a_dead_process_holds_nothing(pid: Any, tmp_path: Path) ->
 
 
 @pytest.mark.usefixtures("no_locks")
-@pytest.mark.parametrize("content", [json.dumps({**this_process(), "host": "elsewhere"}), "{", "[]"])
+@pytest.mark.parametrize(
+    "content", [json.dumps({**this_process(), "host": "elsewhere"}), "{", "[]"], ids=["elsewhere", "broken", "list"]
+)
 def test_without_locks_who_cannot_be_asked_counts_as_living(content: str, tmp_path: Path) -> None:
     (tmp_path / "run.process").mkdir()
     (tmp_path / "run.process" / PROCESS).write_text(content)
