@@ -16,6 +16,8 @@ HALF = 127
 """Pixels reach beyond it; counts, ratings and classes in uint8 seldom do."""
 SMALLEST = 8
 """Rows and columns of pictures, at least, where the type alone does not tell them from sequences or tables."""
+SEEN = 1000
+"""Samples by which pixels are told to be black and white."""
 FAR = 10
 """Times by which the range of new samples may differ from that of training before it is said."""
 
@@ -29,6 +31,16 @@ def counts_as_pixels(X: Array, *, table: bool = False) -> bool:
         return False
     high = int(X.max())
     return high > HALF if X.ndim == 2 else high != 1
+
+
+def two_tone(X: Array) -> bool:
+    """Return whether pixels x in [0, 1] are nearer black and white than their own mean: E[x (1 - x)] < Var[x].
+
+    For such the cross-entropy tells the samples apart; where greys prevail, it hardly depends on x. It goes by a
+    thousand samples at most.
+    """
+    x = X[:: max(1, len(X) // SEEN)].reshape(-1, X[0].size).astype(np.float64) / WHITE
+    return bool((x * (1 - x)).mean() < x.var(0).mean())
 
 
 def grey_levels(X: Array) -> bool:

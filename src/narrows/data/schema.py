@@ -21,7 +21,7 @@ from narrows.data.axes import given_order, returned
 from narrows.data.classes import encoded_labels, learnt_labels
 from narrows.data.description import in_words
 from narrows.data.frames import frame_columns, frame_kind, to_frame
-from narrows.data.pixels import as_fitted, counts_as_pixels
+from narrows.data.pixels import as_fitted, counts_as_pixels, two_tone
 from narrows.data.scales import check_scale, facts_of, finite_sum, scaled_rows, scaling_of
 from narrows.errors import DataError
 
@@ -65,6 +65,8 @@ class Schema:
     """The order in which images were given, "NHWC" or "NHW"; None where it was (N, C, H, W)."""
     limits: tuple[float, float] | None = None
     """The least and the largest training value."""
+    two_tone: bool = False
+    """Whether most pixels are near black or white, as in writing; see `narrows.data.pixels.two_tone`."""
 
     # Learning the schema ----------------------------------------------------------------------------------------------
 
@@ -117,7 +119,7 @@ class Schema:
         given = None if named is None else tuple(named)
         check_scale(scale, owner)
         if not isinstance(X, list) and scale in ("auto", None) and counts_as_pixels(X, table=table):
-            learnt: dict[str, Any] = {"scale": "pixels", "limits": (0.0, 255.0)}
+            learnt: dict[str, Any] = {"scale": "pixels", "limits": (0.0, 255.0), "two_tone": two_tone(X)}
         elif double and scale is None and not isinstance(X, list):  # a model of all digits needs no statistics
             learnt = {"scale": None, "limits": (float(X.min()), float(X.max()))}
         else:
@@ -337,6 +339,6 @@ FORM = {
     "kind": str, "shape": [int | None], "dtype": str, "rows": int, "steps": int | None,
     "columns": ([str], type(None)), "dtypes": ([str], type(None)), "frame": str | None,
     "scale": str | float | int | None, "missing": bool, "levels": ([str | int | float | bool], type(None)),
-    "label_values": int, "axes?": str | None, "limits?": ([float | int], type(None)),
+    "label_values": int, "axes?": str | None, "two_tone?": bool, "limits?": ([float | int], type(None)),
 }  # fmt: skip
 """The form of `Schema.record()` in files (see `narrows.storage`)."""

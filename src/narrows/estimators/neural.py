@@ -123,15 +123,14 @@ class NeuralAutoencoder(Autoencoder):
         return network
 
     def likelihood_for(self, schema: Schema, network: Network) -> Likelihood:
-        """Return the likelihood; auto stands for bernoulli for pixels, else gaussian:learned.
+        """Return the likelihood; auto stands for bernoulli for black and white pixels, else gaussian:learned.
 
         Raises: ConfigError where it does not go with the network or the scale.
         """
         name = type(self).__name__
         chosen = self.likelihood
         if chosen == "auto":
-            pixels = schema.pixels and not network.begins_at_pca  # which begins at PCA, of normal values
-            chosen = "bernoulli" if pixels else "gaussian:learned"
+            chosen = "bernoulli" if schema.two_tone else "gaussian:learned"
         likelihood: Likelihood = resolve("likelihood", chosen, name)
         if likelihood.bounded and network.output_activation != "linear":
             raise ConfigError(

@@ -95,7 +95,7 @@ class VAE(NeuralAutoencoder):
     kl_warmup: float = param(0.0, "Share of training over which beta rises from 0.", low=0, high=1)
     free_bits: float = param(0.0, "Nats of every latent dimension that cost nothing.", low=0)
     likelihood: str | Likelihood = param(
-        "auto", "Distribution of a value, given the code; auto: bernoulli for pixels, gaussian:learned for the rest.",
+        "auto", "Distribution of a value, given the code; auto: bernoulli for writing, else gaussian:learned.",
         axis="likelihood",
     )  # fmt: skip
 
