@@ -70,29 +70,23 @@ def regressor(x: Array, hidden: tuple[int, ...], k: int, seed: int, epochs: int 
         return MLPRegressor(hidden_layer_sizes=(*hidden, k, *reversed(hidden)), random_state=seed, **settings).fit(x, x)
 
 
-def measure(
-    X: Array, seed: int, latent_dim: int | None = None, *, network: str | None = None, epochs: int | None = None,
-    rival: bool = True,
-) -> dict[str, Any]:  # fmt: skip
+def measure(X: Array, settings: dict[str, Any], *, rival: bool = True) -> dict[str, Any]:
     """Fit AE and VAE to 70% of X, and measure both on the rest.
 
     Parameters
     ----------
     X
         Samples as a user has them.
-    seed
-        Of the split, the weights and the noise.
-    latent_dim, network, epochs
-        Other settings than the defaults.
+    settings
+        The seed, of the split, the weights and the noise; and what is not to be at its default.
     rival
         Whether to train an MLPRegressor, where it does not take too long; it goes first for odd seeds.
     """
-    given = {"latent_dim": latent_dim, "network": network, "epochs": epochs}
-    settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None} | {"seed": seed}
+    seed, epochs = settings["seed"], settings.get("epochs")
     rows, held = split(len(X), seed)
     train, test = X[rows], X[held]
     ae = AE(**settings)
-    result: dict[str, Any] = {"rows": len(X), "shape": list(X.shape[1:]), "seed": seed, "settings": settings}
+    result: dict[str, Any] = {"rows": len(X), "shape": list(X.shape[1:]), "settings": settings}
     rival_first = rival and seed % 2 == 1
     if rival_first:  # an epoch tells the sizes
         result["rival"] = _rival(AE(**settings | {"epochs": 1}).fit(train), train, test, seed, epochs)

@@ -32,6 +32,9 @@ variance that the AE leaves. *Nats above PPCA* is the held-out ELBO less the exa
 with the same latent dimension, per sample; `-` where the likelihood is no density. MLPRegressor is scikit-learn's at
 its defaults, with the layers of narrows' network, trained to reconstruct the same values; *time* is its time over
 AE's, `-` where it would take too long."""
+UNSCALED = """## As given
+
+Tables and series with `scale=None`, whose columns keep their units: the error and PCA's are of the data as given."""
 NETWORKS = """## Why auto is what it is
 
 Every network at its defaults, all else equal, one seed. The best of each row is in bold."""
@@ -47,7 +50,7 @@ def line(fit: Fit) -> str:
     ae, vae, rival = fit["AE"], fit["VAE"], fit.get("rival")
     parts = [
         f"{fit['data']:18} {fit['rows']:5} of {size(fit):8} -> {fit['latent_dim']:3} {fit['network'][:12]:12} "
-        f"seed {fit['seed']}",
+        f"seed {fit['settings']['seed']}",
         f"AE/PCA {number(ae['ratio']):6} as given {number(ae['as_given']):6} "
         f"standardised {number(ae.get('standardised')):6} leaves {number(ae['left']):8} in training "
         f"{number(ae['fitted']):8} {ae['epochs']:4} epochs {ae['seconds']:6.2f} s",
@@ -95,12 +98,13 @@ class Row:
         return median(theirs / own for theirs, own in pairs) if pairs else None
 
 
-def rows_of(fits: dict[str, Fit], networks: bool) -> list[Row]:
-    """Return fits of the same data, code and network together."""
-    groups: dict[Any, list[Fit]] = {}
+def rows_of(fits: dict[str, Fit], part: str) -> list[Row]:
+    """Return the fits of a part, those of all seeds together."""
+    groups: dict[str, list[Fit]] = {}
     for fit in fits.values():
-        if fit["networks"] == networks:
-            groups.setdefault((fit["data"], fit["given"], fit["network"] if networks else None), []).append(fit)
+        if fit["part"] == part:
+            others = {name: value for name, value in fit["settings"].items() if name != "seed"}
+            groups.setdefault(f"{fit['data']} {others}", []).append(fit)
     return [Row(group) for group in groups.values()]
 
 
@@ -173,7 +177,7 @@ def networks(rows: Sequence[Row]) -> str:
     for row in rows:
         name = row.first["settings"]["network"]
         names += [name] if name not in names else []
-        groups.setdefault((row.first["data"], row.first["given"]), {})[name] = row.first
+        groups.setdefault((row.first["data"], row.first["latent_dim"]), {})[name] = row.first
     parts = []
     for title, model, key, best in (
         ("Error of AE over PCA's", "AE", "ratio", min), ("Held-out ELBO of VAE, nats per sample", "VAE", "elbo", max),
@@ -194,13 +198,15 @@ def networks(rows: Sequence[Row]) -> str:
 
 def text(results: dict[str, Any]) -> str:
     """Return the page."""
-    rows, others = (rows_of(results["fits"], networks) for networks in (False, True))
+    rows, others, unscaled = (rows_of(results["fits"], part) for part in ("defaults", "networks", "unscaled"))
     checks = [fit[model].get(key, 0.0) for fit in results["fits"].values() for model in ("AE", "VAE")
               for key in ("check", "check_likelihood")]  # fmt: skip
     trial = any("epochs" in fit["settings"] for fit in results["fits"].values())
     parts = [HEAD, "> **This is a trial (`--quick`): no figure here says anything.**" if trial else ""]
     if rows:
         parts += [summary(rows), SCALE, "## Every data set", table(rows), READING]
+    if unscaled:
+        parts += [UNSCALED, summary(unscaled), table(unscaled)]
     if others:
         parts += [NETWORKS, networks(others)]
     parts += ["## About", "narrows' PCA and its likelihood differ from scikit-learn's by at most "
