@@ -18,8 +18,8 @@ HEAD = """# Defaults
 
 What a first fit gives, with nothing set but the seed, on data as people have them: `AE().fit(X_train)` and
 `VAE().fit(X_train)`, 30% of the rows held out by a seeded split, beside PCA with the same latent dimension fitted to
-the same training rows. Where the default code is wider than half of the sample, a third of its size is measured as
-well. Every figure is of held-out rows, and a median over the seeds with its range."""
+the same training rows. For tables a code of a quarter of the columns is measured as well. Every figure is of held-out
+rows, and a median over the seeds with its range."""
 SCALE = """**Which scale.** An error is a sum over columns, so that it depends on their units. narrows standardises the
 columns of tables and the features of series unless all values lie in [0, 1]; pixels count in [0, 1]. The first ratio
 is taken on that scale, where both the model and its PCA minimise the error. This is the one to judge by: no column

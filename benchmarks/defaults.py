@@ -114,10 +114,9 @@ def _settings(kind: str, asked: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _narrower(fit: dict[str, Any]) -> list[int]:
-    """Return a third of the sample's size, where the default code is wider than half of it."""
-    n = math.prod(fit["shape"])
-    k = min(max(2, n // 3), n - 1)
-    return [k] if fit["latent_dim"] > n / 2 and k != fit["latent_dim"] else []
+    """Return a quarter of a table's columns, where the default code is wider."""
+    k = max(2, math.prod(fit["shape"]) // 4)
+    return [k] if fit["kind"] == "table" and k < fit["latent_dim"] else []
 
 
 def _names(parser: argparse.ArgumentParser, text: str, known: dict[str, Any]) -> list[str]:
