@@ -56,7 +56,7 @@ def linear(train: Array, test: Array, k: int) -> tuple[float, PCA]:
 
 
 def timed(function: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
-    """Return what a function returns, and its seconds by the clock and of the processor, which other work leaves alone."""
+    """Return what a function returns, and its seconds: by the clock, and the processor's, without other work."""
     clock, processor = time.perf_counter(), time.process_time()
     value = function()
     return value, {"seconds": time.perf_counter() - clock, "processor": time.process_time() - processor}
