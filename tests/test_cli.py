@@ -13,7 +13,7 @@ from PIL import Image
 
 from narrows import ESTIMATORS, load, load_dataset
 from narrows.cli.app import main
-from narrows.cli.arguments import options_of, values_of_flags
+from narrows.cli.arguments import axis_of, options_of, values_of_flags
 from narrows.cli.config import plan
 from narrows.errors import ConfigError
 from narrows.evaluation import squared_error
@@ -156,23 +156,33 @@ def test_every_train_flag_reaches_its_field_and_the_record(here):
 def test_flags_win_over_the_file_and_the_file_over_defaults(here):
     (here / "c.toml").write_text(
         'model = "ae"\ndata = "cloud"\nepochs = 9\nlatent-dim = 1\nnetwork = "mlp:8x4"\nvalidation = 0.3\n'
-        "[data_options]\nsamples = 50\nseed = 4\n"
+        "limit = 40\n[data_options]\nsamples = 50\nseed = 4\n"
     )
     asked = plan("ae", {"config": "c.toml", "epochs": "2", "data_option": ["samples=60"]})
     assert asked.values == {"epochs": 2, "latent_dim": 1, "network": "mlp:8x4"}
-    assert (asked.data, asked.validation, asked.options) == ("cloud", 0.3, {"samples": 60, "seed": 4})
+    assert (asked.data, asked.validation, asked.options) == ("cloud", 0.3, {"samples": 60, "seed": 4, "limit": 40})
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("latent_dmi = 2", "got 'latent_dmi'. Did you mean 'latent_dim'?"),
-        ("epochs = 'many'", "AE: epochs must be a whole number >= 1; got 'many'"),
+        ("epochs = 'many'", "AE: epochs must be a whole number >= 1 and <= 500000; got 'many'"),
         ("epochs = ", "must be a TOML file"),
         ("model = 'vae'", "model must be 'ae', as on the command line; got 'vae'"),
         ("data_options = 3", "data_options must be a table"),
         ("data = 3", "data must be a string; got 3"),
         ("validation = 1.5", "validation must be a share >= 0 and < 1; got 1.5"),
+        ("latent_dmi = 2\nname = 3\nepochz = 1", "'latent_dim'? name must be a string; got 3. keys must be flags"),
+        ('name = "a\\u0000b"', "name must be a string without the character NUL; got 'a\\x00b'"),
+        ("[epochs]\nmany = 1", "epochs must be one value; got a table"),
+        ("epochs = 1979-05-27", "epochs must be a whole number >= 1 and <= 500000; got datetime.date(1979, 5, 27)"),
+        ("seed = 99999999999999999999", "seed must be a whole number >= 0; got 99999999999999999999. Whole numbers mu"),
+        ("epochs = " + "9" * 5000, "must be a TOML file"),
+        ("a = " + "[" * 100_000, "must be a TOML file; 'c.toml' is none: it nests too deeply"),
+        ("\0\1\2", "must be a TOML file"),
+        ("x = 1\n" * 200_000, "must have at most 1,048,576 bytes; 'c.toml' has more. Is it data?"),
+        ("epochs = 0\nbatch_size = -1", "got 0. (Passes over the data.) AE: batch_size must be"),
     ],
 )
 def test_mistakes_in_the_file_are_named(content, message, here, capsys):
@@ -180,13 +190,56 @@ def test_mistakes_in_the_file_are_named(content, message, here, capsys):
     assert message in fails(["train", "ae", "--config", "c.toml"], capsys)
 
 
+NONSENSE = ("", "nan", "-1", "1e400", "é☃", "x" * 5000, "9" * 30, "a,b", "1,2", "[]", "mlp:", "{}", "%s", "../..")
+
+
+@pytest.mark.parametrize("model", ["pca", "vae"])
+def test_nonsense_in_any_flag_of_a_model_is_a_named_error_or_a_value(model):
+    cls = ESTIMATORS[model]
+    flags = [each.name for each in fields(cls)]
+    flags += [f"{each.name}__{inner.name}" for each in fields(cls) if each.axis and not each.many
+              for component in list(axis_of(each).values())[:1] for inner in fields(component)]  # fmt: skip
+    messages = []
+    for name in (*flags, "validation"):
+        for text in NONSENSE:
+            try:
+                asked = plan(model, {name: text})
+            except ConfigError as error:
+                messages.append((name, text, str(error)))
+            else:
+                assert asked.values or name == "validation"
+    assert len(messages) > 5 * len(flags)
+    assert all(name.partition("__")[0] in message for name, _, message in messages)
+
+
+def test_what_is_very_long_is_cut(here, capsys):
+    assert len(fails(["train", "ae", "--data", "cloud", "--network", "x" * 5000], capsys)) < 700
+    assert len(fails(["train", "ae", "--data", "x" * 5000], capsys)) < 700
+
+
+def test_what_is_no_file_is_no_config(here, capsys):
+    (here / "latin.toml").write_bytes(b'name = "\xe9"')
+    os.mkfifo(here / "pipe")
+    for path, message in {
+        "latin.toml": "'latin.toml' is none: it is not UTF-8 text",
+        "pipe": "must be an existing file; got 'pipe', which is no plain file",
+        "/dev/zero": "must be an existing file; got '/dev/zero', which is no plain file",
+        ".": "must be an existing file; got '.', which is no plain file",
+        "missing": "must be an existing file; got 'missing', which does not exist",
+        "x" * 5000: "must be a file that can be read",
+        "a\0b": "must be an existing file",
+    }.items():
+        assert message in fails(["train", "ae", "--config", path], capsys)
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [
+        ("train ae --network mlp:1000000000", "AE: weights must fit into the memory of this machine"),
         ("trian", 'Did you mean "train"?'),
         ("train vea", "MODEL must be one of pca, ae, vae; got 'vea'. Did you mean 'vae'?"),
         ("train vae --epoch 3", "Unknown option: --epoch. Did you mean --epochs?"),
-        ("train vae --epochs abc", "VAE: epochs must be a whole number >= 1; got 'abc'."),
+        ("train vae --epochs abc", "VAE: epochs must be a whole number >= 1 and <= 500000; got 'abc'."),
         ("train vae --epochs", "--epochs requires an argument"),
         ("train vae --network cnov", "got 'cnov'. Did you mean 'conv'?"),
         ("train ae --data mnist5k", "Did you mean 'mnist-5k'?"),
@@ -197,7 +250,7 @@ def test_mistakes_in_the_file_are_named(content, message, here, capsys):
         ("train pca --validation 0.1", "Unknown option: --validation"),
         ("train pca --data cloud --name a/b", "--name must be the name of a folder; got 'a/b'."),
         ("train pca --data cloud --name ..", "--name must be the name of a folder; got '..'."),
-        ("train ae --config none.toml", "config must be an existing file; got 'none.toml'."),
+        ("train ae --config none.toml", "config must be an existing file; got 'none.toml', which does not exist."),
         ("show", "RUN must be a run folder, or its name under runs/; got none. Train one first: narrows train vae."),
         ("data lwf", "Did you mean 'lfw'?"),
     ],
@@ -282,12 +335,12 @@ def test_encode_writes_what_transform_returns(made, tmp_path, capsys):
     estimator = load("runs/vae-cloud-1")
     assert main(["encode", "vae-cloud-1", "--out", f"{tmp_path}/z.npy"]) == 0
     np.testing.assert_array_equal(np.load(tmp_path / "z.npy"), estimator.transform(data.test))
-    assert "25 codes of latent dimension 1 (test samples)" in capsys.readouterr().out
+    assert "25 codes of latent dimension 1 (25 test samples)" in capsys.readouterr().out
     assert main(["encode", "vae-cloud-1", "--out", f"{tmp_path}/z.csv", "--split", "all"]) == 0
     rows = list(csv.reader((tmp_path / "z.csv").read_text().splitlines()))
-    assert rows[0] == ["code_1"]
-    everything = estimator.transform(np.concatenate([data.train, data.validation, data.test]))
-    np.testing.assert_array_equal(np.array(rows[1:], np.float32), everything)
+    assert rows[0] == ["row", "code_1"]
+    everything = estimator.transform(data.split("all").X)
+    np.testing.assert_array_equal(np.array(rows[1:], np.float32)[:, 1:], everything)
 
 
 def test_other_files_are_encoded_in_their_own_order_with_their_labels(made, tmp_path):
@@ -311,7 +364,9 @@ def test_reconstruct_tells_the_error_and_writes_numbers_or_a_picture(made, tmp_p
     np.testing.assert_array_equal(np.load(tmp_path / "r.npy"), rebuilt)
     error = float(squared_error(load("runs/vae-cloud-1"), data.test).mean())
     assert f"squared error {number(error)} per sample, 25 test samples" in capsys.readouterr().out
-    assert main(["reconstruct", "vae-cloud-1", "--index", "0,3", "--out", f"{tmp_path}/r.npy"]) == 0
+    again = ["reconstruct", "vae-cloud-1", "--index", "0,3", "--out", f"{tmp_path}/r.npy"]
+    assert "r.npy' is there. Add --force to replace it." in fails(again, capsys)
+    assert main([*again, "--force"]) == 0
     np.testing.assert_allclose(np.load(tmp_path / "r.npy"), rebuilt[[0, 3]], atol=1e-6)
     assert main(["reconstruct", "vae-cloud-1", "--out", f"{tmp_path}/new/r.png"]) == 0
     assert width(tmp_path / "new/r.png") > 300
@@ -343,7 +398,7 @@ def test_denoise_compares_noisy_and_denoised(made, tmp_path, capsys):
         ("sample pca-cloud-1", "PCA: sampler must be 'gaussian', 'gmm', 'kde' or 'flow'"),
         ("sample vae-cloud-1 -n 0", "n must be a whole number >= 1; got 0"),
         ("sample vae-cloud-1 --seed=-1", "seed must be a whole number >= 0; got -1"),
-        ("sample vae-cloud-1 --out x.jpg", "--out must end in .png or .npy; got 'x.jpg'"),
+        ("sample vae-cloud-1 --out x.jpg", "--out must end in .png, .csv, .parquet, .npy or .npz; got 'x.jpg'"),
         ("encode vae-cloud-1 --split tset", "got 'tset'. Did you mean 'test'?"),
         ("encode pca-cloud-1 --split validation", "split must be one of train, test, all for 'cloud'"),
         (
@@ -539,7 +594,7 @@ def test_components_reach_the_run_and_can_be_resumed_and_used(name, flags, here)
 def test_data_options_are_read_by_what_they_look_like():
     texts = ["limit=5", "share=0.5", "crop=false", "label=none", "shape=28x28", "name=a=b", "min-faces=3"]
     assert options_of(texts) == {
-        "limit": 5, "share": 0.5, "crop": False, "label": None, "shape": "28x28", "name": "a=b", "min_faces": 3,
+        "limit": 5, "share": 0.5, "crop": False, "label": "none", "shape": "28x28", "name": "a=b", "min_faces": 3,
     }  # fmt: skip
     with pytest.raises(ConfigError, match="key=value"):
         options_of(["=3"])
@@ -549,7 +604,7 @@ def test_names_with_brackets_are_printed_as_they_are(here, capsys):
     assert main(["train", "pca", "--data", "cloud", "--latent-dim", "1", "--name", "[red]x"]) == 0
     assert "runs/[red]x/latent.png" in capsys.readouterr().out
     assert main(["encode", "[red]x"]) == 0
-    assert capsys.readouterr().out.endswith("runs/[red]x/codes.npy\n")
+    assert capsys.readouterr().out.endswith("runs/[red]x/codes.csv\n")
     assert main(["runs"]) == 0
     assert "[red]x" in capsys.readouterr().out
     assert main(["runs", "[dim]none"]) == 0

@@ -4,10 +4,9 @@ import warnings
 
 import numpy as np
 import pytest
-from scipy import sparse
 
 from narrows import ESTIMATORS
-from narrows.errors import ConfigError, DataError, DivergedError, NarrowsError
+from narrows.errors import ConfigError, DataError, DivergedError
 from narrows.params import fields
 
 PLAIN = np.random.default_rng(0).random((12, 4))
@@ -43,23 +42,22 @@ REFUSED = {
     "no features": (np.empty((4, 0)), r"0 feature\(s\)"),
     "no pixels": (np.empty((4, 1, 0, 3)), "at least one value per sample|0"),
     "no steps": (np.empty((4, 0, 3)), "at least one value per sample|0"),
-    "one axis": (PLAIN[:, 0], "Expected 2D array"),
-    "no axis": (np.float64(3), "Expected 2D array"),
-    "five axes": (np.zeros((2, 2, 2, 2, 2)), "dim 5|Found array with dim"),
-    "nan": (with_value(np.nan), "contains NaN"),
-    "inf": (with_value(np.inf), "contains infinity"),
-    "-inf": (with_value(-np.inf), "contains infinity"),
-    "nan in images": (with_value(np.nan).reshape(12, 1, 2, 2), "contains NaN"),
-    "inf in sequences": (with_value(np.inf).reshape(12, 2, 2), "contains infinity"),
-    "nan in float16": (with_value(np.nan, np.float16), "contains NaN"),
+    "one axis": (PLAIN[:, 0], "Reshape your data"),
+    "no axis": (np.float64(3), "X must be a table .* got an array of shape \\(\\)"),
+    "five axes": (np.zeros((2, 2, 2, 2, 2)), "X must be a table .*2, 2, 2, 2, 2"),
+    "nan": (with_value(np.nan), r"missing values \(NaN\) in feature 1 \(1\)"),
+    "inf": (with_value(np.inf), r"infinity \(inf\) in feature 1 \(1\)"),
+    "-inf": (with_value(-np.inf), r"infinity \(inf\) in feature 1"),
+    "nan in images": (with_value(np.nan).reshape(12, 1, 2, 2), r"missing values \(NaN\) in 1 value of 1 samples"),
+    "inf in sequences": (with_value(np.inf).reshape(12, 2, 2), r"infinity \(inf\) in 1 value of 1 samples"),
+    "nan in float16": (with_value(np.nan, np.float16), r"\(NaN\) in feature 1"),
     "complex": (PLAIN + 1j, "[Cc]omplex"),
     "complex images": ((PLAIN + 1j).reshape(12, 1, 2, 2), "[Cc]omplex"),
-    "strings": (np.array([["a", "b"], ["c", "d"]]), "numeric|convert"),
-    "strings in objects": (np.array([["a", 1.0], ["c", 2.0]], dtype=object), "convert"),
-    "ragged": ([[1.0, 2.0], [3.0]], "inhomogeneous|sequence"),
-    "none": (None, "None|NaN|Expected 2D"),
-    "sparse": (sparse.csr_matrix(PLAIN), "[Ss]parse"),
-    "dict": ({"a": 1}, "."),
+    "strings": (np.array([["a", "b"], ["c", "d"]]), "got text .* Convert"),
+    "strings in objects": (np.array([["a", 1.0], ["c", 2.0]], dtype=object), "got str in column 0 .*could not convert"),
+    "ragged": ([[1.0, 2.0], [3.0]], r"rows of one shape, or sequences .*got shapes \(1,\), \(2,\)"),
+    "none": (None, "X must be a table .*; got None"),
+    "dict": ({"a": 1}, "got a dict. Give a data frame: pandas.DataFrame"),
 }
 
 
@@ -69,11 +67,9 @@ def test_what_is_refused(name, case):
     if case.startswith("nan") and ESTIMATORS[name].takes_missing:
         assert all(np.isfinite(out).all() for out in outputs(make(name, X).fit(X), X))
         return
-    with pytest.raises((DataError, TypeError), match=message) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         make(name).fit(X)
-    assert isinstance(caught.value, DataError) or case in ("complex", "sparse", "dict")
-    if isinstance(caught.value, DataError):
-        assert str(caught.value).startswith(name.upper() + ": ")
+    assert str(caught.value).startswith(name.upper() + ": X must ")
 
 
 @pytest.mark.parametrize("case", ["nan", "inf", "-inf"])
@@ -224,12 +220,8 @@ def test_values_beyond_single_precision_print_their_range():
 def test_the_largest_whole_number(name):
     X = np.random.default_rng(0).integers(0, 3, (12, 4))
     X[2, 2] = np.iinfo(np.int64).max
-    try:
-        out = outputs(make(name).fit(X), X)
-    except NarrowsError as error:
-        assert "finite" in str(error)  # noqa: PT017
-    else:
-        assert all(np.isfinite(o).all() for o in out)
+    with pytest.raises(DataError, match=r"whole numbers beyond 2\*\*53 in feature 2 \(1\). Leave identifiers out"):
+        make(name).fit(X)
 
 
 def test_codes_larger_than_the_data(name):

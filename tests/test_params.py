@@ -45,7 +45,9 @@ def test_what_a_field_knows():
     ],
 )  # fmt: skip
 def test_what_fits(values):
-    validate(Toy(**values))
+    toy = Toy(**values)
+    validate(toy)
+    assert {name: getattr(toy, name) for name in values} == values  # as it was given
 
 
 @pytest.mark.parametrize(
@@ -53,6 +55,12 @@ def test_what_fits(values):
     [
         ({"size": 0}, r"Toy: size must be a whole number >= 1 and <= 9; got 0. \(How many.\)"),
         ({"size": 10}, "size must be .* got 10"),
+        ({"sizes": (2**63,)}, "sizes must be .* got \\(9223372036854775808,\\)"),
+        ({"size": 2**63}, "got 9223372036854775808. Whole numbers must have 64 bits"),
+        ({"size": 10**5000}, "got a whole number of 16,610 bits. Whole numbers must have 64 bits"),
+        ({"share": 10**400}, "share must be a number"),
+        ({"kind": "r" * 5000}, "got 'r{199}\\.\\.\\."),
+        ({"size": 0, "kind": "blue"}, r"got 0. \(How many.\) Toy: kind must be one of 'red', 'green'; got 'blue'"),
         ({"size": 2.0}, "size must be a whole number.*got 2.0"),
         ({"size": True}, "size must be .* got True"),
         ({"size": "2"}, "size must be .* got '2'"),

@@ -13,6 +13,7 @@ from narrows.estimators import inference
 from narrows.runs import Run, next_folder, record, resume
 from narrows.runs.pictures import has_picture, representative
 from narrows.runs.summary import summarise
+from narrows.storage.process import this_process
 
 pytestmark = pytest.mark.usefixtures("blank_pictures")
 
@@ -185,10 +186,10 @@ def test_names_of_new_runs_count_on(tmp_path):
 
 
 def test_a_run_whose_process_is_gone_counts_as_interrupted(finished, tmp_path):
-    (tmp_path / "run.json").write_text(json.dumps({**finished[0].record, "status": "running", "pid": 2**22 + 5}))
-    assert Run(tmp_path).status == "interrupted"
-    (tmp_path / "run.json").write_text(json.dumps({**finished[0].record, "status": "running", "pid": "x"}))
-    assert Run(tmp_path).status == "interrupted"
+    gone = {"process": {**this_process(), "pid": 2**22 + 5}}
+    for process in (gone, {}):
+        (tmp_path / "run.json").write_text(json.dumps({**finished[0].record, "status": "running", **process}))
+        assert Run(tmp_path).status == "interrupted"
 
 
 def test_a_last_line_that_was_cut_is_passed_over(finished, tmp_path):

@@ -17,6 +17,11 @@ def number(value: float | None) -> str:
     return f"{value:,.{digits}f}"
 
 
+def times(ratio: float) -> str:
+    """Return a ratio as one would say it: 1.8, 21, 4,300."""
+    return number(ratio) if not 1 <= ratio < 1e6 else f"{ratio:.1f}" if ratio < 9.95 else count(ratio)
+
+
 def count(value: float) -> str:
     """Return a whole number with its thousands set apart."""
     return f"{value:,.0f}"
@@ -24,6 +29,8 @@ def count(value: float) -> str:
 
 def duration(seconds: float) -> str:
     """Return a time as one would say it: 0.8 s, 21 s, 3:05 min, 2:10 h."""
+    if not 0 <= seconds < 1e9:
+        return "–"
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     rounded = round(seconds)

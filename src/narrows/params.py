@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, TypeVar, dataclass_transform
 from narrows.errors import ConfigError, did_you_mean
 
 T = TypeVar("T")
+LONGEST = 200
+"""Characters of a value that messages show."""
 
 
 class Param(NamedTuple):
@@ -135,17 +137,33 @@ def validate(model: Any) -> None:
     Raises
     ------
     ConfigError
-        Names the class, the field, what it must be and the value it has.
+        Names the class, and of every field that is wrong what it must be and the value it has.
     """
-    for field in fields(model):
-        value = getattr(model, field.name)
-        if field.axis is not None:
-            if value is None and type(None) not in kinds_of(field.annotation):
-                raise ConfigError(f"{type(model).__name__}: {field.name} must be a name or a component; got None.")
-        elif not _fits(value, field):
-            hint = did_you_mean(value, field.choices) if field.choices and isinstance(value, str) else ""
-            message = f"{type(model).__name__}: {field.name} must be {field.constraint}; got {value!r}.{hint}"
-            raise ConfigError(f"{message} ({field.help})")
+    wrong = [problem for field in fields(model) if (problem := _problem(field, getattr(model, field.name)))]
+    if wrong:
+        raise ConfigError(" ".join(f"{type(model).__name__}: {problem}" for problem in wrong))
+
+
+def _problem(field: Param, value: Any) -> str | None:
+    """Return what is wrong with a value, as a sentence; None where nothing is."""
+    if field.axis is not None:
+        missing = value is None and type(None) not in kinds_of(field.annotation)
+        return f"{field.name} must be a name or a component; got None." if missing else None
+    if _fits(value, field):
+        return None
+    hint = did_you_mean(value, field.choices) if field.choices and isinstance(value, str) else ""
+    if isinstance(value, numbers.Integral) and not -(2**63) <= int(value) < 2**63:
+        hint = " Whole numbers must have 64 bits."
+    return f"{field.name} must be {field.constraint}; got {shown(value)}.{hint} ({field.help})"
+
+
+def shown(value: Any) -> str:
+    """Return a value as messages show it: one of thousands of characters is cut."""
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of more digits than Python writes
+        text = f"a whole number of {value.bit_length():,} bits"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def parse_value(field: Param, text: str) -> Any:
@@ -207,7 +225,8 @@ def _fits_kind(value: Any, kind: Any, field: Param) -> bool:
     if kind is bool:
         return isinstance(value, bool)
     if kind is int:
-        return isinstance(value, numbers.Integral) and not isinstance(value, bool) and _in_bounds(value, field)
+        whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+        return whole and -(2**63) <= int(value) < 2**63 and _in_bounds(value, field)
     if kind is float:
         return isinstance(value, numbers.Real) and not isinstance(value, bool) and _in_bounds(value, field)
     if kind is str:

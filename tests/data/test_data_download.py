@@ -1,15 +1,21 @@
 """fetch against a local server that cuts, lies, stalls and refuses; and data sets read from what was fetched."""
 
+import errno
 import gzip
 import hashlib
 import io
+import subprocess
+import sys
 import tarfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from narrows.data import DATASETS, load_dataset
@@ -37,7 +43,11 @@ class Server:
             def log_message(self, *_):
                 pass
 
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Quiet(ThreadingHTTPServer):
+            def handle_error(self, *_):  # who leaves early is part of the tests
+                pass
+
+        self.http = Quiet(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.http.server_port}/file"
         threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
@@ -105,6 +115,37 @@ class Server:
         except OSError:
             pass
 
+    def one_byte(self, handler):
+        start = self.start_of(handler)
+        self.send(handler, start, start + 1)
+
+    def slow_headers(self, handler):
+        self.slowly(handler, b"HTTP/1.1 200 OK\r\nX-Long: ", b"a")
+
+    def continues(self, handler):
+        self.slowly(handler, b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
+
+    def chunks(self, handler):
+        self.slowly(handler, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n" * 200)
+
+    def trailers(self, handler):
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n"
+        self.slowly(handler, head, b"X-More: a\r\n" * 100)
+
+    def slowly(self, handler, first, again):
+        try:
+            handler.wfile.write(first)
+            while True:
+                handler.wfile.write(again)
+                time.sleep(0.01)
+        except OSError:
+            pass
+
+    def no_number(self, handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", "-5")
+        handler.end_headers()
+
 
 @pytest.fixture
 def server():
@@ -131,7 +172,7 @@ def test_a_file_is_fetched_once(server, tmp_path, capsys):
     assert "0.2 MB" in capsys.readouterr().err
     assert got(tmp_path / "a" / "b", file) == CONTENT
     assert server.ranges == [None]
-    assert [p.name for p in (tmp_path / "a" / "b").iterdir()] == ["file"]
+    assert sorted(p.name for p in (tmp_path / "a" / "b").iterdir()) == [".file.lock", "file"]
 
 
 @pytest.mark.slow
@@ -186,6 +227,107 @@ def test_failures_are_named_and_leave_no_file(server, tmp_path, way, reason, req
         got(tmp_path, remote(server.url), timeout=0.2, retries=0 if way == "drip" else 1)
     assert not (tmp_path / "file").exists()
     assert requests is None or len(server.ranges) == requests
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("way", "reason", "options"),
+    [
+        ("one_byte", "cut after 2 of 200000 bytes", {"retries": 1}),
+        ("one_byte", "not finished in time", {"retries": 10**6}),
+        ("slow_headers", "stalled at [0-9]+ bytes a second", {"timeout": 0.2, "retries": 0}),
+        ("continues", "not finished in time", {"retries": 0}),
+        ("chunks", "not finished in time", {"retries": 0}),
+        ("trailers", "not finished in time", {"retries": 0}),
+        ("drip", "not finished in time", {"timeout": 0.1, "retries": 10**6}),
+        ("no_number", "Content-Length '-5' is no number", {}),
+    ],
+)
+def test_a_server_that_never_ends_is_left(server, tmp_path, way, reason, options):
+    server.ways = [way]
+    began = time.monotonic()
+    with pytest.raises(DownloadError, match=reason):
+        got(tmp_path, remote(server.url, size=10**6 if way == "chunks" else len(CONTENT)), within=0.6, **options)
+    assert time.monotonic() - began < 1.5
+
+
+@pytest.mark.slow
+def test_many_fetch_the_same_file_once(server, tmp_path):
+    with ThreadPoolExecutor(6) as pool:
+        results = list(pool.map(lambda _: got(tmp_path, remote(server.url)), range(6)))
+    assert results == [CONTENT] * 6
+    assert server.ranges == [None]
+
+
+PROCESS = """
+import sys
+from pathlib import Path
+from narrows.data.download import Remote, fetch
+url, folder, size, sha256 = sys.argv[1:]
+fetch(Remote("file", (url,), int(size), sha256), Path(folder), pause=0.01)
+"""
+
+
+@pytest.mark.slow
+def test_processes_fetch_the_same_file_though_one_is_killed(server, tmp_path):
+    server.ways = ["drip", "whole"]
+    file = remote(server.url)
+    command = [sys.executable, "-c", PROCESS, server.url, str(tmp_path), str(file.size), file.sha256]
+    killed = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    while not server.ranges:
+        time.sleep(0.02)
+    others = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(4)]
+    killed.kill()
+    killed.wait()
+    assert [process.wait(30) for process in others] == [0] * 4
+    assert (tmp_path / "file").read_bytes() == CONTENT
+    assert len(server.ranges) == 2
+
+
+@pytest.mark.slow
+def test_a_process_that_holds_the_lock_is_named(server, tmp_path):
+    with FileLock(tmp_path / ".file.lock"), pytest.raises(DownloadError, match=r"one process .*\.file\.lock"):
+        got(tmp_path, remote(server.url), within=0.1)
+    assert server.ranges == []
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_named_and_what_arrived_is_kept(server, tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("narrows.data.download.os.fsync", full)
+    with pytest.raises(DownloadError, match=r"must have room for the 0\.2 MB of 'file'; got: No space left on device"):
+        got(tmp_path, remote(server.url))
+    assert (tmp_path / "file.part").read_bytes() == CONTENT
+    monkeypatch.undo()
+    assert got(tmp_path, remote(server.url)) == CONTENT
+
+
+@pytest.mark.slow
+def test_a_folder_that_may_not_be_written_is_named(server, tmp_path, monkeypatch):
+    def refused(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refused)
+    with pytest.raises(DownloadError, match=r"can be written to; got: Permission denied\. Set NARROWS_CACHE"):
+        got(tmp_path, remote(server.url))
+
+
+@pytest.mark.slow
+def test_the_proxy_is_named_without_its_password(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://me:secret@127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(DownloadError, match=r"refused.* The proxy 127\.0\.0\.1:9 is used, which http_proxy") as error:
+        got(tmp_path, remote("http://data.example/file"), retries=0)
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.slow
+def test_something_else_in_place_of_the_part_is_named(server, tmp_path):
+    (tmp_path / "file.part").mkdir()
+    with pytest.raises(DownloadError, match="must be a plain file"):
+        got(tmp_path, remote(server.url))
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ def watched(model, X, **options):
     for report in model.fit_iter(X, **options):
         if report.end_of_epoch:
             records.append(report.record())
-            for finding in diagnose_history(records):
+            for finding in diagnose_history(records, model):
                 fired.setdefault(finding.rule, report.epoch)
     assert [record["train"] for record in records] == [record["train"] for record in model.history_]
     return fired
@@ -38,7 +38,7 @@ def test_overfitting_is_told_and_names_the_epoch(digits):
     train, _, test, _ = digits
     model = narrows.AE(latent_dim=20, network="mlp:256", epochs=150, schedule="constant", batch_size=16)
     assert list(watched(model, train[:60], validation=test)) == ["overfitting"]
-    (finding,) = diagnose_history(model.history_)
+    (finding,) = diagnose_history(model.history_, model)
     losses = [record["validation"]["loss"] for record in model.history_]
     assert finding.evidence["best"] == np.argmin(losses) + 1
 
@@ -65,7 +65,7 @@ def test_a_rise_that_is_small_beside_the_whole_fall_is_no_overfitting():
         {"train": {"loss": 58 - i / 1e3, "reconstruction": 58 - i / 1e3}, "validation": {"loss": held}}
         for i, held in enumerate(falls)
     ]
-    assert diagnose_history(history) == []
+    assert diagnose_history(history, narrows.AE()) == []
     for record in history[4:]:
         record["validation"]["loss"] += 3
-    assert [finding.rule for finding in diagnose_history(history)] == ["overfitting"]
+    assert [finding.rule for finding in diagnose_history(history, narrows.AE())] == ["overfitting"]

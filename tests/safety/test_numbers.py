@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from narrows import AE, ESTIMATORS, VAE
-from narrows.errors import DataError, DivergedError
+from narrows.errors import ConfigError, DataError, DivergedError
+from narrows.estimators import memory
 from narrows.estimators.neural import NeuralAutoencoder
 from narrows.training import loop
 
@@ -161,3 +162,39 @@ def test_ten_processes_with_one_seed() -> None:
     started = [subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) for _ in range(10)]
     assert len({process.communicate()[0] for process in started}) == 1
     assert all(process.returncode == 0 for process in started)
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters"),
+    [
+        ("table", {"network": "mlp:1000000000"}),
+        ("table", {"network": "mlp:8x1000000000x8"}),
+        ("table", {"network": "residual:1000000000"}),
+        ("images", {"network": "residual:9223372036854775807"}),
+        ("images", {"network": "conv:1000000000"}),
+        ("images", {"network": "conv:8x8,kernel=1000000001"}),
+        ("sequences", {"network": "conv:4000000000"}),
+        ("sequences", {"network": "recurrent:100000000"}),
+        ("sequences", {"network": "recurrent:9223372036854775807"}),
+        ("table", {"latent_dim": 10**12}),
+        ("table", {"code": "vq:1000000000000"}),
+        ("table", {"code": "vq:512,positions=1000000000"}),
+        ("table", {"penalty": "adversarial:hidden=1000000000"}),
+    ],
+    ids=str,
+)
+def test_weights_that_no_memory_holds_are_refused_before_they_are_made(kind: str, parameters: dict[str, Any]) -> None:
+    model = AE(epochs=1).set_params(**parameters)
+    with pytest.raises(ConfigError, match="weights must fit into the memory of this machine"):
+        model.fit(DATA[kind])
+    assert not hasattr(model, "module_")
+
+
+def test_weights_that_fit_are_counted_with_what_training_adds(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = AE(latent_dim=2, network="mlp:16", epochs=1)
+    values = (10 * 16 + 16) + (16 * 2 + 2) + (2 * 16 + 16) + (16 * 10 + 10) + 1  # and the likelihood's scale
+    monkeypatch.setattr(memory, "_memory", lambda: 16 * values)
+    model.fit(TABLE)
+    monkeypatch.setattr(memory, "_memory", lambda: 16 * values - 1)
+    with pytest.raises(ConfigError, match=f"got {values:,} values"):
+        model.fit(TABLE)

@@ -6,12 +6,14 @@ config.py     a training as flags, a TOML file and defaults ask for it
 train.py      train, resume
 sweep.py      sweep
 recipes.py    recipes, recipe
-show.py       runs, show, data
-use.py        encode, reconstruct, sample
+runs.py       runs, rename, delete
+show.py       show, data
+use.py        encode, score, reconstruct, sample
 evaluate.py   evaluate, diagnose, compare
 analyses.py   a command for every analysis
 locate.py     which run a name means
 samples.py    which samples flags mean, and the files that are written
+scores.py     what score measures and prints
 measures.py   what evaluate and compare print
 advice.py     what could be better in a run
 summary.py    tables of results

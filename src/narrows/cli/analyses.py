@@ -79,7 +79,11 @@ def _command(name: str, cls: type[Analysis]) -> Callable[..., None]:
             first.append(inspect.Parameter(each.name, kind, default=default, annotation=Annotated[str, about]))
     flags = [each for each in parameter_flags(cls, group) if each.name not in cls.positional]
     data = data_flags(
-        data="the run's own", data_option="", split="the one that the run was evaluated on", out="a picture in the run"
+        listed=False,
+        data="the run's own",
+        data_option="",
+        split="the one that the run was evaluated on",
+        out="a picture in the run",
     )
     return command_of(command, [*first, *flags, *data], HELPS[name])
 
@@ -93,4 +97,4 @@ def report(name: str, run: Run, result: Result) -> None:
     if result.note:
         out().print(Text(result.note))
     for path in result.pictures:
-        out().print(str(path), soft_wrap=True, markup=False)
+        out().print(str(path), soft_wrap=True)

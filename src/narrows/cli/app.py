@@ -6,23 +6,29 @@ import gc
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from threading import current_thread, main_thread
 from types import FrameType
+from typing import Any
 
 from cyclopts import App, CycloptsError, Group
 
 from narrows import __version__
 from narrows.cli import analyses, recipes, sweep, train
-from narrows.cli.console import error, out
+from narrows.cli.console import as_is, error, out
+from narrows.cli.data import data
 from narrows.cli.evaluate import compare, diagnose, evaluate
-from narrows.cli.show import data, runs, show
-from narrows.cli.use import encode, reconstruct, sample
+from narrows.cli.runs import delete, rename, runs
+from narrows.cli.show import show
+from narrows.cli.use import encode, reconstruct, sample, score
 from narrows.errors import NarrowsError
 
 TRAIN, LOOK, USE = Group("Train", sort_key=1), Group("Look", sort_key=2), Group("Use", sort_key=3)
 EXPLORE, EVALUATE = Group("Explore", sort_key=4), Group("Evaluate", sort_key=5)
+PACKAGE = Path(__file__).parents[1]
 COLLECTED = (50_000, 20, 50)
 """Objects made until Python looks for garbage among the new, and how often until among the older."""
 SPIN = "50000"
@@ -55,10 +61,18 @@ def application(tokens: Sequence[str]) -> App:
         command = analyses.application(name) if asked == name else App(name=name, help=about)
         command.group = USE if name == "denoise" else EXPLORE
         app.command(command)
-    groups: dict[Group, dict[str, Callable[..., object]]] = {
+    groups: dict[Group, dict[str, Callable[..., Any]]] = {
         TRAIN: {"resume": train.resume},
-        LOOK: {"recipes": recipes.listed, "runs": runs, "show": show, "data": data, "version": version},
-        USE: {"encode": encode, "reconstruct": reconstruct, "sample": sample},
+        LOOK: {
+            "recipes": recipes.listed,
+            "runs": runs,
+            "show": show,
+            "rename": rename,
+            "delete": delete,
+            "data": data,
+            "version": version,
+        },
+        USE: {"encode": encode, "score": score, "reconstruct": reconstruct, "sample": sample},
         EVALUATE: {"evaluate": evaluate, "diagnose": diagnose, "compare": compare},
     }
     for group, commands in groups.items():
@@ -75,7 +89,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
     _prepare_process()
     tokens = list(sys.argv[1:] if tokens is None else tokens)
     try:
-        with _terminations():
+        with _terminations(), _warnings_as_notes():
             app = application(tokens)
             command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False, verbose=False)
             return command(*bound.args, **bound.kwargs) or 0
@@ -103,6 +117,22 @@ def _prepare_process() -> None:
     # an epoch of 2 seconds then takes 10 to 120. Read when torch is imported; a short spin costs nothing otherwise.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPIN)
+
+
+@contextmanager
+def _warnings_as_notes() -> Iterator[None]:
+    """Print what narrows warns of as notes, without the place in its source, while in here."""
+    before = warnings.formatwarning
+
+    def written(message: Warning | str, category: type[Warning], filename: str, *rest: Any, **more: Any) -> str:
+        ours = issubclass(category, UserWarning) and Path(filename).is_relative_to(PACKAGE)
+        return f"note: {as_is(str(message)).plain}\n" if ours else before(message, category, filename, *rest, **more)
+
+    warnings.formatwarning = written
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter, Token
 
+from narrows.data.options import OPTIONS, plain
 from narrows.errors import ConfigError
 from narrows.params import fields, kinds_of, parse_value, write_value
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 DATA = Group("Data and files", sort_key=1)
 TRAINING = Group("Training", sort_key=7)
 COMPONENTS = Group("Components", sort_key=3)
+READING = Group("Reading data", sort_key=8)
+OF_DATA = "data__"
+"""Begins the keywords of the flags of `OPTIONS`, so that they cannot be taken for others of the same name."""
 
 RunName = Annotated[str | None, Parameter(help="Its folder, or its name under runs/; the latest if left out.")]
 
@@ -37,12 +41,14 @@ class Source:
     options: Mapping[str, Any] = field(default_factory=dict)
     split: str | None = None
     out: str | None = None
+    force: bool = False
+    """Whether a file that is there may be replaced."""
 
     @classmethod
     def taken(cls, given: dict[str, Any]) -> Source:
         """Return what the flags say, and take them out of `given`."""
-        options = options_of(given.pop("data_option", None) or [])
-        return cls(given.pop("data", None), options, given.pop("split", None), given.pop("out", None))
+        options, force = data_options(given), bool(given.pop("force", False))
+        return cls(given.pop("data", None), options, given.pop("split", None), given.pop("out", None), force)
 
     def dataset(self, run: Run) -> Dataset:
         """Return the data for a run: those that were named, or its own; a note says where these have changed."""
@@ -52,35 +58,53 @@ class Source:
         return dataset_of(run, self.data, self.options, changed=note)
 
 
-def data_flags(**defaults: str) -> list[inspect.Parameter]:
+def data_flags(*, listed: bool = True, **defaults: Any) -> list[inspect.Parameter]:
     """Return flags of data: of data, data_option, split and out those that are named.
 
-    The values say in words what is taken where the flag is left out; they may be empty.
+    The values say in words what is taken where the flag is left out; they may be empty. With `data_option` come the
+    flags of `narrows.data.options`, which help shows where `listed` is true.
     """
     texts = {
         "data": ("A data set by name (see `narrows data`), or a file or folder.", str, None),
-        "data_option": ("Such as limit=500 or label=species; may be repeated.", list[str], "KEY=VALUE"),
+        "data_option": ("An option of a data set, such as samples=500; may be repeated.", list[str], "KEY=VALUE"),
         "split": ("train, validation or test.", str, None),
         "out": ("Where the result is written.", str, "PATH"),
+        "force": ("Replace a file that is there.", bool, None),
     }
     flags = []
     for name, (text, kind, metavar) in texts.items():
         if name in defaults:
             default = f" Default: {defaults[name]}." if defaults[name] else ""
             flags.append(flag(name, text + default, kind, metavar=metavar))
+    if "data_option" in defaults:
+        for name, option in OPTIONS.items():
+            switch, written = option.metavar == "SWITCH", f"--{name.replace('_', '-')}"
+            flags.append(flag(
+                OF_DATA + name, option.help, bool if switch else str, group=READING, written=written, shown=listed,
+                metavar=None if switch else option.metavar,
+            ))  # fmt: skip
     return flags
+
+
+def data_options(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of data among the flags that were given, and take them out of these."""
+    options = options_of(given.pop("data_option", None) or [])
+    for key in [key for key in given if key.startswith(OF_DATA)]:
+        name, value = key.removeprefix(OF_DATA), given.pop(key)
+        options[name] = OPTIONS[name].parse(name, value) if isinstance(value, str) else value
+    return options
 
 
 def flag(
     name: str, help: str, kind: Any = str, default: Any = None, *, group: Group = DATA, metavar: str | None = None,
-    written: str | None = None,
+    written: str | None = None, shown: bool = True,
 ) -> inspect.Parameter:  # fmt: skip
     """Return a keyword parameter for `command_of`; its text is taken as it is, unless it is a switch or a number."""
     tokens = None if kind is bool else 1
     about = Parameter(
         name=written, help=help, group=group, negative=(), n_tokens=tokens, metavar=metavar,
         show_default=default not in (None, False), allow_leading_hyphen=True,
-        converter=as_written if kind is str else None,
+        converter=as_written if kind is str else None, show=shown,
     )  # fmt: skip
     annotation = Annotated[kind, about]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
@@ -94,15 +118,20 @@ def as_written(kind: Any, tokens: Sequence[Token]) -> str:
 def command_of(
     function: Callable[..., Any], parameters: Iterable[inspect.Parameter], help: str | None
 ) -> Callable[..., Any]:
-    """Give a function of any keywords the signature that cyclopts reads; only flags that were given reach it."""
+    """Give a function of any keywords the signature that cyclopts reads; only flags that were given reach it.
+
+    Where a flag of the command has the name of an option of data, that option is left to --data-option.
+    """
     parameters = list(parameters)
+    names = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
+    parameters = [p for p in parameters if p.name.removeprefix(OF_DATA) not in names or not p.name.startswith(OF_DATA)]
     function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     function.__annotations__ = {p.name: p.annotation for p in parameters}
     function.__doc__ = help
     return function
 
 
-def with_source(**defaults: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def with_source(**defaults: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command the flags of data that are named, which reach it as its keyword `source`; see `data_flags`."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -124,20 +153,9 @@ def options_of(pairs: Sequence[str]) -> dict[str, Any]:
         key, equals, text = pair.partition("=")
         if not equals or not key.strip():
             raise ConfigError(f"--data-option must be written key=value; got {pair!r}. For example limit=500.")
-        options[key.strip().replace("-", "_")] = _plain(text.strip())
+        name = key.strip().replace("-", "_")
+        options[name] = OPTIONS[name].parse(name, text.strip()) if name in OPTIONS else plain(text.strip())
     return options
-
-
-def _plain(text: str) -> Any:
-    words = {"true": True, "false": False, "none": None}
-    if text.lower() in words:
-        return words[text.lower()]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 def parameter_flags(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from narrows.cli.arguments import options_of, values_of_flags
-from narrows.errors import ConfigError, did_you_mean
-from narrows.params import fields, validate
+from narrows.cli.arguments import data_options, values_of_flags
+from narrows.cli.config_file import read_config
+from narrows.errors import ConfigError
+from narrows.params import fields, shown, validate
 
 if TYPE_CHECKING:
     from narrows.data import Dataset
@@ -79,8 +78,9 @@ def plan(model: str, given: Mapping[str, Any]) -> Plan:
     cls = ESTIMATORS[model]
     flags = dict(given)
     path = flags.pop("config", None)
-    from_file = {} if path is None else _read(path, model)
-    options = {**from_file.pop("data_option", {}), **options_of(flags.pop("data_option", None) or [])}
+    others = (*(name for name in FLAGS if name != "config"), *(each.name for each in fields(cls)))
+    from_file = {} if path is None else read_config(path, model, TEXTS, others)
+    options = {**from_file.pop("data_option", {}), **data_options(flags)}
     merged = {**from_file, **flags}
     rest = {name: merged.pop(name) for name in (*FLAGS, *TEXTS) if name in merged}
     values = values_of_flags(cls, merged)
@@ -95,39 +95,8 @@ def plan(model: str, given: Mapping[str, Any]) -> Plan:
 def _share(value: Any) -> float:
     try:
         share = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         share = -1.0
     if not 0 <= share < 1:
-        raise ConfigError(f"train: validation must be a share >= 0 and < 1; got {value!r}. 0 is for none.")
+        raise ConfigError(f"train: validation must be a share >= 0 and < 1; got {shown(value)}. 0 is for none.")
     return share
-
-
-def _read(path: str, model: str) -> dict[str, Any]:
-    """Read the TOML file: keys are the flags, with _ or -; data options are a table."""
-    from narrows.estimators import ESTIMATORS
-
-    try:
-        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"train: config must be an existing file; got {path!r}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise ConfigError(f"train: config must be a TOML file; {path!r} is none: {problem}.") from None
-    parameters = [each.name for each in fields(ESTIMATORS[model])]
-    known = ["model", "data_option", *TEXTS, *(name for name in FLAGS if name != "config"), *parameters]
-    values: dict[str, Any] = {}
-    for key, value in content.items():
-        name = key.replace("-", "_")
-        name = "data_option" if name == "data_options" else name
-        if name not in known:
-            raise ConfigError(
-                f"{path}: keys must be flags of `narrows train {model}`; got {key!r}.{did_you_mean(name, known)}"
-            )
-        values[name] = value
-    if values.pop("model", model) != model:
-        raise ConfigError(f"{path}: model must be {model!r}, as on the command line; got {content['model']!r}.")
-    if not isinstance(values.get("data_option", {}), dict):
-        raise ConfigError(f"{path}: data_options must be a table; got {values['data_option']!r}. Write [data_options].")
-    for name in TEXTS:
-        if not isinstance(values.get(name, ""), str):
-            raise ConfigError(f"{path}: {name} must be a string; got {values[name]!r}.")
-    return values

@@ -6,30 +6,63 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableType, RenderHook, RenderResult
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 
+class _Cleaned:
+    """What is printed, whose control characters are shown and not obeyed."""
+
+    def __init__(self, content: RenderableType) -> None:
+        self.content = content
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for text, style, control in console.render(self.content, options):
+            yield Segment(text if control else _clean(text), style, control)
+
+
+class _Cleaning(RenderHook):
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Cleaned(content) for content in renderables]
+
+
+def _console(*, stderr: bool = False) -> Console:
+    """Return a console on which text from anywhere can be printed: brackets are no markup, unless one asks for it."""
+    console = Console(stderr=stderr, highlight=False, emoji=False, markup=False)
+    console.push_render_hook(_Cleaning())
+    return console
+
+
+LONGEST = 400
+"""Characters of a word that an error shows: a path fits, and a file given in place of a name does not."""
+
+
 def out() -> Console:
     """Return the console for results; made anew, since standard output may have been redirected meanwhile."""
-    return Console(highlight=False, emoji=False)
+    return _console()
 
 
 def err() -> Console:
     """Return the console for what goes wrong."""
-    return Console(stderr=True, highlight=False, emoji=False)
+    return _console(stderr=True)
+
+
+def _clean(text: str) -> str:
+    """Return text with its control characters written out; a joiner, which makes emoji one, is none."""
+    return "".join(c if c.isprintable() or c in "\n\u200d" else repr(c)[1:-1] for c in text)
 
 
 def as_is(text: str, style: str = "") -> Text:
-    """Return text that others wrote: its brackets are no markup, and control characters are shown, not obeyed."""
-    shown = (c if c.isprintable() or c in "\n\u200d" else repr(c)[1:-1] for c in text)  # a joiner makes emoji one
-    return Text("".join(shown), style)
+    """Return text that others wrote, cleaned before its width is measured."""
+    return Text(_clean(text), style)
 
 
 def error(message: str, code: int) -> int:
-    """Print an error as one line, in red where there is colour, and return the exit code."""
-    text = Text("error: ", style="bold red").append(as_is(" ".join(message.split()), "red not bold"))
+    """Print an error as one line, in red where there is colour, and return the exit code; what is very long is cut."""
+    words = (word if len(word) <= LONGEST else f"{word[:LONGEST]}..." for word in message.split())
+    text = Text("error: ", style="bold red").append(as_is(" ".join(words), "red not bold"))
     err().print(text, soft_wrap=True)
     return code
 

@@ -14,12 +14,14 @@ from narrows.cli.locate import run_of
 if TYPE_CHECKING:
     from narrows.data import Dataset
     from narrows.data.arrays import Array
+    from narrows.runs import Run
 
 Draws = Annotated[int, Parameter(name="--samples", help="Draws for the bound on the likelihood.")]
 OWN = "the run's own"
+NEW = "Of a file all rows are test samples, beside the training samples of the run"
 
 
-@with_source(data=OWN, data_option="", out="evaluation.json in the run")
+@with_source(data=f"{OWN}. {NEW}", data_option="", force="", out="evaluation.json in the run")
 def evaluate(
     run: RunName = None,
     /,
@@ -36,34 +38,38 @@ def evaluate(
 ) -> None:
     """Measure a run on held-out samples, beside PCA."""
     from narrows.cli.measures import comparison_table, features_of, generation_record, latent_record
+    from narrows.cli.samples import Written, check_new
     from narrows.evaluation import compare_models
     from narrows.storage.json import write_json
 
     chosen = run_of(run)
-    dataset, model = source.dataset(chosen), chosen.load()
+    check_new(source)
+    written = Written(chosen.folder)
+    dataset, model = _evaluated(chosen, source), chosen.load()
     named = None if features is None else features_of(features, dataset)
     split, X, _ = dataset.evaluation_split
     labels, y = _labels(dataset)
     comparison = compare_models({chosen.name: model}, dataset.train, X, y=labels, y_test=y, samples=draws)
-    out().print(as_is(f"{chosen.name} on {len(X):,} {split} samples", "bold"))
+    of = "" if source.data is None else f" of {dataset.name}"
+    out().print(as_is(f"{chosen.name} on {len(X):,} {split} samples{of}", "bold"))
     out().print(comparison_table(comparison))
-    record = {"split": split, "samples": len(X), **comparison.record()}
+    record = {"data": dataset.name, "split": split, "samples": len(X), **comparison.record()}
     if model.module_.probabilistic:
         record["code"] = latent_record(model, X, draws)
     if named is not None:
         record["generation"] = generation_record(model, dataset, X, named)
     path = chosen.folder / "evaluation.json" if source.out is None else Path(source.out)
     write_json(path, record)
-    out().print(str(path), soft_wrap=True)
+    written.say(path)
 
 
-@with_source(data=OWN, data_option="")
+@with_source(data=f"{OWN}. {NEW}", data_option="")
 def diagnose(run: RunName = None, /, *, source: Source) -> None:
     """Say what went wrong in a run, and what to try."""
     from narrows.cli.advice import findings_of, print_findings
 
     chosen = run_of(run)
-    findings = findings_of(chosen.load(), source.dataset(chosen))
+    findings = findings_of(chosen.load(), _evaluated(chosen, source))
     if not findings:
         out().print(as_is(f"{chosen.name}: no problem was found."), soft_wrap=True)
     print_findings(findings)
@@ -109,6 +115,16 @@ def compare(
         title=f"Comparison on {dataset.name}", about=about, y_test=y, label_names=dataset.label_names,
     )  # fmt: skip
     out().print(str(folder / "report.html"), soft_wrap=True)
+
+
+def _evaluated(run: Run, source: Source) -> Dataset:
+    """Return the data of a run; where flags name others, these are the test samples in it."""
+    from narrows.cli.console import note
+    from narrows.runs.dataset import with_new_rows
+
+    if source.data is None:
+        return source.dataset(run)
+    return with_new_rows(run, source.data, source.options, changed=note)
 
 
 def _labels(dataset: Dataset) -> tuple[Array | None, Array | None]:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -155,8 +154,7 @@ def models_of(entries: Mapping[str, Entry]) -> dict[str, Autoencoder]:
 
 def comparison_table(comparison: Comparison) -> Table:
     """Return the table, one measure a row; the best is bold where it leads by more than the spread."""
-    names = [escape(row.name) for row in comparison.rows]
-    table = Table("", *names, box=None, pad_edge=False, header_style="dim")
+    table = Table("", *(row.name for row in comparison.rows), box=None, pad_edge=False, header_style="dim")
     for column in table.columns[1:]:
         column.justify = "right"
     for measure in comparison.measures:

@@ -61,8 +61,9 @@ def listed() -> None:
         rows.append((Text(name, "bold"), data, time, _goals(recipe)))
     out().print(table_of(columns, rows))
     out().print(
-        "[dim]time: of all variants, on one core. Run one: narrows recipe NAME; a trial in seconds: narrows recipe "
-        "NAME --quick[/]"
+        "time: of all variants, on one core. Run one: narrows recipe NAME; a trial in seconds: narrows recipe "
+        "NAME --quick",
+        style="dim",
     )
 
 
@@ -116,7 +117,9 @@ def _command(cls: type[Autoencoder] | None) -> Callable[..., Any]:
             group=shared,
         ),
         flag("only", "Only this variant of the recipe.", group=shared),
-        *data_flags(data="the recipe's", data_option="", out="runs, in which every training gets a folder"),
+        *data_flags(
+            listed=False, data="the recipe's", data_option="", out="runs, in which every training gets a folder"
+        ),
         *([] if cls is None else model_flags(cls)),
     ]  # fmt: skip
     return command_of(command, parameters, HELP)
@@ -140,7 +143,7 @@ def _run(recipe: Recipe, asked: Asked) -> int:
                 return code
             evaluations += [(variant, evaluation) for evaluation in reached]
     if recipe.note:
-        out().print(f"\n{' '.join(recipe.note.split())}", markup=False)
+        out().print(f"\n{' '.join(recipe.note.split())}")
     _conclude(evaluations, asked)
     return 0
 
@@ -166,9 +169,9 @@ def _trained(recipe: Recipe, variant: Variant, asked: Asked, points: list[Point]
     try:
         out().print()
         first = opening(variant.model, dataset)
-        out().print(f"{variant.name}: {first}" if variant.name else first, soft_wrap=True, markup=False, style="bold")
+        out().print(f"{variant.name}: {first}" if variant.name else first, soft_wrap=True, style="bold")
         reports = record(estimator, dataset, folder, command=sys.argv)
-        code = followed(folder, reports, after_epoch=measured)
+        code = followed(folder, reports, estimator, after_epoch=measured)
     finally:
         remove_empty(folder)
     if code:
@@ -185,7 +188,7 @@ def _trained(recipe: Recipe, variant: Variant, asked: Asked, points: list[Point]
         points.append(point_of(recipe.curve, estimator, dataset))
         if len(points) > 1:
             path = run.draw("curve.png", draw_curve(recipe.curve, points, variant.model))
-            out().print(f"{path}  {recipe.curve.measure} by {recipe.curve.across}", soft_wrap=True, markup=False)
+            out().print(f"{path}  {recipe.curve.measure} by {recipe.curve.across}", soft_wrap=True)
     trained = {"name": recipe.name, "variant": variant.name, "quick": asked.quick, "changed": asked.changed}
     run.update(recipe={**trained, "goals": [evaluation.record() for evaluation in evaluations]})
     return 0, evaluations

@@ -1,27 +1,55 @@
-"""Samples that a command works on, and the files that it writes."""
+"""Samples that a command works on, and the files that it writes, in which every row can be traced."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from narrows.cli.arguments import Source
-from narrows.data import DATASETS
+from narrows.cli.console import out
+from narrows.data import DATASETS, RowIds
 from narrows.data.arrays import Array
-from narrows.data.dataset import Dataset, Split
+from narrows.data.dataset import Dataset
 from narrows.errors import ConfigError, did_you_mean
 from narrows.runs import Run
-from narrows.storage.atomic import write_bytes, write_text
+from narrows.storage.columns import ENDINGS, write_columns
 
 SPLITS = ("train", "validation", "test", "all")
 
 
-def samples_of(dataset: Dataset, source: Source, index: str | None = None) -> Split:
+class Samples(NamedTuple):
+    """The samples that flags name."""
+
+    split: str
+    """In words: training, validation, test, all; empty for all of a file."""
+    X: Any
+    """(N, *shape)."""
+    y: Array | None
+    """(N,), or None."""
+    ids: RowIds
+    """What tells the rows apart."""
+
+    @property
+    def what(self) -> str:
+        """How many there are of which kind, in words: 359 test samples."""
+        kind = "" if self.split in ("", "all") else f"{self.split} "
+        return f"{len(self.X):,} {kind}sample{'s' if len(self.X) != 1 else ''}"
+
+    def keys(self, label_names: Sequence[str] | None) -> dict[str, Array]:
+        """Return the columns that every file begins with: the row, its id where it has one, and its label."""
+        columns = {"row": self.ids.rows}
+        if self.ids.name != "row":
+            columns[self.ids.name] = self.ids.values
+        if self.y is not None:
+            names = None if label_names is None else np.array(label_names)
+            columns["label"] = self.y if names is None else names[self.y.astype(np.int64)]
+        return columns
+
+
+def samples_of(dataset: Dataset, source: Source, index: str | None = None) -> Samples:
     """Return the samples that flags name: the test samples, or of a file all, in its order.
 
     `index` holds positions within the split, such as "0,3,5"; None takes all. Raises ConfigError where there is no such
@@ -33,48 +61,89 @@ def samples_of(dataset: Dataset, source: Source, index: str | None = None) -> Sp
     if split is None:
         from_file = source.data is not None and source.data not in DATASETS
         split = "all" if from_file else "test" if dataset.test is not None else "train"
-    name, X, y = dataset.split(split)
+    (name, X, y), ids = dataset.split(split), dataset.ids(split)
     if index is None:
-        return Split(name, X, y)
+        return Samples(name, X, y, ids)
     try:
         rows = [int(i) for i in index.split(",")]
     except ValueError:
         rows = [-1]
     if not all(0 <= i < len(X) for i in rows):
         raise ConfigError(f"--index must be whole numbers from 0 to {len(X) - 1}, such as 7 or 0,3,5; got {index!r}.")
-    return Split(name, X[rows], None if y is None else y[rows])
+    picked = [X[i] for i in rows] if isinstance(X, list) else X[rows]
+    return Samples(name, picked, None if y is None else y[rows], ids.take(rows))
 
 
-def target(run: Run, path: str | None, default: str, endings: tuple[str, ...]) -> Path:
-    """Return the file to write, its folder made: `path`, or `default` in the run's folder.
+def target(run: Run, source: Source, default: str, endings: tuple[str, ...] = ENDINGS) -> Path:
+    """Return the file to write, its folder made: what --out says, or `default` in the run's folder.
 
-    Raises ConfigError where it has none of the endings, or cannot lie where it should.
+    Raises ConfigError where it has none of the endings, cannot lie where it should, or is there and --force is not.
     """
-    file = run.folder / default if path is None else Path(path)
+    file = run.folder / default if source.out is None else Path(source.out)
     if file.suffix.lower() not in endings:
-        raise ConfigError(f"--out must end in {' or '.join(endings)}; got {str(file)!r}.")
+        *first, last = endings
+        raise ConfigError(f"--out must end in {', '.join(first)} or {last}; got {str(file)!r}.")
+    check_new(source)
     if file.parent.exists() and not file.parent.is_dir():
         raise ConfigError(f"--out must lie in a folder; got {str(file)!r}.")
     file.parent.mkdir(parents=True, exist_ok=True)
     return file
 
 
-def write_codes(path: Path, Z: Array, y: Array | None, label_names: Sequence[str] | None) -> None:
-    """Write codes (N, *code shape) as CSV: a column per value, and the label where there is one."""
-    flat = Z.reshape(len(Z), -1)
-    columns = [f"code_{i + 1}" for i in range(flat.shape[1])]
-    rows: list[list[Any]] = flat.tolist()
-    if y is not None:
-        columns.append("label")
-        for row, label in zip(rows, y.tolist(), strict=True):
-            row.append(label if label_names is None else label_names[int(label)])
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows([columns, *rows])
-    write_text(path, buffer.getvalue())
+def check_new(source: Source) -> None:
+    """Raise ConfigError where --out names a file that is there, unless --force is given."""
+    if source.out is not None and not source.force and Path(source.out).exists() and not Path(source.out).is_dir():
+        raise ConfigError(f"--out must be a new file; {source.out!r} is there. Add --force to replace it.")
 
 
-def write_array(path: Path, X: Array) -> None:
-    """Write an array as .npy."""
-    buffer = io.BytesIO()
-    np.save(buffer, X, allow_pickle=False)
-    write_bytes(path, buffer.getvalue())
+class Written:
+    """Says which files a command has written, and which of them took the place of others."""
+
+    def __init__(self, *folders: Path) -> None:
+        self.before = {path for folder in folders if folder.is_dir() for path in folder.iterdir()}
+
+    def say(self, path: Path) -> None:
+        """Print the path on a line of its own, so that it can be clicked and copied."""
+        out().print(str(path) + ("  replaced" if path in self.before else ""), soft_wrap=True)
+
+
+def write_samples(
+    path: Path, keys: Mapping[str, Array], columns: Mapping[str, Array], arrays: Mapping[str, Any], steps: Any = None
+) -> None:
+    """Write numbers of samples with what tells their rows apart; see `write_columns`.
+
+    Parameters
+    ----------
+    path
+        Ends in one of `ENDINGS`.
+    keys
+        Of `Samples.keys`.
+    columns
+        For .csv and .parquet, by name: (N,).
+    arrays
+        For .npz, and the first of them for .npy: (N, ...).
+    steps
+        (N,), of sequences, each step of which is a row; None where a sample is one.
+    """
+    named = {f"{name}_" if name in columns else name: values for name, values in keys.items()}
+    rows = dict(named)
+    if steps is not None:
+        rows = {name: np.repeat(values, steps) for name, values in named.items()}
+        rows["step"] = np.concatenate([np.arange(n) for n in steps])
+    write_columns(path, {**rows, **columns}, {**arrays, **named})
+
+
+def feature_columns(X: Any, names: Sequence[str] | None, prefix: str = "") -> tuple[dict[str, Array], Any]:
+    """Return samples as columns, and of sequences their numbers of steps: a column per feature, of images per pixel."""
+    steps = None
+    if isinstance(X, list) or X.ndim == 3:
+        steps, flat = [len(sequence) for sequence in X], np.concatenate(list(X))
+    else:
+        flat = np.asarray(X).reshape(len(X), -1)
+    names = names if names is not None and len(names) == flat.shape[1] else numbered("value", flat.shape[1])
+    return {f"{prefix}{name}": flat[:, i] for i, name in enumerate(names)}, steps
+
+
+def numbered(name: str, n: int) -> list[str]:
+    """Return the names of n columns: code_1, code_2, ..."""
+    return [f"{name}_{i + 1}" for i in range(n)]

@@ -27,7 +27,7 @@ def results(run: Run) -> None:
     if epochs:
         parameters = f"{count(summary['parameters'])} parameters, " if summary else ""
         time = duration(run.record.get("seconds") or 0)
-        console.print(f"[dim]{parameters}{epochs} epoch{'s' if epochs > 1 else ''} in {time}[/]")
+        console.print(f"{parameters}{epochs} epoch{'s' if epochs != 1 else ''} in {time}", style="dim")
     if run.pictures:
         console.print()
         # Paths on lines of their own and never broken, so that they can be clicked and copied.
@@ -39,7 +39,7 @@ def results(run: Run) -> None:
 
 
 def _errors(run: Run, summary: dict[str, Any]) -> Table:
-    errors = summary["squared_error"]
+    errors = run.errors
     table = plain_table()
     table.add_column(f"{summary['samples']:,} {summary['split']} samples", overflow="fold")
     table.add_column("squared error", justify="right")
@@ -58,14 +58,16 @@ def _errors(run: Run, summary: dict[str, Any]) -> Table:
     return table
 
 
-def error_of(errors: dict[str, float], name: str) -> float:
-    """Return an error; 0 where it is one of rounding."""
+def error_of(errors: dict[str, float], name: str) -> float | None:
+    """Return an error, 0 where it is one of rounding; None where there is none."""
+    if name not in errors:
+        return None
     return errors[name] if errors[name] > ROUNDING * errors.get("mean", 0) else 0.0
 
 
 def relative_to_pca(errors: dict[str, float], name: str) -> Text:
     """Return by how many percent an error lies below or above PCA's, where that is more than rounding."""
-    if name not in errors or errors.get("pca", 0) <= ROUNDING * errors.get("mean", 0):
+    if name not in errors or errors.get("pca", 0) <= ROUNDING * abs(errors.get("mean", 0)):
         return Text("–", "dim")
     change = errors[name] / errors["pca"] - 1
     if abs(change) < 5e-4:

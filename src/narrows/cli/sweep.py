@@ -10,7 +10,7 @@ from cyclopts import App
 from rich.table import Table
 from rich.text import Text
 
-from narrows.cli.arguments import axis_of, command_of, data_flags, flag, values_of_flags
+from narrows.cli.arguments import OF_DATA, axis_of, command_of, data_flags, flag, values_of_flags
 from narrows.cli.config import VALIDATION, plan
 from narrows.cli.console import err, out, plain_table
 from narrows.cli.train import model_flags, opening, per_model, summary_of
@@ -94,12 +94,15 @@ def _sweep(model: str, cls: type[Autoencoder], given: dict[str, Any]) -> int:
     from narrows.sweeps import Sweep
     from narrows.training.report import read_all
 
+    data = {name: given.pop(name) for name in list(given) if name.startswith(OF_DATA)}
     values = _swept(cls, given)
     grid = {name: several for name, several in values.items() if len(several) > 1}
     if not grid:
         raise ConfigError(f"sweep: a parameter must have several values, {EXAMPLE}; got none.")
     fixed = {name: several[0] for name, several in values.items() if len(several) == 1}
-    asked = plan(model, {name: given[name] for name in ("data", "data_option", "validation") if name in given} | fixed)
+    asked = plan(
+        model, {name: given[name] for name in ("data", "data_option", "validation") if name in given} | data | fixed
+    )
     dataset = asked.dataset()
     named = "-".join([model, slug_of(asked.data), *(name.replace("_", "-") for name in grid)])
     folder = Path(given.get("out") or f"sweeps/{named}")
@@ -107,7 +110,7 @@ def _sweep(model: str, cls: type[Autoencoder], given: dict[str, Any]) -> int:
     sweep = Sweep(cls, grid, dataset, folder, fixed=fixed, **settings)
     n = len(sweep.trainings)
     console = out()
-    console.print(f"{opening(model, dataset)}; {n} trainings", soft_wrap=True, markup=False, style="bold")
+    console.print(f"{opening(model, dataset)}; {n} trainings", soft_wrap=True, style="bold")
     done: list[Trained] = []
     try:
         with console.status(f"0/{n}") as status:
@@ -118,11 +121,11 @@ def _sweep(model: str, cls: type[Autoencoder], given: dict[str, Any]) -> int:
             for trained in sweep.train(read):
                 done.append(trained)
                 status.update(f"{len(done)}/{n}")
-                console.print(_line(trained, len(done), n), soft_wrap=True, markup=False)
+                console.print(_line(trained, len(done), n), soft_wrap=True)
                 console.file.flush()  # who reads a pipe or a log wants it now
     except (KeyboardInterrupt, SystemExit) as stop:
         message = f"interrupted; {len(done)} of {n} trainings are done. The same command resumes it."
-        err().print(message, soft_wrap=True, markup=False, style="yellow")
+        err().print(message, soft_wrap=True, style="yellow")
         return 130 if isinstance(stop, KeyboardInterrupt) else 143
     rows = sweep.rows(done)
     console.print(_table(sweep, rows))
@@ -134,7 +137,7 @@ def _sweep(model: str, cls: type[Autoencoder], given: dict[str, Any]) -> int:
     console.print(f"{n} trainings, {duration(spent)} in all")
     for name in ("sweep.png", "sweep.csv", "sweep.json"):
         if (folder / name).exists():
-            console.print(str(folder / name), soft_wrap=True, markup=False)
+            console.print(str(folder / name), soft_wrap=True)
     return 0
 
 

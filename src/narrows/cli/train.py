@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 from collections.abc import Callable, Generator, Sequence
@@ -88,7 +89,7 @@ def _command(model: str, cls: type[Autoencoder]) -> Callable[..., Any]:
 
 
 def _train(asked: Plan) -> int:
-    from narrows.cli.console import out
+    from narrows.cli.console import as_is, out
     from narrows.runs import next_folder, record
     from narrows.runs.folder import remove_empty
     from narrows.runs.trackers import logged, writer_of
@@ -101,9 +102,12 @@ def _train(asked: Plan) -> int:
     folder = folder or next_folder(asked.out, asked.model, asked.data)
     console = out()
     try:
-        console.print(opening(asked.model, dataset), soft_wrap=not console.is_terminal, markup=False, style="bold")
+        console.print(opening(asked.model, dataset), soft_wrap=not console.is_terminal, style="bold")
+        if dataset.notes:
+            console.print(as_is(f"read as: {'; '.join(dataset.notes)}", "dim"), soft_wrap=not console.is_terminal)
         reports = record(estimator, dataset, folder, checkpoint_every=asked.checkpoint_every)
-        return followed(folder, reports if asked.log is None else logged(reports, folder, asked.log), dataset)
+        reports = reports if asked.log is None else logged(reports, folder, asked.log)
+        return followed(folder, reports, estimator, dataset)
     finally:
         remove_empty(folder)
 
@@ -112,7 +116,7 @@ def _named(name: str, out: str) -> Path:
     """Return the folder for a run of that name, in which there is none yet."""
     from narrows.storage.lock import check_vacant
 
-    if name in ("", ".", "..") or Path(name).name != name:
+    if name in ("", ".", "..") or Path(name).name != name or "\0" in name:
         raise ConfigError(f"--name must be the name of a folder; got {name!r}. The folder around it is for --out.")
     check_vacant(Path(out) / name)
     return Path(out) / name
@@ -138,25 +142,37 @@ def resume(
     reports = resumed(folder, force=force)
     if log := Run(folder).record.get("logged"):
         reports = logged(reports, folder, log["to"])
-    out().print(f"resuming {folder}", soft_wrap=True, markup=False, style="bold")
-    return followed(folder, reports)
+    out().print(f"resuming {folder}", soft_wrap=True, style="bold")
+    return followed(folder, reports, estimator_of(folder))
+
+
+def estimator_of(folder: Path) -> Autoencoder | None:
+    """Return the estimator of a run, not fitted; None where it has parts that no file holds."""
+    from narrows.estimators.loading import described_estimator
+    from narrows.runs import Run
+
+    with contextlib.suppress(NarrowsError):
+        return described_estimator(folder / "run.json", Run(folder).record, {})
+    return None
 
 
 def followed(
     folder: Path,
     reports: Generator[Report, None, Run],
+    model: Autoencoder | None,
     dataset: Dataset | None = None,
     after_epoch: Callable[[], None] = lambda: None,
 ) -> int:
     """Show a training to its end, give advice, and say how to resume where it did not get there.
 
-    Where `dataset` is None, what the run was trained on is loaded again where it is needed.
+    Advice during training needs `model`, which is trained. Where `dataset` is None, what the run was trained on is
+    loaded again where it is needed.
     """
     from narrows.cli.console import error
     from narrows.cli.progress import follow
 
     try:
-        run = follow(reports, after_epoch)
+        run = follow(reports, model, after_epoch)
     except (KeyboardInterrupt, SystemExit) as stop:
         if not (folder / "run.json").exists():
             raise
@@ -197,5 +213,5 @@ def _interrupted(folder: Path, code: int) -> int:
         message += f"Resume: narrows resume {folder}"
     else:
         message = f"interrupted before there was a model to save. Resume: narrows resume {folder}"
-    err().print(message, soft_wrap=True, markup=False, style="yellow")
+    err().print(message, soft_wrap=True, style="yellow")
     return code

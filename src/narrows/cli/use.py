@@ -1,4 +1,4 @@
-"""Commands that use the model of a run: `narrows encode`, `reconstruct` and `sample`."""
+"""Commands that use the model of a run: `narrows encode`, `score`, `reconstruct` and `sample`."""
 
 from __future__ import annotations
 
@@ -17,29 +17,80 @@ OWN = "the run's own"
 SPLIT = "test; of another file all, in its order. all takes every split"
 SHOWN = 20
 """At most so many samples that were asked for by --index are drawn."""
-
-
-@with_source(data=OWN, data_option="", split=SPLIT, out="codes.npy in the run; a .npy or .csv file")
-def encode(run: RunName = None, /, *, source: Source) -> None:
-    """Write the codes of samples to a file."""
-    from narrows.cli.samples import samples_of, target, write_array, write_codes
-
-    chosen = run_of(run)
-    path = target(chosen, source.out, "codes.npy", (".npy", ".csv"))
-    dataset = source.dataset(chosen)
-    split, X, y = samples_of(dataset, source)
-    Z = chosen.load().transform(X, y)
-    if path.suffix == ".npy":
-        write_array(path, Z)
-    else:
-        write_codes(path, Z, y, dataset.label_names)
-    shape = "x".join(map(str, Z.shape[1:]))
-    _say(f"{len(Z):,} codes of latent dimension {shape} ({split} samples)", path)
+TRACED = "Its rows are numbered; a file name or id, where there is one, stands beside"
 
 
 @with_source(
-    data=OWN, data_option="", split=SPLIT, out="reconstructed.png in the run; .png for a picture, .npy for all values"
-)
+    data=OWN, data_option="", split=SPLIT, force="",
+    out=f"codes.csv in the run; a .csv, .parquet, .npz or .npy file. {TRACED}",
+)  # fmt: skip
+def encode(run: RunName = None, /, *, source: Source) -> None:
+    """Write the codes of samples to a file."""
+    from narrows.cli.samples import Written, numbered, samples_of, target, write_samples
+
+    chosen = run_of(run)
+    path, written = target(chosen, source, "codes.csv"), Written(chosen.folder)
+    dataset = source.dataset(chosen)
+    samples = samples_of(dataset, source)
+    Z = chosen.load().transform(samples.X, samples.y)
+    flat = Z.reshape(len(Z), -1)
+    columns = dict(zip(numbered("code", flat.shape[1]), flat.T, strict=True))
+    write_samples(path, samples.keys(dataset.label_names), columns, {"codes": Z})
+    shape = "x".join(map(str, Z.shape[1:]))
+    out().print(f"{len(Z):,} codes of latent dimension {shape} ({samples.what})")
+    written.say(path)
+
+
+@with_source(
+    data=OWN, data_option="", split=SPLIT, force="",
+    out=f"scores.csv in the run; a .csv, .parquet, .npz or .npy file. {TRACED}",
+)  # fmt: skip
+def score(
+    run: RunName = None,
+    /,
+    *,
+    rate: Annotated[
+        float, Parameter(help="Flag what scores lower than this share of the run's held-out samples.")
+    ] = 0.01,
+    by: Annotated[
+        str,
+        Parameter(
+            help="score: the model's own, in nats; reconstruction; elbo; nearest; or latent:gaussian, latent:gmm, "
+            "latent:kde, densities of the codes."
+        ),
+    ] = "score",
+    picture: Annotated[
+        str | None, Parameter(help="Also draw the least normal samples and their reconstructions: a .png file.")
+    ] = None,
+    source: Source,
+) -> None:
+    """Score samples, higher is more normal, and flag those that are not."""
+    from narrows.cli import scores
+    from narrows.cli.samples import Written, samples_of, target, write_samples
+
+    if not 0 <= rate < 1:
+        raise ConfigError(f"score: --rate must be a share >= 0 and < 1; got {rate!r}. 0.01 flags one in a hundred.")
+    if picture is not None and Path(picture).suffix.lower() != ".png":
+        raise ConfigError(f"score: --picture must end in .png; got {picture!r}.")
+    chosen = run_of(run)
+    path, written = target(chosen, source, "scores.csv"), Written(chosen.folder)
+    dataset, model = source.dataset(chosen), chosen.load()
+    samples = samples_of(dataset, source)
+    own = dataset if source.data is None else scores.own_data_of(chosen)
+    found = scores.scores_of(model, samples, own, by, rate)
+    columns = found.columns(model)
+    write_samples(path, samples.keys(dataset.label_names), columns, columns)
+    scores.print_scores(model, samples, found)
+    written.say(path)
+    if picture is not None:
+        scores.draw_worst(Path(picture), model, samples, found, written)
+
+
+@with_source(
+    data=OWN, data_option="", split=SPLIT, force="",
+    out="reconstructed.png in the run; .png for a picture, .csv, .parquet, .npz or .npy for all values, in the units "
+    f"of the data. {TRACED}",
+)  # fmt: skip
 def reconstruct(
     run: RunName = None,
     /,
@@ -49,25 +100,33 @@ def reconstruct(
 ) -> None:
     """Reconstruct samples from their codes."""
     from narrows import figures
-    from narrows.cli.samples import samples_of, target, write_array
+    from narrows.cli.samples import Written, feature_columns, samples_of, target, write_samples
     from narrows.evaluation import squared_error
     from narrows.storage.atomic import write_png
+    from narrows.storage.columns import ENDINGS
 
     chosen = run_of(run)
-    path = target(chosen, source.out, "reconstructed.png", (".png", ".npy"))
-    split, X, y = samples_of(source.dataset(chosen), source, index)
+    path = target(chosen, source, "reconstructed.png", (".png", *ENDINGS))
+    written, dataset = Written(chosen.folder), source.dataset(chosen)
+    samples = samples_of(dataset, source, index)
+    X, y = samples.X, samples.y
     model = chosen.load()
     X_hat = model.reconstruct(X, y=y)
-    if path.suffix == ".npy":
-        write_array(path, X_hat)
-    else:
+    if path.suffix.lower() == ".png":
         n = figures.room(X.shape[1:]) if index is None else SHOWN
         write_png(path, figures.compare({"original": X[:n], "reconstruction": X_hat[:n]}))
+    else:
+        columns, steps = feature_columns(X_hat, dataset.columns)
+        write_samples(path, samples.keys(dataset.label_names), columns, {"reconstruction": X_hat}, steps)
     error = float(squared_error(model, X, y).mean())
-    _say(f"squared error {number(error)} per sample, {len(X):,} {split} samples", path)
+    out().print(f"squared error {number(error)} per sample, {samples.what}")
+    written.say(path)
 
 
-@with_source(data=f"{OWN}, which a --sampler is fitted to", data_option="", out="sampled.png in the run; .png or .npy")
+@with_source(
+    data=f"{OWN}, which a --sampler is fitted to", data_option="", force="",
+    out="sampled.png in the run; .png for a picture, .csv, .parquet, .npz or .npy for all values",
+)  # fmt: skip
 def sample(
     run: RunName = None,
     /,
@@ -85,24 +144,23 @@ def sample(
 ) -> None:
     """Draw new samples from a model."""
     from narrows import figures
-    from narrows.cli.samples import target, write_array
+    from narrows.cli.samples import Written, feature_columns, target, write_samples
+    from narrows.data import RowIds
     from narrows.storage.atomic import write_png
+    from narrows.storage.columns import ENDINGS
 
     chosen = run_of(run)
-    path = target(chosen, source.out, "sampled.png", (".png", ".npy"))
+    path, written = target(chosen, source, "sampled.png", (".png", *ENDINGS)), Written(chosen.folder)
     if seed < 0:
         raise ConfigError(f"sample: seed must be a whole number >= 0; got {seed}.")
     model = chosen.load()
     # Models saved without codes learn how they are spread from data.
     fits = sampler != "prior" and (model.codes_ is None or source.data is not None)
     X = model.sample(n, seed, sampler, X=source.dataset(chosen).train if fits else None)
-    if path.suffix == ".npy":
-        write_array(path, X)
-    else:
+    if path.suffix.lower() == ".png":
         write_png(path, figures.gallery(X))
-    _say(f"{n:,} samples, seed {seed}" + ("" if sampler == "prior" else f", codes by {sampler}"), path)
-
-
-def _say(what: str, path: Path) -> None:
-    out().print(what)
-    out().print(str(path), soft_wrap=True, markup=False)
+    else:
+        columns, steps = feature_columns(X, model.schema_.columns)
+        write_samples(path, {"row": RowIds.numbered(len(X)).rows}, columns, {"samples": X}, steps)
+    out().print(f"{n:,} samples, seed {seed}" + ("" if sampler == "prior" else f", codes by {sampler}"))
+    written.say(path)

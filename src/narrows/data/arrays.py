@@ -41,3 +41,17 @@ def subset(n: int, limit: int | None, seed: int) -> Array:
     if limit is None or n <= limit:
         return np.arange(n)
     return np.sort(np.random.default_rng(seed).choice(n, limit, replace=False))
+
+
+def as_type(X: Array, dtype: np.dtype[Any]) -> Array:
+    """Return values in a type of numbers: rounded for whole ones, and those beyond its limits at them."""
+    if dtype.kind == "b":
+        X = X >= 0.5
+    elif dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        X = np.rint(X.astype(np.float64))
+        with np.errstate(invalid="ignore"):  # beyond the limits; 2^63 - 1 itself is not among double precision
+            X = np.where(limits.max <= X, limits.max, np.where(limits.min >= X, limits.min, X.astype(dtype)))
+    elif X.dtype.itemsize > dtype.itemsize:
+        X = np.clip(X, np.finfo(dtype).min, np.finfo(dtype).max)
+    return X.astype(dtype, copy=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -81,14 +82,16 @@ def cloud(*, seed: int = 0, samples: int = 500, correlation: float = 0.9) -> Dat
     correlation
         Between the two variables, which have the variances 4 and 1.
     """
-    samples = whole_number("samples", samples, 1, 10**7)
     if not -1 <= correlation <= 1:
         raise ConfigError(f"load_dataset: correlation must be in [-1, 1]; got {correlation!r}.")
-    rng = np.random.default_rng([seed, 0x636C6F75])
-    normal = rng.standard_normal((samples + max(1, samples // 4), 2))
-    second = correlation * normal[:, 0] + np.sqrt(1 - correlation**2) * normal[:, 1]
-    points = np.column_stack([2 * normal[:, 0], second]).astype(np.float32)
-    return _drawn(points, samples, "drawn: two normal variables with a correlation")
+
+    def points(rng: np.random.Generator, n: int) -> Array:
+        normal = rng.standard_normal((n, 2))
+        second = correlation * normal[:, 0] + np.sqrt(1 - correlation**2) * normal[:, 1]
+        return np.column_stack([2 * normal[:, 0], second])
+
+    how = "drawn: two normal variables with a correlation"
+    return _drawn(points, [seed, 0x636C6F75], samples, 0.25, how)
 
 
 def arc(*, seed: int = 0, samples: int = 60, noise: float = 0.1) -> Dataset:
@@ -103,22 +106,29 @@ def arc(*, seed: int = 0, samples: int = 60, noise: float = 0.1) -> Dataset:
     noise
         Standard deviation across the plane; half of it within.
     """
-    samples = whole_number("samples", samples, 1, 10**7)
     if not 0 <= noise < np.inf:
         raise ConfigError(f"load_dataset: noise must be 0 or more; got {noise!r}.")
-    rng = np.random.default_rng([seed, 0x617263])
-    angle = rng.uniform(-0.5, 1.5 * np.pi - 0.5, 2 * samples)
-    across = rng.standard_normal((2 * samples, 3)) * noise
-    x = np.cos(angle) + 0.5 * np.sin(angle) + 0.5 * across[:, 0]
-    y = 0.7 * np.sin(angle) + 0.5 * across[:, 1]
-    points = np.column_stack([x, y, 0.1 * x + 0.3 * y + across[:, 2]]).astype(np.float32)
-    return _drawn(points, samples, "drawn: an arc of three quarters of a turn in a tilted plane")
+
+    def points(rng: np.random.Generator, n: int) -> Array:
+        angle = rng.uniform(-0.5, 1.5 * np.pi - 0.5, n)
+        across = rng.standard_normal((n, 3)) * noise
+        x = np.cos(angle) + 0.5 * np.sin(angle) + 0.5 * across[:, 0]
+        y = 0.7 * np.sin(angle) + 0.5 * across[:, 1]
+        return np.column_stack([x, y, 0.1 * x + 0.3 * y + across[:, 2]])
+
+    how = "drawn: an arc of three quarters of a turn in a tilted plane"
+    return _drawn(points, [seed, 0x617263], samples, 1.0, how)
 
 
-def _drawn(points: Array, samples: int, source: str) -> Dataset:
+def _drawn(
+    points: Callable[[np.random.Generator, int], Array], seed: list[int], samples: int, test: float, source: str
+) -> Dataset:
+    """Return points drawn from a seed, and a share of as many for the test."""
+    samples = whole_number("samples", samples, 1, 10**7)
+    drawn = points(np.random.default_rng(seed), samples + max(1, int(test * samples))).astype(np.float32)
     return as_read(
-        points[:samples],
-        test=points[samples:],
+        drawn[:samples],
+        test=drawn[samples:],
         source=source,
         licence="none needed",
         how="drawn separately from the seed",

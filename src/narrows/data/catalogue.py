@@ -5,23 +5,29 @@ from __future__ import annotations
 import inspect
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from narrows.data.alike import rows_like, with_split
 from narrows.data.arrays import Array
 from narrows.data.builtin import arc, cloud, digits, mnist_5k, samples_installed
 from narrows.data.celeba import celeba, celeba_available
 from narrows.data.dataset import Dataset, with_test
 from narrows.data.factors import shapes
+from narrows.data.labels import with_labels
 from narrows.data.options import share, whole_number
 from narrows.data.published import binarized_mnist, fashion_mnist, lfw, mnist, published_available
-from narrows.data.readers.formats import file_loader, looks_like_path
+from narrows.data.readers.formats import file_loader, looks_like_path, split_files, table_of_file
+from narrows.data.windows import windowed
 from narrows.errors import ConfigError, DataError, did_you_mean
 
 _TEST_SHARE = 0.2
-_COMMON = {"seed": 0, "test": None, "validation": None, "limit": None, "shape": None, "shuffle": True}
+_COMMON = {
+    "seed": 0, "test": None, "validation": None, "limit": None, "shape": None, "shuffle": None, "labels": None,
+    "window": None, "stride": None,
+}  # fmt: skip
 """Options of all data sets, and their defaults."""
 _FORMS = ("table", "sequence", "image")
 
@@ -79,16 +85,21 @@ def load_dataset(
     name_or_path: str | os.PathLike[str],
     *,
     seed: int = 0,
-    test: float | None = None,
+    test: float | str | os.PathLike[str] | None = None,
     validation: float | None = None,
     limit: int | None = None,
     shape: str | None = None,
-    shuffle: bool = True,
+    shuffle: bool | None = None,
+    labels: str | os.PathLike[str] | None = None,
+    window: int | None = None,
+    stride: int | None = None,
     **options: Any,
 ) -> Dataset:
-    """Load a data set by name, or samples from a file or a folder of images.
+    """Load a data set by name, or samples from a file or a folder.
 
-    Files: .npy, .npz, .csv, .tsv, .txt (also with .gz), .parquet, .mat, IDX, a folder or zip archive of images.
+    Files: .npy, .npz, .csv, .tsv, .txt, .dat, .data (also with .gz, or as a .zip), .xlsx, .json, .jsonl, .parquet,
+    .feather, .arrow, .mat, .h5, .hdf5, .h5ad, .pt, IDX. Folders: images (also as a .zip), .npy files, Arrow files, and
+    train.csv with test.csv. Options of files are in `narrows.data.options.OPTIONS`.
 
     Parameters
     ----------
@@ -97,9 +108,11 @@ def load_dataset(
     seed
         Decides which rows are test and validation rows, and what is drawn for the drawn sets.
     test
-        Share of the rows for the test split, for data that have none; 0 for no test split, 0.2 by default.
+        Share of the rows for the test split, or number of rows, for data that have none; 0 for no test split, 0.2 by
+        default. Or the path of a file with the test rows, whose columns are put in the order of the training data's.
     validation
-        Share of the training rows for a validation split, for data that have none; no such split by default.
+        Share of the training rows for a validation split, or number of rows, for data that have none; no such split by
+        default.
     limit
         Use only the first so many training rows. Of images from files, those that turn out to be malformed count too:
         they let no other row in.
@@ -107,7 +120,13 @@ def load_dataset(
         "table" (N, D), "sequence" (N, T, D: images row by row), "image" (N, C, H, W: tables of square pictures), or
         the shape of a sample such as "28x28" or "3x32x32". None: as it is.
     shuffle
-        Whether test and validation rows are drawn at random (classes in proportion) rather than the last ones.
+        Whether test and validation rows are drawn at random (classes in proportion) rather than the last ones. None:
+        unless rows are in the order of time.
+    labels
+        The labels in a second file: one a row, in the order of the rows; or a table with the rows' ids in one column.
+    window, stride
+        Cut the rows, in their order, into sequences of `window` rows; `stride` rows from one to the next, None: no row
+        is in two windows. The id of a window is that of its first row.
     options
         Those of the data set (``DATASETS[name].options``) or of the kind of file.
 
@@ -126,21 +145,38 @@ def load_dataset(
     >>> len(data.train), len(data.validation), len(data.test)
     (80, 20, 25)
     """
-    given = {"seed": seed, "test": test, "limit": limit, "shape": shape, "shuffle": shuffle, **options}
+    test = os.fspath(test) if isinstance(test, os.PathLike) else test
+    labels = None if labels is None else os.fspath(labels)
     name = os.fspath(name_or_path)
+    given = {
+        "seed": seed, "test": test, "limit": limit, "shape": shape, "shuffle": shuffle, "labels": labels,
+        "window": window, "stride": stride, **options,
+    }  # fmt: skip
     seed = whole_number("seed", seed, 0)
     limit = None if limit is None else whole_number("limit", limit, 1)
-    test = None if test is None else share("test", test, zero=True)
+    held_out = None if test is None or isinstance(test, str) else share("test", test, zero=True)
     validation = None if validation is None else share("validation", validation, zero=True)
-    loader = DATASETS[name].loader if name in DATASETS else file_loader(name)
+    parts = {} if name in DATASETS else split_files(name)
+    path = str(parts.pop("train", name))
+    loader = DATASETS[name].loader if name in DATASETS else file_loader(path)
     if loader is None:
         raise _unknown(name)
     raw = _load(loader, name, {"seed": seed, "limit": limit, "shape": shape}, options)
+    files = {split: str(file) for split, file in parts.items()} | ({"test": test} if isinstance(test, str) else {})
+    for split, file in files.items():
+        other = rows_like(file, raw.columns, raw.other_columns, options, size=math.prod(raw.sample_shape))
+        raw = with_split(raw, split, other)
+    if labels is not None:
+        raw = with_labels(raw, labels)
+    if window is not None:
+        raw = windowed(raw, window, stride)
+    elif stride is not None:
+        raise ConfigError(f"load_dataset: stride must go with window; got {stride!r} alone.")
     if raw.test is None:
-        raw = with_test(raw, _TEST_SHARE if test is None else test, seed=seed, shuffle=shuffle)
-    elif test is not None:
+        raw = with_test(raw, _TEST_SHARE if held_out is None else held_out, seed=seed, shuffle=shuffle)
+    elif held_out is not None:
         raise ConfigError(
-            f"load_dataset: test must be left out, since {name!r} has a test split already; got {test!r}."
+            f"load_dataset: test must be left out, since {name!r} has a test split already; got {held_out!r}."
         )
     changed = {key: value for key, value in given.items() if key not in _COMMON or value != _COMMON[key]}
     data = replace(_dataset(raw, name, seed, limit, shape), options=changed)
@@ -148,15 +184,18 @@ def load_dataset(
 
 
 def _load(loader: Callable[..., Dataset], name: str, given: dict[str, Any], options: dict[str, Any]) -> Dataset:
-    known = _options_of(loader)
+    _check_options(_options_of(loader), name, options)
+    taken = inspect.signature(loader).parameters
+    return loader(**{key: value for key, value in given.items() if key in taken}, **options)
+
+
+def _check_options(known: tuple[str, ...], name: str, options: Mapping[str, Any]) -> None:
     for option in options:
         if option not in known:
             raise ConfigError(
                 f"load_dataset: options of {name!r} must be among {', '.join((*known, *_COMMON))}; "
                 f"got {option!r}.{did_you_mean(option, (*known, *_COMMON))}"
             )
-    taken = inspect.signature(loader).parameters
-    return loader(**{key: value for key, value in given.items() if key in taken}, **options)
 
 
 def _dataset(raw: Dataset, name: str, seed: int, limit: int | None, shape: str | None) -> Dataset:
@@ -181,7 +220,7 @@ def _dataset(raw: Dataset, name: str, seed: int, limit: int | None, shape: str |
         validation=validation,
         train_labels=None if raw.train_labels is None else raw.train_labels[:count],
         row_ids={**raw.row_ids, "train": raw.ids("train").take(slice(count))},
-        columns=raw.columns if train.ndim == 2 else None,
+        columns=raw.columns if raw.columns and train.ndim < 4 and len(raw.columns) == train.shape[-1] else None,
         splits={"seed": seed, "train": len(train), **raw.splits, **limited, **sizes},
         files=files,
     )
@@ -225,6 +264,43 @@ def _unknown(name: str) -> DataError | ConfigError:
         f"load_dataset: name_or_path must be one of {', '.join(DATASETS)}, or an existing path; "
         f"got {name!r}.{did_you_mean(name, DATASETS)}"
     )
+
+
+def load_like(
+    path: str, columns: Sequence[str] | None, others: Mapping[str, str], options: Mapping[str, Any], *, size: int
+) -> Dataset:
+    """Return all rows of a file, read as another data set was; see `narrows.data.alike.rows_like`.
+
+    `options` are those of `load_dataset`, but for those that divide the rows: columns that they name are none of the
+    features, or are the features. `size` is the number of features, of sequences those of a step.
+    """
+    named = {name: options[name] for name in ("label", "drop", "id", "columns") if options.get(name) is not None}
+    if named and (opened := table_of_file(path, options)) is not None:
+        others = {
+            **others,
+            **{use.column.name: use.role for use in opened[1] if use.role not in ("feature", "unusable")},
+        }
+        columns = [use.column.name for use in opened[1] if use.role == "feature"] if "columns" in named else columns
+    raw = rows_like(path, columns, others, options, size=size)
+    if (labels := options.get("labels")) is not None:
+        raw = with_labels(raw, labels)
+    if (window := options.get("window")) is not None:
+        raw = windowed(raw, window, options.get("stride"))
+    return _dataset(raw, path, options.get("seed", 0), options.get("limit"), options.get("shape"))
+
+
+def options_for(name_or_path: str, given: Mapping[str, Any] | None = None) -> tuple[str, ...]:
+    """Return the options that `load_dataset` takes for a data set or a file; none where there is no such thing.
+
+    Raises ConfigError where one of those given is none of them.
+    """
+    path = str(split_files(name_or_path).get("train", name_or_path))
+    loader = DATASETS[name_or_path].loader if name_or_path in DATASETS else file_loader(path)
+    if loader is None:
+        return ()
+    known = _options_of(loader)
+    _check_options(known, name_or_path, {name: None for name in given or {} if name not in _COMMON})
+    return (*known, *_COMMON)
 
 
 def _options_of(loader: Callable[..., Dataset]) -> tuple[str, ...]:

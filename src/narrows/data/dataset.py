@@ -90,6 +90,14 @@ class Dataset:
     """Under which licence or terms the data may be used."""
     splits: Mapping[str, Any] = field(default_factory=dict)
     """How the splits were made: numbers of rows, seed, and one sentence for each. Fit for JSON."""
+    notes: tuple[str, ...] = ()
+    """What was decided in reading a file, each in a phrase: whether it has a header, what was left out."""
+    other_columns: Mapping[str, str] = field(default_factory=dict)
+    """Columns of the file that are no features, and what they are: label, id, split, or left out. Fit for JSON."""
+    ordered: bool = False
+    """Whether rows are in the order of time: they are not shuffled then unless one asks for it."""
+    overlap: int = 0
+    """How many rows after a row share values with it, as windows do: these are not held out beside it."""
     skipped: tuple[str, ...] = ()
     """One "name: reason" for every malformed file that was left out."""
     files: SourceFiles | None = None
@@ -99,7 +107,9 @@ class Dataset:
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
-        """Shape of one sample: (D,), (T, D) or (C, H, W)."""
+        """Shape of one sample: (D,), (T, D) or (C, H, W); of sequences that differ, of the longest."""
+        if self.train.dtype == object:
+            return max(map(len, self.train)), int(self.train[0].shape[1])
         return tuple(int(n) for n in self.train.shape[1:])
 
     @property
@@ -162,6 +172,11 @@ class Dataset:
             array = getattr(self, name)
             if array is None:
                 continue
+            if array.dtype == object:  # sequences of different lengths
+                for part in array:
+                    digest.update(f"{name}|{part.dtype.newbyteorder('<').str}|{part.shape}|".encode())
+                    digest.update(np.ascontiguousarray(part, dtype=part.dtype.newbyteorder("<")).tobytes())
+                continue
             digest.update(f"{name}|{array.dtype.newbyteorder('<').str}|{array.shape}|".encode())
             rows = max(1, 2**24 // max(1, array[:1].nbytes))
             for start in range(0, len(array), rows):  # in pieces: a memory map may be larger than the memory
@@ -169,17 +184,18 @@ class Dataset:
                 digest.update(np.ascontiguousarray(piece, dtype=piece.dtype.newbyteorder("<")).tobytes())
         return digest.hexdigest()
 
-    def with_validation(self, share: float, *, seed: int = 0, shuffle: bool = True) -> Dataset:
+    def with_validation(self, share: float, *, seed: int = 0, shuffle: bool | None = None) -> Dataset:
         """Return this data set with a share of its training rows held out for validation.
 
         Parameters
         ----------
         share
-            Share of the training rows, in (0, 1); classes keep their proportions.
+            Share of the training rows, in (0, 1), or a number of rows; classes keep their proportions.
         seed
             The same seed holds out the same rows.
         shuffle
-            Whether rows are drawn at random rather than the last ones; of a memory map it is always the last ones.
+            Whether rows are drawn at random rather than the last ones; None: unless they are in the order of time. Of a
+            memory map it is always the last ones.
 
         Raises
         ------
@@ -198,7 +214,7 @@ class Dataset:
                 f"Dataset: validation must leave at least one row on both sides of {len(self.train)}; got {share!r}. "
                 "Choose another share or add samples."
             )
-        how = f"{self.splits.get('how', 'as given')}; validation: {share:g} of the training rows, {how}"
+        how = f"{self.splits.get('how', 'as given')}; validation: {_amount(share)} of the training rows, {how}"
         splits = {**self.splits, "train": n_kept, "validation": n_held_out, "how": how}
         return replace(self, **parts, splits=splits, options={**self.options, "validation": share})
 
@@ -214,22 +230,34 @@ def as_read(
     return Dataset("", train, licence=licence, splits={"how": how}, **rest)
 
 
-def with_test(data: Dataset, share: float, *, seed: int, shuffle: bool) -> Dataset:
-    """Return a data set with a share of its training rows held out as test rows."""
+def with_test(data: Dataset, share: float, *, seed: int, shuffle: bool | None) -> Dataset:
+    """Return a data set with a share, or a number, of its training rows held out as test rows."""
     parts, (n_kept, n_held_out), how = _held_out(data, "test", share, seed=seed, shuffle=shuffle)
     if not n_kept:
         raise DataError(f"load_dataset: test must leave at least one training row of {len(data.train)}; got {share!r}.")
-    how = f"test: {share:g} of all rows, {how}" if n_held_out else "no test split: all rows are training rows"
+    how = f"test: {_amount(share)} of all rows, {how}" if n_held_out else "no test split: all rows are training rows"
     none = {} if n_held_out else {"test": None, "test_labels": None}
     return replace(data, **(parts | none), splits={"how": how})
 
 
+def _amount(share: float) -> str:
+    return f"{share:,}" if isinstance(share, int) else f"{share:g}"
+
+
 def _held_out(
-    data: Dataset, split: str, share: float, *, seed: int, shuffle: bool
+    data: Dataset, split: str, share: float, *, seed: int, shuffle: bool | None
 ) -> tuple[dict[str, Any], tuple[int, int], str]:
     """Return the fields that change where training rows are held out as a split, both sizes, and how it was done."""
     labels = data.train_labels
+    shuffle = not data.ordered if shuffle is None else shuffle
     kept, held_out, files, how = divide(data.train, labels, data.files, share, seed=seed, shuffle=shuffle)
+    if data.train.dtype == object and len(held_out) and len(kept):
+        # A model takes sequences of at most the length of its training sequences: the longest one stays with these.
+        longest = max(held_out, key=lambda row: len(data.train[row]))
+        if len(data.train[longest]) > max(len(data.train[row]) for row in kept):
+            held_out[held_out == longest], kept[0] = kept[0], longest
+    if data.overlap and not shuffle and len(held_out):
+        kept = kept[: -data.overlap]
     parts: dict[str, Any] = {"files": files}
     for name, rows in (("train", kept), (split, held_out)):
         parts |= {name: take_rows(data.train, rows), f"{name}_labels": None if labels is None else labels[rows]}

@@ -21,7 +21,7 @@ def split_rows(
     names: Sequence[str] | None = None,
     order: str = "seeded",
 ) -> tuple[Array, Array]:
-    """Divide row numbers into those kept and those held out, exactly round(share * total) of them.
+    """Divide row numbers into those kept and those held out, exactly round(share * total) of them, or `share` of them.
 
     Rows are put in a seeded order. Going through that order class by class, every (1 / share)-th row is held out, so
     that each class has its share to within one row, also where a class has a single row.
@@ -31,7 +31,7 @@ def split_rows(
     total
         Number of rows.
     share
-        Share to hold out, in [0, 1).
+        Share to hold out, in [0, 1), or number of rows.
     seed
         The same seed gives the same division.
     strata
@@ -53,7 +53,7 @@ def split_rows(
     >>> held_out.tolist()
     [8, 9]
     """
-    count = math.floor(share * total + 0.5)
+    count = min(int(share), total) if isinstance(share, int | np.integer) else math.floor(share * total + 0.5)
     if order == "last":
         return np.arange(total - count), np.arange(total - count, total)
     if names is None:

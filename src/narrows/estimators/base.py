@@ -24,6 +24,7 @@ from narrows.data.batches import chunk_size
 from narrows.data.schema import Schema
 from narrows.errors import ConfigError, DataError
 from narrows.estimators import imputation, inference
+from narrows.estimators.memory import check_memory
 from narrows.estimators.persistence import describe_all, save_model
 from narrows.estimators.validation import check_samples
 from narrows.figures import notebook
@@ -54,7 +55,8 @@ def _close() -> None:
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
     """An estimator of codes, from which samples can be reconstructed.
 
-    `X` is a table (N, D), sequences (N, T, D) or a list of (T_i, D), or images (N, C, H, W). uint8 counts as pixels.
+    `X` is a table (N, D), sequences (N, T, D) or a list of (T_i, D), or images (N, C, H, W), (N, H, W, C) or (N, H, W):
+    an array, a tensor, a data frame or a sparse matrix. uint8 counts as pixels, but not in tables of small numbers.
     What comes back (`reconstruct`, `inverse_transform`, `sample`) has the units, type, columns and kind of data frame
     of the X that went into `fit`.
 
@@ -163,7 +165,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def fit(
         self, X: ArrayLike, y: Any = None, *, validation: Any = None, resume: str | Path | Checkpoints | None = None,
-        warm_start: bool | Autoencoder = False,
+        axes: str | None = None, warm_start: bool | Autoencoder = False,
     ) -> Self:  # fmt: skip
         """Fit to X.
 
@@ -179,6 +181,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         resume
             A folder of checkpoints: training resumes from the last good one, bit for bit as if it had never stopped,
             and leaves new ones. Where there is none it begins. A model that is fitted in one step always begins.
+        axes
+            The order of the axes of X: "NCHW", "NHWC" or "NHW" for images, "NTD" for sequences. None: a last axis of 1,
+            3 or 4 in four is that of the channels, and (N, H, W) of uint8, or of grey levels, are images; where X is
+            turned, a warning says so, and what comes back has the order of X.
         warm_start
             Begin at the weights of a fitted model with the same network: another one, or True for this one. Its schema
             stays: X has its columns, and its scale is not learned again.
@@ -199,7 +205,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         -----
         A fit that fails before its first report leaves the estimator as it was.
         """
-        reports = self.fit_iter(X, y, validation=validation, resume=resume, warm_start=warm_start)
+        reports = self.fit_iter(X, y, validation=validation, resume=resume, axes=axes, warm_start=warm_start)
         if vars(self).get("verbose"):
             from narrows.training.progress import follow  # a tenth of a second, which others do without
 
@@ -215,6 +221,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         *,
         validation: Any = None,
         resume: str | Path | Checkpoints | None = None,
+        axes: str | None = None,
         columns: Sequence[str] | None = None,
         warm_start: bool | Autoencoder = False,
         trainer: Trainer = train,
@@ -223,7 +230,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         Parameters
         ----------
-        X, y, validation, resume, warm_start
+        X, y, validation, resume, axes, warm_start
             As in `fit`.
         columns
             Names of the columns of a table, where X has none itself.
@@ -237,7 +244,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             start = self._begin_at(warm_start)
             if start is not None:
                 trainer = partial(_continued, trainer, start.module_.state_dict(), start, self)
-            samples = check_samples(self, X, start and start.schema_, missing=self.takes_missing)
+            samples = check_samples(self, X, start and start.schema_, missing=self.takes_missing, axes=axes)
             held_out: Any = None
             if isinstance(validation, float | np.floating):
                 samples, y, held_out = self._split(samples, y, float(validation))
@@ -279,6 +286,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         learned = False
         try:
             self.history_, self.codes_, self._densities = [], None, {}
+            check_memory(self, self.schema_)
             self.__dict__.pop("_steps", None)
             with Seeded(self._seed):
                 self.module_ = self.build(self.schema_)
@@ -384,6 +392,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self.takes_missing
+        tags.input_tags.sparse = True  # as dense arrays, where these fit into memory
         return tags
 
     # Verbs ------------------------------------------------------------------------------------------------------------

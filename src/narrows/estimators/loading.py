@@ -107,7 +107,7 @@ def _restored(path: Path, record: dict[str, Any], objects: dict[str, Any]) -> Au
 
 def _schema(path: Path, record: dict[str, Any]) -> Schema:
     """Return the schema without offset and factor, which are among the tensors."""
-    if unknown := sorted(record.keys() - FORM.keys()):
+    if unknown := sorted(record.keys() - {name.removesuffix("?") for name in FORM}):
         raise FormatError(f"{path}: schema must have no {_short(unknown[0])}. The file was changed.")
     schema = Schema.from_record(record, {})
     free = schema.shape[:1] == (None,)
@@ -120,6 +120,8 @@ def _schema(path: Path, record: dict[str, Any]) -> Schema:
         and (scaled or schema.scale in ("pixels", None))
         and (schema.columns is None or schema.shape == (len(schema.columns),))
         and (schema.dtypes is None) == (schema.frame is None) and schema.dtype in DTYPES
+        and schema.axes in (None, "NHWC", "NHW") and (schema.axes is None or schema.kind == "images")
+        and (schema.limits is None or (len(schema.limits) == 2 and schema.limits[0] <= schema.limits[1]))
     )  # fmt: skip
     if not sound:
         raise FormatError(f"{path}: schema must describe samples; got {_short(record)}. The file was changed.")

@@ -62,7 +62,7 @@ class NeuralAutoencoder(Autoencoder):
     )  # fmt: skip
     data_bias: bool = param(True, "Start the output's bias at the data's mean.")
 
-    epochs: int = param(30, "Passes over the data.", low=1)
+    epochs: int = param(30, "Passes over the data.", low=1, high=500_000)
     batch_size: int | None = param(128, "Samples per step; None for all at once.", low=1)
     optimizer: str = param("adam", "The optimiser.", choices=tuple(OPTIMIZERS))
     learning_rate: float = param(2e-3, "Its step size.", low=0, low_open=True)

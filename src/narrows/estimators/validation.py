@@ -1,82 +1,147 @@
-"""The check of X before anything is learned or computed from it, by scikit-learn's validation and the schema."""
+"""The check of X before anything is learned or computed from it."""
 
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.exceptions import DataConversionWarning
 
 from narrows.data.arrays import Array
+from narrows.data.axes import ORDERS, order_for, order_of, turned
+from narrows.data.columns import check_values, shortened
+from narrows.data.conversion import FORMS, as_array
+from narrows.data.frames import frame_of, numbers_of
+from narrows.data.scales import finite_sum
 from narrows.data.schema import Schema
-from narrows.errors import DataError
+from narrows.errors import ConfigError, DataError
 
 
-@np.errstate(over="ignore", invalid="ignore")  # sums of large values, by which scikit-learn looks for nan
-def check_samples(estimator: BaseEstimator, X: Any, schema: Schema | None, *, missing: bool) -> Array | list[Array]:
-    """Return X as a numeric array (N, *shape), or as a list of sequences of different lengths.
+def check_samples(
+    estimator: BaseEstimator, X: Any, schema: Schema | None, *, missing: bool, axes: str | None = None
+) -> Array | list[Array]:
+    """Return X as numbers (N, *shape), images with the channels first, or as a list of sequences of different lengths.
 
-    X is anything that scikit-learn takes, arrays of 3 and 4 dimensions, or a list of (T_i, D). `schema` is what was
-    fitted: None in fit, which sets `n_features_in_` and `feature_names_in_`. `missing` says whether NaN counts as a
-    missing value. Raises: DataError where X is empty, not numeric, not finite, or has another shape than in fit.
+    Parameters
+    ----------
+    estimator
+        Whose `n_features_in_` and `feature_names_in_` are set in fit.
+    X
+        An array, a list, a data frame, a tensor or a sparse matrix; masked values and None are missing.
+    schema
+        What was fitted: None in fit. Columns of a frame are put in its order, by name.
+    missing
+        Whether NaN counts as a missing value.
+    axes
+        The order of the axes in fit: "NCHW", "NHWC", "NHW", "NTD" or "ND"; None to recognise it.
+
+    Raises
+    ------
+    DataError
+        X is empty, not numeric, not finite, or does not fit what was fitted; the message names all that is wrong.
     """
-    name = type(estimator).__name__
     if schema is not None and _is_ready(estimator, X, schema):
         ready: Array = X
         return ready
-    sequences = sequences_of(X)
-    if sequences is not None:
-        return _check_sequences(estimator, sequences, schema, missing)
-    finite: Any = "allow-nan" if missing else True
-    try:
-        if np.asarray(X).ndim in (3, 4):
-            X = check_array(
-                X, dtype="numeric", allow_nd=True, ensure_2d=False, ensure_all_finite=finite, input_name="X",
-                estimator=estimator,
-            )  # fmt: skip
-            if schema is None:
-                estimator.n_features_in_ = math.prod(X.shape[1:])
-        else:
-            X = validate_data(estimator, X, reset=schema is None, dtype="numeric", ensure_all_finite=finite)
-    except ValueError as error:
-        raise DataError(f"{name}: {_advice(str(error), missing)}") from error
-    if schema is not None and schema.ragged and X.ndim == 3:
-        return _check_sequences(estimator, list(X), schema, missing)
-    if schema is not None and tuple(X.shape[1:]) != schema.sample_shape:
+    name = type(estimator).__name__
+    frame = frame_of(X, name)
+    if frame is None:
+        samples = as_array(X, name)
+    else:
+        samples = numbers_of(frame, name, columns=None if schema is None else schema.columns, missing=missing)
+    _check_names(estimator, None if frame is None else list(frame.columns), X, schema)
+    if isinstance(samples, list):
+        return _check_sequences(estimator, samples, schema, missing)
+    if not 2 <= samples.ndim <= 4:
         raise DataError(
-            f"{name}: X must have samples of shape {schema.sample_shape}, as in fit; got {tuple(X.shape[1:])}. "
-            "Reshape it."
+            f"{name}: X must be {FORMS}; got an array of shape {samples.shape}. Reshape your data: X.reshape(-1, 1) if "
+            "it has one feature, X.reshape(1, -1) if it is one sample."
         )
-    if math.prod(X.shape) == 0:
-        raise DataError(f"{name}: X must hold at least one value per sample; got shape {tuple(X.shape)}.")
-    return X
+    if not samples.size:
+        what = "sample(s)" if not len(samples) else "feature(s)"
+        raise DataError(
+            f"{name}: X must hold at least one value; got 0 {what} (shape={samples.shape}) while a minimum of 1 is "
+            "required. Choose other rows or columns."
+        )
+    if frame is None:
+        check_values(samples, None, name, missing=missing)
+    if schema is None:
+        table = frame is not None or issparse(X)
+        samples = turned(samples, None if table else _order(samples, axes, name))
+        estimator.n_features_in_ = math.prod(samples.shape[1:])
+        return samples
+    return _as_fitted(estimator, samples, schema, missing)
+
+
+def _as_fitted(estimator: Any, X: Array, schema: Schema, missing: bool) -> Array | list[Array]:
+    """Return samples in the shape of those of fit."""
+    if schema.ragged and X.ndim == 3:
+        return _check_sequences(estimator, list(X), schema, missing)
+    X = turned(X, order_for(X.shape[1:], schema.sample_shape))
+    if schema.kind == "sequences" and X.shape[1:] == (1, *schema.sample_shape):  # taken for grey images in a file
+        X = X[:, 0]
+    if X.shape[1:] == schema.sample_shape:
+        return X
+    name = type(estimator).__name__
+    if X.ndim == 2 and schema.kind == "table":
+        n, known = schema.n_features, f" They are {shortened(schema.columns)}." if schema.columns else ""
+        raise DataError(
+            f"{name}: X must have the {n} features of fit; got {X.shape[1]}. X has {X.shape[1]} features, but {name} "
+            f"is expecting {n} features as input.{known}"
+        )
+    fix = "Bring the images to that size." if schema.kind == "images" and X.ndim > 2 else "Reshape it."
+    raise DataError(
+        f"{name}: X must have samples of shape {schema.sample_shape}, as in fit; got {tuple(X.shape[1:])}. {fix}"
+    )
+
+
+def _order(X: Array, axes: str | None, name: str) -> str | None:
+    """Return how images are given; what is recognised and not told is said."""
+    if axes is not None:
+        if axes not in ORDERS or len(axes) != X.ndim:
+            fit = ", ".join(repr(order) for order in ORDERS if len(order) == X.ndim)
+            raise ConfigError(f"{name}: axes must be {fit} or None for X of {X.ndim} axes; got {axes!r}.")
+        return axes
+    order = order_of(X)
+    if order is not None:
+        what, other = ("images (N, H, W, C)", "NCHW") if order == "NHWC" else ("grey images (N, H, W)", "NTD")
+        unless = "images (N, C, H, W)" if order == "NHWC" else "sequences (N, T, D)"
+        warnings.warn(
+            f"{name}: X of shape {X.shape} and type {X.dtype} is taken as {what}, and what comes back has the same "
+            f"order. Call fit(X, axes={other!r}) if it holds {unless}; axes={order!r} says that it does not.",
+            DataConversionWarning,
+            stacklevel=4,
+        )
+    return order
+
+
+def _check_names(estimator: Any, names: list[str] | None, X: Any, schema: Schema | None) -> None:
+    """Set `feature_names_in_` in fit; after it warn, as scikit-learn does, where only fit or only X has names."""
+    if names is not None and any(type(column) is not str for column in getattr(X, "columns", names)):
+        names = names if hasattr(X, "column_names") else None  # of numbers, as pandas names columns without names
+    if schema is None:
+        vars(estimator).pop("feature_names_in_", None)
+        if names:
+            estimator.feature_names_in_ = np.array(names, dtype=object)
+        return
+    name, known = type(estimator).__name__, "feature_names_in_" in vars(estimator)
+    if names is None and known:
+        warnings.warn(f"X does not have valid feature names, but {name} was fitted with feature names", stacklevel=4)
+    elif names and not known and schema.columns is None:
+        warnings.warn(f"X has feature names, but {name} was fitted without feature names", stacklevel=4)
 
 
 def _is_ready(estimator: Any, X: Any, schema: Schema) -> bool:
-    """Return whether X needs no conversion and no complaint: scikit-learn takes longer than a model to find out."""
+    """Return whether X needs no conversion and no complaint: to find out takes longer than a model."""
     if type(X) is not np.ndarray or X.shape[1:] != schema.sample_shape or not len(X):
         return False
     if "feature_names_in_" in vars(estimator) or schema.ragged:
         return False
-    if X.dtype == np.uint8:
-        return True
-    # The sum is finite where all values are, but for sums beyond the type.
-    with np.errstate(over="ignore", invalid="ignore"):
-        return X.dtype in (np.float32, np.float64) and math.isfinite(X.sum())
-
-
-def sequences_of(X: Any) -> list[Array] | None:
-    """Return a list of (T_i, D) arrays where X is one of different lengths; None for anything else."""
-    if isinstance(X, np.ndarray) and not (X.dtype == object and X.ndim == 1):
-        return None
-    if not isinstance(X, list | tuple | np.ndarray) or not len(X):
-        return None
-    if any(not hasattr(sequence, "__len__") or np.ndim(sequence) != 2 for sequence in X):
-        return None
-    sequences = [np.asarray(sequence) for sequence in X]
-    return None if len({sequence.shape for sequence in sequences}) == 1 else sequences
+    return X.dtype == np.uint8 or (X.dtype in (np.float32, np.float64) and finite_sum(X))
 
 
 def _check_sequences(estimator: Any, X: list[Array], schema: Schema | None, missing: bool) -> list[Array]:
@@ -86,12 +151,11 @@ def _check_sequences(estimator: Any, X: list[Array], schema: Schema | None, miss
             f"{name}: X must be sequences (T_i, D) with the same D and at least one step; got shapes "
             f"{X[0].shape}, {X[-1].shape}, ..."
         )
-    for i, sequence in enumerate(X):
-        bad = sequence.dtype.kind not in "fiub" or (
-            sequence.dtype.kind == "f" and not (np.isfinite(sequence) | (np.isnan(sequence) & missing)).all()
-        )
-        if bad:
-            raise DataError(f"{name}: X must hold finite numbers; sequence {i} holds others.")
+    bad = [i for i, x in enumerate(X) if x.dtype.kind == "f" and not (np.isfinite(x) | (np.isnan(x) & missing)).all()]
+    if bad:
+        which = shortened([str(i) for i in bad])
+        fix = "Leave them out, or replace those values" + (" by NaN." if missing else ".")
+        raise DataError(f"{name}: X must hold finite numbers; got others (NaN, inf) in sequences {which}. {fix}")
     if schema is None:
         estimator.n_features_in_ = features.pop() * max(len(sequence) for sequence in X)
     elif not schema.ragged or schema.shape[1] not in features:
@@ -100,10 +164,3 @@ def _check_sequences(estimator: Any, X: list[Array], schema: Schema | None, miss
             "sequences."
         )
     return X
-
-
-def _advice(text: str, missing: bool) -> str:
-    """Return scikit-learn's sentence, without its list of estimators that take NaN."""
-    if missing or "contains NaN" not in text:
-        return text
-    return f"{text.splitlines()[0]} This model takes no missing values. Fill them, drop those rows, or use AE or VAE."

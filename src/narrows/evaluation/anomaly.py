@@ -84,8 +84,9 @@ UNFITTED = ("score", "reconstruction", "elbo")
 
 
 def anomaly_scores(
-    model: Autoencoder, X: ArrayLike, *, by: str = "score", X_train: ArrayLike | None = None, seed: int = 0
-) -> Array:
+    model: Autoencoder, X: ArrayLike | Arrays, *, by: str = "score", X_train: ArrayLike | Arrays | None = None,
+    seed: int = 0,
+) -> Array:  # fmt: skip
     """Return how normal each sample is, higher is more normal: (N,).
 
     Parameters

@@ -47,6 +47,24 @@ def squared_error(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None) -> A
     return _by_rows(model, encoded(model, X, y), lambda part: reconstruct_encoded(model, part))
 
 
+def squared_error_by_feature(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None) -> Array:
+    """Return the squared error of each sample in every column, feature of a sequence or channel: (N, features).
+
+    They add up to `squared_error`. What is missing is nan, or of a sequence left out.
+    """
+    arrays = encoded(model, X, y)
+    size, parts = chunk_size(model.sample_shape_), []
+    for start in range(0, len(arrays.x), size):
+        part = arrays.rows(slice(start, start + size))
+        errors = np.square(np.subtract(values(model, part), reconstruct_encoded(model, part), dtype=np.float64))
+        if errors.ndim == 2:
+            parts.append(errors if part.mask is None else np.where(part.mask, errors, np.nan))
+            continue
+        errors = errors if part.mask is None else np.where(part.mask, errors, 0.0)
+        parts.append(errors.sum(1) if errors.ndim == 3 else errors.sum((2, 3)))
+    return np.concatenate(parts)
+
+
 def _by_rows(model: Autoencoder, arrays: Arrays, reconstruct: Callable[[Arrays], Array]) -> Array:
     """Compare samples with what a function returns for them, a bounded number of rows in double precision at once."""
     size = chunk_size(model.sample_shape_)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.figures.palette import FAINT, INK
 from narrows.figures.samples import LONGEST, cell_of, edges_of, tile_of
-from narrows.figures.style import FAINT, INK, Array, font_of
+from narrows.figures.style import Array, font_of
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -8,21 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from narrows.figures.style import (
-    ACCENT,
-    CLASSES,
-    FAINT,
-    INK,
-    RULE,
-    SECOND,
-    Array,
-    figure_of,
-    legend_of,
-    log_scale,
-    page_of,
-    rendered,
-    styled,
-)
+from narrows.figures.palette import ACCENT, CLASSES, FAINT, INK, RULE, SECOND
+from narrows.figures.style import Array, figure_of, legend_of, log_scale, page_of, rendered, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from narrows.figures.palette import FAINT, INK, RULE
 from narrows.figures.samples import cell_of, limits_of
-from narrows.figures.style import FAINT, INK, RULE, Array, font_of
+from narrows.figures.style import Array, font_of
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -7,12 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from narrows.figures.palette import ACCENT, CLASSES, FAINT, RULE, SECOND
 from narrows.figures.style import (
-    ACCENT,
-    CLASSES,
-    FAINT,
-    RULE,
-    SECOND,
     Array,
     figure_of,
     finish_panels,

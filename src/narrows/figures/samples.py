@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.figures.palette import FAINT, INK
 from narrows.figures.points import cloud_of, points_3d, points_of, profiles_of, waves_of
-from narrows.figures.style import FAINT, INK, Array, font_of, rendered, stacked
+from narrows.figures.style import Array, font_of, rendered, stacked
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -71,8 +72,13 @@ def gallery(X: Array, *, columns: int | None = None, label: str = "samples") -> 
     return tiled([("", row) for row in rows], limits_of(X))
 
 
-def scaled(X: Array) -> Array:
-    """Return samples as float32, pixels in [0, 1]."""
+def scaled(X: Array | list[Array]) -> Array:
+    """Return samples as float32, pixels in [0, 1]; sequences of different lengths end in NaN, which is not drawn."""
+    if isinstance(X, list) or X.dtype == object:
+        padded = np.full((len(X), max(map(len, X)), X[0].shape[1]), np.nan, np.float32)
+        for row, sequence in zip(padded, X, strict=True):
+            row[: len(sequence)] = sequence
+        return padded
     X = np.asarray(X)
     return X / np.float32(255) if X.dtype == np.uint8 else X.astype(np.float32)
 

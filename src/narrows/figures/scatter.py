@@ -8,21 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from narrows.figures.style import (
-    ACCENT,
-    CLASSES,
-    FAINT,
-    INK,
-    RULE,
-    SECOND,
-    Array,
-    figure_of,
-    legend_of,
-    page_of,
-    rendered,
-    space_of,
-    styled,
-)
+from narrows.figures.palette import ACCENT, CLASSES, FAINT, INK, RULE, SECOND
+from narrows.figures.style import Array, figure_of, legend_of, page_of, rendered, space_of, styled
 
 if TYPE_CHECKING:
     from PIL import Image

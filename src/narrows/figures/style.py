@@ -1,4 +1,4 @@
-"""What all pictures share: colours, axes, and a matplotlib figure as a Pillow image."""
+"""What all pictures share: axes, fonts, and a matplotlib figure as a Pillow image."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.figures.palette import ACCENT, CLASSES, FAINT, INK, RULE, SECOND
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -17,14 +19,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-INK, FAINT, RULE = "#1c1f24", "#6b7280", "#d7dade"
-"""Text and originals; secondary text; axes."""
-ACCENT, SECOND = "#c8452d", "#2f6db5"
-"""What the model made; what it is held against."""
-CLASSES = (
-    "#2f6db5", "#e08a1e", "#3a9a56", "#c8452d", "#8460b8", "#8a5a44", "#d874b1", "#7a7f87", "#b3a92b", "#2aa9b8",
-    "#14365e", "#8f5200", "#12572a", "#7a1d0d", "#452c70", "#47291c", "#8c2f68", "#33373d", "#615b07", "#0c5c66",
-)  # fmt: skip
 DPI = 150
 
 

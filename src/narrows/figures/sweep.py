@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from narrows.figures.style import ACCENT, CLASSES, FAINT, INK, RULE, figure_of, log_scale, page_of, rendered, styled
+from narrows.figures.palette import ACCENT, CLASSES, FAINT, INK, RULE
+from narrows.figures.style import figure_of, log_scale, page_of, rendered, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,13 +8,13 @@
     checkpoints/    until it is finished: what training resumes from
     logs/           for TensorBoard, where that was asked for
 
-A run can be copied anywhere: nothing in it points outside it, and its parts are found by their relative paths.
+A run can be copied anywhere: its parts are found by their relative paths, and it needs nothing outside it but the data,
+whose place and checksum it records.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from narrows.components import from_record
 from narrows.data.schema import Schema
-from narrows.errors import FormatError
+from narrows.errors import ConfigError, FormatError
 from narrows.estimators import ESTIMATORS
 from narrows.estimators.base import Autoencoder
 from narrows.estimators.loading import load_model, read_schema
@@ -34,7 +34,8 @@ from narrows.storage.atomic import write_png
 from narrows.storage.form import check_form
 from narrows.storage.json import read_json, write_json
 from narrows.storage.lines import append_line, read_lines, write_lines
-from narrows.storage.lock import check_vacant
+from narrows.storage.lock import check_vacant, is_held, lock_of
+from narrows.storage.process import is_alive, this_process
 from narrows.training import EPOCH, Report
 
 if TYPE_CHECKING:
@@ -81,13 +82,18 @@ class Run:
         Where the folder holds something, such as another run, it is left as it is, and ConfigError is raised.
         """
         folder = Path(folder)
-        while True:
-            check_vacant(folder)
-            with contextlib.suppress(FileExistsError):
-                (folder / "checkpoints").mkdir(parents=True)  # of two processes at this point, one makes it
-                break
+        check_vacant(folder)
         try:
-            write_json(folder / "run.json", {"format": FORMAT, "status": "running", "pid": os.getpid(), **record})
+            (folder / "checkpoints").mkdir(parents=True)
+        except (FileExistsError, NotADirectoryError):
+            check_vacant(folder)  # of two processes at this point, one has made it
+            raise ConfigError(
+                f"Run: folder must be one that can be made; got {str(folder)!r}, on whose way there is a file, or a "
+                "link to nothing. Choose another folder."
+            ) from None
+        try:
+            process = {"process": this_process()}
+            write_json(folder / "run.json", {"format": FORMAT, "status": "running", **process, **record})
             return cls(folder)
         except BaseException:  # an interrupt too: half a run would be in the way of the next
             _discard(folder)
@@ -101,8 +107,13 @@ class Run:
     @property
     def status(self) -> str:
         """running, finished, interrupted or failed; a run whose process has died counts as interrupted."""
-        status = str(self.record.get("status"))
-        return "interrupted" if status == "running" and not _alive(self.record.get("pid")) else status
+        status = str(self.record["status"])
+        if status != "running":
+            return status
+        held = is_held(lock_of(self.folder))  # the system knows it, whatever the record says
+        if held is None and (process := self.record.get("process")) is not None:
+            held = is_alive(process)
+        return status if held else "interrupted"
 
     @property
     def failure(self) -> str:
@@ -112,20 +123,39 @@ class Run:
     @property
     def settings(self) -> str:
         """The model, and its parameters that differ from the defaults."""
-        cls = ESTIMATORS.get(self.record["model"])
-        known = {} if cls is None else {field.name: field for field in fields(cls)}
+        shown = [f"{name}={text}" for name, text in self.changed.items()]
+        return f"{self.record['model']}: {', '.join(shown) or 'all defaults'}"
+
+    @property
+    def changed(self) -> dict[str, str]:
+        """The parameters that differ from the defaults, as one would write them on the command line."""
+        known = self._fields()
         values = {name: tuple(v) if isinstance(v, list) else v for name, v in self.record["parameters"].items()}
         changed = {name: v for name, v in values.items() if name not in known or known[name].default != v}
-        shown = [f"{name}={_text(known.get(name), value)}" for name, value in changed.items()]
-        return f"{self.record['model']}: {', '.join(shown) or 'all defaults'}"
+        return {name: _text(known.get(name), value) for name, value in changed.items()}
+
+    def text_of(self, name: str, value: Any) -> str:
+        """Return a parameter's value as one would write it on the command line."""
+        return _text(self._fields().get(name), value)
+
+    def _fields(self) -> dict[str, Param]:
+        cls = ESTIMATORS.get(self.record["model"])
+        return {} if cls is None else {field.name: field for field in fields(cls)}
 
     @property
     def is_pca(self) -> bool:
         """Whether the errors are those of PCA itself, so that a comparison with PCA would say nothing."""
-        if self.summary is None or "pca" not in (errors := self.summary["squared_error"]):
+        errors = self.errors
+        if self.summary is None or not {"model", "pca", "mean"} <= errors.keys():
             return False
         difference = abs(errors["model"] - errors["pca"])
         return difference <= ROUNDING * errors["mean"] and self.summary["latent_dim"] == self.summary["pca_latent_dim"]
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """The squared errors of the summary that are numbers: of "model", "pca" and "mean", as far as there are any."""
+        errors = {} if self.summary is None else self.summary["squared_error"]
+        return {name: float(error) for name, error in errors.items() if error is not None}
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -180,6 +210,11 @@ class Run:
         """What training resumes from; it exists until the run is finished."""
         return self.folder / "checkpoints"
 
+    @property
+    def start_folder(self) -> Path:
+        """The model at whose weights training began, until the run is finished; there only after a warm start."""
+        return self.checkpoints_folder / "start"
+
     def load(self, **objects: Any) -> Autoencoder:
         """Return the fitted estimator."""
         return load(self.folder, **objects)
@@ -187,6 +222,8 @@ class Run:
     def update(self, **values: Any) -> None:
         """Change entries of run.json."""
         self.record.update(values)
+        if self.record["status"] != "running":
+            self.record.pop("process", None)
         write_json(self.folder / "run.json", self.record)
 
     def add(self, report: Report) -> None:
@@ -274,15 +311,6 @@ def remove_empty(folder: Path) -> None:
 def _text(field: Param | None, value: Any) -> str:
     """Return a parameter as one would write it on the command line."""
     if isinstance(value, dict) and field is not None and field.axis is not None and "object" not in value:
-        return str(from_record(field.axis, value))
-    return str(value.get("object")) if isinstance(value, dict) else write_value(value)
-
-
-def _alive(pid: Any) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except PermissionError:
-        return True
-    except (OSError, TypeError, ValueError, OverflowError):
-        return False
-    return True
+        with contextlib.suppress(ConfigError):  # of another version, or changed: it is shown as it is written
+            return str(from_record(field.axis, value))
+    return str(value.get("object", value)) if isinstance(value, dict) else write_value(value)

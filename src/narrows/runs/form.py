@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from narrows.storage.process import FORM as PROCESS
+
 FORMAT = 1
 """Version of the folder's layout."""
 NUMBER = float | int | None
 RECORD = {
     "status": str,
-    "pid?": int | str | None,
+    "process?": PROCESS,
     "model": str,
     "parameters": dict,
     "seed?": int | None,
     "data": {
         "name": str, "options": dict, "sha256": str, "source": str, "licence": str,
         "splits": {"train?": int | None, "validation?": int | None, "test?": int | None}, "sample_shape": [int],
+        "place?": ({"absolute": str, "relative?": str}, type(None)), "file_sha256?": str | None,
+        "columns?": ([str], type(None)), "other_columns?": {str: str}, "label_names?": ([str], type(None)),
     },
     "command?": [str],
     "checkpoint_every?": str,
@@ -24,9 +28,11 @@ RECORD = {
     "seconds?": NUMBER,
     "error?": str,
     "resumed?": [{"at": str, "step": int}],
+    "analyses?": {str: dict},
     "logged?": {"to": str, "folder": str, "scalars": [str], "images": [str], "epoch": int},
     "summary?": ({
-        "split": str, "samples": int, "squared_error": {str: NUMBER}, "latent_dim": int,
+        "split": str, "samples": int, "latent_dim": int,
+        "squared_error": {"model": NUMBER, "pca?": NUMBER, "mean?": NUMBER},
         "pca_latent_dim": int, "elbo": NUMBER, "kl": NUMBER, "parameters": int,
     }, type(None)),
 }  # fmt: skip

@@ -28,8 +28,8 @@ def _rows(run: Run) -> list[tuple[str, str]]:
         names = {"model": "", "pca": "PCA ", "mean": "the mean sample "}
         errors = [
             f"{names[name]}{error:.4g}"
-            for name, error in summary["squared_error"].items()
-            if not (name == "pca" and run.is_pca)
+            for name, error in run.errors.items()
+            if name in names and not (name == "pca" and run.is_pca)
         ]
         rows.append((f"squared error per {summary['split']} sample", "; ".join(errors)))
         rows += [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import platform
 import shutil
 import sys
@@ -18,17 +17,24 @@ import numpy as np
 import torch
 
 from narrows import __version__
-from narrows.data import Dataset
+from narrows.data import Dataset, Split
+from narrows.data.axes import AS_MODELS
 from narrows.errors import NarrowsError, TrainingError
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.loading import described_estimator
+from narrows.estimators.loading import described_estimator, load_model
 from narrows.estimators.persistence import describe_all, estimator_name
-from narrows.runs.dataset import dataset_of
+from narrows.runs.dataset import file_sha256, own_data, place_of
 from narrows.runs.folder import Run
 from narrows.runs.pictures import draw_all, has_picture, reconstructed, representative
 from narrows.runs.summary import summarise
 from narrows.storage.lock import lock_of, locked
+from narrows.storage.process import this_process
+from narrows.storage.record import remove_others
 from narrows.training import EVERY, Checkpoints, Report, interval
+from narrows.training.state import State
+
+MOST_NAMES = 1000
+"""Names of classes that are written down."""
 
 
 def record(
@@ -36,6 +42,7 @@ def record(
     dataset: Dataset,
     folder: str | Path,
     *,
+    warm_start: Autoencoder | None = None,
     command: Sequence[str] | None = None,
     checkpoint_every: str = EVERY,
     pictures: bool = True,
@@ -53,6 +60,8 @@ def record(
         there is one, chooses the best weights; its test split is for the summary.
     folder
         New or empty.
+    warm_start
+        A fitted model, at whose weights and schema training begins; see `fit`.
     command
         The command line, for the record.
     checkpoint_every
@@ -74,15 +83,19 @@ def record(
     [1]
     """
     checkpoints = Checkpoints(Path(folder) / "checkpoints", **interval(checkpoint_every))
-    reports = _training(estimator, dataset, checkpoints)
-    description = _description(estimator, dataset, command)
+    reports = _training(estimator, dataset, checkpoints, warm_start)
+    description = _description(estimator, dataset, Path(folder), command)
     run = Run.create(folder, {**description, "checkpoint_every": checkpoint_every, "pictures": pictures})
     with locked(lock_of(run.folder)):
+        if warm_start is not None:
+            warm_start.save(run.start_folder)  # before there is a checkpoint, a run that is resumed begins there
         yield from _written(run, estimator, dataset, reports, checkpoints)
     return run
 
 
-def resume(folder: str | Path, *, force: bool = False, **objects: Any) -> Generator[Report, None, Run]:
+def resume(
+    folder: str | Path, *, data: str | None = None, force: bool = False, **objects: Any
+) -> Generator[Report, None, Run]:
     """Resume an interrupted run from its last good checkpoint: a generator of reports that returns the run.
 
     The result is that of a run that was never interrupted, bit for bit; only times differ.
@@ -91,6 +104,8 @@ def resume(folder: str | Path, *, force: bool = False, **objects: Any) -> Genera
     ----------
     folder
         Of the run.
+    data
+        Where its data are now, where they are no longer in their place.
     force
         Resume although the data have changed since.
     objects
@@ -115,21 +130,25 @@ def resume(folder: str | Path, *, force: bool = False, **objects: Any) -> Genera
     with locked(lock_of(run.folder)):
         run = Run(folder)  # what another process wrote before it let go
         estimator = described_estimator(run.folder / "run.json", run.record, objects)
-        dataset = dataset_of(run, changed=changed)
+        dataset = own_data(run, path=data, changed=changed)
         every = interval(run.record.get("checkpoint_every", EVERY))
         checkpoints = Checkpoints(run.checkpoints_folder, force=force, **every)
-        reports = _training(estimator, dataset, checkpoints)
+        start = load_model(run.start_folder, **objects) if run.start_folder.is_dir() else None
+        reports = _training(estimator, dataset, checkpoints, start)
         yield from _written(run, estimator, dataset, reports, checkpoints, resumed=True)
     return run
 
 
-def _training(estimator: Autoencoder, dataset: Dataset, checkpoints: Checkpoints) -> Generator[Report, None, None]:
+def _training(
+    estimator: Autoencoder, dataset: Dataset, checkpoints: Checkpoints, start: Autoencoder | None
+) -> Generator[Report, None, None]:
     validation: Any = dataset.validation
     if validation is not None and estimator.get_params(deep=False).get("condition") is not None:
         validation = validation, dataset.validation_labels
     return estimator.fit_iter(
-        dataset.train, dataset.train_labels, validation=validation, resume=checkpoints, columns=dataset.columns
-    )
+        dataset.train, dataset.train_labels, validation=validation, resume=checkpoints, columns=dataset.columns,
+        axes=AS_MODELS.get(dataset.train.ndim), warm_start=start or False,
+    )  # fmt: skip
 
 
 def _written(
@@ -147,6 +166,8 @@ def _written(
     epoch, status, disk_failed = run.record.get("epoch", 0), "failed", False
     has_model, has_begun = resumed, not resumed
     with_pictures = run.record.get("pictures", True)
+    if with_pictures and resumed:
+        checkpoints.restored = lambda state: _draw_missing(run, estimator, shown, state)
     try:
         with contextlib.closing(reports):  # from then on the estimator holds the best weights seen
             for report in reports:
@@ -186,6 +207,7 @@ def _written(
                 run.update(status=ended, ended=_now(), seconds=seconds, epoch=epoch)
                 if has_model:
                     estimator.save(run.model_folder)
+                    remove_others(run.model_folder / "model.json")  # what a kill in a save left: the run is ours
                     if with_pictures:
                         draw_all(run, estimator, dataset, shown)
                 if status == "finished":
@@ -202,6 +224,15 @@ def _written(
                     raise
 
 
+def _draw_missing(run: Run, estimator: Autoencoder, shown: Split, state: State) -> None:
+    """Draw the picture of the epoch that the checkpoint ends, where it could not be written, as on a full disk."""
+    if state.row == 0 and state.history:
+        last = state.history[-1]
+        path = run.sample_of(last["epoch"])
+        if (has_picture(last["epoch"], last["epochs"]) or last["note"]) and not path.exists():
+            run.draw(f"samples/{path.name}", reconstructed(estimator, shown))
+
+
 def _fail(run: Run, error: Exception) -> None:
     """Write down why a run failed; a full disk does not take that either, and the error itself is raised."""
     with contextlib.suppress(OSError):
@@ -215,10 +246,12 @@ def _mark_resumed(run: Run, checkpoints: Checkpoints) -> None:
     run.rewind(checkpoints.history)
     run.record.pop("error", None)
     resumed = [*run.record.get("resumed", []), {"at": _now(), "step": checkpoints.step}]
-    run.update(status="running", pid=os.getpid(), resumed=resumed)
+    run.update(status="running", process=this_process(), resumed=resumed)
 
 
-def _description(estimator: Autoencoder, dataset: Dataset, command: Sequence[str] | None) -> dict[str, Any]:
+def _description(
+    estimator: Autoencoder, dataset: Dataset, folder: Path, command: Sequence[str] | None
+) -> dict[str, Any]:
     import sklearn
 
     return {
@@ -233,6 +266,11 @@ def _description(estimator: Autoencoder, dataset: Dataset, command: Sequence[str
             "licence": dataset.licence,
             "splits": dict(dataset.splits),
             "sample_shape": dataset.sample_shape,
+            "place": place_of(dataset.name, folder),
+            "file_sha256": file_sha256(dataset.name),
+            "columns": dataset.columns,
+            "other_columns": dict(dataset.other_columns),
+            "label_names": dataset.label_names if len(dataset.label_names or ()) <= MOST_NAMES else None,
         },
         "command": list(command or sys.argv),
         "started": _now(),

@@ -5,6 +5,8 @@ json     objects as JSON, with limits on size, depth and number of values, in re
 form     the form that an object from JSON must have
 lines    JSON lines: histories, one epoch a line
 tensors  safetensors files
+columns  rows of named columns, for other programs
 record   a JSON file together with the tensors and lines that belong to it
 lock     one process per folder
+process  which process something is
 """

@@ -71,11 +71,24 @@ def write_record(
             file.unlink(missing_ok=True)
         raise
     abandoned = time.time() - ABANDONED
-    for pattern in (*(f"{path.stem}-*.{suffix}" for suffix in SUFFIXES.values()), f".{path.stem}[-.]*.tmp"):
-        for file in path.parent.glob(pattern):
-            with contextlib.suppress(FileNotFoundError):  # another process tidied up as well
-                if file not in new and (file in old or file.stat().st_mtime < abandoned):
-                    file.unlink()
+    for file in _belonging(path):
+        with contextlib.suppress(FileNotFoundError):  # another process tidied up as well
+            if file not in new and (file in old or file.stat().st_mtime < abandoned):
+                file.unlink()
+
+
+def remove_others(path: Path) -> None:
+    """Remove what a killed process left beside a record; for who alone writes there."""
+    named = {path, *_files(path)}
+    for file in _belonging(path):
+        if file not in named:
+            file.unlink(missing_ok=True)
+
+
+def _belonging(path: Path) -> list[Path]:
+    """Return the files that belong to a record, to one before it, or to one that was never finished."""
+    patterns = (*(f"{path.stem}-*.{suffix}" for suffix in SUFFIXES.values()), f".{path.stem}[-.]*.tmp")
+    return [file for pattern in patterns for file in path.parent.glob(pattern)]
 
 
 def read_record(path: Path) -> dict[str, Any]:

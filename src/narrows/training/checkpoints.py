@@ -11,7 +11,7 @@ import hashlib
 import re
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,15 @@ from typing import Any
 import numpy as np
 
 from narrows.errors import ConfigError, FormatError, TrainingError
+from narrows.storage.form import check_form
 from narrows.storage.json import plain
 from narrows.storage.lines import read_lines
 from narrows.storage.lock import locked
 from narrows.storage.record import lines_path, read_record, tensor_path, write_record
 from narrows.storage.tensors import read_tensors
 from narrows.training import signals
-from narrows.training.state import State
+from narrows.training.report import EPOCH
+from narrows.training.state import STATE, State, impossible
 
 FORMAT = 2
 """Version of a checkpoint's layout."""
@@ -67,6 +69,8 @@ class Checkpoints:
         """Of the epochs that had ended at the checkpoint resumed from."""
         self.step = 0
         """The step resumed from; 0 for a new training."""
+        self.restored: Callable[[State], object] = lambda state: None
+        """Called with a state that was set to that of a checkpoint."""
         self._identity: dict[str, Any] = {}
         self._last: Saved | None = None
         self._good: list[Path] = []
@@ -102,10 +106,11 @@ class Checkpoints:
         self._last = None
         try:
             state.restore(record, arrays)
-        except (RuntimeError, KeyError, ValueError, TypeError) as error:
+        except (RuntimeError, KeyError, ValueError, TypeError, ArithmeticError) as error:
             raise FormatError(
                 f"{self.folder}: must hold checkpoints of this model; the last one does not fit: {error}. Train anew."
             ) from error
+        self.restored(state)
 
     def reached(self, state: State, *, epoch_ended: bool = False) -> None:
         """Save the state if it is time to; stop, once it is saved, if SIGINT or SIGTERM asked for that."""
@@ -164,13 +169,17 @@ class Checkpoints:
     def _read(self, path: Path) -> Saved:
         record = read_record(path)
         match record:
-            case {"format": int(version), "identity": dict(before), "state": {"step": int()}} if version == FORMAT:
+            case {"format": int(version), "identity": dict(before), "state": dict(state)} if version == FORMAT:
+                check_form(state, STATE, path, "state")
                 self._compare(before)
             case _:
                 raise FormatError(f"{path}: must be a checkpoint of format {FORMAT}. Train into a new folder.")
         history = read_lines(lines_path(path, record), record["lines"])
+        check_form(history, [EPOCH], path, "history")
         tensors = read_tensors(tensor_path(path, record), sha256=record["tensors"])
-        return {**record["state"], "history": history}, tensors
+        if problem := impossible(state, history, tensors):
+            raise FormatError(f"{path}: must be a state that training can have; {problem}. The file was changed.")
+        return {**state, "history": history}, tensors
 
     def _compare(self, before: dict[str, Any]) -> None:
         """Refuse to resume another training; warn where the difference is harmless."""

@@ -35,7 +35,7 @@ def follow(
     after
         Called with every report once it is shown.
     """
-    console = Console(highlight=False, emoji=False) if console is None else console
+    console = Console(highlight=False, emoji=False, markup=False) if console is None else console
     if console.is_jupyter:
         return _notebook(reports, after)
     live = console.is_terminal and not console.is_dumb_terminal

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,17 @@ from narrows.training.arrays import as_array
 
 PLAIN = ("epoch", "row", "step", "seconds", "first_loss", "spiked")
 """Fields of `State` that are numbers."""
+
+STATE = {
+    "epoch": int, "row": int, "step": int, "seconds": float | int, "first_loss": float | int | None, "spiked": bool,
+    "means": {"names": [str], "n_terms": int, "count": int, "groups": [str]},
+    "best": {"loss": float | int | None, "epoch": int},
+}  # fmt: skip
+"""The form of `State.record()` in files, without the history (see `narrows.storage`)."""
+SQUARES = ("/exp_avg_sq", "/square_avg", "/sum", "/exp_inf")
+"""What optimisers call averages that cannot be negative."""
+LONGEST = 1e10
+"""Seconds that no training takes: some 300 years."""
 
 
 @dataclass
@@ -141,3 +153,32 @@ class State:
         self.best = Best(math.inf if best["loss"] is None else best["loss"], best["epoch"], weights)
         self.noise.set_state(groups["random"]["noise"])
         self.layers.set_state(groups["random"]["layers"])
+
+
+def impossible(
+    record: Mapping[str, Any], history: Sequence[Mapping[str, Any]], tensors: Mapping[str, np.ndarray[Any, Any]]
+) -> str:
+    """Return what no training can have brought a state to, in words; an empty string where there is nothing.
+
+    `record` has the form of `STATE`, `history` that of epochs.
+    """
+    epoch, row, step = (record[name] for name in ("epoch", "row", "step"))
+    means, ended = record["means"], [each["epoch"] for each in history]
+    last = history[-1] if history else {"step": 0, "epochs": epoch}
+    since = step - last["step"]
+    optimizer = {name: t for name, t in tensors.items() if name.startswith("optimizer/")}
+    checks = {
+        f"epoch {epoch} after {len(ended)} epochs": ended == list(range(1, len(ended) + 1))
+        and (epoch == len(ended) + 1 or (epoch == last["epochs"] + 1 and row == 0)) and epoch >= 1,
+        f"row {row} at step {step}": row >= 0 and (since == 0 if row == 0 else since > 0 and row % since == 0),
+        f"means over {means['count']} samples": means["count"] == row
+        and 0 <= means["n_terms"] <= len(means["names"]),
+        f"{record['seconds']:.3g} seconds": 0 <= record["seconds"] < LONGEST,
+        f"a best epoch of {record['best']['epoch']}": 0 <= record["best"]["epoch"] <= len(ended),
+        "weights that are not finite": all(
+            bool(np.isfinite(t).all()) for name, t in tensors.items() if not name.startswith(("optimizer/", "random/"))
+        ),
+        "an optimiser's step below 1": all((t >= 1).all() for name, t in optimizer.items() if name.endswith("/step")),
+        "a negative mean of squares": all((t >= 0).all() for name, t in optimizer.items() if name.endswith(SQUARES)),
+    }  # fmt: skip
+    return "; ".join(f"got {what}" for what, holds in checks.items() if not holds)

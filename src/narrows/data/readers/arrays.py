@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import math
+import re
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from narrows.data.arrays import Array
-from narrows.data.dataset import Dataset, as_read
+from narrows.data.axes import order_of, turned
+from narrows.data.dataset import Dataset, RowIds, as_read
 from narrows.data.readers.checks import read_exactly, reading, unsound, zip_members
+from narrows.data.readers.sparse import densified, is_sparse
 from narrows.errors import ConfigError, DataError, did_you_mean
 
 _MAP_BYTES = 256 * 2**20  # .npy files from here on are memory-mapped by default
-_TRAIN = ("X_train", "x_train", "train", "X", "x", "data", "images")
-_TEST = ("X_test", "x_test", "test")
-_VALIDATION = ("X_valid", "X_val", "x_val", "validation", "valid", "val")
-_TRAIN_LABELS = ("y_train", "train_labels", "y", "labels", "label", "target", "targets")
-_TEST_LABELS = ("y_test", "test_labels")
-_VALIDATION_LABELS = ("y_valid", "y_val", "validation_labels")
+_TRAIN = ("X_train", "x_train", "train_X", "train_x", "train_images", "train_data", "train", "X", "x", "data", "images",
+          "samples", "features")  # fmt: skip
+_TEST = ("X_test", "x_test", "test_X", "test_x", "test_images", "test_data", "test")
+_VALIDATION = ("X_valid", "X_val", "x_valid", "x_val", "val_X", "val_x", "val_images", "val_data", "validation",
+               "valid", "val")  # fmt: skip
+_TRAIN_LABELS = ("y_train", "train_y", "train_labels", "Y", "y", "labels", "label", "target", "targets")
+_TEST_LABELS = ("y_test", "test_y", "test_labels")
+_VALIDATION_LABELS = ("y_valid", "y_val", "val_y", "val_labels", "validation_labels")
+KNOWN = frozenset({*_TRAIN, *_TEST, *_TRAIN_LABELS})
+"""Names of arrays that say what they are."""
 
 
 def read_npy(path: Path, *, transpose: bool = False, memory_map: bool | None = None) -> Dataset:
@@ -35,24 +43,29 @@ def read_npy(path: Path, *, transpose: bool = False, memory_map: bool | None = N
     memory_map
         Leave the rows on disk until they are used. None: from 256 MiB on.
     """
-    with reading(path), path.open("rb") as stream:
+    with reading(path):
+        array = npy_array(path, memory_map)
+    return as_read(as_samples(array.T if transpose else array, str(path)), source=str(path), notes=axes_note(array))
+
+
+def npy_array(path: Path, memory_map: bool | None = None) -> Array:
+    """Return the array of a .npy file, whose header is checked before memory is asked for; see `read_npy`."""
+    with path.open("rb") as stream:
         size = path.stat().st_size
         shape, fortran, dtype = _npy_header(stream, str(path))
         offset, order = stream.tell(), "F" if fortran else "C"
-        expected = math.prod(shape) * dtype.itemsize
-        if expected != size - offset:
-            raise unsound(
-                path,
-                f"hold the {expected} bytes that its header states; "
-                f"got {size - offset}. It is damaged or not finished: write it again.",
-            )
-        if not expected:
-            raise unsound(path, f"hold samples; got an array of shape {shape}.")
-        array: Array = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape, order=order)  # type: ignore[call-overload]
-        mapped = size >= _MAP_BYTES if memory_map is None else memory_map
-        if not mapped or not dtype.isnative:
-            array = np.array(array, order="C", subok=False)
-    return as_read(as_samples(array.T if transpose else array, str(path)), source=str(path))
+    expected = math.prod(shape) * dtype.itemsize
+    if expected != size - offset:
+        raise unsound(
+            path,
+            f"hold the {expected} bytes that its header states; "
+            f"got {size - offset}. It is damaged or not finished: write it again.",
+        )
+    if not expected:
+        raise unsound(path, f"hold samples; got an array of shape {shape}.")
+    array: Array = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape, order=order)  # type: ignore[call-overload]
+    mapped = size >= _MAP_BYTES if memory_map is None else memory_map
+    return array if mapped and dtype.isnative else np.array(array, order="C", subok=False)
 
 
 def read_npz(path: Path, *, variable: str | None = None, label: str | None = None, transpose: bool = False) -> Dataset:
@@ -62,7 +75,8 @@ def read_npz(path: Path, *, variable: str | None = None, label: str | None = Non
     ----------
     path
         The file. Names that are recognised: X, data, images or train; X_test or test; X_valid or valid; y, labels or
-        target; y_train, y_test, y_valid; or the only array of two or more dimensions.
+        target; y_train, y_test, y_valid; or the only array of two or more dimensions. Arrays a0, a1, a2, ... that
+        differ in length are a sample each. Sparse matrices of scipy are made dense.
     variable
         Name of the array of samples, where it is none of those.
     label
@@ -78,9 +92,51 @@ def read_npz(path: Path, *, variable: str | None = None, label: str | None = Non
         for name, member in members.items():
             with archive.open(member) as stream:
                 headers[name], _, _ = _npy_header(stream, f"{name!r} in {path}", text=True)
-        wanted = choose(headers, variable, label, str(path))
-        arrays = {role: _npz_array(archive, members[name], f"{name!r} in {path}") for role, name in wanted.items()}
+
+        def read(name: str) -> Array:
+            return _npz_array(archive, members[name], f"{name!r} in {path}")
+
+        if is_sparse(set(headers)):
+            parts = {name: read(name) for name in headers}
+            kind = parts["format"].reshape(-1)[0]
+            matrix = densified(kind.decode() if isinstance(kind, bytes) else str(kind), parts["shape"], parts, path)
+            return as_read(as_samples(matrix.T if transpose else matrix, str(path)), source=str(path))
+        if variable is None and (series := _numbered(headers)):
+            ids = RowIds("array", np.array(series), np.arange(len(series)))
+            return from_samples([read(name) for name in series], path, row_ids={"train": ids})
+        arrays = {role: read(name) for role, name in choose(headers, variable, label, str(path)).items()}
     return from_arrays(arrays, path, transpose=transpose)
+
+
+def _numbered(shapes: dict[str, tuple[int, ...]]) -> list[str]:
+    """Return the names of arrays that are a sample each, in order: arr_0, arr_1, ... of different lengths."""
+    parts = [re.fullmatch(r"(\D*)(\d+)", name) for name in shapes]
+    if len(shapes) < 2 or not all(parts) or len({part[1] for part in parts if part}) > 1:
+        return []
+    if len({shape[1:] for shape in shapes.values()}) > 1 or (len(set(shapes.values())) == 1 and len(shapes) < 3):
+        return []
+    return sorted(shapes, key=lambda name: int(re.sub(r"\D", "", name)))
+
+
+def from_samples(arrays: list[Array], path: Path, **rest: Any) -> Dataset:
+    """Return a data set of arrays that are a sample each: of one shape, or sequences (T_i, D) of different lengths."""
+    if not arrays:
+        raise unsound(path, "hold samples; got none.")
+    if len({array.shape for array in arrays}) == 1:
+        return as_read(as_samples(np.stack(arrays), str(path)), source=str(path), **rest)
+    arrays = [array[:, None] if array.ndim == 1 else array for array in arrays]
+    if len({array.shape[1:] for array in arrays}) > 1 or any(array.ndim != 2 or not array.size for array in arrays):
+        shapes = ", ".join(map(str, sorted({array.shape for array in arrays})[:4]))
+        raise unsound(path, f"hold samples of one shape, or sequences (T, D) with the same D; got {shapes}, ...")
+    return as_read(sequences([as_samples(array, str(path)) for array in arrays]), source=str(path), **rest)
+
+
+def sequences(arrays: Sequence[Array]) -> Array:
+    """Return arrays of different lengths as one array of objects, so that rows can be picked from it."""
+    packed = np.empty(len(arrays), dtype=object)
+    for i, array in enumerate(arrays):
+        packed[i] = array
+    return packed
 
 
 def read_npz_arrays(path: Path, names: tuple[str, ...]) -> dict[str, Array]:
@@ -96,9 +152,9 @@ def read_npz_arrays(path: Path, names: tuple[str, ...]) -> dict[str, Array]:
 def as_samples(array: Array, what: str) -> Array:
     """Return numeric samples of a shape that models take, or raise DataError.
 
-    One-dimensional arrays become (N, 1); uint8 (N, H, W) become images (N, 1, H, W); (N, H, W, C) with 1, 3 or 4
-    channels become (N, C, H, W). uint8 and floats stay as they are, NaN too. Other integers become float32 up to
-    16 bits and float64 beyond: float32 would round times and coordinates larger than 2**24.
+    One-dimensional arrays become (N, 1); images (N, H, W) and (N, H, W, C) become (N, C, H, W), see `axes.order_of`.
+    uint8, images of uint16 and floats stay as they are, NaN too. Other integers become float32 up to 16 bits and
+    float64 beyond: float32 would round times and coordinates larger than 2**24.
     """
     if array.dtype.kind not in "buif":
         raise DataError(
@@ -110,11 +166,9 @@ def as_samples(array: Array, what: str) -> Array:
         raise DataError(f"load_dataset: {what} must hold samples; got shape {array.shape}.")
     if array.ndim == 1:
         array = array[:, None]
-    if array.ndim == 3 and array.dtype == np.uint8:
-        array = array[:, None]
-    if array.ndim == 4 and array.shape[3] in (1, 3, 4) and array.shape[1] not in (1, 3, 4):
-        array = array.transpose(0, 3, 1, 2)
-    if array.dtype.kind in "biu" and array.dtype != np.uint8:
+    array = turned(array, order_of(array))
+    deep = array.ndim == 4 and array.dtype == np.uint16  # whose range is the scale
+    if array.dtype.kind in "biu" and array.dtype != np.uint8 and not deep:
         wide = np.float32 if array.dtype.itemsize <= 2 else np.float64
         array = np.asarray(array.astype(wide))  # of a memory map, astype keeps only the type
     if not array.dtype.isnative:
@@ -122,6 +176,16 @@ def as_samples(array: Array, what: str) -> Array:
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
         array = array.astype(np.float64)
     return array
+
+
+def axes_note(array: Array) -> tuple[str, ...]:
+    """Return what is said of images whose axes are turned."""
+    order = order_of(array)
+    if order is None:
+        return ()
+    other = "sequence" if order == "NHW" else "x".join(map(str, array.shape[1:]))
+    form = "grey images" if order == "NHW" else "images with the channels last"
+    return (f"{' x '.join(map(str, array.shape[1:]))} are {form} (otherwise: shape={other})",)
 
 
 def as_labels(values: Array, rows: int, what: str) -> tuple[Array, tuple[str, ...] | None]:
@@ -153,7 +217,8 @@ def _npy_header(stream: IO[bytes], what: str, *, text: bool = False) -> tuple[tu
     shape, fortran, dtype = readers[version](stream)
     if dtype.hasobject:
         raise DataError(
-            f"load_dataset: {what} must hold numbers; got Python objects, which could run code when loaded."
+            f"load_dataset: {what} must hold numbers; got Python objects, which could run code when loaded. Save "
+            "numbers; sequences of different lengths as arrays of their own: np.savez(path, *sequences)."
         )
     if dtype.names is not None or dtype.subdtype is not None or dtype.kind not in ("buifUS" if text else "buif"):
         raise DataError(f"load_dataset: {what} must hold real numbers; got type {dtype}. Save it as a plain array.")
@@ -202,6 +267,9 @@ def choose(shapes: dict[str, tuple[int, ...]], variable: str | None, label: str 
         chosen["train"] = matrices[0]
     if variable is not None:  # a chosen variable stands alone; its rows are divided by seed
         chosen["test"] = chosen["validation"] = None
+        known = chosen["train_labels"]
+        if label is None and known is not None and shapes[known][:1] != shapes[variable][:1]:
+            chosen["train_labels"] = None  # those of other samples
     return {
         role: name for role, name in chosen.items() if name is not None and (role == "train" or name != chosen["train"])
     }
@@ -223,7 +291,7 @@ def from_arrays(arrays: dict[str, Array], path: Path, *, transpose: bool = False
     labels = {split: arrays[f"{split}_labels"] for split in rows if f"{split}_labels" in arrays}
     coded, names = _coded_together(labels, {split: len(samples) for split, samples in rows.items()}, path)
     parts: dict[str, Any] = {**rows, **{f"{split}_labels": values for split, values in coded.items()}}
-    return as_read(**parts, label_names=names, source=str(path), how="as in the file")
+    return as_read(**parts, label_names=names, source=str(path), how="as in the file", notes=axes_note(arrays["train"]))
 
 
 def _coded_together(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import importlib
 import stat
 import struct
 import tarfile
@@ -13,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -104,12 +105,31 @@ def read_exactly(stream: Readable, size: int, what: str, *, last: bool = True) -
 
 @contextmanager
 def opened(path: Path) -> Iterator[Readable]:
-    """Open a file for reading, unpacking gzip on the way where its first bytes say so."""
+    """Open a file for reading, unpacking gzip, or a zip archive of one file, where its first bytes say so."""
     with path.open("rb") as raw:
-        packed = raw.read(2) == b"\x1f\x8b"
+        start = raw.read(4)
         raw.seek(0)
-        with gzip.GzipFile(fileobj=raw) if packed else raw as stream:
+        if start == b"PK\x03\x04":
+            with zipfile.ZipFile(raw) as archive:
+                members = list(zip_members(archive, str(path)).values())
+                if len(members) != 1:
+                    raise unsound(path, f"hold one file; got {len(members)}. Unpack it, and name one.")
+                with archive.open(members[0]) as member:
+                    yield member
+            return
+        with gzip.GzipFile(fileobj=raw) if start[:2] == b"\x1f\x8b" else raw as stream:
             yield stream
+
+
+def needed(module: str, extra: str, path: Path) -> Any:
+    """Return a module that reads a kind of file, or raise DataError with the extra that brings it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise DataError(
+            f"load_dataset: {module} must be installed to read {path.suffix or 'these'} files; {path.name!r} is one. "
+            f'Run: pip install "narrows[{extra}]"'
+        ) from error
 
 
 def zip_members(archive: zipfile.ZipFile, what: str) -> dict[str, zipfile.ZipInfo]:

@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+import zipfile
+from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from narrows.data.dataset import Dataset
 from narrows.data.readers.arrays import read_npy, read_npz
+from narrows.data.readers.arrow import IPC, PARQUET, arrow_table
 from narrows.data.readers.checks import check_regular
+from narrows.data.readers.directories import kinds_in, parts_of, read_npy_folder
+from narrows.data.readers.hdf5 import read_h5ad, read_hdf5
 from narrows.data.readers.idx import read_idx
-from narrows.data.readers.images import read_image_zip, read_images
+from narrows.data.readers.images import SUFFIXES, read_image, read_image_zip, read_images
 from narrows.data.readers.mat import read_mat
-from narrows.data.readers.tables import read_csv, read_parquet
+from narrows.data.readers.table import Table, Use
+from narrows.data.readers.tables import csv_table, json_table, table_reader, workbook_table
+from narrows.data.readers.tensors import read_tensors
 from narrows.errors import DataError
 
+read_csv, read_workbook = table_reader(csv_table), table_reader(workbook_table)
+read_json, read_arrow = table_reader(json_table), table_reader(arrow_table)
+TEXT = (".csv", ".tsv", ".tab", ".dat", ".data", ".txt")
+JSON = (".json", ".jsonl", ".ndjson")
+TABLES: dict[str, Callable[..., Dataset]] = {
+    **dict.fromkeys(TEXT, read_csv), ".xlsx": read_workbook, ".xlsm": read_workbook, **dict.fromkeys(JSON, read_json),
+    **dict.fromkeys((*PARQUET, *IPC), read_arrow),
+}  # fmt: skip
 READERS: dict[str, Callable[..., Dataset]] = {
-    ".npy": read_npy,
-    ".npz": read_npz,
-    ".csv": read_csv,
-    ".tsv": read_csv,
-    ".txt": read_csv,
-    ".parquet": read_parquet,
-    ".mat": read_mat,
-    ".idx": read_idx,
-    ".zip": read_image_zip,
-}
+    ".npy": read_npy, ".npz": read_npz, **TABLES, ".mat": read_mat, ".h5": read_hdf5, ".hdf5": read_hdf5,
+    ".h5ad": read_h5ad, ".pt": read_tensors, ".pth": read_tensors, ".idx": read_idx, ".zip": read_image_zip,
+    **dict.fromkeys(SUFFIXES, read_image),
+}  # fmt: skip
+"""Readers by the ending of a file, in small letters."""
+_PACKED = (read_csv, read_json, read_idx)
+"""Readers of files that may be packed by gzip."""
 
 
 def file_loader(name: str) -> Callable[..., Dataset] | None:
@@ -37,17 +50,40 @@ def file_loader(name: str) -> Callable[..., Dataset] | None:
         return None
     if not exists:
         return None
-    reader = read_images if folder else _reader_for(path)
-    if folder and (idx := _idx_in(path)) is not None:
-        path, reader = idx, read_idx
+    if folder:
+        return _folder_loader(path)
+    reader = _reader_for(path)
     if reader is None:
         raise DataError(
-            f"load_dataset: {name!r} must end in one of {', '.join(READERS)}, be an IDX file or a folder of images; "
-            f"got {path.suffix or 'no ending'!r}. Rename or convert it."
+            f"load_dataset: {name!r} must end in one of {', '.join(READERS)}, be an IDX file or a folder; "
+            f"got {path.suffix or 'no ending'!r}. {_OTHERS.get(path.suffix.lower(), 'Rename or convert it.')}"
         )
-    if reader is not read_images:
-        check_regular(path)
+    check_regular(path)
     return partial(reader, path)
+
+
+_OTHERS = {
+    ".xls": "Save it as .xlsx or .csv.", ".pkl": "A pickle could run code when loaded: save it as .npy or .parquet.",
+    ".rds": "Save it by write.csv or arrow::write_parquet.", ".rdata": "Save it by write.csv or arrow::write_parquet.",
+    ".dta": "Save it as .csv or .parquet, as by pandas' read_stata.", ".sav": "Save it as .csv.",
+}  # fmt: skip
+"""What to do with files that no reader takes."""
+
+
+def table_of_file(name: str, options: Mapping[str, Any]) -> tuple[Table, list[Use]] | None:
+    """Return a table file as it is read, and what becomes of its columns; None for anything else.
+
+    `options` are those of `load_dataset`. A folder of train.csv and test.csv is its first one.
+    """
+    path = str(split_files(name).get("train", name))
+    reader: Any = getattr(file_loader(path), "func", None)
+    if (read := getattr(reader, "table", None)) is None:
+        return None
+    known = inspect.signature(reader).parameters.keys()
+    own = inspect.signature(read).parameters.keys()
+    table: Table = read(Path(path), **{name: value for name, value in options.items() if name in own})
+    rest = {name: value for name, value in options.items() if name in known and name not in own}
+    return table, table.uses(**rest)
 
 
 def looks_like_path(name: str) -> bool:
@@ -56,13 +92,46 @@ def looks_like_path(name: str) -> bool:
     return len(path.parts) > 1 or path.suffix.lower() in (*READERS, ".gz")
 
 
+def split_files(name: str) -> dict[str, Path]:
+    """Return the files of a folder that holds train.csv, test.csv and so on, by split; of anything else none."""
+    try:
+        return parts_of(Path(name), tuple(ending for ending in READERS if ending not in (".zip", ".npy")))
+    except (OSError, ValueError):  # no folder, or no name of one
+        return {}
+
+
+def _folder_loader(path: Path) -> Callable[..., Dataset]:
+    if (idx := _idx_in(path)) is not None:
+        return partial(read_idx, idx)
+    kinds = kinds_in(path)
+    if kinds["npy"]:
+        return partial(read_npy_folder, path)
+    return partial(read_arrow if kinds["arrow"] else read_images, path)
+
+
 def _reader_for(path: Path) -> Callable[..., Dataset] | None:
     bare = path.name.lower().removesuffix(".gz")
     if bare.endswith("-ubyte"):
         return read_idx
-    reader = READERS.get(Path(bare).suffix)
+    suffix = Path(bare).suffix
+    reader = READERS.get(suffix)
+    if suffix == ".zip" and (inner := _lone_table(path)) is not None:
+        return inner
     packed = bare != path.name.lower()
-    return None if packed and reader not in (read_csv, read_idx) else reader
+    return None if packed and reader not in _PACKED else reader
+
+
+def _lone_table(path: Path) -> Callable[..., Dataset] | None:
+    """Return what reads a zip archive of one text table, None where it holds anything else."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if not name.endswith("/")]
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
+        return None  # the reader of images says what is wrong
+    if len(names) != 1 or names[0].lower().endswith(SUFFIXES):
+        return None
+    reader = READERS.get(PurePosixPath(names[0].lower()).suffix)
+    return reader if reader in _PACKED else None
 
 
 def _idx_in(folder: Path) -> Path | None:

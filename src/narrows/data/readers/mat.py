@@ -18,6 +18,7 @@ from narrows.data.arrays import Array
 from narrows.data.dataset import Dataset
 from narrows.data.readers.arrays import choose, from_arrays
 from narrows.data.readers.checks import check_expansion, reading, unsound
+from narrows.data.readers.hdf5 import read_mat73
 from narrows.errors import DataError
 
 _STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
@@ -29,7 +30,7 @@ _COMPLEX = 0x0800
 
 
 def read_mat(path: Path, *, variable: str | None = None, label: str | None = None, transpose: bool = False) -> Dataset:
-    """Read samples from a MATLAB file of version 4 to 7.2 (7.3 is another format: save it with ``-v7``).
+    """Read samples from a MATLAB file; those of version 7.3 are HDF5 files, and need h5py.
 
     Parameters
     ----------
@@ -42,6 +43,10 @@ def read_mat(path: Path, *, variable: str | None = None, label: str | None = Non
     transpose
         Whether samples are the columns of the matrix.
     """
+    with path.open("rb") as stream:
+        start = stream.read(520)
+    if start[512:520] == b"\x89HDF\r\n\x1a\n" or start[:4] == b"\x89HDF":
+        return read_mat73(path, variable=variable, label=label, transpose=transpose)
     with reading(path):
         content = memoryview(path.read_bytes())
         if len(content) < 20:

@@ -1,202 +1,151 @@
-"""Tables of numbers: .csv and .parquet. A column that is not numeric is named; an empty field is NaN."""
+"""Tables of text files, workbooks and JSON: read into columns, and from there a data set; see `Table`."""
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-from collections.abc import Sequence
+import inspect
+import json
+import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from narrows.data.arrays import Array
-from narrows.data.dataset import Dataset, as_read
-from narrows.data.readers.arrays import as_labels
-from narrows.data.readers.checks import Readable, check_expansion, opened, reading, unsound
-from narrows.errors import ConfigError, DataError, did_you_mean
-
-_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
-_DELIMITERS = ",;\t|"
+from narrows.data.dataset import Dataset
+from narrows.data.readers.checks import needed, opened, reading, unsound, zip_members
+from narrows.data.readers.columns import as_field, column_of_texts, column_of_values, decimal_sign
+from narrows.data.readers.table import Table
+from narrows.data.readers.text import read_text, rows_of, table_rows
+from narrows.errors import ConfigError, did_you_mean
 
 
-def read_csv(
-    path: Path,
-    *,
-    label: str | None = None,
-    drop: str | None = None,
-    header: bool | None = None,
-    delimiter: str | None = None,
-) -> Dataset:
-    """Read a table of numbers from a text file (UTF-8, gzip or not).
+def codes_of(missing: Any) -> frozenset[str]:
+    """Return codes of missing values as small letters: of a text, separated by commas; of a number; of several."""
+    if missing is None:
+        return frozenset()
+    parts = missing.split(",") if isinstance(missing, str) else missing
+    parts = parts if isinstance(parts, Sequence) and not isinstance(parts, str) else [parts]
+    return frozenset(as_field(part).strip().lower() for part in parts)
 
-    Parameters
-    ----------
-    path
-        The file. Empty fields, NA, NaN, null, none and ? are missing values: NaN.
-    label
-        Column that holds the labels: its name, or its number from 0 where there is no header.
-    drop
-        Columns to leave out, separated by commas.
-    header
-        Whether the first line names the columns. None: it does if a field of it is not a number.
-    delimiter
-        What separates fields. None: comma, semicolon, tab or bar, whichever the first line has most of, else blanks.
+
+def csv_table(
+    path: Path, *, header: bool | None = None, delimiter: str | None = None, decimal: str | None = None,
+    missing: Any = None, encoding: str | None = None, skip: int = 0, transpose: bool = False,
+) -> Table:  # fmt: skip
+    """Read a text file, packed by gzip or zip or not, as a table; the options are those of `narrows.data.options`.
+
+    What is not given is decided by all of the file rather than by its first row, and said in the table's notes.
     """
+    if decimal not in (None, ".", ","):
+        raise ConfigError(f"load_dataset: decimal must be '.' or ','; got {decimal!r}.")
     with reading(path), opened(path) as stream:
-        content = _read_text(stream, path)
-    lines = content.splitlines()
-    first = next((line for line in lines if line.strip()), None)
-    if first is None:
-        raise unsound(path, "hold rows of numbers; got an empty file.")
-    delimiter = delimiter or _delimiter_of(first)
+        text, name = read_text(stream, path, encoding)
+        rows = rows_of(text, path, header=header, delimiter=delimiter, decimal=decimal, skip=skip, transpose=transpose)
+        fields = [list(column) for column in zip(*rows.body, strict=True)]
+        decimal = decimal or decimal_sign(fields, rows.delimiter)
+        columns = [
+            column_of_texts(name, texts, codes_of(missing), decimal)
+            for name, texts in zip(rows.names, fields, strict=True)
+        ]
+    notes = [*rows.notes, *([] if name == "UTF-8" else [f"encoding {name}"])]
+    notes += ["decimal commas"] if decimal == "," else []
+    return Table(path, columns, rows.named, notes)
+
+
+def workbook_table(
+    path: Path, *, sheet: str | int | None = None, header: bool | None = None, missing: Any = None, skip: int = 0,
+    transpose: bool = False,
+) -> Table:  # fmt: skip
+    """Read a sheet of an .xlsx workbook as a table; needs openpyxl."""
+    openpyxl = needed("openpyxl", "tables", path)
     with reading(path):
-        rows = [row for row in _records(content, delimiter) if any(map(str.strip, row))]
-    named = (
-        header if header is not None else any(not _is_number(f) and f.strip().lower() not in _MISSING for f in rows[0])
-    )
-    names = [field.strip() for field in rows[0]] if named else [str(i) for i in range(len(rows[0]))]
-    body = rows[1:] if named else rows
-    if not body:
-        raise unsound(path, "hold rows of numbers; got only a header.")
-    for number, row in enumerate(body, start=1):
-        if len(row) != len(names):
-            raise DataError(
-                f"load_dataset: every row of {str(path)!r} must have {len(names)} fields; "
-                f"got {len(row)} in row {number} after the header: {_short(delimiter.join(row))!r}."
-            )
-    label_at, kept = _columns(names, label, drop, str(path))
-    columns = [_numbers([row[i] for row in body], names[i], path) for i in kept]
-    values, texts = None, [] if label_at is None else [row[label_at].strip() for row in body]
-    if label_at is not None:
-        values = np.array([float(t) for t in texts]) if all(map(_is_number, texts)) else np.array(texts, dtype=np.str_)
-    return _table(path, columns, names, kept, label_at, values, named=named)
+        with zipfile.ZipFile(path) as archive:
+            zip_members(archive, str(path))
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        try:
+            names = book.sheetnames
+            at = sheet
+            if sheet not in names and str(sheet).lstrip("-").isdigit() and -len(names) <= int(str(sheet)) < len(names):
+                at = names[int(str(sheet))]
+            if at is not None and at not in names:
+                raise ConfigError(
+                    f"load_dataset: sheet must be one of {', '.join(map(repr, names))}; got {sheet!r}."
+                    f"{did_you_mean(str(sheet), names)}"
+                )
+            chosen = book[names[0] if at is None else at]
+            rows = [[as_field(value) for value in row] for row in chosen.iter_rows(values_only=True)]
+        finally:
+            book.close()
+        found = table_rows([row for row in rows if any(row)][skip:], path, header=header, transpose=transpose)
+        columns = [
+            column_of_texts(name, list(texts), codes_of(missing), ".")
+            for name, texts in zip(found.names, zip(*found.body, strict=True), strict=True)
+        ]
+    others = [name for name in names if name != chosen.title]
+    found.notes += [f"sheet {chosen.title!r}, of {len(names)}: choose with sheet="] if others else []
+    return Table(path, columns, found.named, found.notes)
 
 
-def read_parquet(path: Path, *, label: str | None = None, drop: str | None = None) -> Dataset:
-    """Read a table of numbers from a .parquet file; needs pyarrow.
-
-    Parameters
-    ----------
-    path
-        The file. Nulls are missing values: NaN.
-    label
-        Column that holds the labels.
-    drop
-        Columns to leave out, separated by commas.
-    """
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise DataError(
-            "load_dataset: pyarrow must be installed to read .parquet files. Run: pip install pyarrow"
-        ) from error
-    try:
-        with reading(path), pq.ParquetFile(path) as file:
-            schema, rows = file.schema_arrow, file.metadata.num_rows
-            names = list(schema.names)
-            label_at, kept = _columns(names, label, drop, str(path))
-            for i in kept:
-                kind = schema.field(i).type
-                if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
-                    raise DataError(_not_numeric(path, names[i], f"type {kind}"))
-            if rows < 1:
-                raise unsound(path, "hold rows of numbers; got none.")
-            check_expansion(str(path), max(path.stat().st_size, 64 * 2**10), rows * len(kept))
-            table = file.read(columns=[names[i] for i in kept] + ([names[label_at]] if label_at is not None else []))
-            columns = [table.column(names[i]).cast(pa.float64(), safe=False).to_numpy() for i in kept]
-            values = None if label_at is None else np.array(table.column(names[label_at]).to_pylist())
-            return _table(path, columns, names, kept, label_at, values)
-    except pa.ArrowException as error:
-        raise unsound(path, f"be a sound .parquet file; got: {error}.") from error
+def json_table(path: Path, *, missing: Any = None) -> Table:
+    """Read a list of records, columns by name, a list of lists, or JSON lines as a table."""
+    with reading(path), opened(path) as stream:
+        text, _ = read_text(stream, path, None)
+        try:
+            content = json.loads(text)
+        except json.JSONDecodeError:
+            content = [json.loads(line) for line in text.splitlines() if line.strip()]
+        named, values = _columns_of_json(content, path)
+        columns = [column_of_values(name, column, codes_of(missing)) for name, column in values.items()]
+    return Table(path, columns, named)
 
 
-def _table(
-    path: Path, columns: list[Array], names: Sequence[str], kept: Sequence[int], label_at: int | None,
-    values: Array | None, *, named: bool = True,
-) -> Dataset:  # fmt: skip
-    """Return the columns that are kept as a table, and the values of the label's column as labels."""
-    labels, label_names = None, None
-    if label_at is not None and values is not None:
-        labels, label_names = as_labels(values, len(columns[0]), f"column {names[label_at]!r} of {path}")
-    return as_read(
-        np.column_stack(columns), train_labels=labels, label_names=label_names,
-        columns=tuple(names[i] for i in kept) if named else None, source=str(path),
-    )  # fmt: skip
+def _columns_of_json(content: Any, path: Path) -> tuple[bool, dict[str, list[Any]]]:
+    if isinstance(content, dict):
+        lists = {name: value for name, value in content.items() if isinstance(value, list)}
+        records = [value for value in lists.values() if value and all(isinstance(row, dict) for row in value)]
+        if len(records) == 1:  # records under a name, beside what describes them
+            content = records[0]
+        elif {"columns", "data"} <= lists.keys():  # pandas' orient="split"
+            return True, dict(zip(map(str, lists["columns"]), map(list, zip(*lists["data"], strict=True)), strict=True))
+        elif lists:
+            return True, lists
+        elif all(isinstance(value, dict) for value in content.values()) and content:  # pandas' to_json: columns by row
+            keys = list(next(iter(content.values())))
+            return True, {name: [column.get(key) for key in keys] for name, column in content.items()}
+    if isinstance(content, list) and content and all(isinstance(row, dict) for row in content):
+        flat = [_flat(row) for row in content]
+        names = list(dict.fromkeys(name for row in flat for name in row))
+        return True, {name: [row.get(name) for row in flat] for name in names}
+    if isinstance(content, list) and content and all(isinstance(row, list) for row in content):
+        if len({len(row) for row in content}) == 1 and not any(isinstance(v, list) for row in content for v in row):
+            return False, {str(i): list(column) for i, column in enumerate(zip(*content, strict=True))}
+        return False, {"0": content}
+    if isinstance(content, list) and content and all(isinstance(value, int | float) for value in content):
+        return False, {"0": content}
+    raise unsound(path, f"hold a list of records, or columns by name; got {str(content)[:80]!r}.")
 
 
-def _read_text(stream: Readable, path: Path) -> str:
-    content = bytearray()
-    packed = path.stat().st_size
-    while chunk := stream.read(2**20):
-        content += chunk
-        if len(content) > packed:  # only gzip can give more than the file holds
-            check_expansion(str(path), packed, len(content))
-    if b"\0" in content:
-        raise unsound(path, "be a text file; got zero bytes in it.")
-    return content.decode("utf-8-sig")
-
-
-def _records(content: str, delimiter: str) -> list[list[str]]:
-    if delimiter == " ":
-        return [line.split() for line in content.splitlines()]
-    return list(csv.reader(io.StringIO(content, newline=""), delimiter=delimiter, strict=True))
-
-
-def _delimiter_of(line: str) -> str:
-    best = max(_DELIMITERS, key=line.count)
-    return best if best in line else (" " if len(line.split()) > 1 else ",")
-
-
-def _columns(names: Sequence[str], label: str | None, drop: str | None, what: str) -> tuple[int | None, list[int]]:
-    def find(option: str, name: str) -> int:
-        if names.count(name) != 1:
-            raise ConfigError(
-                f"load_dataset: {option} must be a column of {what!r} ({_short(', '.join(names))}); "
-                f"got {name!r}.{did_you_mean(name, names)}"
-            )
-        return names.index(name)
-
-    label_at = None if label is None else find("label", str(label))
-    out = {find("drop", name.strip()) for name in drop.split(",")} if drop else set()
-    kept = [i for i in range(len(names)) if i != label_at and i not in out]
-    if not kept:
-        raise DataError(
-            f"load_dataset: {what!r} must have a column beside those left out; got {_short(', '.join(names))}."
-        )
-    return label_at, kept
-
-
-def _numbers(texts: list[str], name: str, path: Path) -> Array:
-    try:
-        return np.array(texts, dtype=np.float64)  # numpy reads whole columns of plain numbers fastest
-    except ValueError:
-        values = np.empty(len(texts))
-    for i, text in enumerate(texts):
-        if text.strip().lower() in _MISSING:
-            values[i] = math.nan
-        elif _is_number(text):
-            values[i] = float(text)
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record whose nested records are columns such as "position.x"."""
+    flat: dict[str, Any] = {}
+    for name, value in record.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}.{inner}": each for inner, each in _flat(value).items()}
         else:
-            raise DataError(_not_numeric(path, name, f"{_short(text)!r} in row {i + 1}"))
-    return values
+            flat[name] = value
+    return flat
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return "_" not in text  # Python reads 1_000 as a number; a table that holds it means a name
+def table_reader(read: Callable[..., Table]) -> Callable[..., Dataset]:
+    """Return what reads a table as a data set: it takes the options of `read`, and those that choose columns."""
+    own = [p for p in inspect.signature(read).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    choice = [p for p in inspect.signature(Table.dataset).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    names = {p.name for p in own}
 
+    def load(path: Path, **options: Any) -> Dataset:
+        table = read(path, **{name: value for name, value in options.items() if name in names})
+        return table.dataset(**{name: value for name, value in options.items() if name not in names})
 
-def _not_numeric(path: Path, name: str, content: str) -> str:
-    return (
-        f"load_dataset: column {name!r} of {str(path)!r} must be numeric; got {content}. "
-        f"Leave it out with drop={name!r}, or make it the label with label={name!r}."
-    )
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 120 else text[:117] + "..."
+    path = inspect.Parameter("path", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    load.__signature__ = inspect.Signature([path, *choice, *own])  # type: ignore[attr-defined]
+    load.__doc__ = read.__doc__
+    load.table = read  # type: ignore[attr-defined]
+    return load

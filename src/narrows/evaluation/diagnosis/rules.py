@@ -1,4 +1,4 @@
-"""The rules of diagnosis: each reads the measurements of one model, and returns a finding or None.
+"""The rules of diagnosis: each reads the evidence on one model, and returns a finding or None.
 
 The thresholds were set on runs that are known to be sound or broken: sound ones stay well clear of them.
 """
@@ -6,289 +6,379 @@ The thresholds were set on runs that are known to be sound or broken: sound ones
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 
-from narrows.estimators.inference import codes, reconstruct_encoded
-from narrows.evaluation.diagnosis.measurements import Measurements, common_jump, late_speed
+from narrows.evaluation.diagnosis.evidence import Evidence
+from narrows.evaluation.diagnosis.finding import Finding, Remedy
+from narrows.evaluation.diagnosis.remedies import first_usable, network_name, scaled, usable, with_network
+from narrows.numbers import number, times
 
 COLLAPSED = 0.01
 """Nats: a latent dimension with a smaller KL term on average counts as collapsed."""
-FLAT = 1e-6
-"""Share of the largest variance below which a latent dimension does not vary."""
+MOST_EPOCHS = 500_000
+GMM = Remedy(sample={"sampler": "gmm"}, reason="draws where the codes are")
 
 
-class Finding(NamedTuple):
-    """One problem: in a sentence, with the evidence, and one remedy to try."""
-
-    rule: str
-    sentence: str
-    """What is wrong, with its evidence."""
-    evidence: dict[str, float]
-    """The values behind the sentence."""
-    remedy: str
-    """What to try."""
-
-    def __str__(self) -> str:
-        return f"{self.sentence} {self.remedy}"
-
-
-def posterior_collapse(m: Measurements) -> Finding | None:
-    """Return whether the code of a probabilistic model holds no information about the sample."""
-    nats = m.kl
-    if nats is None or (nats >= COLLAPSED).any():
+def scale_misfit(e: Evidence) -> Finding | None:
+    """Return whether a few columns of a table dominate the loss, or values are far from unit scale."""
+    schema = e.model.schema_ if "schema_" in vars(e.model) else None
+    if e.deviations is None or schema is None or schema.scale == "standard":
         return None
-    total = float(nats.sum())
+    varied = e.deviations[e.deviations > 0]
+    if not len(varied):
+        return None
+    ratio, middle = float(varied.max() / np.median(varied)), float(np.median(varied))
+    learned = e.parameter("epochs") is not None  # a model in closed form minds no scale of all
+    if schema.kind == "table" and ratio > 30:
+        column = int(e.deviations.argmax())
+        name = f"{column}" if schema.columns is None else f"{schema.columns[column]!r}"
+        sentence = f"Column {name} has {times(ratio)} times the deviation of the median column, and dominates the loss."
+        evidence: dict[str, float] = {"ratio": ratio, "column": column}
+    elif learned and not 1e-3 < middle < 30:
+        sentence = f"The features have a deviation of {number(middle)}; the usual learning rates suit one near 1."
+        evidence = {"deviation": middle}
+    else:
+        return None
+    return Finding("scale misfit", sentence, evidence, tuple(_standard(e)))
+
+
+def learning_rate_high(e: Evidence) -> Finding | None:
+    """Return whether the training loss jumped up and came down again instead of falling."""
+    if e.jump is None:
+        return None
+    up, fall = e.jump
     return Finding(
-        "posterior collapse",
-        f"The code holds no information about the sample: its KL from the prior is {total:.3g} nats over "
-        f"{len(nats)} dimensions.",
-        {"kl": total, "dimensions": len(nats)},
-        "Let the KL term rise slowly (kl_warmup=0.3), or lower beta; with a gaussian likelihood, learn its deviation.",
+        "learning rate too high",
+        f"The training loss jumped between epochs by up to {number(up)}; it fell by {number(fall)} in total.",
+        {"jump": up, "fall": fall},
+        usable(e, [*_slower(e), *_clipped(e)]),
     )
 
 
-def collapsed_dimensions(m: Measurements) -> Finding | None:
-    """Return whether most latent dimensions of a probabilistic model hold no information, and some do."""
-    nats = m.kl
-    if nats is None:
-        return None
-    collapsed = int((nats < COLLAPSED).sum())
-    if collapsed == len(nats) or collapsed <= len(nats) / 2:
-        return None
-    return Finding(
-        "collapsed dimensions",
-        f"{collapsed} of {len(nats)} latent dimensions hold less than {COLLAPSED} nats each: the model uses the other "
-        f"{len(nats) - collapsed}.",
-        {"collapsed": collapsed, "dimensions": len(nats)},
-        f"Lower latent_dim to {len(nats) - collapsed}, which loses nothing; or lower beta to use more of them.",
-    )
-
-
-def unused_codes(m: Measurements) -> Finding | None:
-    """Return whether latent dimensions of a model without posterior never vary."""
-    if m.kl is not None:
-        return None
-    variance = codes(m.model, m.rows).var(0)
-    largest = float(variance.max())
-    flat = int((variance <= FLAT * largest).sum()) if largest > 0 else len(variance)
-    if flat == 0:
-        return None
-    return Finding(
-        "unused codes",
-        f"{flat} of {len(variance)} latent dimensions are constant over all samples.",
-        {"unused": flat, "dimensions": len(variance)},
-        f"Lower latent_dim to {max(1, len(variance) - flat)}, or use code='continuous:linear'.",
-    )
-
-
-def dead_units(m: Measurements) -> Finding | None:
+def dead_units(e: Evidence) -> Finding | None:
     """Return whether nearly all units of a layer output 0 for every sample."""
     # A decoder whose input holds no information needs no units: there the collapse is the cause.
-    empty = m.kl is not None and bool((m.kl < COLLAPSED).all())
-    layers = [layer for layer in m.activity if not (empty and layer.decodes)]
+    layers = [layer for layer in e.activity if not (_collapsed(e) and layer.decodes)]
     layer = max(layers, key=lambda layer: layer.dead, default=None)
     if layer is None or layer.dead <= 0.8:
         return None
+    other = Remedy(with_network(e, activation="leaky_relu"), "its gradient does not vanish")
     return Finding(
         "dead units",
         f"{layer.dead:.0%} of the units of layer {layer.name!r} output 0 for every sample, and have no gradient.",
         {"share": layer.dead, "units": layer.units},
-        "Lower learning_rate, or use an activation whose gradient does not vanish, such as leaky_relu.",
+        usable(e, [*_slower(e), other]),
     )
 
 
-def saturated_units(m: Measurements) -> Finding | None:
+def saturated_units(e: Evidence) -> Finding | None:
     """Return whether most units of a layer are at an end of their range, where the gradient vanishes."""
-    layer = max(m.activity, key=lambda layer: layer.saturated, default=None)
+    layer = max(e.activity, key=lambda layer: layer.saturated, default=None)
     if layer is None or layer.saturated <= 0.5:
         return None
+    other = Remedy(with_network(e, activation="relu"), "it has no such ends")
     return Finding(
         "saturated units",
         f"{layer.saturated:.0%} of the units of layer {layer.name!r} are at the ends of their range for nearly every "
         "sample, where the gradient vanishes.",
         {"share": layer.saturated, "units": layer.units},
-        "Use scale='standard' or lower learning_rate; or use an activation without such ends, such as relu.",
+        usable(e, [*_standard(e), other, *_slower(e)]),
     )
 
 
-def likelihood_misfit(m: Measurements) -> Finding | None:
-    """Return whether the residuals are far from the variance of the likelihood."""
-    ratio = m.residual_ratio
+def learning_rate_low(e: Evidence) -> Finding | None:
+    """Return whether a model that is worse than PCA was still learning as fast as at the start when training ended."""
+    if e.speed is None or e.speed <= 0.4 or e.train is None:
+        return None
+    # With an empty code no model can do better than the mean: there the collapse is the cause.
+    if e.train.model <= 1.25 * (e.train.mean if _collapsed(e) else e.train.pca):
+        return None
+    return Finding(
+        "learning rate too low",
+        f"Per unit of learning rate, the training loss still fell at {e.speed:.0%} of its first speed at the end.",
+        {"speed": e.speed},
+        usable(e, [Remedy(scaled(e, "learning_rate", 10)), *_longer(e)]),
+    )
+
+
+def likelihood_misfit(e: Evidence) -> Finding | None:
+    """Return whether the residuals are far from the variance of the likelihood, or grey values count as bits."""
+    ratio = e.residual_ratio
     if ratio is not None and not 0.2 <= ratio <= 5:
-        size = f"1/{1 / ratio:.0f} of" if ratio < 1 else f"{ratio:.0f} times"
+        size = f"1/{times(1 / ratio)} of" if ratio < 1 else f"{times(ratio)} times"
+        learned = Remedy({"likelihood": "gaussian:learned"}, "its deviation is learned")
         return Finding(
             "likelihood misfit",
             f"The squared residuals are {size} the likelihood's variance.",
             {"ratio": ratio},
-            "Use likelihood='gaussian:learned', whose deviation is learned.",
+            usable(e, [learned]) or usable(e, _longer(e)),
         )
-    grey = m.grey_share
-    if grey is not None and grey > 0.5:
+    if e.grey_share is not None and e.grey_share > 0.5:
         return Finding(
             "likelihood misfit",
-            f"{grey:.0%} of the values lie between 0.1 and 0.9, but the likelihood is Bernoulli, which is for 0 and 1.",
-            {"share": grey},
-            "Use likelihood='continuous_bernoulli' or 'gaussian:learned'.",
+            f"{e.grey_share:.0%} of the values lie between 0.1 and 0.9, but the likelihood is Bernoulli, which is for "
+            "0 and 1.",
+            {"share": e.grey_share},
+            usable(e, [Remedy({"likelihood": name}) for name in ("continuous_bernoulli", "gaussian:learned")]),
         )
     return None
 
 
-def scale_misfit(m: Measurements) -> Finding | None:
-    """Return whether a few columns of a table dominate the loss, or values are far from unit scale."""
-    remedy = "Standardise the features: scale='standard'."
-    deviation = m.X.reshape(len(m.X), -1).std(0)
-    varied = deviation[deviation > 0]
-    if not len(varied):
+def posterior_collapse(e: Evidence) -> Finding | None:
+    """Return whether the code of a probabilistic model holds no information about the sample."""
+    if e.kl is None or not _collapsed(e):
         return None
-    ratio, middle = float(varied.max() / np.median(varied)), float(np.median(varied))
-    if m.X.ndim == 2 and ratio > 30:
-        column = int(deviation.argmax())
-        sentence = f"Column {column} has {ratio:.0f} times the deviation of the median column, and dominates the loss."
-        return Finding("scale misfit", sentence, {"ratio": ratio, "column": column}, remedy)
-    if len(m.rates) > 1 and not 1e-3 < middle < 30:
-        sentence = f"The features have a deviation of {middle:.3g}; the usual learning rates suit one near 1."
-        return Finding("scale misfit", sentence, {"deviation": middle}, remedy)
-    return None
-
-
-def learning_rate_high(m: Measurements) -> Finding | None:
-    """Return whether the training loss jumped up and came down again instead of falling."""
-    jumped = common_jump(m.curves)
-    if jumped is None:
-        return None
-    up, fall = jumped
+    total = max(float(e.kl.sum()), 0.0)
+    beta = e.parameter("beta", 1.0)
     return Finding(
-        "learning rate too high",
-        f"The training loss jumped between epochs by up to {up:.3g}; it fell by {fall:.3g} in total.",
-        {"jump": up, "fall": fall},
-        "Divide learning_rate by 10, or set clip=1.",
+        "posterior collapse",
+        f"The code holds no information about the sample: its KL from the prior is {number(total)} nats over "
+        f"{len(e.kl)} dimensions.",
+        {"kl": total, "dimensions": len(e.kl)},
+        usable(e, [
+            *_other_network(e),
+            *([Remedy({"kl_warmup": 0.3}, "the KL term rises slowly")] if _has_less(e, "kl_warmup", 0.3) else []),
+            *_less_kl(e, beta),
+            *([Remedy({"likelihood": "gaussian:learned"}, "its deviation is learned")] if _fixed(e) else []),
+        ]),
+    )  # fmt: skip
+
+
+def collapsed_dimensions(e: Evidence) -> Finding | None:
+    """Return whether most latent dimensions of a probabilistic model hold no information, and some do."""
+    if e.kl is None:
+        return None
+    collapsed = int((e.kl < COLLAPSED).sum())
+    used = len(e.kl) - collapsed
+    if used == 0 or collapsed <= used:
+        return None
+    beta = e.parameter("beta", 1.0)
+    return Finding(
+        "collapsed dimensions",
+        f"{collapsed} of {len(e.kl)} latent dimensions hold less than {COLLAPSED} nats each: the model uses the other "
+        f"{used}.",
+        {"collapsed": collapsed, "dimensions": len(e.kl)},
+        usable(e, [Remedy({"latent_dim": used}, "loses nothing"), *_less_kl(e, beta)]),
     )
 
 
-def learning_rate_low(m: Measurements) -> Finding | None:
-    """Return whether a model that is worse than PCA was still learning as fast as at the start when training ended."""
-    # With an empty code no model can do better than the mean: there the collapse is the cause.
-    empty = m.kl is not None and bool((m.kl < COLLAPSED).all())
-    if not m.curves or m.error <= 1.25 * (m.error_of_mean if empty else m.pca_error):
-        return None
-    speed = min(late_speed(curve, m.rates) for curve in m.curves)
-    if speed <= 0.4:
-        return None
-    return Finding(
-        "learning rate too low",
-        f"Per unit of learning rate, the training loss still fell at {speed:.0%} of its first speed at the end.",
-        {"speed": speed},
-        "Multiply learning_rate by 10, or train for more epochs.",
-    )
-
-
-def overfitting(m: Measurements) -> Finding | None:
-    """Return whether held-out samples are reconstructed much worse."""
-    if m.test_error is None or m.error <= 0:
-        return None
-    ratio = m.test_error / m.error
-    baseline = m.pca_test_error / max(m.pca_error, 1e-12)
-    if ratio <= 2 or ratio <= 1.5 * baseline:
-        return None
-    return Finding(
-        "overfitting",
-        f"The squared error on held-out samples is {ratio:.1f} times that on training samples.",
-        {"ratio": ratio, "pca": baseline},
-        "Stop early (validation=0.1, patience=5), or make the network or latent_dim smaller.",
-    )
-
-
-def underfitting(m: Measurements) -> Finding | None:
-    """Return whether a model with more parameters than PCA does not reach it on the training samples."""
-    if m.pca_error <= 0 or m.explained >= 0.5 or m.error <= 1.5 * m.pca_error:
-        return None
-    return Finding(
-        "underfitting",
-        f"Only {m.explained:.0%} of the training data's variance is reconstructed; PCA of rank {m.pca.rank} "
-        f"reconstructs {m.explained_by_pca:.0%}.",
-        {"explained": m.explained, "pca": m.explained_by_pca},
-        "Train for more epochs, or make the network wider.",
-    )
-
-
-def worse_than_pca(m: Measurements) -> Finding | None:
-    """Return whether PCA of the same rank reconstructs samples better, held-out ones where there are some."""
-    error, pca = (m.error, m.pca_error) if m.test_error is None else (m.test_error, m.pca_test_error)
-    if pca <= 1e-9 * m.error_of_mean or error <= 1.25 * pca:
-        return None
-    where = "held-out samples" if m.test_error is not None else "training samples"
-    return Finding(
-        "worse than PCA",
-        f"On {where} the squared error is {error:.4g} per sample; PCA of rank {m.pca.rank} reaches {pca:.4g}.",
-        {"error": error, "pca": pca, "rank": m.pca.rank},
-        "Start at PCA: network='residual' (with likelihood='gaussian:learned' for pixels).",
-    )
-
-
-def ignores_code(m: Measurements) -> Finding | None:
-    """Return whether the output hardly depends on the code."""
-    variance = float(m.X.var(0).sum())
-    if variance <= 0:
-        return None
-    share = float(reconstruct_encoded(m.model, m.rows).var(0).sum()) / variance
-    if share >= 5e-4:
-        return None
-    return Finding(
-        "output ignores the code",
-        f"The output has {share:.2%} of the samples' variance: it hardly depends on the code.",
-        {"share": share},
-        "Train for more epochs; if that does not help, lower weight_decay and beta.",
-    )
-
-
-def too_few_samples(m: Measurements) -> Finding | None:
+def too_few_samples(e: Evidence) -> Finding | None:
     """Return whether there are too few samples for the latent dimension."""
-    gap = m.test_error / m.error if m.test_error is not None and m.error > 0 else 1.0
-    needed = 5 * m.model.latent_dim_
-    if m.n >= needed and not (gap > 2 and m.n < 50 * m.model.latent_dim_):
+    if e.n is None:
         return None
-    held = f", and the error on held-out samples is {gap:.1f} times as large" if gap > 1 else ""
+    dimensions = e.model.latent_dim_
+    wide = e.gap > 2 and e.n < 50 * dimensions
+    if e.n >= 5 * dimensions and not wide:
+        return None
+    held = f", and the error on held-out samples is {times(e.gap)} times as large" if e.gap > 1 else ""
+    fewer = max(1, e.n // (50 if wide else 5))
+    smaller = [Remedy({"latent_dim": fewer})] if fewer < dimensions else []
     return Finding(
         "too few samples",
-        f"There are {m.n} training samples for latent_dim={m.model.latent_dim_}{held}.",
-        {"samples": m.n, "dimensions": m.model.latent_dim_, "ratio": gap},
-        f"Lower latent_dim to {max(1, m.n // 50)}, or add samples.",
+        f"There are {e.n} training samples for a latent dimension of {dimensions}{held}.",
+        {"samples": e.n, "dimensions": dimensions, "ratio": e.gap},
+        usable(e, [*smaller, Remedy(words="more samples")]),
     )
 
 
-def off_range(m: Measurements) -> Finding | None:
-    """Return whether samples drawn from the model leave the data's range."""
-    share = m.off_range
-    if share is None or share <= 0.1:
+def overfitting(e: Evidence) -> Finding | None:
+    """Return whether held-out samples are reconstructed much worse, or their loss rises while it trains."""
+    stop = Remedy({"patience": 5}, "training stops when the validation loss rises")
+    if e.rise is not None:
+        best, rise, fall = e.rise
+        return Finding(
+            "overfitting",
+            f"The validation loss was lowest at epoch {best} and has risen by {number(rise)} since, while the training "
+            f"loss fell by {number(fall)}. The weights of that epoch are kept.",
+            {"best": best, "rise": rise, "fall": fall},
+            usable(e, [stop]) if e.parameter("patience") is None else (),
+        )
+    if e.test is None or e.train is None or e.gap <= 2:
         return None
+    baseline = e.test.pca / max(e.train.pca, 1e-12)
+    if e.gap <= 1.5 * baseline:
+        return None
+    early = [] if e.validated else [stop._replace(fit={"validation": 0.1})]
+    narrow = with_network(e, hidden=lambda hidden: tuple(max(1, units // 2) for units in hidden))
+    smaller = [Remedy(scaled(e, "latent_dim", 0.5))] if e.model.latent_dim_ > 1 else []
+    return Finding(
+        "overfitting",
+        f"The squared error on held-out samples is {times(e.gap)} times that on training samples.",
+        {"ratio": e.gap, "pca": baseline},
+        usable(e, [*early, *smaller, Remedy(narrow, "half as wide")]),
+    )
+
+
+def ignores_code(e: Evidence) -> Finding | None:
+    """Return whether the output hardly depends on the code."""
+    if e.output_share is None or e.output_share >= 5e-4:
+        return None
+    decay = [Remedy({"weight_decay": 0.0})] if e.parameter("weight_decay") else []
+    return Finding(
+        "output ignores the code",
+        f"The output has {e.output_share:.2%} of the samples' variance: it hardly depends on the code.",
+        {"share": e.output_share},
+        usable(e, [*_other_network(e), *_longer(e), *decay]),
+    )
+
+
+def unused_codes(e: Evidence) -> Finding | None:
+    """Return whether latent dimensions of a model without posterior never vary."""
+    if e.constant == 0:
+        return None
+    total = e.model.latent_dim_
+    fewer = [Remedy({"latent_dim": total - e.constant}, "loses nothing")] if e.constant < total else []
+    return Finding(
+        "unused codes",
+        f"{e.constant} of {total} latent dimensions are constant over all samples.",
+        {"unused": e.constant, "dimensions": total},
+        usable(e, [*fewer, Remedy({"code": "continuous:linear"}, "no activation can be stuck")]),
+    )
+
+
+def worse_than_pca(e: Evidence) -> Finding | None:
+    """Return whether PCA with as many dimensions reconstructs samples better, held-out ones where there are some."""
+    if e.errors is None:
+        return None
+    error, pca, mean = e.errors
+    if error <= max(1.25 * pca, pca + 0.002 * mean):
+        return None
+    where = "training samples" if e.test is None else "held-out samples"
+    exact = pca <= 1e-9 * mean  # to rounding
+    ratio = "" if exact else f", {times(error / pca)} times that of PCA with {e.rank} dimensions ({number(pca)})"
+    sentence = f"On {where} the squared error is {number(error)} per sample{ratio}."
+    if exact:
+        sentence += f" PCA with {e.rank} dimensions leaves none."
+    if error > mean:
+        sentence += f" Even the mean sample leaves less: {number(mean)}."
+    beta = e.parameter("beta", 0.0)
+    again = [Remedy({"beta": 1.0}, "the bound itself")] if beta > 1 else []
+    return Finding(
+        "worse than PCA",
+        sentence,
+        {"error": error, "pca": pca, "rank": e.rank},
+        usable(e, [*_pca_start(e), *_convolutions(e)]) or usable(e, [*again, *_longer(e), *_slower(e)]),
+    )
+
+
+def codes_off_prior(e: Evidence) -> Finding | None:
+    """Return whether mean or deviation of latent dimensions that are used lie far from the prior's."""
+    if e.spread is None:
+        return None
+    mean, deviation, prior_mean, prior_deviation = e.spread
+    offset, ratio = np.abs(mean - prior_mean) / prior_deviation, deviation / prior_deviation
+    used = np.ones(len(mean), bool) if e.kl is None else e.kl >= COLLAPSED
+    far = used & ((offset > 0.5) | (ratio > 1.5) | (ratio < 0.5))
+    if not far.any():
+        return None
+    distance = np.maximum(offset, np.abs(np.log(np.maximum(ratio, 1e-12))))
+    j = int(np.where(far, distance, -1).argmax())
+    count, at = int(far.sum()), [f"{float(values[j]):.2f}".replace("-0.00", "0.00") for values in e.spread]
+    beta = e.parameter("beta", 1.0)
+    stronger = [Remedy({"beta": 1.0}, "draws the codes to the prior")] if beta < 1 else []
+    return Finding(
+        "codes off the prior",
+        f"{count} of {len(far)} latent dimensions lie far from the prior: dimension {j + 1} has mean {at[0]} and "
+        f"deviation {at[1]}, where the prior has {at[2]} and {at[3]}. Samples drawn from the prior, and scans by its "
+        "quantiles, then decode codes that no data have.",
+        {"dimensions": count, "mean": float(mean[j]), "deviation": float(deviation[j])},
+        usable(e, [*(stronger or _longer(e)), GMM]),
+    )
+
+
+def off_range(e: Evidence) -> Finding | None:
+    """Return whether samples drawn from the model leave the data's range."""
+    if e.off_range is None or e.off_range <= 0.1:
+        return None
+    beta = e.parameter("beta", 1.0)
+    stronger = [Remedy({"beta": 1.0}, "draws the codes to the prior")] if beta < 1 else []
     return Finding(
         "samples off range",
-        f"{share:.0%} of the values of samples drawn from the prior lie outside the range of the training data.",
-        {"share": share},
-        "Raise beta towards 1, so that the aggregate posterior matches the prior; or draw with sampler='gmm'.",
+        f"{e.off_range:.0%} of the values of samples drawn from the prior lie outside the range of the training data.",
+        {"share": e.off_range},
+        usable(e, [*stronger, GMM]),
     )
 
 
-RULES: dict[Callable[[Measurements], Finding | None], tuple[Callable[[Measurements], Finding | None], ...]] = {
-    scale_misfit: (likelihood_misfit, saturated_units, dead_units, learning_rate_low, learning_rate_high,
-                   underfitting, worse_than_pca, ignores_code),
-    learning_rate_high: (dead_units, saturated_units, unused_codes, underfitting, worse_than_pca, ignores_code,
-                         posterior_collapse, likelihood_misfit, off_range, collapsed_dimensions, learning_rate_low),
-    dead_units: (unused_codes, underfitting, worse_than_pca, ignores_code, posterior_collapse),
-    saturated_units: (learning_rate_low, underfitting, worse_than_pca, ignores_code, posterior_collapse),
-    learning_rate_low: (underfitting, worse_than_pca, ignores_code, posterior_collapse, collapsed_dimensions,
-                        likelihood_misfit, off_range),
-    likelihood_misfit: (posterior_collapse, collapsed_dimensions, ignores_code, underfitting, worse_than_pca),
-    posterior_collapse: (ignores_code, underfitting, worse_than_pca),
-    collapsed_dimensions: (underfitting, worse_than_pca),
-    too_few_samples: (overfitting, worse_than_pca),
-    overfitting: (worse_than_pca,),
-    ignores_code: (underfitting, worse_than_pca, unused_codes),
-    underfitting: (worse_than_pca,),
+Rule = Callable[[Evidence], Finding | None]
+RULES: dict[Rule, tuple[Rule, ...]] = {
+    scale_misfit: (likelihood_misfit, saturated_units, dead_units, learning_rate_low, learning_rate_high, ignores_code),
+    learning_rate_high: (dead_units, saturated_units, unused_codes, ignores_code, posterior_collapse, likelihood_misfit,
+                         off_range, collapsed_dimensions, learning_rate_low),
+    dead_units: (unused_codes, ignores_code, posterior_collapse),
+    saturated_units: (learning_rate_low, ignores_code, posterior_collapse),
+    learning_rate_low: (ignores_code, posterior_collapse, collapsed_dimensions, likelihood_misfit, off_range),
+    likelihood_misfit: (posterior_collapse, collapsed_dimensions, ignores_code),
+    posterior_collapse: (ignores_code,),
+    collapsed_dimensions: (),
+    too_few_samples: (overfitting,),
+    overfitting: (),
+    ignores_code: (unused_codes,),
     unused_codes: (),
     worse_than_pca: (),
+    codes_off_prior: (off_range,),
     off_range: (),
 }  # fmt: skip
-"""Every rule, causes first, with the rules whose findings follow from it and are then left out."""
+"""Every rule, causes first, with the rules whose findings follow from it and are then left out.
+
+An error above PCA's, and codes far from the prior, follow from many and are told in any case.
+"""
+
+
+def _collapsed(e: Evidence) -> bool:
+    return e.kl is not None and bool((e.kl < COLLAPSED).all())
+
+
+def _has_less(e: Evidence, name: str, least: float) -> bool:
+    return bool(e.parameter(name, least) < least)
+
+
+def _fixed(e: Evidence) -> bool:
+    """Return whether the likelihood has a scale that is not learned."""
+    module = vars(e.model).get("module_")
+    observed = getattr(module, "observed", None)
+    return observed is None or (observed.log_scale is not None and not observed.learned)
+
+
+def _standard(e: Evidence) -> list[Remedy]:
+    standard = {"scale": "standard"}
+    reason = "every feature gets mean 0 and deviation 1"
+    return first_usable(e, standard, {**standard, "likelihood": "gaussian:learned"}, reason=reason)
+
+
+def _slower(e: Evidence) -> list[Remedy]:
+    return [Remedy(scaled(e, "learning_rate", 0.1))]
+
+
+def _clipped(e: Evidence) -> list[Remedy]:
+    clip = e.parameter("clip")
+    return [Remedy({"clip": 1.0}, "bounds the gradient")] if clip is None or clip > 1 else []
+
+
+def _longer(e: Evidence) -> list[Remedy]:
+    return [Remedy(scaled(e, "epochs", 3, most=MOST_EPOCHS))]
+
+
+def _less_kl(e: Evidence, beta: float) -> list[Remedy]:
+    return [Remedy({"beta": 1.0} if beta > 1 else scaled(e, "beta", 0.25), "the KL term weighs less")]
+
+
+def _pca_start(e: Evidence) -> list[Remedy]:
+    residual = {"network": "residual"}
+    return (
+        first_usable(e, residual, {**residual, "likelihood": "gaussian:learned"}, reason="begins at PCA")
+        if (network_name(e) != "residual")
+        else []
+    )
+
+
+def _other_network(e: Evidence) -> list[Remedy]:
+    """Return other networks where it is recurrent: an LSTM often ends at the mean of all samples."""
+    return [*_pca_start(e), *_convolutions(e)] if network_name(e) == "recurrent" else []
+
+
+def _convolutions(e: Evidence) -> list[Remedy]:
+    """Return convolutions in place of an LSTM."""
+    conv = {"network": "conv"}
+    return first_usable(e, conv, reason="convolutions over the steps") if network_name(e) == "recurrent" else []

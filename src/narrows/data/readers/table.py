@@ -1,0 +1,357 @@
+"""A table as it was read, and what becomes of each of its columns: a feature, the labels, the rows' ids, or nothing."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from narrows.data.arrays import Array
+from narrows.data.dataset import Dataset, RowIds, as_read
+from narrows.data.readers.arrays import as_labels, as_samples
+from narrows.data.readers.columns import Column, times_of
+from narrows.errors import ConfigError, DataError, did_you_mean
+
+INDEX = re.compile(r"|index|Unnamed: 0(\.\d+)?|__index_level_\d+__")
+"""Names that programs give to the numbers of rows."""
+_SPLITS = {
+    "train": "train", "training": "train", "tr": "train", "validation": "validation", "valid": "validation",
+    "val": "validation", "dev": "validation", "test": "test", "testing": "test", "holdout": "test",
+}  # fmt: skip
+Selection = str | int | Sequence[str | int] | None
+"""Columns by name or number, one or several."""
+
+
+class Use(NamedTuple):
+    """What becomes of a column."""
+
+    column: Column
+    role: str
+    """feature, label, id, split, left out, or unusable."""
+    why: str = ""
+
+
+@dataclass
+class Table:
+    """Columns of a file, all of the same length."""
+
+    path: Path
+    columns: list[Column]
+    named: bool = True
+    """Whether the file names its columns."""
+    notes: list[str] = field(default_factory=list)
+    """What was decided in reading it, each in a phrase."""
+    index: tuple[str, ...] = ()
+    """Columns of which the file says that they are its index."""
+
+    def __post_init__(self) -> None:
+        """Give columns of one name different ones, as pandas does."""
+        seen: dict[str, int] = {}
+        self.written = [column.name for column in self.columns]
+        for column in self.columns:
+            count = seen.get(column.name, 0)
+            seen[column.name] = count + 1
+            if count and column.name:
+                self.notes.append(f"more than one column is called {column.name!r}: one is now {column.name}.{count}")
+                column.name = f"{column.name}.{count}"
+
+    def uses(
+        self, *, label: Selection = None, drop: Selection = None, id: Selection = None, columns: Selection = None,
+        split_column: Selection = None,
+    ) -> list[Use]:  # fmt: skip
+        """Return what becomes of every column, in the order of the file.
+
+        Parameters
+        ----------
+        label, id, split_column
+            A column by name or number.
+        drop, columns
+            Columns by name or number, in a sequence or separated by commas.
+
+        Raises
+        ------
+        ConfigError
+            There is no such column, or one is asked for twice.
+        """
+        roles: dict[int, tuple[str, str]] = {}
+        for option, selection, role in (
+            ("drop", drop, "left out"), ("label", label, "label"), ("id", id, "id"),
+            ("split_column", split_column, "split"),
+        ):  # fmt: skip
+            for position in self._positions(option, selection, one=option != "drop"):
+                if position in roles and role != roles[position][0]:
+                    raise ConfigError(
+                        f"load_dataset: {option} must be a column that no other option takes; got {selection!r}, which "
+                        f"is {roles[position][0]}."
+                    )
+                roles[position] = (role, f"by {option}")
+        wanted = None if columns is None else self._positions("columns", columns)
+        for i, column in enumerate(self.columns):
+            if i in roles:
+                continue
+            if wanted is not None:
+                roles[i] = ("left out", "not among columns") if i not in wanted else _feature(column, keep=True)
+            elif self._is_index(i, taken=any(role == "id" for role, _ in roles.values())):
+                taken = any(role == "id" for role, _ in roles.values())
+                roles[i] = ("left out", "an index") if taken else ("id", "an index")
+            else:
+                roles[i] = _feature(column)
+        if not any(role == "id" for role, _ in roles.values()):
+            # Times that only grow tell the rows apart, also where they are left out of the features.
+            aside = (i for i, (role, _) in roles.items() if role in ("unusable", "left out"))
+            series = next((i for i in sorted(aside) if _in_order(self.columns[i])), None)
+            if series is not None:
+                roles[series] = ("id", "times")
+        order = range(len(self.columns)) if wanted is None else [*wanted, *(set(roles) - set(wanted))]
+        return [Use(self.columns[i], *roles[i]) for i in order]
+
+    def dataset(
+        self, *, label: Selection = None, drop: Selection = None, id: Selection = None, columns: Selection = None,
+        split_column: Selection = None,
+    ) -> Dataset:  # fmt: skip
+        """Return the table as a data set; see `uses`.
+
+        Raises
+        ------
+        DataError
+            A column is no feature and no option says what it is: one message names all of these.
+        """
+        uses = self.uses(label=label, drop=drop, id=id, columns=columns, split_column=split_column)
+        if unusable := [use.column for use in uses if use.role == "unusable"]:
+            raise DataError(unusable_columns(self.path, unusable, len(self.columns)))
+        features = [use.column for use in uses if use.role == "feature"]
+        if not features:
+            raise DataError(
+                f"load_dataset: {str(self.path)!r} must have a column beside those left out; got "
+                f"{_short(', '.join(self.names))}."
+            )
+        by_role = {use.role: use.column for use in uses if use.role in ("label", "id", "split")}
+        n = len(features[0].values)
+        labels, label_names = None, None
+        if (of := by_role.get("label")) is not None:
+            labels, label_names = as_labels(of.values, n, f"column {of.name!r} of {self.path}")
+        ids, ordered = RowIds.numbered(n), False
+        if (of := by_role.get("id")) is not None:
+            ids, ordered = RowIds(of.name or "index", _as_ids(of), np.arange(n)), _in_order(of)
+        notes = [*self.notes, *self._notes(features), *(note for column in features for note in column.notes)]
+        for use in uses:
+            shown = repr(use.column.name) if use.column.name else "the first column"
+            if use.role == "id" and use.why in ("an index", "times"):
+                notes.append(f"{shown} ({use.why}) tells the rows apart and is no feature")
+            elif use.role == "left out" and use.why in ("an index", "empty"):
+                notes.append(f"{shown} left out: {use.why}")
+        data = as_read(
+            self._samples(features), train_labels=labels, label_names=label_names, source=str(self.path),
+            columns=_feature_names(features) if self.named else None, row_ids={"train": ids}, notes=tuple(notes),
+            ordered=ordered, other_columns={use.column.name: use.role for use in uses if use.role != "feature"},
+        )  # fmt: skip
+        return data if "split" not in by_role else divided(data, by_role["split"], self.path)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns, each different; numbers where the file has none."""
+        return [column.name for column in self.columns]
+
+    def _samples(self, features: list[Column]) -> Array:
+        if len(features) == 1 and (features[0].values.dtype == object or features[0].values.ndim > 2):
+            values = features[0].values
+            return (
+                values if values.dtype == object else as_samples(values, f"column {features[0].name!r} of {self.path}")
+            )
+        if deep := [column.name for column in features if column.values.dtype == object or column.values.ndim > 2]:
+            raise DataError(
+                f"load_dataset: {str(self.path)!r} must have one column of sequences and no other feature; got "
+                f"{', '.join(map(repr, deep))} beside others. Choose one with columns={deep[0]!r}."
+            )
+        return np.column_stack([column.values for column in features])
+
+    def _is_index(self, position: int, *, taken: bool) -> bool:
+        """Return whether a column numbers or names the rows: its file or its name says so, and no value comes twice."""
+        column = self.columns[position]
+        if column.name in self.index:
+            return True
+        if not self.named or not INDEX.fullmatch(column.name) or column.values.ndim > 1 or column.missing:
+            return False
+        if column.name == "index":  # a name that people give, too: only what counts the rows
+            return column.kind == "numbers" and bool((column.values == np.arange(len(column.values))).all())
+        return len(np.unique(column.values)) == len(column.values)
+
+    def _positions(self, option: str, selection: Selection, *, one: bool = False) -> list[int]:
+        if selection is None or selection == "":
+            return []
+        if isinstance(selection, str):
+            # A name may hold a comma itself.
+            whole = selection in self.written or selection in self.names or one
+            parts: Iterable[Any] = [selection] if whole else next(csv.reader([selection], skipinitialspace=True))
+        else:
+            parts = [selection] if isinstance(selection, int | np.integer) else selection
+        positions = [at for part in parts for at in self._find(option, part)]
+        if one and len(positions) > 1:
+            raise ConfigError(
+                f"load_dataset: {option} must be one column; {selection!r} names {len(positions)}: "
+                f"{', '.join(f'{self.names[at]!r} (number {at})' for at in positions)}. Give the number."
+            )
+        return positions
+
+    def _find(self, option: str, name: Any) -> list[int]:
+        count, text = len(self.columns), str(name).strip()
+        if not isinstance(name, int | np.integer) or isinstance(name, bool):
+            if at := [i for i in range(count) if text in (self.written[i], self.names[i])]:
+                return at
+        elif text in self.names:
+            return [self.names.index(text)]
+        if re.fullmatch(r"-?\d+", text) and -count <= int(text) < count:
+            return [int(text) % count]
+        raise ConfigError(
+            f"load_dataset: {option} must be a column of {str(self.path)!r} ({_short(', '.join(self.names))}), or its "
+            f"number from 0 to {count - 1}; got {name!r}.{did_you_mean(text, self.names)}"
+        )
+
+    def _notes(self, features: list[Column]) -> list[str]:
+        """Return what is to be said of the features: what is missing, and values that may stand for missing ones."""
+        notes, gaps = [], [column for column in features if column.missing]
+        if gaps:
+            codes = sorted({code or "empty" for column in gaps for code in column.codes})
+            written = f", written as {_short(', '.join(codes))}" if codes else ""
+            notes.append(
+                f"{sum(column.missing for column in gaps):,} values missing{written}: "
+                f"{_listed([f'{column.missing:,} in {column.name!r}' for column in gaps])}"
+            )
+        notes += [f"{column.name!r} holds {hint}" for column in features if (hint := sentinel(column))]
+        return notes
+
+
+def _feature(column: Column, *, keep: bool = False) -> tuple[str, str]:
+    if column.usable or (keep and column.kind == "empty"):
+        return "feature", ""
+    return ("left out", "empty") if column.kind == "empty" else ("unusable", column.kind)
+
+
+def unusable_columns(path: Path, columns: list[Column], count: int) -> str:
+    """Return the message of columns that are not numeric, all of them, with what can be done."""
+    names = ",".join(f'"{column.name}"' if "," in column.name else column.name for column in columns)
+    first = columns[0].name
+    what = ", ".join(f"column {column.name!r}: {_content(column)}" for column in columns[:12])
+    what += f" and {len(columns) - 12} more" if len(columns) > 12 else ""
+    advice = [f"Leave {'it' if len(columns) == 1 else 'them'} out with drop={names!r}"]
+    texts = [column for column in columns if column.kind == "text" and not column.other]
+    if texts:  # the one with the fewest levels is the likeliest, and of these the last
+        label = min(reversed(texts), key=lambda column: len(np.unique(column.values))).name
+        advice.append(f"make {'it' if len(columns) == 1 else 'one'} the labels with label={label!r}")
+    key = next((column.name for column in columns if column.kind == "times" or _unique(column)), None)
+    advice += (
+        [] if key is None else [f"make {'it' if len(columns) == 1 else 'one'} the ids of the rows with id={key!r}"]
+    )
+    if code := next((text for column in columns for text in column.other.values()), None):
+        advice.append(f"say what is missing with missing={code!r}")
+    alone = f"column {first!r} of {str(path)!r} must be numeric; got {_content(columns[0])}."
+    several = (
+        f"all features of {str(path)!r} must be numeric; got {len(columns)} columns of {count} that are not: {what}."
+    )
+    text = ", or ".join(advice) if len(advice) < 3 else ", ".join(advice[:-1]) + f", or {advice[-1]}"
+    return f"load_dataset: {alone if len(columns) == 1 else several} {text}."
+
+
+def _unique(column: Column) -> bool:
+    return column.kind == "text" and not column.other and len(np.unique(column.values)) == len(column.values)
+
+
+def _content(column: Column) -> str:
+    """Return what a column that is no feature holds."""
+    if column.other:
+        row, text = next(iter(column.other.items()))
+        more = f" and {len(column.other) - 1} more" if len(column.other) > 1 else ""
+        return f"numbers, but {_short(text)!r} in row {row + 1}{more}"
+    texts = column.values.tolist()
+    row, first = next(((i, text) for i, text in enumerate(texts) if text), (0, ""))
+    if column.kind == "times":
+        return f"times, such as {first!r}"
+    levels = len(set(texts))
+    return f"text, {_short(str(first))!r} in row {row + 1}" + (f", {levels} different ones" if levels > 1 else "")
+
+
+def sentinel(column: Column) -> str | None:
+    """Return what to say of a value such as -999 that is far from the others and comes often; else None."""
+    if column.kind != "numbers" or column.values.ndim > 1:
+        return None
+    values = column.values[np.isfinite(column.values)]
+    for code in (values.min(), values.max()) if len(values) else ():
+        rest = values[values != code]
+        times = len(values) - len(rest)
+        plain = code == round(code) and re.fullmatch(r"-?(9{2,}|\d00|1)|-1", f"{code:.0f}") and code not in (1, 100)
+        if times < 2 or not plain or len(np.unique(rest)) < 3:
+            continue
+        low, high = float(rest.min()), float(rest.max())
+        if min(abs(code - low), abs(code - high)) > max(high - low, 1e-9) or (code < 0 <= low and code <= -99):
+            return f"{code:g} in {times:,} rows, apart from {low:g} to {high:g}: if it means missing, missing={code:g}"
+    return None
+
+
+def _feature_names(features: list[Column]) -> tuple[str, ...] | None:
+    if any(column.values.dtype == object or column.values.ndim > 2 for column in features):
+        return None
+    names: list[str] = []
+    for column in features:
+        flat = column.values.ndim == 1
+        names += [column.name] if flat else [f"{column.name}[{i}]" for i in range(column.values.shape[1])]
+    return tuple(names)
+
+
+def _as_ids(column: Column) -> Array:
+    values = column.values
+    if values.dtype.kind == "f" and np.isfinite(values).all() and (values == np.round(values)).all():
+        return values.astype(np.int64) if np.abs(values).max() < 2**53 else values
+    return values
+
+
+def _in_order(column: Column) -> bool:
+    """Return whether a column holds times, each later than the one before."""
+    if column.kind != "times" or column.missing:
+        return False
+    times = times_of(column.values)
+    return times is not None and len(times) > 1 and bool((np.diff(times) > np.timedelta64(0)).all())
+
+
+def divided(data: Dataset, column: Column, path: Path) -> Dataset:
+    """Return a data set whose rows are divided by what a column says of each."""
+    values = [
+        str(int(v)) if isinstance(v, float) and v == v else str(v).strip().lower() for v in column.values.tolist()
+    ]
+    known = dict(_SPLITS)
+    if set(values) <= {"0", "1", "2"}:  # CelebA's numbers; of two, the column's name says which is which
+        lone = "test" if "2" not in values and "val" not in column.name.lower() else "validation"
+        known = {"0": "train", "1": lone, "2": "test"}
+        if column.name.lower() in ("train", "is_train", "training"):
+            known = {"0": "test", "1": "train"}
+    if unknown := sorted(set(values) - known.keys()):
+        raise DataError(
+            f"load_dataset: split_column must say train, validation or test in every row; got {_listed(unknown)} in "
+            f"{column.name!r} of {str(path)!r}. Choose another column."
+        )
+    splits = np.array([known[value] for value in values])
+    if "train" not in splits:
+        raise DataError(f"load_dataset: {column.name!r} of {str(path)!r} must name training rows; got none.")
+    ids, parts = data.ids("train"), dict[str, Any](label_names=data.label_names, columns=data.columns)
+    rows = {split: np.flatnonzero(splits == split) for split in ("train", "validation", "test")}
+    for split, chosen in rows.items():
+        if len(chosen):
+            labels = None if data.train_labels is None else data.train_labels[chosen]
+            parts |= {split: data.train[chosen], f"{split}_labels": labels}
+    return as_read(
+        **parts, source=data.source, how=f"by column {column.name!r}", notes=data.notes, ordered=data.ordered,
+        row_ids={split: ids.take(chosen) for split, chosen in rows.items() if len(chosen)},
+        other_columns=data.other_columns,
+    )  # fmt: skip
+
+
+def _listed(items: Sequence[str], most: int = 8) -> str:
+    return ", ".join(items[:most]) + (f", and {len(items) - most} more" if len(items) > most else "")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 120 else text[:117] + "..."

@@ -1,0 +1,43 @@
+"""Which process something is: its number, its machine, and when it began, since numbers are given anew."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+FORM = {"pid": int, "host": str, "began": str | None}
+"""The form of what `this_process` returns in files."""
+
+
+def this_process() -> dict[str, Any]:
+    """Return what tells this process from all others: fit for JSON."""
+    return {"pid": os.getpid(), "host": platform.node(), "began": _began(os.getpid())}
+
+
+def is_alive(process: Mapping[str, Any]) -> bool | None:
+    """Return whether a process lives, by what `this_process` said in it; None where it cannot be known from here."""
+    if process["host"] != platform.node() or sys.platform == "win32":  # there, to ask is to send a signal
+        return None
+    pid, began = process["pid"], process["began"]
+    try:
+        if pid < 1:
+            return False
+        os.kill(pid, 0)
+    except PermissionError:
+        pass
+    except (OSError, OverflowError):
+        return False
+    return began is None or _began(pid) in (began, None)
+
+
+def _began(pid: int) -> str | None:
+    """Return when a process began, as its system says it; None where it does not."""
+    with contextlib.suppress(OSError, IndexError):
+        ticks = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()}:{ticks}"
+    return None

@@ -1,0 +1,70 @@
+"""`narrows data`, and the options of data as flags."""
+
+import pytest
+
+from narrows.cli import main
+from narrows.cli.arguments import data_flags, data_options
+from narrows.data.options import OPTIONS
+
+LOG = "timestamp,temp,status\n" + "\n".join(
+    f"2024-03-{1 + i // 24:02} {i % 24:02}:00:00,{i / 2 if i % 9 else -999},{'WARN' if i % 7 == 0 else 'OK'}"
+    for i in range(60)
+)
+
+
+@pytest.fixture
+def log(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    (tmp_path / "log.csv").write_text(LOG)
+
+
+def test_a_file_is_described_also_where_it_cannot_be_used_yet(log, capsys):
+    assert main(["data", "log.csv"]) == 0
+    out, note = capsys.readouterr()
+    lines = {words[0]: line for line in out.splitlines() if (words := line.split())}
+    assert lines["timestamp"].rstrip().endswith("id (times)")
+    assert "numbers" in lines["temp"]
+    assert "-999 to 29.5" in lines["temp"]
+    assert "2 different: OK, WARN" in lines["status"]
+    assert "unusable: drop, label or id" in lines["status"]
+    assert "header: yes, since 'timestamp' stands above numbers" in out
+    assert "fields separated by comma" in out
+    for flag in ("--label", "--drop", "--missing", "--header", "--encoding", "--test", "--window"):
+        assert flag in lines["options:"] or flag in out
+    assert "Leave it out with drop='status', or make it the labels with label='status'." in note
+
+
+def test_with_options_it_says_what_would_be_done(log, capsys):
+    assert main(["data", "log.csv", "--label", "status", "--missing", "-999", "--window", "6"]) == 0
+    out = capsys.readouterr().out
+    assert "8 training, 2 test" in out
+    assert "6 missing" in out
+    assert "windows of 6 rows, 6 apart" in out
+    assert "timestamp, such as 2024-03-01 00:00:00" in out
+
+
+def test_training_says_how_a_file_was_read(log, capsys):
+    assert main(["train", "pca", "--data", "log.csv", "--drop", "status", "--latent-dim", "1"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "read as: header: yes, since 'timestamp' stands above numbers; fields separated by comma" in out
+    assert "if it means missing, missing=-999" in out
+
+
+def test_flags_of_data_are_their_options():
+    flags = data_flags(data_option="")
+    assert {flag.name.removeprefix("data__") for flag in flags} == {"data_option", *OPTIONS}
+    given = {
+        "data__drop": "0", "data__header": "no", "data__limit": "5", "data__test": "new.csv", "data__transpose": True,
+        "data_option": ["label=true"], "latent_dim": 2,
+    }  # fmt: skip
+    options = {"label": "true", "drop": "0", "header": False, "limit": 5, "test": "new.csv", "transpose": True}
+    assert data_options(given) == options
+    assert given == {"latent_dim": 2}
+
+
+def test_an_option_that_a_file_does_not_take_is_named(log, capsys):
+    assert main(["data", "log.csv", "--sheet", "one"]) == 2
+    assert "options of 'log.csv' must be among label, drop, id" in capsys.readouterr().err
+    assert main(["data", "log.csv", "--header", "perhaps"]) == 2
+    assert "header must be yes or no; got 'perhaps'" in capsys.readouterr().err
