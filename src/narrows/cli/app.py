@@ -20,7 +20,8 @@ from narrows import __version__
 from narrows.cli import analyses, recipes, sweep, train
 from narrows.cli.console import as_is, error, out
 from narrows.cli.data import data
-from narrows.cli.evaluate import compare, diagnose, evaluate
+from narrows.cli.evaluate import COMPARE, compare_application, diagnose, evaluate
+from narrows.cli.plugins import FLAG, HELP, import_plugin, without_plugins
 from narrows.cli.runs import delete, rename, runs
 from narrows.cli.show import show
 from narrows.cli.use import encode, reconstruct, sample, score
@@ -46,7 +47,7 @@ def application(tokens: Sequence[str]) -> App:
     app = App(
         name="narrows",
         help="Compact representations of images, sequences and tables: from PCA to the variational autoencoder.",
-        help_epilogue="Start with `narrows train vae`; then `narrows show`.",
+        help_epilogue=f"Start with `narrows train vae`; then `narrows show`.\n\n{FLAG} FILE  {HELP}",
         version=__version__,
         version_flags=["--version"],
         help_format="plaintext",
@@ -61,6 +62,9 @@ def application(tokens: Sequence[str]) -> App:
         command = analyses.application(name) if asked == name else App(name=name, help=about)
         command.group = USE if name == "denoise" else EXPLORE
         app.command(command)
+    command = compare_application(rest) if asked == "compare" else App(name="compare", help=COMPARE)
+    command.group = EVALUATE
+    app.command(command)
     groups: dict[Group, dict[str, Callable[..., Any]]] = {
         TRAIN: {"resume": train.resume},
         LOOK: {
@@ -73,7 +77,7 @@ def application(tokens: Sequence[str]) -> App:
             "version": version,
         },
         USE: {"encode": encode, "score": score, "reconstruct": reconstruct, "sample": sample},
-        EVALUATE: {"evaluate": evaluate, "diagnose": diagnose, "compare": compare},
+        EVALUATE: {"evaluate": evaluate, "diagnose": diagnose},
     }
     for group, commands in groups.items():
         for name, function in commands.items():
@@ -90,6 +94,9 @@ def main(tokens: Sequence[str] | None = None) -> int:
     tokens = list(sys.argv[1:] if tokens is None else tokens)
     try:
         with _terminations(), _warnings_as_notes():
+            tokens, plugins = without_plugins(tokens)
+            for plugin in plugins:
+                import_plugin(plugin)
             app = application(tokens)
             command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False, verbose=False)
             return command(*bound.args, **bound.kwargs) or 0
