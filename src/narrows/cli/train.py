@@ -130,7 +130,7 @@ def _named(name: str, out: str) -> Path:
     """Return the folder for a run of that name, in which there is none yet."""
     from narrows.storage.lock import check_vacant
 
-    if name in ("", ".", "..") or Path(name).name != name:
+    if name in ("", ".", "..") or Path(name).name != name or "\0" in name:
         raise ConfigError(f"--name must be the name of a folder; got {name!r}. The folder around it is for --out.")
     check_vacant(Path(out) / name)
     return Path(out) / name
