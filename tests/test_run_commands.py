@@ -127,7 +127,24 @@ def test_names_that_no_run_has_are_refused(flags, here, capsys):
 @pytest.mark.parametrize("columns", ["40", "60", "80"])
 def test_the_list_fits_small_terminals(columns, here, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", columns)
-    assert max(map(len, printed(capsys, "runs").splitlines())) <= int(columns)
+    table = printed(capsys, "runs").split("Resume what was")[0]  # a command is not broken, so that it can be copied
+    assert max(map(len, table.splitlines())) <= int(columns)
+
+
+def test_a_killed_run_says_how_it_is_resumed(here, capsys):
+    shutil.rmtree("runs/left/model")
+    assert "Resume: narrows resume runs/left\n" in printed(capsys, "show", "left")
+    assert "Resume what was interrupted: narrows resume runs/left\n" in printed(capsys, "runs")
+    for command in ("encode", "score", "evaluate", "diagnose", "map"):
+        error = printed(capsys, command, "left", code=2)
+        assert "it is interrupted, with none saved yet. Resume it: narrows resume runs/left." in error
+
+
+def test_pictures_of_analyses_are_not_replaced_silently(here, capsys):
+    for said in ("runs/large/map_pca.png\n", "runs/large/map_pca.png  replaced\n"):
+        assert printed(capsys, "map", "large", "--method", "pca").endswith(said)
+    Path("mine.png").write_text("mine")
+    assert "'mine.png' is there. Add --force" in printed(capsys, "map", "large", "--out", "mine.png", code=2)
 
 
 def test_none_that_meets_the_conditions_is_said(here, capsys):

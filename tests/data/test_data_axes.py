@@ -102,6 +102,15 @@ def test_files_follow_the_same_rule(tmp_path, X, words):
     assert model.reconstruct(X).shape == X.shape
 
 
+def test_shapes_written_out_are_those_of_the_file(tmp_path):
+    np.save(tmp_path / "x.npy", COLOUR)
+    for shape, X in {"9x8x3": COLOUR, "9x24": COLOUR.reshape(24, 9, 24), "216": COLOUR.reshape(24, -1)}.items():
+        data = load_dataset(tmp_path / "x.npy", test=0, shuffle=False, shape=shape)
+        np.testing.assert_array_equal(data.train, X)
+        assert data.axes is None
+    assert load_dataset(tmp_path / "x.npy").axes == "NHWC"
+
+
 def test_memory_maps_are_turned_on_the_disk(tmp_path):
     np.save(tmp_path / "x.npy", COLOUR)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")

@@ -17,11 +17,10 @@ from typing import Any
 from cyclopts import App, CycloptsError, Group
 
 from narrows import __version__
-from narrows.cli import analyses, recipes, sweep, train
+from narrows.cli import analyses, plugins, recipes, sweep, threads, train
 from narrows.cli.console import as_is, error, out
 from narrows.cli.data import data
 from narrows.cli.evaluate import COMPARE, compare_application, diagnose, evaluate
-from narrows.cli.plugins import FLAG, HELP, import_plugin, without_plugins
 from narrows.cli.runs import delete, rename, runs
 from narrows.cli.show import show
 from narrows.cli.use import encode, reconstruct, sample, score
@@ -47,7 +46,8 @@ def application(tokens: Sequence[str]) -> App:
     app = App(
         name="narrows",
         help="Compact representations of images, sequences and tables: from PCA to the variational autoencoder.",
-        help_epilogue=f"Start with `narrows train vae`; then `narrows show`.\n\n{FLAG} FILE  {HELP}",
+        help_epilogue=f"Start with `narrows train vae`; then `narrows show`.\n\n{plugins.FLAG} FILE  {plugins.HELP}"
+        f"\n\n{threads.FLAG} N  {threads.HELP}",
         version=__version__,
         version_flags=["--version"],
         help_format="plaintext",
@@ -94,9 +94,12 @@ def main(tokens: Sequence[str] | None = None) -> int:
     tokens = list(sys.argv[1:] if tokens is None else tokens)
     try:
         with _terminations(), _warnings_as_notes():
-            tokens, plugins = without_plugins(tokens)
-            for plugin in plugins:
-                import_plugin(plugin)
+            tokens, numbers = plugins.without(tokens, threads.FLAG, "a whole number")
+            for number in numbers:
+                threads.set_threads(number)
+            tokens, files = plugins.without_plugins(tokens)
+            for file in files:
+                plugins.import_plugin(file)
             app = application(tokens)
             command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False, verbose=False)
             return command(*bound.args, **bound.kwargs) or 0

@@ -18,19 +18,24 @@ HELP = (
 
 def without_plugins(tokens: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the tokens without those of --plugin, and the files that these name; ConfigError where one is missing."""
+    return without(tokens, FLAG, "a Python file")
+
+
+def without(tokens: Sequence[str], flag: str, what: str) -> tuple[list[str], list[str]]:
+    """Return the tokens without a flag that any command takes, and its values; ConfigError where one is missing."""
     rest: list[str] = []
-    files: list[str] = []
+    values: list[str] = []
     remaining = iter(tokens)
     for token in remaining:
-        if token == FLAG:
-            if (file := next(remaining, None)) is None:
-                raise ConfigError("--plugin must be followed by a Python file; got none.")
-            files.append(file)
-        elif token.startswith(f"{FLAG}="):
-            files.append(token.removeprefix(f"{FLAG}="))
+        if token == flag:
+            if (value := next(remaining, None)) is None:
+                raise ConfigError(f"{flag} must be followed by {what}; got none.")
+            values.append(value)
+        elif token.startswith(f"{flag}="):
+            values.append(token.removeprefix(f"{flag}="))
         else:
             rest.append(token)
-    return rest, files
+    return rest, values
 
 
 def import_plugin(file: str) -> None:

@@ -90,7 +90,7 @@ def _swept(cls: type, given: dict[str, Any]) -> dict[str, list[Any]]:
 
 
 def _sweep(model: str, cls: type[Autoencoder], given: dict[str, Any]) -> int:
-    from narrows.runs.folder import slug_of
+    from narrows.runs.names import slug_of
     from narrows.sweeps import Sweep
     from narrows.training.report import read_all
 

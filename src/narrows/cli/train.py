@@ -13,6 +13,7 @@ from cyclopts import App, Group, Parameter
 
 from narrows.cli.arguments import RunName, command_of, data_flags, flag, parameter_flags
 from narrows.cli.config import FLAGS, VALIDATION, Plan, has_epochs, plan
+from narrows.cli.threads import busy
 from narrows.errors import ConfigError, NarrowsError, did_you_mean
 
 if TYPE_CHECKING:
@@ -119,6 +120,8 @@ def _train(asked: Plan) -> int:
         console.print(opening(asked.model, dataset) + start_words, soft_wrap=not console.is_terminal, style="bold")
         if dataset.notes:
             console.print(as_is(f"read as: {'; '.join(dataset.notes)}", "dim"), soft_wrap=not console.is_terminal)
+        if hint := busy():
+            console.print(f"note: {hint}", style="dim", soft_wrap=True)
         reports = record(estimator, dataset, folder, warm_start=start, checkpoint_every=asked.checkpoint_every)
         reports = reports if asked.log is None else logged(reports, folder, asked.log)
         return followed(folder, reports, estimator, dataset)

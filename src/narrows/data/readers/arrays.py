@@ -45,7 +45,7 @@ def read_npy(path: Path, *, transpose: bool = False, memory_map: bool | None = N
     """
     with reading(path):
         array = npy_array(path, memory_map)
-    return as_read(as_samples(array.T if transpose else array, str(path)), source=str(path), notes=axes_note(array))
+    return as_read(as_samples(array.T if transpose else array, str(path)), source=str(path), **axes_of(array))
 
 
 def npy_array(path: Path, memory_map: bool | None = None) -> Array:
@@ -178,14 +178,15 @@ def as_samples(array: Array, what: str) -> Array:
     return array
 
 
-def axes_note(array: Array) -> tuple[str, ...]:
-    """Return what is said of images whose axes are turned."""
+def axes_of(array: Array) -> dict[str, Any]:
+    """Return the fields of a data set that say how the axes of images lie in its file."""
     order = order_of(array)
     if order is None:
-        return ()
+        return {}
     other = "sequence" if order == "NHW" else "x".join(map(str, array.shape[1:]))
     form = "grey images" if order == "NHW" else "images with the channels last"
-    return (f"{' x '.join(map(str, array.shape[1:]))} are {form} (otherwise: shape={other})",)
+    note = f"{' x '.join(map(str, array.shape[1:]))} are {form} (otherwise: shape={other})"
+    return {"axes": order, "notes": (note,)}
 
 
 def as_labels(values: Array, rows: int, what: str) -> tuple[Array, tuple[str, ...] | None]:
@@ -291,7 +292,7 @@ def from_arrays(arrays: dict[str, Array], path: Path, *, transpose: bool = False
     labels = {split: arrays[f"{split}_labels"] for split in rows if f"{split}_labels" in arrays}
     coded, names = _coded_together(labels, {split: len(samples) for split, samples in rows.items()}, path)
     parts: dict[str, Any] = {**rows, **{f"{split}_labels": values for split, values in coded.items()}}
-    return as_read(**parts, label_names=names, source=str(path), how="as in the file", notes=axes_note(arrays["train"]))
+    return as_read(**parts, label_names=names, source=str(path), how="as in the file", **axes_of(arrays["train"]))
 
 
 def _coded_together(

@@ -8,7 +8,7 @@ from typing import Any
 
 from narrows.data.arrays import Array
 from narrows.data.dataset import Dataset, as_read
-from narrows.data.readers.arrays import as_samples, axes_note, choose, from_arrays, from_samples
+from narrows.data.readers.arrays import as_samples, axes_of, choose, from_arrays, from_samples
 from narrows.data.readers.checks import reading, unsound
 from narrows.errors import DataError
 
@@ -30,7 +30,7 @@ def read_tensors(
         if isinstance(content, torch.Tensor):
             samples = _array(content, path)
             return as_read(
-                as_samples(samples.T if transpose else samples, str(path)), source=str(path), notes=axes_note(samples)
+                as_samples(samples.T if transpose else samples, str(path)), source=str(path), **axes_of(samples)
             )
         if isinstance(content, list | tuple):
             tensors = [_array(each, path) for each in content]
