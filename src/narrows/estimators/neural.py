@@ -15,7 +15,7 @@ from torch import nn
 from narrows.components import resolve
 from narrows.conditions import Condition
 from narrows.corruptions import Corruption
-from narrows.data.arrays import Arrays, on_disk
+from narrows.data.arrays import Arrays
 from narrows.data.batches import Batches
 from narrows.data.schema import Schema
 from narrows.errors import ConfigError
@@ -192,7 +192,7 @@ class NeuralAutoencoder(Autoencoder):
     ) -> Generator[Report, None, None]:
         """Train `module_`."""
         name = type(self).__name__
-        if self.patience is not None and validation is None:
+        if self.patience is not None and validation is None and self.epochs != "auto":
             raise ConfigError(
                 f"{name}: patience must come with validation data; got patience={self.patience} and "
                 "none. Call fit(X, validation=0.1)."
@@ -202,11 +202,12 @@ class NeuralAutoencoder(Autoencoder):
         given: Any = self.corruption  # a user's function is taken too
         module.corruption = given if given is None or callable(given) else resolve("corruption", given, name)
         parts = held_out(len(data.x), self.seed) if validation is None and self.epochs == "auto" else None
-        start_at_data(self, module, data if parts is None or on_disk(data.x) else data.rows(parts[0]))
+        start_at_data(self, module, data)
         module.to(device_of(self.device))
         rows = Batches(data, schema, module.device, module.dtype, module.density)
         held = None if validation is None else Batches(validation, schema, module.device, module.dtype, module.density)
         if parts is not None:
+            # Scale and PCA's start are those of all samples: layers must beat a PCA that knows those held out as well.
             rows, held = (rows.rows(part) for part in parts)
         work = multiplications(module, rows)
         settings = self._settings(len(rows), work, held is not None)
@@ -217,8 +218,6 @@ class NeuralAutoencoder(Autoencoder):
             reports = trainer(module, rows, settings, held, checkpoints)
             small = module.device.type == "cpu" and work * min(self.batch_size or len(rows), len(rows)) < SMALL
             yield from on_one_thread(reports) if small else reports
-        if parts is not None and settings.start and not any(epoch["best"] for epoch in self.history_):
-            start_at_data(self, module, data)  # PCA is best: that of all samples
 
     def _settings(self, n: int, work: int, held_out: bool) -> Settings:
         """Return how to train on n samples, of `work` multiplications each."""

@@ -16,7 +16,7 @@ from narrows.params import param
 
 CHANNELS = 16
 """Of the convolutions that go over the reconstructed image."""
-FLAT = 1e-6
+FLAT = 1e-10
 """Axes with less than this share of the greatest variance are left to the layers."""
 
 
@@ -112,7 +112,9 @@ class Residual(Network):
         assert isinstance(decoder, ResidualDecoder)
         layout = encoder.layout
         axes = start.axes(math.prod(layout.latents))
-        kept_variance = start.set_scale(math.sqrt(axes.noise))
+        # The mean over all other directions, those in which few samples do not vary at all included.
+        left = max(axes.total - float(axes.variance.sum()), 0.0) / max(1, len(axes.mean) - len(axes.variance))
+        kept_variance = start.set_scale(math.sqrt(left))
         noise = kept_variance if layout.heads == 2 else 0.0
         k = len(axes.variance)
         variance = torch.from_numpy(axes.variance)

@@ -23,12 +23,12 @@ from narrows.training.report import Report
 
 STEPS = 2000
 """Steps that training takes unless the data are very small or large."""
-FEWEST, MOST = 15, 400
+FEWEST, MOST = 15, 200
 """Epochs: at least, unless the work is too much; at most, however few steps an epoch has."""
 PATIENCE = 1 / 4
 """Share of the epochs without a better validation loss after which training ends."""
-WORK = 10**13
-"""Multiplications in all, beyond which epochs are fewer: some minutes on two cores."""
+WORK = 3 * 10**12
+"""Multiplications in all, beyond which epochs are fewer: a minute or two on two cores."""
 LONGEST = 100_000
 """Steps in all, likewise: a step has a cost of its own."""
 HELD_OUT = (100, 10_000)

@@ -157,7 +157,8 @@ def train(
             at.seconds = time.perf_counter() - started
             # The state moves on before the reader sees the report: it is complete whenever the reader leaves.
             yield _end_epoch(at, settings, steps, evaluated, held_out, speed, rate)
-            module.train()
+            if not module.training:
+                module.train()
             if checkpoints is not None:
                 checkpoints.reached(at, epoch_ended=True)
         if checkpoints is not None:
