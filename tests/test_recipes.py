@@ -120,7 +120,7 @@ def test_recipes_are_listed(capsys):
     ("command", "told"),
     [
         ("recipe digits-va", "NAME must be one of `narrows recipes`; got 'digits-va'. Did you mean 'digits-vae'?"),
-        ("recipe cloud-linear --latent-dim 0 --quick", "AE: latent_dim must be a whole number >= 1; got 0."),
+        ("recipe cloud-linear --latent-dim 0 --quick", "AE: latent_dim must be a whole number >= 1 or 'auto'; got 0."),
         ("recipe cloud-linear --latent-dimm 1", "Unknown option: --latent-dimm."),
         ("recipe faces-linear --quick --only 9", "only must be one of 8, 64, 256; got '9'."),
     ],

@@ -164,7 +164,7 @@ def test_models_without_chance_are_trained_once(digits, tmp_path):
         ({"grid": {}}, "a parameter must have several values"),
         ({"grid": {"latent_dims": (2, 3)}}, "those of AE; got 'latent_dims'. Did you mean 'latent_dim'"),
         ({"grid": {"latent_dim": (2, 2)}}, r"latent_dim must have values that differ; got \[2, 2\]"),
-        ({"grid": {"latent_dim": (2, 0)}}, "latent_dim must be a whole number >= 1; got 0"),
+        ({"grid": {"latent_dim": (2, 0)}}, "latent_dim must be a whole number >= 1 or 'auto'; got 0"),
         ({"grid": {"seed": (1, 2)}}, "seed must be left out"),
         ({"fixed": {"latent_dim": 3}}, "latent_dim must be swept or fixed; got both"),
         ({"seeds": 0}, "seeds must be >= 1, per_class >= 0; got 0 and 5"),

@@ -126,7 +126,7 @@ def test_scale_of_a_column_and_of_all(cloud):
     (first, *rest) = diagnose(narrows.PCA(latent_dim=2).fit(X), X)
     assert (first.rule, first.evidence["column"], rest) == ("scale misfit", 3, [])
     X = cloud[0] * 1e5
-    (first, *rest) = diagnose(narrows.AE(latent_dim=3, scale=None, epochs=4).fit(X), X)
+    (first, *rest) = diagnose(narrows.AE(latent_dim=3, network="mlp", scale=None, epochs=4).fit(X), X)
     assert (first.rule, [f.rule for f in rest]) == ("scale misfit", ["worse than PCA"])
     assert first.evidence["deviation"] > 1e4
     assert diagnose(narrows.PCA(latent_dim=3).fit(X), X) == []  # the linear code does not mind
@@ -141,7 +141,7 @@ def test_learning_rate_too_high(digits):
 
 def test_learning_rate_too_low(digits):
     for model in (narrows.AE, narrows.VAE):
-        fitted = model(latent_dim=5, learning_rate=1e-5, epochs=10).fit(digits[0])
+        fitted = model(latent_dim=5, network="mlp", learning_rate=1e-5, epochs=10).fit(digits[0])
         findings = diagnose(fitted, digits[0])
         assert [f.rule for f in findings] == ["learning rate too low", "worse than PCA"]
         assert findings[0].evidence["speed"] > 0.4

@@ -420,7 +420,7 @@ def test_a_signal_stops_within_a_step(
         for report in reports:
             if moment == "reader" and report.epoch == 2:
                 signal.raise_signal(number)
-    assert steps(tmp_path) == [{"step": 2, "evaluation": 6, "reader": 6}[moment]]
+    assert steps(tmp_path) == [{"step": 1, "evaluation": 6, "reader": 6}[moment]]
     monkeypatch.undo()
     assert_same(AE(**SMALL).fit(X, validation=0.2, resume=tmp_path), AE(**SMALL).fit(X, validation=0.2))
 

@@ -18,6 +18,8 @@ CALLS = {
     "torch.load", "torch.save", "torch.jit.load", "os.system", "os.popen", "shutil.unpack_archive", "extractall",
     "yaml.load", "yaml.unsafe_load",
 }  # fmt: skip
+EXCEPTIONS = {"data/readers/tensors.py": ["pickle", "torch.load"]}
+"""What loads with `weights_only=True`, which runs nothing, and names the error where that refuses."""
 KEYWORDS = {"allow_pickle": "False", "shell": "False", "weights_only": "True"}
 """The one value that each may have."""
 NEEDED = {"np.load", "numpy.load", "np.lib.format.read_array"}
@@ -50,7 +52,7 @@ def test_nothing_is_executed() -> None:
     files = sorted(SOURCE.rglob("*.py"))
     assert len(files) > 100
     found = {str(path.relative_to(SOURCE)): list(offences(ast.parse(path.read_text("utf-8")))) for path in files}
-    assert {name: what for name, what in found.items() if what} == {}
+    assert {name: what for name, what in found.items() if what} == EXCEPTIONS
 
 
 @pytest.mark.parametrize("line", [

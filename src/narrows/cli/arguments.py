@@ -187,7 +187,8 @@ def _flag_of(each: Param, group: Group, several: bool) -> inspect.Parameter:
         text = f"{each.help} One of {', '.join(axis_of(each))}" + ("; may be repeated." if each.many else ".")
         kind, default = (list[str], None) if each.many else (str, shown_default(each))
         return flag(each.name, text, kind, default, group=group, metavar="NAME:VALUE")
-    metavar = "CHOICE" if each.choices else _type_name(each.annotation)
+    names_first = kinds_of(each.annotation)[0] is str
+    metavar = "CHOICE" if each.choices and names_first else _type_name(each.annotation)
     made = flag(each.name, each.help, str, shown_default(each), group=group, metavar=metavar)
     if each.choices is None or not set(kinds_of(each.annotation)) <= {str, type(None)}:
         return made

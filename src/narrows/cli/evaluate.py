@@ -111,7 +111,7 @@ def compare_application(tokens: Sequence[str]) -> App:
 
 
 def _compare(*names: str, seeds: int = 3, jobs: int = 1, draws: int = 100, **given: Any) -> None:
-    from narrows.cli.measures import common_data, comparison_table, entries_of, models_of
+    from narrows.cli.measures import common_data, comparison_table, entries_of, models_of, of_one_size
     from narrows.cli.samples import Written, check_new
     from narrows.evaluation import compare_models
 
@@ -120,6 +120,7 @@ def _compare(*names: str, seeds: int = 3, jobs: int = 1, draws: int = 100, **giv
     entries = entries_of(names)
     models = models_of(entries, given)
     dataset = common_data(entries, source)
+    of_one_size(models, dataset)
     split, X, _ = dataset.evaluation_split
     labels, y = _labels(dataset)
 

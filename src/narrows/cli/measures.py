@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +19,7 @@ from narrows.data.arrays import Array
 from narrows.errors import ConfigError, NarrowsError, did_you_mean
 from narrows.estimators import ESTIMATORS
 from narrows.estimators.base import Autoencoder
+from narrows.estimators.neural import auto_latent_dim
 from narrows.evaluation import (
     PIXELS,
     Comparison,
@@ -148,11 +150,11 @@ def common_data(entries: Mapping[str, Entry], source: Source) -> Dataset:
 def models_of(entries: Mapping[str, Entry], given: Mapping[str, Any]) -> dict[str, Autoencoder]:
     """Return the estimators; models that are named alone take the parameters that flags give, those that they have.
 
-    Without such a flag they get the latent dimension of the first other, or the default one. Raises ConfigError where
-    no model has a parameter that is given.
+    Without such a flag they get the latent dimension of the first other, if there is one. Raises ConfigError where no
+    model has a parameter that is given.
     """
-    default = next(each.default for each in fields(ESTIMATORS["ae"]) if each.name == "latent_dim")
-    latent_dim = next((entry.latent_dim for entry in entries.values() if entry.latent_dim is not None), default)
+    others = [entry.latent_dim for entry in entries.values() if entry.latent_dim is not None]
+    default = {"latent_dim": others[0]} if others else {}
     models: dict[str, Autoencoder] = {}
     taken: set[str] = set()
     for name, entry in entries.items():
@@ -160,13 +162,21 @@ def models_of(entries: Mapping[str, Entry], given: Mapping[str, Any]) -> dict[st
         if name in ESTIMATORS:
             known = {each.name for each in fields(ESTIMATORS[name])}
             own = {key: value for key, value in given.items() if key.partition("__")[0] in known}
-            models[name].set_params(**{"latent_dim": latent_dim, **values_of_flags(ESTIMATORS[name], own)})
+            models[name].set_params(**{**default, **values_of_flags(ESTIMATORS[name], own)})
             validate(models[name])
             taken |= own.keys()
     if lost := [f"--{name.replace('__', '.').replace('_', '-')}" for name in given if name not in taken]:
         names = ", ".join(ESTIMATORS)
         raise ConfigError(f"compare: {', '.join(lost)} must go with a model that is trained here ({names}) and has it.")
     return models
+
+
+def of_one_size(models: Mapping[str, Autoencoder], dataset: Dataset) -> None:
+    """Give models that would take as many dimensions as the data allow, as PCA does, those that "auto" stands for."""
+    size = auto_latent_dim(math.prod(np.shape(dataset.train[0])))
+    for name, model in models.items():
+        if name in ESTIMATORS and model.get_params(deep=False)["latent_dim"] is None:
+            model.set_params(latent_dim=size)
 
 
 def comparison_table(comparison: Comparison) -> Table:

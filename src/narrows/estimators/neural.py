@@ -149,7 +149,7 @@ class NeuralAutoencoder(Autoencoder):
     def latent_size(self, schema: Schema) -> int:
         """Return latent_dim; auto is half of a sample's values at most: a code of all of them would explain nothing."""
         if self.latent_dim == "auto":
-            return max(1, min(LATENTS, schema.n_features // 2))
+            return auto_latent_dim(schema.n_features)
         return int(self.latent_dim)
 
     def networks(self, schema: Schema) -> tuple[Encoder, Decoder, Code, Layout, Likelihood, Network]:
@@ -282,6 +282,11 @@ class NeuralAutoencoder(Autoencoder):
             "device": str(module.device),
             "threads": torch.get_num_threads(),
         }
+
+
+def auto_latent_dim(n_features: int) -> int:
+    """Return the latent dimension that "auto" stands for, for samples of so many values."""
+    return max(1, min(LATENTS, n_features // 2))
 
 
 def device_of(name: str, *, strict: bool = True) -> torch.device:
