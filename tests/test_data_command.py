@@ -68,3 +68,9 @@ def test_an_option_that_a_file_does_not_take_is_named(log, capsys):
     assert "options of 'log.csv' must be among label, drop, id" in capsys.readouterr().err
     assert main(["data", "log.csv", "--header", "perhaps"]) == 2
     assert "header must be yes or no; got 'perhaps'" in capsys.readouterr().err
+
+
+def test_missing_values_are_named_with_their_columns_where_a_model_takes_none(log, capsys):
+    flags = ["--drop", "status", "--missing", "-999", "--latent-dim", "1"]
+    assert main(["train", "pca", "--data", "log.csv", *flags]) == 2
+    assert "missing values (NaN) in 'temp' (6). This model takes no missing values" in capsys.readouterr().err
