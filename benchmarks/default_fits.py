@@ -55,11 +55,11 @@ def linear(train: Array, test: Array, k: int) -> tuple[float, PCA]:
     return held_out_error(test, pca.inverse_transform(pca.transform(known))), pca
 
 
-def timed(function: Callable[[], Any]) -> tuple[Any, float]:
-    """Return what a function returns, and the seconds it took."""
-    started = time.perf_counter()
+def timed(function: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
+    """Return what a function returns, and its seconds: by the clock, and the processor's, without other work."""
+    clock, processor = time.perf_counter(), time.process_time()
     value = function()
-    return value, time.perf_counter() - started
+    return value, {"seconds": time.perf_counter() - clock, "processor": time.process_time() - processor}
 
 
 def regressor(x: Array, hidden: tuple[int, ...], k: int, seed: int, epochs: int | None) -> MLPRegressor:
@@ -70,41 +70,35 @@ def regressor(x: Array, hidden: tuple[int, ...], k: int, seed: int, epochs: int 
         return MLPRegressor(hidden_layer_sizes=(*hidden, k, *reversed(hidden)), random_state=seed, **settings).fit(x, x)
 
 
-def measure(
-    X: Array, seed: int, latent_dim: int | None = None, *, network: str | None = None, epochs: int | None = None,
-    rival: bool = True,
-) -> dict[str, Any]:  # fmt: skip
+def measure(X: Array, settings: dict[str, Any], *, rival: bool = True) -> dict[str, Any]:
     """Fit AE and VAE to 70% of X, and measure both on the rest.
 
     Parameters
     ----------
     X
         Samples as a user has them.
-    seed
-        Of the split, the weights and the noise.
-    latent_dim, network, epochs
-        Other settings than the defaults.
+    settings
+        The seed, of the split, the weights and the noise; and what is not to be at its default.
     rival
         Whether to train an MLPRegressor, where it does not take too long; it goes first for odd seeds.
     """
-    given = {"latent_dim": latent_dim, "network": network, "epochs": epochs}
-    settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None} | {"seed": seed}
+    seed, epochs = settings["seed"], settings.get("epochs")
     rows, held = split(len(X), seed)
     train, test = X[rows], X[held]
     ae = AE(**settings)
-    result: dict[str, Any] = {"rows": len(X), "shape": list(X.shape[1:]), "seed": seed, "settings": settings}
+    result: dict[str, Any] = {"rows": len(X), "shape": list(X.shape[1:]), "settings": settings}
     rival_first = rival and seed % 2 == 1
     if rival_first:  # an epoch tells the sizes
         result["rival"] = _rival(AE(**settings | {"epochs": 1}).fit(train), train, test, seed, epochs)
-    _, seconds = timed(lambda: ae.fit(train))
+    _, taken = timed(lambda: ae.fit(train))
     if rival and not rival_first:
         result["rival"] = _rival(ae, train, test, seed, epochs)
     result["latent_dim"] = k = math.prod(ae.code_.shape)
     result["network"] = str(ae.network_for(ae.schema_))
-    result["AE"] = {"seconds": seconds, **errors(ae, train, test, k), **training(ae)}
+    result["AE"] = {**taken, **errors(ae, train, test, k), **training(ae)}
     vae = VAE(**settings)
-    _, seconds = timed(lambda: vae.fit(train))
-    result["VAE"] = {"seconds": seconds, **errors(vae, train, test, k), **bounds(vae, train, test), **training(vae)}
+    _, taken = timed(lambda: vae.fit(train))
+    result["VAE"] = {**taken, **errors(vae, train, test, k), **bounds(vae, train, test), **training(vae)}
     return result
 
 
@@ -178,8 +172,8 @@ def _rival(ae: Any, train: Array, test: Array, seed: int, epochs: int | None) ->
     weights = 2 * sum(a * b for a, b in pairwise(sizes))
     if 6 * weights * len(x) * (epochs or 200) > (TOO_LONG if seed == 0 else LONG):
         return None
-    model, seconds = timed(lambda: regressor(x, hidden, k, seed, epochs))
+    model, taken = timed(lambda: regressor(x, hidden, k, seed, epochs))
     error, pca_error = held_out_error(held, model.predict(held).reshape(held.shape)), linear(x, held, k)[0]
     whole = held_out_error(held, x.mean(0))
-    return {"seconds": seconds, "epochs": model.n_iter_, "left": error / whole, "hidden": list(hidden),
+    return {**taken, "epochs": model.n_iter_, "left": error / whole, "hidden": list(hidden),
             "ratio": error / pca_error if pca_error > EXACT * whole else None}  # fmt: skip

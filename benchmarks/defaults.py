@@ -3,7 +3,7 @@
 python benchmarks/defaults.py                     every data set, three seeds: about an hour on two cores
 python benchmarks/defaults.py --only iris,wine    some of them
 python benchmarks/defaults.py --quick             two epochs of small parts: does it all run?
-python benchmarks/defaults.py --networks          every network instead of the default one, with one seed
+python benchmarks/defaults.py --part networks     every network instead of the default one, with one seed
 python benchmarks/defaults.py --page              write docs/defaults.md from what was measured
 
 What was measured is kept in benchmarks/defaults.json, written after each fit: the same command goes on where it was
@@ -23,6 +23,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+PARTS = ("defaults", "networks", "unscaled")
 HERE = Path(__file__).resolve().parent
 QUICK = 120
 """Samples of a quick run."""
@@ -34,7 +35,10 @@ def main() -> None:
     parser.add_argument("--only", default="", help="data sets, with commas between")
     parser.add_argument("--skip", default="", help="data sets to leave out, written alike")
     parser.add_argument("--seeds", type=int, default=3, help="0, 1 and so on (default 3)")
-    parser.add_argument("--networks", action="store_true", help="every network that takes the data, with one seed")
+    parser.add_argument(
+        "--part", default="defaults", choices=PARTS,
+        help="the defaults; every network with one seed; tables and series as given, with scale=None",
+    )  # fmt: skip
     parser.add_argument("--threads", type=int, default=1, help="of narrows and scikit-learn alike (default 1)")
     parser.add_argument("--no-rival", action="store_true", help="without scikit-learn's MLPRegressor")
     parser.add_argument("--quick", action="store_true", help="two epochs of small parts")
@@ -63,7 +67,7 @@ def main() -> None:
 
 def run(names: list[str], path: Path, asked: argparse.Namespace) -> None:
     """Measure data sets that the file does not hold yet."""
-    from default_data import LIMITS, MOST, NETWORKS, SOURCES, MissingDataError, read
+    from default_data import LIMITS, MOST, SOURCES, MissingDataError, read
     from default_fits import measure
     from default_page import line
     from run import machine, source
@@ -74,41 +78,45 @@ def run(names: list[str], path: Path, asked: argparse.Namespace) -> None:
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": machine(asked.threads),
     }  # fmt: skip
-    epochs = 2 if asked.quick else None
-    warm = read("iris", QUICK)
-    measure(warm, 0, epochs=1)  # what is loaded and started once
+    measure(read("iris", QUICK), {"seed": 0, "epochs": 1})  # what is loaded and started once
     for name in names:
+        kind = SOURCES[name].kind
         try:
             X = read(name, QUICK if asked.quick else LIMITS.get(name, MOST))
         except MissingDataError as error:
             print(f"{name}: left out, {error}", flush=True)
             continue
-        networks = NETWORKS[SOURCES[name].kind] if asked.networks else (None,)
-        for seed in range(1 if asked.networks else asked.seeds):
-            for network in networks:
-                sizes: list[int | None] = [None]
-                while sizes:
-                    k = sizes.pop()
-                    key = f"{name}; {network or 'default'}; {k or 'default'}; {seed}"
-                    if asked.again or key not in found["fits"]:
-                        started = time.perf_counter()
-                        values = measure(
-                            X, seed, k, network=network, epochs=epochs, rival=not (asked.networks or asked.no_rival)
-                        )
-                        values |= {"data": name, "kind": SOURCES[name].kind, "source": source(), "given": k,
-                                   "networks": asked.networks, "took": time.perf_counter() - started}  # fmt: skip
-                        found["fits"][key] = values
-                        _save(path, found)
-                        print(line(values), flush=True)
-                    if k is None:
-                        sizes += _narrower(found["fits"][key])
+        pending = [settings | ({"epochs": 2} if asked.quick else {}) for settings in _settings(kind, asked)]
+        while pending:
+            settings = pending.pop(0)
+            key = f"{name}; {', '.join(f'{option}={value}' for option, value in settings.items())}"
+            if asked.again or key not in found["fits"]:
+                started = time.perf_counter()
+                fit = measure(X, settings, rival=asked.part == "defaults" and not asked.no_rival)
+                fit |= {"data": name, "kind": kind, "part": asked.part, "source": source(),
+                        "took": time.perf_counter() - started}  # fmt: skip
+                found["fits"][key] = fit
+                _save(path, found)
+                print(line(fit), flush=True)
+            if "latent_dim" not in settings:
+                pending[:0] = [settings | {"latent_dim": k} for k in _narrower(found["fits"][key])]
 
 
-def _narrower(values: dict[str, Any]) -> list[int | None]:
-    """Return a third of the sample's size, where the default code is wider than half of it."""
-    n = math.prod(values["shape"])
-    k = min(max(2, n // 3), n - 1)
-    return [k] if values["latent_dim"] > n / 2 and k != values["latent_dim"] else []
+def _settings(kind: str, asked: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return the settings of all fits of a part, for samples of a kind."""
+    from default_data import NETWORKS
+
+    if asked.part == "networks":
+        return [{"network": network, "seed": 0} for network in NETWORKS[kind]]
+    if asked.part == "unscaled":
+        return [{"scale": None, "seed": seed} for seed in range(asked.seeds) if kind != "images"]
+    return [{"seed": seed} for seed in range(asked.seeds)]
+
+
+def _narrower(fit: dict[str, Any]) -> list[int]:
+    """Return a quarter of a table's columns, where the default code is wider."""
+    k = max(2, math.prod(fit["shape"]) // 4)
+    return [k] if fit["kind"] == "table" and k < fit["latent_dim"] else []
 
 
 def _names(parser: argparse.ArgumentParser, text: str, known: dict[str, Any]) -> list[str]:

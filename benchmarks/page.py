@@ -38,7 +38,7 @@ def names(keys: Sequence[str]) -> str:
 
 
 def goals(results: Results) -> str:
-    """Return what was aimed at beside what was measured."""
+    """Return the goals beside what was measured."""
     rows = []
     for name in results["works"]:
         for judged in report.goals(name, results):
@@ -53,7 +53,7 @@ def goals(results: Results) -> str:
         entry = report.measured(work, results)["narrows"]
         memory = entry["peak"] - entry["bare"]
         rows.append(
-            ["peak memory of those 10 epochs", f"< {most:g} MB above `import torch`", f"{memory:.0f} MB", "",
+            ["peak memory of the 10 epochs", f"< {most:g} MB above `import torch`", f"{memory:.0f} MB", "",
              "yes" if memory < most else "no"]
         )  # fmt: skip
     for key, seconds in results["startup"].items():
@@ -65,7 +65,7 @@ def goals(results: Results) -> str:
 
 
 def works(results: Results) -> str:
-    """Return a table per work, everybody in it."""
+    """Return a table per work, with every contender."""
     parts = []
     for name, found in results["works"].items():
         rows = []
@@ -82,8 +82,8 @@ def works(results: Results) -> str:
             )  # fmt: skip
         told = f"{found['rounds']} rounds" if found["rounds"] > 1 else "1 round"
         if "narrows_compiled" in WORKS[name].contenders:
-            told += ". As with JAX, the time that compiling takes is in the round that does not count"
-        head = ["", "median", "of narrows' time", measure(found), "is it as good", "memory"]
+            told += ". narrows is compiled; as for JAX, compiling falls into the warm-up round, which is not counted"
+        head = ["", "median", "relative to narrows", measure(found), "quality", "memory"]
         parts.append(f"### {WORKS[name].title}\n\n{told}.\n\n{grid(head, rows)}")
     return "\n\n".join(parts)
 
@@ -95,7 +95,7 @@ def measure(found: dict[str, Any]) -> str:
 
 
 def limits(results: Results) -> str:
-    """Return the share of narrows' time that the matrix products alone take."""
+    """Return the share of narrows' time that the matrix products take."""
     rows = []
     for name in results["works"]:
         bounds = [row for row in report.rows(name, results) if row.limit and row.ratio]
@@ -115,7 +115,7 @@ def startup(results: Results) -> str:
 
 
 def growth(results: Results) -> str:
-    """Return a table per axis: seconds, memory and ratio of everybody at every size."""
+    """Return a table per axis: seconds, memory and ratio of every contender at every size."""
     own, *others = GROWTH_CONTENDERS
     parts = []
     for axis, title in AXES.items():
@@ -136,13 +136,13 @@ def growth(results: Results) -> str:
         head = [title]
         for name in GROWTH_CONTENDERS:
             head += [f"{CONTENDERS[name].title}{what}" for what in ("", ", memory")]
-            head += ["of narrows' time"] * (name in others)
+            head += ["relative to narrows"] * (name in others)
         parts += [grid(head, rows)] if rows else []
     return "\n\n".join(parts)
 
 
 def environments(results: Results) -> str:
-    """Return the versions, and what could not be had."""
+    """Return the versions, and what could not be installed or run."""
     rows = [
         [
             name,
@@ -170,23 +170,24 @@ def text(results: Results) -> str:
     at = ", ".join(f"{title.lower()} {GROWTH_AT[axis]:,}" for axis, title in AXES.items())
     parts = [
         "# Performance", QUICK if results["quick"] else "",
-        "The same work with narrows and with others, in turns on one machine: in every round everybody does it once, "
-        "and the order changes from round to round. Times are medians; a ratio is another's time over narrows' of the "
-        "same round, its median and range. Memory is the peak of the process above the bare import of its library.",
+        "The same work done by narrows and by other libraries, interleaved on one machine: each runs once per round, "
+        "in an order that changes from round to round. Times are medians. A ratio is another library's time divided by "
+        "narrows' time in the same round: median and range. Memory is the peak of the process above what importing its "
+        "library takes.",
         about(results),
-        "![How many times as long as narrows others take](performance.png)",
+        "![Times relative to narrows](performance.png)",
         "## Goals", goals(results),
-        "A result is as good (\"equal\") where the loss on the test images lies within what two seeds of the reference "
-        "differ by, or 0.3% where that is more; or where the error is below a bound: that test loss itself, 0.001% of "
-        "the variance for PCA, 2% of the codes' spread for encoding; who is above such a bound is no rival either. "
-        "A faster result that is worse reaches no goal.",
+        "Quality is \"equal\" where the test loss differs from that of the reference by no more than two seeds of the "
+        "reference differ from each other (or by 0.3%, where that is more), or where the error is below a bound: the "
+        "test loss itself, 0.001% of the variance for PCA, 2% of the codes' standard deviation for encoding. A library "
+        "whose error is above such a bound is not compared, and a goal counts as reached only at equal quality.",
         "## Works", works(results),
-        "## Products alone",
-        "What the matrix products of the same training take by themselves, in this run: no implementation in that "
-        "precision can be faster.", limits(results),
+        "## Matrix products only",
+        "Time of the matrix products of the same training by themselves: no implementation in that precision can be "
+        "faster.", limits(results),
         "## Start-up", startup(results),
-        "## How cost grows",
-        f"An epoch of a VAE with 400 hidden units on pixels that are drawn: {at}, but for the one that changes.",
+        "## Scaling",
+        f"One epoch of a VAE with 400 hidden units on random pixels. Unless varied: {at}.",
         growth(results), "## Versions", environments(results),
     ]  # fmt: skip
     return "\n\n".join(part for part in parts if part) + "\n"

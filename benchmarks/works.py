@@ -39,8 +39,12 @@ CONTENDERS = {
     ),
     "faiss": Contender("faiss", "faiss_pca.py", "faiss", "numpy"),
     "onnx": Contender("ONNX Runtime int8", "onnx_encode.py", "onnx", "numpy"),
-    "gemm_fp32": Contender("products alone in fp32", "gemm.py", "torch", "torch", {"precision": "fp32"}, limit=True),
-    "gemm_bf16": Contender("products alone in bf16", "gemm.py", "torch", "torch", {"precision": "bf16"}, limit=True),
+    "gemm_fp32": Contender(
+        "matrix products only, fp32", "gemm.py", "torch", "torch", {"precision": "fp32"}, limit=True
+    ),
+    "gemm_bf16": Contender(
+        "matrix products only, bf16", "gemm.py", "torch", "torch", {"precision": "bf16"}, limit=True
+    ),
 }
 
 
@@ -89,45 +93,45 @@ CLASSIC = 105.70
 
 WORKS = {
     "vae": Work(
-        "VAE 784-400-20, batch 128: an epoch of MNIST", "train",
+        "VAE 784-400-20, batch 128: one epoch of MNIST", "train",
         {"network": "vae", "rows": 60_000, "batch": 128}, {"rows": 1000},
         (*EVERYBODY, "narrows_compiled", "pythae", *GEMM),
         (Goal(6.5, ("torch_classic",)), Goal(1, FRAMEWORKS)), "torch_memory",
     ),
     "vae10": Work(
-        "that VAE for 10 epochs with test passes: whole process", "whole",
+        "the same VAE, 10 epochs with evaluation on the test set: whole process", "whole",
         {"epochs": 10}, {"epochs": 2}, (*EVERYBODY, "narrows_compiled"), (Goal(6, ("torch_classic",)),), "torch_memory",
         whole=True, long=True,
     ),
     "target": Work(
-        f"that VAE to a test loss of {CLASSIC:.2f}: whole process", "whole",
+        f"the same VAE to a test loss of {CLASSIC:.2f}: whole process", "whole",
         {"epochs": 15, "target": CLASSIC}, {"epochs": 2}, EVERYBODY, (Goal(16, ("torch_classic",)),),
         limit=CLASSIC, alike=True, whole=True, long=True,
     ),
     "conv": Work(
-        "convolutional VAE 1-32-64, stride 2, 16 numbers: an epoch", "train",
+        "convolutional VAE 1-32-64, stride 2, latent dimension 16: one epoch", "train",
         {"network": "conv", "rows": 60_000, "batch": 128}, {"rows": 256},
         ("narrows", "torch_memory", "keras_jax"), (Goal(1.4, ("torch_memory",)),), "torch_memory", long=True,
     ),
     "lstm": Work(
-        "LSTM 28 x 28, 100-30: an epoch", "train",
+        "LSTM 28 x 28, 100-30: one epoch", "train",
         {"network": "lstm", "rows": 60_000, "batch": 128}, {"rows": 256},
         ("narrows", "torch_memory", "keras_jax"), (Goal(1.25, ("torch_memory",)),), "torch_memory", long=True,
     ),
     "deep": Work(
-        "sigmoid net 784-256-128-32, all 5,000 at once: a step", "train",
+        "sigmoid network 784-256-128-32, full batch of 5,000: one step", "train",
         {"network": "deep", "rows": 5000, "batch": None, "epochs": 20}, {"rows": 500, "epochs": 3},
         ("narrows", "narrows_compiled", "torch_memory", *GEMM),
         (Goal(1.9, ("torch_memory",)),), "torch_memory", per="epochs",
     ),
     "sparse": Work(
-        "sparse net 784-1000-784, all 5,000 at once: a step", "train",
+        "sparse network 784-1000-784, full batch of 5,000: one step", "train",
         {"network": "sparse", "rows": 5000, "batch": None, "epochs": 20}, {"rows": 500, "epochs": 3},
         ("narrows", "narrows_compiled", "torch_memory", *GEMM),
         (Goal(1.9, ("torch_memory",)),), "torch_memory", alike=True, per="epochs",
     ),
     "scores": Work(
-        "autoencoder 784-400-20: 3 epochs of 10,000 and scores", "scores",
+        "autoencoder 784-400-20: 3 epochs of 10,000 samples and anomaly scores", "scores",
         {"rows": 10_000, "epochs": 3}, {"rows": 500, "epochs": 1},
         ("narrows", "torch_memory", "pyod"), (Goal(1, ("torch_memory", "pyod")),), "torch_memory",
     ),
@@ -140,7 +144,7 @@ WORKS = {
         ("narrows", *SKLEARN, "torch_memory", "faiss"), (Goal(1, SKLEARN),), limit=1e-5, alike=True,
     ),
     "pca_pixels": Work(
-        "PCA of the same as 8-bit pixels, k = 64", "pca", {"data": "pixels", "k": 64}, {},
+        "PCA 60,000 x 784 of 8-bit pixels, k = 64", "pca", {"data": "pixels", "k": 64}, {},
         ("narrows", *SKLEARN), (Goal(1, SKLEARN),), limit=1e-5, alike=True,
     ),
     "pca_wide": Work(
@@ -161,7 +165,7 @@ WORKS = {
 PYTHON = "{python}"
 STARTUP: dict[str, tuple[str, str, tuple[str, ...], float | None]] = {
     "help": ("narrows --help", "narrows", ("{bin}/narrows", "--help"), 0.4),
-    "first_step": ("narrows train to its first step", "narrows", (PYTHON, "{contenders}/first_step.py"), 2.0),
+    "first_step": ("narrows train, until the first step", "narrows", (PYTHON, "{contenders}/first_step.py"), 2.0),
     "import": ("import narrows", "narrows", (PYTHON, "-c", "import narrows"), None),
     "model": ("from narrows import VAE", "narrows", (PYTHON, "-c", "from narrows import VAE"), None),
     "torch": ("import torch", "torch", (PYTHON, "-c", "import torch"), None),

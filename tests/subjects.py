@@ -8,7 +8,7 @@ from narrows.runs.recording import _description
 def run_of(folder, estimator, dataset):
     """Fit an estimator to a data set, and return a run that holds it."""
     fitted = estimator.fit(dataset.train)
-    run = Run.create(folder, _description(fitted, dataset, None))
+    run = Run.create(folder, _description(fitted, dataset, folder, None))
     fitted.save(run.model_folder)
     return run
 

@@ -99,8 +99,8 @@ def test_rows_tell_of_everybody(results):
     assert found["narrows"].memory == 400
     assert found["narrows"].verdict == "equal"
     assert found["Lightning"].error.endswith("No module named 'lightning'")
-    assert found["products alone in bf16"].limit
-    assert found["products alone in bf16"].verdict == ""
+    assert found["matrix products only, bf16"].limit
+    assert found["matrix products only, bf16"].verdict == ""
     assert found["PyTorch in memory, another seed"].ratio.median == 2
 
 
@@ -139,7 +139,7 @@ def test_who_misses_the_bound_is_no_rival(results):
 def test_the_page_tells_what_was_found_and_what_was_not(results):
     text = page.text(json.loads(json.dumps(results)))
     assert "| 6.5x faster than classic PyTorch script | 7.00x (6.50 to 7.50) | equal | yes |" in text
-    assert "| products alone in bf16 | 500 ms | 50% |" in text
+    assert "| matrix products only, bf16 | 500 ms | 50% |" in text
     assert "| narrows --help | < 0.4 s | 300 ms |  | yes |" in text
     assert "| lightning | left out: no such version |" in text
     assert "| 1,000 | 200 ms | 50 MB |  | left out |  |" in text

@@ -13,7 +13,7 @@ from PIL import Image
 
 from narrows import ESTIMATORS, load, load_dataset
 from narrows.cli.app import main
-from narrows.cli.arguments import options_of, values_of_flags
+from narrows.cli.arguments import axis_of, options_of, values_of_flags
 from narrows.cli.config import plan
 from narrows.errors import ConfigError
 from narrows.evaluation import squared_error
@@ -174,6 +174,7 @@ def test_flags_win_over_the_file_and_the_file_over_defaults(here):
         ("data = 3", "data must be a string; got 3"),
         ("validation = 1.5", "validation must be a share >= 0 and < 1; got 1.5"),
         ("latent_dmi = 2\nname = 3\nepochz = 1", "'latent_dim'? name must be a string; got 3. keys must be flags"),
+        ('name = "a\\u0000b"', "name must be a string without the character NUL; got 'a\\x00b'"),
         ("[epochs]\nmany = 1", "epochs must be one value; got a table"),
         ("epochs = 1979-05-27", "epochs must be a whole number >= 1 and <= 500000; got datetime.date(1979, 5, 27)"),
         ("seed = 99999999999999999999", "seed must be a whole number >= 0; got 99999999999999999999. Whole numbers mu"),
@@ -187,6 +188,33 @@ def test_flags_win_over_the_file_and_the_file_over_defaults(here):
 def test_mistakes_in_the_file_are_named(content, message, here, capsys):
     (here / "c.toml").write_text(content)
     assert message in fails(["train", "ae", "--config", "c.toml"], capsys)
+
+
+NONSENSE = ("", "nan", "-1", "1e400", "é☃", "x" * 5000, "9" * 30, "a,b", "1,2", "[]", "mlp:", "{}", "%s", "../..")
+
+
+@pytest.mark.parametrize("model", ["pca", "vae"])
+def test_nonsense_in_any_flag_of_a_model_is_a_named_error_or_a_value(model):
+    cls = ESTIMATORS[model]
+    flags = [each.name for each in fields(cls)]
+    flags += [f"{each.name}__{inner.name}" for each in fields(cls) if each.axis and not each.many
+              for component in list(axis_of(each).values())[:1] for inner in fields(component)]  # fmt: skip
+    messages = []
+    for name in (*flags, "validation"):
+        for text in NONSENSE:
+            try:
+                asked = plan(model, {name: text})
+            except ConfigError as error:
+                messages.append((name, text, str(error)))
+            else:
+                assert asked.values or name == "validation"
+    assert len(messages) > 5 * len(flags)
+    assert all(name.partition("__")[0] in message for name, _, message in messages)
+
+
+def test_what_is_very_long_is_cut(here, capsys):
+    assert len(fails(["train", "ae", "--data", "cloud", "--network", "x" * 5000], capsys)) < 700
+    assert len(fails(["train", "ae", "--data", "x" * 5000], capsys)) < 700
 
 
 def test_what_is_no_file_is_no_config(here, capsys):

@@ -53,20 +53,21 @@ def test_missing_values_do_not_count():
 
 def test_a_fit_is_measured_and_told():
     X = data.read("iris", 60)
-    fit = fits.measure(X, 1, 2, network="mlp:4", epochs=1)
-    fit |= {"data": "iris", "kind": "table", "given": 2, "networks": False}
+    fit = fits.measure(X, {"seed": 1, "latent_dim": 2, "network": "mlp:4", "epochs": 1})
+    fit |= {"data": "iris", "kind": "table", "part": "defaults"}
     assert (fit["rows"], fit["latent_dim"], fit["rival"]["hidden"]) == (60, 2, [4])
     assert fit["AE"]["ratio"] > 1  # one step
     assert fit["VAE"]["density"]
     assert fit["VAE"]["gain"] < 0
-    other = json.loads(json.dumps(fit)) | {"seed": 2}
+    other = json.loads(json.dumps(fit))
+    other["settings"]["seed"] = 2
     other["AE"]["ratio"] = 0.5
     results = {"command": "c", "started": "s", "source": "0", "machine": {}, "fits": {"a": fit, "b": other}}
     text = page.text(results)
     assert "| `AE`: the error is at most PCA's | 0 of 1 |" in text
     assert "iris (code 2), some seeds" in text
     assert "trial" in text
-    fit["networks"] = True
+    fit["part"] = "networks"
     assert f"| iris | 60 of 4 | 2 | **{page.number(fit['AE']['ratio'])}** |" in page.text(results)
     assert "iris" in page.line(fit)
 

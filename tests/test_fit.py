@@ -257,12 +257,12 @@ def test_nothing_on_the_device_is_double(cls, fields, kind):
     }[kind]
     with NoDouble():
         made = cls(**{**QUICK, **fields}).fit(data, validation=0.2)
-        made.transform(data)
-        made.reconstruct(data)
-        made.score(data)
-        made.impute(data)
+        results = [made.transform(data), made.reconstruct(data), np.array(made.score(data)), made.impute(data)]
         if made.code_.continuous:
-            made.sample(3, 0, "prior" if cls is VAE else "gaussian")
+            results.append(made.sample(3, 0, "prior" if cls is VAE else "gaussian"))
+    assert [len(result) for result in results[:2]] == [len(data)] * 2
+    assert all(np.isfinite(result).all() for result in results)
+    assert {tensor.dtype for tensor in made.module_.parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

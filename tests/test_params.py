@@ -45,7 +45,9 @@ def test_what_a_field_knows():
     ],
 )  # fmt: skip
 def test_what_fits(values):
-    validate(Toy(**values))
+    toy = Toy(**values)
+    validate(toy)
+    assert {name: getattr(toy, name) for name in values} == values  # as it was given
 
 
 @pytest.mark.parametrize(

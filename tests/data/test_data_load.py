@@ -174,7 +174,8 @@ def test_rows_of_images_are_known_by_the_names_of_their_files(tmp_path):
     for grey in range(6):
         Image.new("L", (2, 2), grey).save(tmp_path / f"{grey}.png")
     (tmp_path / "3.png").write_bytes(b"none")
-    data = load_dataset(tmp_path, test=0.5)
+    with pytest.warns(UserWarning, match=r"1 of 6 images .* 3\.png"):
+        data = load_dataset(tmp_path, test=0.5)
     assert [f"{X[0, 0, 0]}.png" for X in data.test] == data.ids("test").values.tolist()
     assert data.ids("all").values.tolist() == ["0.png", "1.png", "2.png", "4.png", "5.png"]
     assert data.split("all").X[:, 0, 0, 0].tolist() == [0, 1, 2, 4, 5]

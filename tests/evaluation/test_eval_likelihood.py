@@ -174,8 +174,8 @@ def test_mean_and_error():
 
 def test_errors(linear_gaussian):
     model, X = linear_gaussian()
-    for samples in (0, 1.5, True):
-        with pytest.raises(ConfigError, match=r"log_likelihood: samples must be an integer >= 1; got"):
+    for samples in (0, 1.5, True, 10**20):
+        with pytest.raises(ConfigError, match=r"log_likelihood: samples must be an integer >= 1 and <= 1,000,000; got"):
             narrows.log_likelihood(model, X, samples=samples)
     with pytest.raises(ConfigError, match=r"elbo: seed must be an integer >= 0; got -1"):
         narrows.elbo(model, X, seed=-1)

@@ -14,7 +14,7 @@ from narrows.cli.arguments import values_of_flags
 from narrows.errors import ConfigError
 from narrows.estimators import ESTIMATORS
 from narrows.evaluation import Remedy
-from narrows.evaluation.diagnosis import _findings
+from narrows.evaluation.diagnosis import findings_on
 from narrows.evaluation.diagnosis.evidence import Errors, Evidence, Spread
 from narrows.evaluation.diagnosis.measurements import Activity
 from narrows.evaluation.diagnosis.remedies import without_contradictions
@@ -87,7 +87,7 @@ def sound():
 
 
 def rules_of(evidence):
-    return [finding.rule for finding in _findings(evidence, every=True)]
+    return [finding.rule for finding in findings_on(evidence, every=True)]
 
 
 SOUND: dict[int, Evidence] = {}  # by the model; findings too are made once
@@ -221,7 +221,7 @@ def test_what_is_set_already_is_not_advised(sound):
 def test_a_bounded_likelihood_keeps_its_range(sound):
     assert {"scale": "standard", "likelihood": "gaussian:learned"} in remedies("scale misfit", sound("bits"))
     evidence = replace(sound("bits"), grey_share=0.9)
-    (finding,) = _findings(evidence)
+    (finding,) = findings_on(evidence)
     assert [dict(each.values) for each in finding.remedies] == [
         {"likelihood": "continuous_bernoulli"}, {"likelihood": "gaussian:learned"},
     ]  # fmt: skip
@@ -232,20 +232,20 @@ def test_an_error_far_above_pcas_and_codes_far_from_the_prior_are_always_told(so
     for rule in ("worse than PCA", "codes off the prior"):
         wrong |= SITUATIONS[rule]
     for rule, changes in SITUATIONS.items():
-        told = [finding.rule for finding in _findings(replace(sound("vae"), **{**changes, **wrong}))]
+        told = [finding.rule for finding in findings_on(replace(sound("vae"), **{**changes, **wrong}))]
         assert "worse than PCA" in told, rule
         assert "codes off the prior" in told or rule == "posterior collapse", rule
 
 
 def test_sentences_have_no_absurd_percentages(sound):
     far = Errors(4.2857e4, 1.0, 2.0)
-    (finding,) = _findings(replace(sound("ae"), train=far, test=far))
+    (finding,) = findings_on(replace(sound("ae"), train=far, test=far))
     assert finding.sentence == (
         "On held-out samples the squared error is 42,857 per sample, 42,857 times that of PCA with 4 dimensions "
-        "(1.000). The mean sample has less: 2.000."
+        "(1.000). Even the mean sample leaves less: 2.000."
     )
     exact = Errors(0.5, 0.0, 2.0)
-    (finding,) = _findings(replace(sound("ae"), train=exact, test=None))
+    (finding,) = findings_on(replace(sound("ae"), train=exact, test=None))
     assert finding.sentence == (
         "On training samples the squared error is 0.5000 per sample. PCA with 4 dimensions leaves none."
     )

@@ -82,7 +82,8 @@ def test_page_gives_advice_and_escapes_names(written):
     assert "Digits & more" in page.text
     assert "AE <one>" not in text
     assert page.text.count("Advice") == 3
-    assert sum("Train for more epochs" in part for part in page.bold) == 2
+    remedies = [part for part in page.bold if part.startswith("Try ")]
+    assert remedies.count("Try network='residual' (begins at PCA).") == 2
     assert page.text.count("No problem detected.") == 1
 
 

@@ -154,16 +154,9 @@ def zero_size(rng: random.Random) -> Made:
 def animated(rng: random.Random) -> Made:
     colours = [colour_of(rng) for _ in range(rng.randrange(2, 9))]
     frames = [Image.new("RGB", (WIDTH, HEIGHT), colour) for colour in colours]
-    kind, options = rng.choice([("GIF", {}), ("PNG", {}), ("TIFF", {}), ("WEBP", {"lossless": True})])
+    kind, options = rng.choice([("GIF", {}), ("PNG", {}), ("WEBP", {"lossless": True})])
     content = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
     return SUFFIXES[kind], content, colours[0]
-
-
-def sixteen_bits(rng: random.Random) -> Made:
-    value = rng.randrange(2**16)
-    image = Image.fromarray(np.full((HEIGHT, WIDTH), value, np.uint16))
-    kind = rng.choice(["PNG", "TIFF", "PPM"])
-    return SUFFIXES[kind], encoded(image, kind), (round(value / 257),) * 3
 
 
 def palette(rng: random.Random) -> Made:
@@ -217,7 +210,7 @@ def turned(rng: random.Random) -> Made:
 KINDS: dict[str, Callable[[random.Random], Made]] = {
     f.__name__: f
     for f in (
-        truncated, wrong_magic, pixel_bomb, zero_size, animated, sixteen_bits, palette, cmyk, alpha, turned, plain,
+        truncated, wrong_magic, pixel_bomb, zero_size, animated, palette, cmyk, alpha, turned, plain,
     )
 }  # fmt: skip
 
@@ -340,7 +333,7 @@ def main(folder: Path) -> dict[str, Any]:
         "split as without damage": same_parts(found, load_dataset(folder / "whole", **parts)),
         "order as without the files": everything.sha256 == without.sha256,
         "wrong pixels": differences(everything, wanted),
-        "strict names the first": [f"{bad[0]!r} must be a sound image; got: " in error for error in strict],
+        "strict names the first": [f"got {len(bad)} that are not: {bad[0]}: " in error for error in strict],
         "events": dict(events),
         "grown_mb": grown,
         "seconds": seconds,

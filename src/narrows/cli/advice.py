@@ -10,11 +10,13 @@ from rich.text import Text
 from narrows.cli.console import note, out
 from narrows.data import Dataset
 from narrows.estimators.base import Autoencoder
-from narrows.evaluation import Finding, diagnose
+from narrows.evaluation import Finding, diagnose, diagnose_summary
 from narrows.runs import Run, dataset_of
 
 PATIENCE = 2.0
 """Seconds that advice at the end of training may take; where it would take longer, the command is named."""
+FEW = 200
+"""Samples whose codes are looked at in any case."""
 
 
 def advise(run: Run, dataset: Dataset | None) -> None:
@@ -24,6 +26,9 @@ def advise(run: Run, dataset: Dataset | None) -> None:
     """
     dataset = dataset_of(run, changed=note) if dataset is None else dataset
     if _seconds(run, dataset) > PATIENCE:
+        if findings := _at_once(run, dataset):
+            out().print()
+            print_findings(findings)
         out().print(f"\nnarrows diagnose {run.folder}  says what could be better", style="dim", soft_wrap=True)
         return
     if findings := findings_of(run.load(), dataset):
@@ -31,10 +36,21 @@ def advise(run: Run, dataset: Dataset | None) -> None:
         print_findings(findings)
 
 
+def _at_once(run: Run, dataset: Dataset) -> list[Finding]:
+    """Return what the summary of a run and a few samples show."""
+    summary = run.summary
+    if summary is None or run.is_pca or not {"pca", "mean"} <= (errors := summary["squared_error"]).keys():
+        return []
+    known, held_out = (errors["model"], errors["pca"], errors["mean"]), summary["split"] != "training"
+    y = None if dataset.train_labels is None else dataset.train_labels[:FEW]
+    return diagnose_summary(run.load(), dataset.train[:FEW], known, y=y, held_out=held_out)
+
+
 def findings_of(model: Autoencoder, dataset: Dataset) -> list[Finding]:
     """Return the findings on a model, from its data."""
-    split, X, _ = dataset.evaluation_split
-    return diagnose(model, dataset.train, None if split == "training" else X)
+    split, X, y = dataset.evaluation_split
+    test, y_test = (None, None) if split == "training" else (X, y)
+    return diagnose(model, dataset.train, test, y=dataset.train_labels, y_test=y_test)
 
 
 def print_findings(findings: Sequence[Finding]) -> None:

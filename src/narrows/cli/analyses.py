@@ -26,6 +26,7 @@ from narrows.params import fields
 
 if TYPE_CHECKING:
     from narrows.analyses import Analysis, Result
+    from narrows.cli.samples import Written
     from narrows.runs import Run
 
 HELPS = {
@@ -63,12 +64,16 @@ def _command(name: str, cls: type[Analysis]) -> Callable[..., None]:
     from narrows.analyses import Subject
 
     def command(run: str | None = None, *positional: Any, **given: Any) -> None:
+        from narrows.cli.samples import Written, check_new
+
         source = Source.taken(given)
+        check_new(source)
         given |= dict(zip(cls.positional, positional, strict=False))
         chosen = run_of(run)
+        written = Written(chosen.folder)
         target = None if source.out is None else Path(source.out)
         subject = Subject(chosen, source.dataset(chosen), source.split, target)
-        report(name, chosen, cls(**values_of_flags(cls, given))(subject))
+        report(name, chosen, cls(**values_of_flags(cls, given))(subject), written)
 
     group, kind = Group(cls.__name__, sort_key=2), inspect.Parameter.POSITIONAL_ONLY
     first = [inspect.Parameter("run", kind, default=None, annotation=RunName)]
@@ -84,12 +89,13 @@ def _command(name: str, cls: type[Analysis]) -> Callable[..., None]:
         data_option="",
         split="the one that the run was evaluated on",
         out="a picture in the run",
+        force="",
     )
     return command_of(command, [*first, *flags, *data], HELPS[name])
 
 
-def report(name: str, run: Run, result: Result) -> None:
-    """Write down the numbers of an analysis with its run, and print what it made."""
+def report(name: str, run: Run, result: Result, written: Written | None = None) -> None:
+    """Write down the numbers of an analysis with its run, and print what it made; `written` knows what was there."""
     if result.numbers:
         run.update(analyses={**run.record.get("analyses", {}), name: dict(result.numbers)})
         rows = [(Text(label), number(value)) for label, value in result.numbers.items()]
@@ -97,4 +103,7 @@ def report(name: str, run: Run, result: Result) -> None:
     if result.note:
         out().print(Text(result.note))
     for path in result.pictures:
-        out().print(str(path), soft_wrap=True)
+        if written is None:
+            out().print(str(path), soft_wrap=True)
+        else:
+            written.say(path)

@@ -6,8 +6,10 @@ import gc
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from threading import current_thread, main_thread
 from types import FrameType
 from typing import Any
@@ -16,9 +18,10 @@ from cyclopts import App, CycloptsError, Group
 
 from narrows import __version__
 from narrows.cli import analyses, recipes, sweep, train
-from narrows.cli.console import error, out
+from narrows.cli.console import as_is, error, out
 from narrows.cli.data import data
-from narrows.cli.evaluate import compare, diagnose, evaluate
+from narrows.cli.evaluate import COMPARE, compare_application, diagnose, evaluate
+from narrows.cli.plugins import FLAG, HELP, import_plugin, without_plugins
 from narrows.cli.runs import delete, rename, runs
 from narrows.cli.show import show
 from narrows.cli.use import encode, reconstruct, sample, score
@@ -26,6 +29,7 @@ from narrows.errors import NarrowsError
 
 TRAIN, LOOK, USE = Group("Train", sort_key=1), Group("Look", sort_key=2), Group("Use", sort_key=3)
 EXPLORE, EVALUATE = Group("Explore", sort_key=4), Group("Evaluate", sort_key=5)
+PACKAGE = Path(__file__).parents[1]
 COLLECTED = (50_000, 20, 50)
 """Objects made until Python looks for garbage among the new, and how often until among the older."""
 SPIN = "50000"
@@ -43,7 +47,7 @@ def application(tokens: Sequence[str]) -> App:
     app = App(
         name="narrows",
         help="Compact representations of images, sequences and tables: from PCA to the variational autoencoder.",
-        help_epilogue="Start with `narrows train vae`; then `narrows show`.",
+        help_epilogue=f"Start with `narrows train vae`; then `narrows show`.\n\n{FLAG} FILE  {HELP}",
         version=__version__,
         version_flags=["--version"],
         help_format="plaintext",
@@ -58,6 +62,9 @@ def application(tokens: Sequence[str]) -> App:
         command = analyses.application(name) if asked == name else App(name=name, help=about)
         command.group = USE if name == "denoise" else EXPLORE
         app.command(command)
+    command = compare_application(rest) if asked == "compare" else App(name="compare", help=COMPARE)
+    command.group = EVALUATE
+    app.command(command)
     groups: dict[Group, dict[str, Callable[..., Any]]] = {
         TRAIN: {"resume": train.resume},
         LOOK: {
@@ -70,7 +77,7 @@ def application(tokens: Sequence[str]) -> App:
             "version": version,
         },
         USE: {"encode": encode, "score": score, "reconstruct": reconstruct, "sample": sample},
-        EVALUATE: {"evaluate": evaluate, "diagnose": diagnose, "compare": compare},
+        EVALUATE: {"evaluate": evaluate, "diagnose": diagnose},
     }
     for group, commands in groups.items():
         for name, function in commands.items():
@@ -86,7 +93,10 @@ def main(tokens: Sequence[str] | None = None) -> int:
     _prepare_process()
     tokens = list(sys.argv[1:] if tokens is None else tokens)
     try:
-        with _terminations():
+        with _terminations(), _warnings_as_notes():
+            tokens, plugins = without_plugins(tokens)
+            for plugin in plugins:
+                import_plugin(plugin)
             app = application(tokens)
             command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False, verbose=False)
             return command(*bound.args, **bound.kwargs) or 0
@@ -114,6 +124,22 @@ def _prepare_process() -> None:
     # an epoch of 2 seconds then takes 10 to 120. Read when torch is imported; a short spin costs nothing otherwise.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPIN)
+
+
+@contextmanager
+def _warnings_as_notes() -> Iterator[None]:
+    """Print what narrows warns of as notes, without the place in its source, while in here."""
+    before = warnings.formatwarning
+
+    def written(message: Warning | str, category: type[Warning], filename: str, *rest: Any, **more: Any) -> str:
+        ours = issubclass(category, UserWarning) and Path(filename).is_relative_to(PACKAGE)
+        return f"note: {as_is(str(message)).plain}\n" if ours else before(message, category, filename, *rest, **more)
+
+    warnings.formatwarning = written
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from narrows.cli.arguments import data_options, values_of_flags
@@ -24,8 +26,53 @@ FLAGS = {
 }
 """Flags of a training beside those of data and the parameters of the model, and their help."""
 TEXTS = ("data", "out", "name", "checkpoint_every", "log")
+DATA = "mnist-5k"
 VALIDATION = 0.1
 """Share held out where nothing else is said and the model is trained in epochs."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """What `--from` names: the fitted model that training begins at."""
+
+    folder: Path
+    model: str
+    """The name of its class."""
+    is_run: bool
+
+    @classmethod
+    def of(cls, name: str) -> Start:
+        """Return what a name stands for; ConfigError or FormatError where it is no run and no saved model."""
+        from narrows.cli.locate import located
+        from narrows.estimators import ESTIMATORS
+        from narrows.storage.json import read_json
+
+        saved = Path(name) / "model.json"
+        path = saved if saved.is_file() else located(name) / "run.json"
+        model = str(read_json(path).get("model"))
+        if model not in ESTIMATORS:
+            raise ConfigError(f"--from must name a model of this version; {path} is of {model[:50]!r}.")
+        return cls(path.parent, model, path != saved)
+
+    @cached_property
+    def fitted(self) -> Autoencoder:
+        """The model."""
+        from narrows.runs import load
+
+        return load(self.folder)
+
+    def dataset(self, data: str | None, options: Mapping[str, Any]) -> Dataset:
+        """Return the run's own data, or others that are divided anew, with the columns of the model."""
+        from narrows.cli.console import note
+        from narrows.data import load_dataset
+        from narrows.runs import Run
+        from narrows.runs.dataset import training_data
+
+        if self.is_run:
+            return training_data(Run(self.folder), data, options, changed=note)
+        if data is None:
+            raise ConfigError(f"train: --data must be given with a saved model; {self.folder} names none.")
+        return load_dataset(data, **options)
 
 
 @dataclass(frozen=True)
@@ -35,7 +82,8 @@ class Plan:
     model: str
     values: dict[str, Any]
     """Parameters of the model that were given."""
-    data: str = "mnist-5k"
+    data: str | None = None
+    """None for mnist-5k, or that of the run it begins at."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Of `load_dataset`."""
     out: str = "runs"
@@ -44,6 +92,8 @@ class Plan:
     name: str | None = None
     checkpoint_every: str = "10s"
     log: str | None = None
+    start: Start | None = None
+    """Where training begins, if not at new weights."""
 
     def estimator(self) -> Autoencoder:
         """Return the estimator, not fitted."""
@@ -55,8 +105,11 @@ class Plan:
         """Load the data, and hold out validation samples."""
         from narrows.data import load_dataset
 
-        dataset = load_dataset(self.data, **self.options)
-        share = self.validation
+        share, options = self.validation, self.options
+        if self.start is None:
+            dataset = load_dataset(self.data or DATA, **options)
+        else:  # a share that is given takes the place of the run's
+            dataset = self.start.dataset(self.data, options if share is None else {**options, "validation": 0})
         if share is None:
             share = 0.0 if dataset.validation is not None or len(dataset.train) * VALIDATION < 1 else VALIDATION
         how = {name: value for name, value in self.options.items() if name in ("seed", "shuffle")}
@@ -81,15 +134,20 @@ def plan(model: str, given: Mapping[str, Any]) -> Plan:
     others = (*(name for name in FLAGS if name != "config"), *(each.name for each in fields(cls)))
     from_file = {} if path is None else read_config(path, model, TEXTS, others)
     options = {**from_file.pop("data_option", {}), **data_options(flags)}
+    start = None if (name := flags.pop("start", None)) is None else Start.of(name)
+    if start is not None and start.model != model:
+        raise ConfigError(f"train: --from must name a run of {model}; {start.folder} is of {start.model}.")
     merged = {**from_file, **flags}
     rest = {name: merged.pop(name) for name in (*FLAGS, *TEXTS) if name in merged}
     values = values_of_flags(cls, merged)
+    if start is not None:
+        values = {**start.fitted.get_params(deep=False), **values}
     validate(cls(**values))
     if "validation" in rest:
         rest["validation"] = _share(rest["validation"])
     elif not has_epochs(cls):
         rest["validation"] = 0.0
-    return Plan(model, values, options=options, **rest)
+    return Plan(model, values, options=options, start=start, **rest)
 
 
 def _share(value: Any) -> float:

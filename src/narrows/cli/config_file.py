@@ -42,8 +42,9 @@ def read_config(path: str, model: str, texts: Iterable[str], others: Iterable[st
         name = "data_option" if name == "data_options" else name
         if name not in known:
             wrong.append(f"keys must be flags of `narrows train {model}`; got {shown(key)}.{did_you_mean(name, known)}")
-        elif name in texts and not isinstance(value, str):
-            wrong.append(f"{key} must be a string; got {shown(value)}.")
+        elif name in texts and (not isinstance(value, str) or "\0" in value):
+            what = " without the character NUL" if isinstance(value, str) else ""
+            wrong.append(f"{key} must be a string{what}; got {shown(value)}.")
         elif name == "data_option" and not isinstance(value, dict):
             wrong.append(f"{key} must be a table; got {shown(value)}. Write [data_options].")
         elif name == "model" and value != model:

@@ -35,6 +35,10 @@ def _console(*, stderr: bool = False) -> Console:
     return console
 
 
+LONGEST = 400
+"""Characters of a word that an error shows: a path fits, and a file given in place of a name does not."""
+
+
 def out() -> Console:
     """Return the console for results; made anew, since standard output may have been redirected meanwhile."""
     return _console()
@@ -56,8 +60,9 @@ def as_is(text: str, style: str = "") -> Text:
 
 
 def error(message: str, code: int) -> int:
-    """Print an error as one line, in red where there is colour, and return the exit code."""
-    text = Text("error: ", style="bold red").append(as_is(" ".join(message.split()), "red not bold"))
+    """Print an error as one line, in red where there is colour, and return the exit code; what is very long is cut."""
+    words = (word if len(word) <= LONGEST else f"{word[:LONGEST]}..." for word in message.split())
+    text = Text("error: ", style="bold red").append(as_is(" ".join(words), "red not bold"))
     err().print(text, soft_wrap=True)
     return code
 

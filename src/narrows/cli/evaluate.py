@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import App, Group, Parameter
 
-from narrows.cli.arguments import RunName, Source, with_source
+from narrows.cli.arguments import RunName, Source, command_of, data_flags, flag, with_source
 from narrows.cli.console import as_is, err, out
 from narrows.cli.locate import run_of
 
 if TYPE_CHECKING:
     from narrows.data import Dataset
     from narrows.data.arrays import Array
+    from narrows.evaluation import Comparison
     from narrows.runs import Run
 
 Draws = Annotated[int, Parameter(name="--samples", help="Draws for the bound on the likelihood.")]
@@ -75,22 +78,47 @@ def diagnose(run: RunName = None, /, *, source: Source) -> None:
     print_findings(findings)
 
 
-@with_source(
-    data="that of the first run, or of the recipes", data_option="", out="comparison/, for the report and the tables"
-)
-def compare(
-    *names: Annotated[str, Parameter(help="Runs, recipes, and models such as ae or vae.")],
-    seeds: Annotated[int, Parameter(help="How often to train each model.")] = 3,
-    jobs: Annotated[int, Parameter(help="Processes that train at the same time.")] = 1,
-    draws: Draws = 100,
-    source: Source,
-) -> None:
-    """Compare runs, recipes and models in one table and a report; PCA is always there."""
-    from narrows.cli.measures import common_data, comparison_table, entries_of, models_of
-    from narrows.evaluation import compare_models
-    from narrows.evaluation.report import write_report
+COMPARE = "Compare runs, recipes and models in one table and a report; PCA is always there."
+TABLES = (".tex", ".csv", ".md", ".json")
+"""Endings of files that hold the table of a comparison alone."""
 
+
+def compare_application(tokens: Sequence[str]) -> App:
+    """Return the command `compare`, with a flag for every parameter of any model that is trained for it."""
+    from narrows.cli.train import model_flags
+    from narrows.estimators import ESTIMATORS
+
+    app = App(name="compare", help=COMPARE)
+    app["--help"].group = Group("Options", sort_key=9)
+    heading = Group("Models that are trained here", sort_key=2)
+    flags: dict[str, inspect.Parameter] = {}
+    for cls in ESTIMATORS.values():
+        for each in model_flags(cls, heading=heading):
+            flags.setdefault(each.name, each)
+    about = Parameter(help="Runs, recipes, and models such as ae or vae.")
+    names = inspect.Parameter("names", inspect.Parameter.VAR_POSITIONAL, annotation=Annotated[str, about])
+    own = [
+        flag("seeds", "How often to train each model.", int, 3),
+        flag("jobs", "Processes that train at the same time.", int, 1),
+        flag("draws", "Draws for the bound on the likelihood.", int, 100, written="--samples"),
+        *data_flags(
+            data=f"that of the first run, or of the recipes. {NEW}", data_option="", force="", listed=False,
+            out="comparison/, for the report and the tables; or the table alone, as .tex, .csv, .md or .json",
+        ),
+    ]  # fmt: skip
+    app.default(command_of(_compare, [names, *own, *(f for f in flags.values() if f.name != "seed")], COMPARE))
+    return app
+
+
+def _compare(*names: str, seeds: int = 3, jobs: int = 1, draws: int = 100, **given: Any) -> None:
+    from narrows.cli.measures import common_data, comparison_table, entries_of, models_of
+    from narrows.cli.samples import Written, check_new
+    from narrows.evaluation import compare_models
+
+    source = Source.taken(given)
+    check_new(source)
     entries = entries_of(names)
+    models = models_of(entries, given)
     dataset = common_data(entries, source)
     split, X, _ = dataset.evaluation_split
     labels, y = _labels(dataset)
@@ -99,22 +127,50 @@ def compare(
         err().print(f"training {name}, seed {seed}", soft_wrap=True)
 
     comparison = compare_models(
-        models_of(entries), dataset.train, X, y=labels, y_test=y,
+        models, dataset.train, X, y=labels, y_test=y,
         validation=None if split == "validation" else dataset.validation, seeds=seeds,
         samples=draws, jobs=jobs, on_start=training,
     )  # fmt: skip
     out().print(as_is(f"{dataset.name}: {len(dataset.train):,} training and {len(X):,} {split} samples", "bold"))
     out().print(comparison_table(comparison))
-    folder = Path("comparison" if source.out is None else source.out)
-    folder.mkdir(parents=True, exist_ok=True)
-    comparison.to_json(folder / "comparison.json")
-    comparison.to_csv(folder / "comparison.csv")
+    path = Path("comparison" if source.out is None else source.out)
+    written = Written(path)
+    if path.suffix in TABLES:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_table(path, comparison)
+    else:
+        path.mkdir(parents=True, exist_ok=True)
+        path = _write_report(path, comparison, dataset, X, y)
+    written.say(path)
+
+
+def _write_table(path: Path, comparison: Comparison) -> None:
+    """Write the table as its ending says."""
+    from narrows.evaluation.tables import latex, markdown
+    from narrows.storage.atomic import write_text
+
+    match path.suffix:
+        case ".json":
+            comparison.to_json(path)
+        case ".csv":
+            comparison.to_csv(path)
+        case ending:
+            write_text(path, latex(comparison) if ending == ".tex" else markdown(comparison))
+
+
+def _write_report(folder: Path, comparison: Comparison, dataset: Dataset, X: Array, y: Array | None) -> Path:
+    """Write the tables and the report, and return the path of the latter."""
+    from narrows.evaluation.report import write_report
+
+    for name in ("comparison.json", "comparison.csv"):
+        _write_table(folder / name, comparison)
     about = f"{dataset.source}. {dataset.licence}.".replace("..", ".")
+    path = folder / "report.html"
     write_report(
-        folder / "report.html", comparison, dataset.train, X,
+        path, comparison, dataset.train, X,
         title=f"Comparison on {dataset.name}", about=about, y_test=y, label_names=dataset.label_names,
     )  # fmt: skip
-    out().print(str(folder / "report.html"), soft_wrap=True)
+    return path
 
 
 def _evaluated(run: Run, source: Source) -> Dataset:

@@ -13,9 +13,14 @@ if TYPE_CHECKING:
 
 def run_of(name: str | None) -> Run:
     """Return the run of that path, or of that name under runs/; the latest one if there is no name."""
+    from narrows.cli.console import note
+    from narrows.cli.plugins import missing_plugins
     from narrows.runs import Run
 
-    return Run(located(name))
+    run = Run(located(name))
+    if missing := missing_plugins(run.record.get("command", [])):
+        note(f"{run.name} was trained with {' '.join(missing)}, which may be needed here, too.")
+    return run
 
 
 def located(name: str | None) -> Path:

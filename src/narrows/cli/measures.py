@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 from rich.table import Table
 from rich.text import Text
 
-from narrows.cli.arguments import Source
-from narrows.cli.console import out
+from narrows.cli.arguments import Source, values_of_flags
+from narrows.cli.console import note, out
 from narrows.cli.locate import run_of
-from narrows.data import Dataset, load_dataset
+from narrows.data import DATASETS, Dataset, load_dataset
 from narrows.data.arrays import Array
 from narrows.errors import ConfigError, NarrowsError, did_you_mean
 from narrows.estimators import ESTIMATORS
@@ -32,9 +32,10 @@ from narrows.evaluation import (
 )
 from narrows.evaluation.comparison import LOWER
 from narrows.numbers import number
-from narrows.params import fields
+from narrows.params import fields, validate
 from narrows.recipes import load_recipe, recipe_names
 from narrows.runs import Run
+from narrows.runs.dataset import with_new_rows
 
 GENERATED = 2000
 """Samples that a model generates at most to be compared with those held out."""
@@ -127,9 +128,11 @@ def common_data(entries: Mapping[str, Entry], source: Source) -> Dataset:
 
     Raises ConfigError where the recipes have different data.
     """
-    if source.data is not None:
-        return load_dataset(source.data, **source.options)
     run = next((entry.run for entry in entries.values() if entry.run is not None), None)
+    if source.data is not None:
+        if run is not None and source.data not in DATASETS:
+            return with_new_rows(run, source.data, source.options, changed=note)
+        return load_dataset(source.data, **source.options)
     if run is not None:
         return source.dataset(run)
     recipes = {name: entry.data for name, entry in entries.items() if entry.data is not None}
@@ -142,14 +145,28 @@ def common_data(entries: Mapping[str, Entry], source: Source) -> Dataset:
     return load_dataset(name, **{**given, **source.options})
 
 
-def models_of(entries: Mapping[str, Entry]) -> dict[str, Autoencoder]:
-    """Return the estimators; models alone get the latent dimension of the first other, or the default one."""
+def models_of(entries: Mapping[str, Entry], given: Mapping[str, Any]) -> dict[str, Autoencoder]:
+    """Return the estimators; models that are named alone take the parameters that flags give, those that they have.
+
+    Without such a flag they get the latent dimension of the first other, or the default one. Raises ConfigError where
+    no model has a parameter that is given.
+    """
     default = next(each.default for each in fields(ESTIMATORS["ae"]) if each.name == "latent_dim")
     latent_dim = next((entry.latent_dim for entry in entries.values() if entry.latent_dim is not None), default)
-    return {
-        name: entry.estimator.set_params(latent_dim=latent_dim) if name in ESTIMATORS else entry.estimator
-        for name, entry in entries.items()
-    }
+    models: dict[str, Autoencoder] = {}
+    taken: set[str] = set()
+    for name, entry in entries.items():
+        models[name] = entry.estimator
+        if name in ESTIMATORS:
+            known = {each.name for each in fields(ESTIMATORS[name])}
+            own = {key: value for key, value in given.items() if key.partition("__")[0] in known}
+            models[name].set_params(**{"latent_dim": latent_dim, **values_of_flags(ESTIMATORS[name], own)})
+            validate(models[name])
+            taken |= own.keys()
+    if lost := [f"--{name.replace('__', '.').replace('_', '-')}" for name in given if name not in taken]:
+        names = ", ".join(ESTIMATORS)
+        raise ConfigError(f"compare: {', '.join(lost)} must go with a model that is trained here ({names}) and has it.")
+    return models
 
 
 def comparison_table(comparison: Comparison) -> Table:

@@ -70,6 +70,8 @@ def runs(
             record["started"][:16].replace("T", " "),
         ))  # fmt: skip
     console.print(table_of(columns, rows))
+    if left := [run for run in shown if run.resumable]:
+        console.print(f"Resume what was interrupted: narrows resume {left[-1].folder}", soft_wrap=True)
     if width >= 72:
         differ = "settings: those that differ; " if len(shown) > 1 else ""
         times = "; times in UTC" if width >= 96 else ""

@@ -43,6 +43,8 @@ def show(run: RunName = None, /) -> None:
     table.add_row("versions", as_is(", ".join(f"{name} {version}" for name, version in versions.items())))
     console.print(table)
     results(shown)
+    if shown.resumable:
+        console.print(f"Resume: narrows resume {shown.folder}", style=STATUS["interrupted"], soft_wrap=True)
 
 
 def _grid() -> Table:

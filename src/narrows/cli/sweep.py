@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from narrows.cli.arguments import OF_DATA, axis_of, command_of, data_flags, flag, values_of_flags
-from narrows.cli.config import VALIDATION, plan
+from narrows.cli.config import DATA, VALIDATION, plan
 from narrows.cli.console import err, out, plain_table
 from narrows.cli.train import model_flags, opening, per_model, summary_of
 from narrows.errors import ConfigError
@@ -90,7 +90,7 @@ def _swept(cls: type, given: dict[str, Any]) -> dict[str, list[Any]]:
 
 
 def _sweep(model: str, cls: type[Autoencoder], given: dict[str, Any]) -> int:
-    from narrows.runs.folder import slug_of
+    from narrows.runs.names import slug_of
     from narrows.sweeps import Sweep
     from narrows.training.report import read_all
 
@@ -104,7 +104,7 @@ def _sweep(model: str, cls: type[Autoencoder], given: dict[str, Any]) -> int:
         model, {name: given[name] for name in ("data", "data_option", "validation") if name in given} | data | fixed
     )
     dataset = asked.dataset()
-    named = "-".join([model, slug_of(asked.data), *(name.replace("_", "-") for name in grid)])
+    named = "-".join([model, slug_of(asked.data or DATA), *(name.replace("_", "-") for name in grid)])
     folder = Path(given.get("out") or f"sweeps/{named}")
     settings = {name: given.get(name, default) for name, (_, default) in FLAGS.items()}
     sweep = Sweep(cls, grid, dataset, folder, fixed=fixed, **settings)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from narrows.training import Report
 
 HELP = "Train a model into a new run folder."
+FROM = "Begin at the weights, the columns and the scale of a run or a saved model, whose other settings and data stay."
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of disks that take no more."""
 
@@ -30,7 +31,15 @@ def application(tokens: Sequence[str]) -> App:
     """Return the command with one subcommand per model."""
     if name := _given(tokens, "name"):  # who holds it is said before the models are imported, which takes seconds
         _named(name, _given(tokens, "out") or "runs")
-    return per_model("train", HELP, "`narrows train MODEL --help` lists the flags of a model.", tokens, _command)
+    epilogue = "`narrows train MODEL --help` lists the flags of a model. `narrows train --from RUN` goes on from a run."
+    app = per_model("train", HELP, epilogue, tokens, _command)
+    if (start := _given(tokens, "from")) and tokens[0].startswith("-"):
+        from narrows.cli.config import Start
+        from narrows.estimators import ESTIMATORS
+
+        model = Start.of(start).model
+        app.default(_command(model, ESTIMATORS[model]))
+    return app
 
 
 def _given(tokens: Sequence[str], name: str) -> str | None:
@@ -64,12 +73,13 @@ def summary_of(cls: type) -> str:
     return (cls.__doc__ or "").split("\n")[0]
 
 
-def model_flags(cls: type[Autoencoder], *, several: bool = False) -> list[Any]:
+def model_flags(cls: type[Autoencoder], *, several: bool = False, heading: Group | None = None) -> list[Any]:
     """Return the flags of a model's parameters, those of training below a heading of their own."""
     from narrows.training import Settings
 
     training = (*Settings.__dataclass_fields__, "device")
-    flags = parameter_flags(cls, Group(cls.__name__, sort_key=2), training=training, several=several)
+    heading = heading or Group(cls.__name__, sort_key=2)
+    flags = parameter_flags(cls, heading, training=training, several=several)
     return [each for each in flags if each.name != "verbose"]  # a command always shows how training goes
 
 
@@ -84,6 +94,8 @@ def _command(model: str, cls: type[Autoencoder]) -> Callable[..., Any]:
         for name, help_ in FLAGS.items()
         if has_epochs(cls) or name not in defaults
     ]
+    if has_epochs(cls):
+        run.append(flag("start", FROM, str, metavar="RUN", written="--from"))
     data = data_flags(data="mnist-5k", data_option="", out="runs, in which every training gets a folder")
     return command_of(command, [*data, *run, *model_flags(cls)], summary_of(cls))
 
@@ -99,13 +111,15 @@ def _train(asked: Plan) -> int:
     # Before data are fetched, too: a file may have named it.
     folder = None if asked.name is None else _named(asked.name, asked.out)
     estimator, dataset = asked.estimator(), asked.dataset()
-    folder = folder or next_folder(asked.out, asked.model, asked.data)
+    folder = folder or next_folder(asked.out, asked.model, dataset.name)
+    start = None if asked.start is None else asked.start.fitted
     console = out()
     try:
-        console.print(opening(asked.model, dataset), soft_wrap=not console.is_terminal, style="bold")
+        start_words = "" if asked.start is None else f", from {asked.start.folder}"
+        console.print(opening(asked.model, dataset) + start_words, soft_wrap=not console.is_terminal, style="bold")
         if dataset.notes:
             console.print(as_is(f"read as: {'; '.join(dataset.notes)}", "dim"), soft_wrap=not console.is_terminal)
-        reports = record(estimator, dataset, folder, checkpoint_every=asked.checkpoint_every)
+        reports = record(estimator, dataset, folder, warm_start=start, checkpoint_every=asked.checkpoint_every)
         reports = reports if asked.log is None else logged(reports, folder, asked.log)
         return followed(folder, reports, estimator, dataset)
     finally:
@@ -116,7 +130,7 @@ def _named(name: str, out: str) -> Path:
     """Return the folder for a run of that name, in which there is none yet."""
     from narrows.storage.lock import check_vacant
 
-    if name in ("", ".", "..") or Path(name).name != name:
+    if name in ("", ".", "..") or Path(name).name != name or "\0" in name:
         raise ConfigError(f"--name must be the name of a folder; got {name!r}. The folder around it is for --out.")
     check_vacant(Path(out) / name)
     return Path(out) / name
@@ -126,6 +140,7 @@ def resume(
     run: RunName = None,
     /,
     *,
+    data: Annotated[str | None, Parameter(help="Where its data are now, if they are no longer in their place.")] = None,
     force: Annotated[bool, Parameter(help="Resume although the data have changed since.", negative=())] = False,
 ) -> int:
     """Resume an interrupted run; it ends as if it had not been interrupted."""
@@ -139,7 +154,7 @@ def resume(
     from narrows.runs import resume as resumed
     from narrows.runs.trackers import logged
 
-    reports = resumed(folder, force=force)
+    reports = resumed(folder, data=data, force=force)
     if log := Run(folder).record.get("logged"):
         reports = logged(reports, folder, log["to"])
     out().print(f"resuming {folder}", soft_wrap=True, style="bold")

@@ -101,6 +101,7 @@ def reconstruct(
     """Reconstruct samples from their codes."""
     from narrows import figures
     from narrows.cli.samples import Written, feature_columns, samples_of, target, write_samples
+    from narrows.data.axes import returned
     from narrows.evaluation import squared_error
     from narrows.storage.atomic import write_png
     from narrows.storage.columns import ENDINGS
@@ -117,7 +118,8 @@ def reconstruct(
         write_png(path, figures.compare({"original": X[:n], "reconstruction": X_hat[:n]}))
     else:
         columns, steps = feature_columns(X_hat, dataset.columns)
-        write_samples(path, samples.keys(dataset.label_names), columns, {"reconstruction": X_hat}, steps)
+        as_given = returned(X_hat, dataset.axes)
+        write_samples(path, samples.keys(dataset.label_names), columns, {"reconstruction": as_given}, steps)
     error = float(squared_error(model, X, y).mean())
     out().print(f"squared error {number(error)} per sample, {samples.what}")
     written.say(path)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from narrows.errors import DataError
 
 Array = NDArray[Any]
 
@@ -55,3 +58,24 @@ def as_type(X: Array, dtype: np.dtype[Any]) -> Array:
     elif X.dtype.itemsize > dtype.itemsize:
         X = np.clip(X, np.finfo(dtype).min, np.finfo(dtype).max)
     return X.astype(dtype, copy=False)
+
+
+def padded(
+    sequences: Sequence[tuple[Array, Array | None]], shape: tuple[int, ...], dtype: np.dtype[Any], owner: str
+) -> tuple[Array, Array | None, Array]:
+    """Return sequences and their masks padded with 0 to `shape`: x, mask or None where nothing is masked, and lengths.
+
+    Raises: DataError where a sequence is longer.
+    """
+    lengths = np.array([len(values) for values, _ in sequences])
+    if lengths.max() > shape[0]:
+        raise DataError(
+            f"{owner}: X must have sequences of at most {shape[0]} steps, as in fit; got {lengths.max()}. Cut them, or "
+            "fit to longer ones."
+        )
+    x = np.zeros((len(sequences), *shape), dtype)
+    mask = np.zeros(x.shape, bool)
+    for row, (values, observed) in enumerate(sequences):
+        x[row, : len(values)] = values
+        mask[row, : len(values)] = True if observed is None else observed
+    return x, None if mask.all() else mask, lengths

@@ -12,6 +12,7 @@ from typing import Any
 
 from narrows.data.alike import rows_like, with_split
 from narrows.data.arrays import Array
+from narrows.data.axes import returned
 from narrows.data.builtin import arc, cloud, digits, mnist_5k, samples_installed
 from narrows.data.celeba import celeba, celeba_available
 from narrows.data.dataset import Dataset, with_test
@@ -202,7 +203,9 @@ def _dataset(raw: Dataset, name: str, seed: int, limit: int | None, shape: str |
     """Return the data set with samples of the shape asked for, and the first training rows."""
 
     def shaped(X: Array | None) -> Array | None:
-        return X if shape is None or X is None else _shaped(X, shape)
+        if shape is None or X is None:
+            return X
+        return _shaped(X if shape in _FORMS else returned(X, raw.axes), shape)  # sizes are those of the file
 
     files = None if raw.files is None else raw.files.head(limit)
     count = limit if files is None else len(files.rows)
@@ -215,6 +218,7 @@ def _dataset(raw: Dataset, name: str, seed: int, limit: int | None, shape: str |
     return replace(
         raw,
         name=name,
+        axes=raw.axes if shape is None else None,
         train=train,
         test=test,
         validation=validation,

@@ -15,7 +15,7 @@ from narrows.data.folders import find_files, manual_download
 from narrows.data.options import whole_number
 from narrows.data.readers.checks import reading, unsound, zip_members
 from narrows.data.readers.decoding import decode
-from narrows.data.readers.images import decode_all
+from narrows.data.readers.images import attempts, decode_all
 from narrows.errors import ConfigError, DownloadError, did_you_mean
 
 _SUBSET = ("celeba_aligned_subset_jpg.zip", "celeba_aligned_subset.csv")
@@ -95,9 +95,12 @@ def celeba(
             if not len(rows):
                 continue
             images, read, bad = decode_all(
-                [table.images[i] for i in rows],
-                lambda name: archive.read(members[name]) if name in members else b"",
-                lambda content: decode(content, size=(size, size), crop=crop, mode="grey" if grey else "rgb"),
+                (names := [table.images[i] for i in rows]),
+                attempts(
+                    names,
+                    lambda name: archive.read(members[name]) if name in members else b"",
+                    lambda content: decode(content, size=(size, size), crop=crop, mode="grey" if grey else "rgb"),
+                ),
                 strict=strict,
             )
             result[role], result[f"{role}_labels"] = images, labels[rows[read]]

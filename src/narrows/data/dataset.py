@@ -94,6 +94,8 @@ class Dataset:
     """What was decided in reading a file, each in a phrase: whether it has a header, what was left out."""
     other_columns: Mapping[str, str] = field(default_factory=dict)
     """Columns of the file that are no features, and what they are: label, id, split, or left out. Fit for JSON."""
+    axes: str | None = None
+    """The order of the axes of images in the file, "NHWC" or "NHW"; None where it was (N, C, H, W)."""
     ordered: bool = False
     """Whether rows are in the order of time: they are not shuffled then unless one asks for it."""
     overlap: int = 0

@@ -13,20 +13,17 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from scipy.sparse import issparse
 from torch import Tensor
 
-from narrows.data.arrays import Array, Arrays, as_type, on_disk
+from narrows.data.arrays import Array, Arrays, as_type, on_disk, padded
 from narrows.data.axes import given_order, returned
-from narrows.data.classes import encoded_labels, learnt_labels
+from narrows.data.classes import encoded_labels
 from narrows.data.description import in_words
 from narrows.data.frames import frame_columns, frame_kind, to_frame
-from narrows.data.pixels import as_fitted, counts_as_pixels
-from narrows.data.scales import check_scale, facts_of, finite_sum, scaled_rows, scaling_of
+from narrows.data.learning import learnt
+from narrows.data.pixels import as_fitted
+from narrows.data.scales import finite_sum, scaled_rows
 from narrows.errors import DataError
-
-KINDS = {1: "table", 2: "sequences", 3: "images"}
-"""Of samples, by the number of their axes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,32 +102,7 @@ class Schema:
         uint8 counts as pixels, but for data frames, tables of values up to 127, and images of 0 and 1: those are
         numbers. Images of uint16 are scaled by their range.
         """
-        steps = None
-        if isinstance(X, list):
-            lengths = [len(sequence) for sequence in X]
-            shape: tuple[int | None, ...] = (None if len(set(lengths)) > 1 else lengths[0], X[0].shape[1])
-            steps, dtype = max(lengths), np.result_type(*(sequence.dtype for sequence in X))
-        else:
-            shape, dtype = tuple(int(n) for n in X.shape[1:]), X.dtype
-        table = frame_kind(like) is not None or issparse(like)
-        named = (frame_columns(like) if table and not issparse(like) else None) or columns
-        given = None if named is None else tuple(named)
-        check_scale(scale, owner)
-        if not isinstance(X, list) and scale in ("auto", None) and counts_as_pixels(X, table=table):
-            learnt: dict[str, Any] = {"scale": "pixels", "limits": (0.0, 255.0)}
-        elif double and scale is None and not isinstance(X, list):  # a model of all digits needs no statistics
-            learnt = {"scale": None, "limits": (float(X.min()), float(X.max()))}
-        else:
-            facts = facts_of(X, shape)
-            counts = len(shape) == 3 and dtype == np.uint16
-            learnt = scaling_of(scale, facts, owner, double=double, columns=given, counts=counts)
-            learnt |= {"missing": facts.missing, "limits": (float(facts.low.min()), float(facts.high.max()))}
-        return cls(
-            kind=KINDS[len(shape)], shape=shape, dtype=dtype.name, rows=len(X), steps=steps,
-            columns=given if len(shape) == 1 else None, frame=frame_kind(like),
-            dtypes=None if frame_kind(like) is None else frame_columns(like, types=True),
-            axes=given_order(like, shape), **learnt_labels(y, owner), **learnt,
-        )  # fmt: skip
+        return cls(**learnt(X, y, scale=scale, columns=columns, like=like, owner=owner, double=double))
 
     # Properties -------------------------------------------------------------------------------------------------------
 
@@ -202,7 +174,8 @@ class Schema:
         dtype = dtype or np.dtype(np.float32)
         labels = None if not self.label_size else self.labels_of(y, len(X), owner)
         if isinstance(X, list):
-            x, mask, lengths = self._padded(X, dtype, owner)
+            scaled = [self.scaled(sequence, dtype) for sequence in X]
+            x, mask, lengths = padded(scaled, self.sample_shape, dtype, owner)
             return Arrays(x, mask, lengths, labels)
         X = as_fitted(X, self, owner)
         if self.pixels if X.dtype == np.uint8 else on_disk(X):  # uint8 that is no pixels is read: it stands for them
@@ -295,22 +268,6 @@ class Schema:
     def _expanded(self, values: Array) -> Array:
         """Return values per feature so that they broadcast over samples (N, *shape)."""
         return values.reshape(-1, 1, 1) if self.kind == "images" else values
-
-    def _padded(self, X: list[Array], dtype: np.dtype[Any], owner: str) -> tuple[Array, Array | None, Array]:
-        """Return sequences padded with 0 to the longest of training, their mask and their lengths."""
-        steps, lengths = self.sample_shape[0], np.array([len(sequence) for sequence in X])
-        if lengths.max() > steps:
-            raise DataError(
-                f"{owner}: X must have sequences of at most {steps} steps, as in fit; got {lengths.max()}. Cut them, "
-                "or fit to longer ones."
-            )
-        x = np.zeros((len(X), *self.sample_shape), dtype)
-        mask = np.zeros(x.shape, bool)
-        for row, sequence in enumerate(X):
-            values, observed = self.scaled(sequence, dtype)
-            x[row, : len(sequence)] = values
-            mask[row, : len(sequence)] = True if observed is None else observed
-        return x, None if mask.all() else mask, lengths
 
     def labels_of(self, y: Any, n: int, owner: str) -> Array:
         """Return n labels as the model takes them; see `encoded_labels`."""

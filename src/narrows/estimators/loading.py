@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from narrows.components import from_record, resolve_all
-from narrows.data.schema import FORM, KINDS, Schema
+from narrows.data.learning import KINDS
+from narrows.data.schema import FORM, Schema
 from narrows.errors import ConfigError, FormatError, did_you_mean
 from narrows.estimators import ESTIMATORS
 from narrows.estimators.base import Autoencoder

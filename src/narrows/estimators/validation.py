@@ -93,6 +93,8 @@ def _as_fitted(estimator: Any, X: Array, schema: Schema, missing: bool) -> Array
     if schema.ragged and X.ndim == 3:
         return _check_sequences(estimator, list(X), schema, missing)
     X = turned(X, order_for(X.shape[1:], schema.sample_shape))
+    if schema.kind == "sequences" and X.shape[1:] == (1, *schema.sample_shape):  # taken for grey images in a file
+        X = X[:, 0]
     if X.shape[1:] == schema.sample_shape:
         return X
     name = type(estimator).__name__

@@ -27,7 +27,7 @@ from narrows.evaluation.anomaly import (
     threshold,
 )
 from narrows.evaluation.comparison import Cell, Comparison, Row, compare_models
-from narrows.evaluation.diagnosis import Finding, Remedy, diagnose, diagnose_history
+from narrows.evaluation.diagnosis import Finding, Remedy, diagnose, diagnose_history, diagnose_summary
 from narrows.evaluation.disentanglement import (
     DCI,
     Disentanglement,
@@ -93,11 +93,11 @@ __all__ = [
     "MixtureDensity", "OneAgainstRest", "Perplexity", "PrecisionRecall", "Reconstruction", "Remedy", "Row",
     "active_units", "against_baselines", "aggregate_posterior", "anomaly_scores", "bits_per_dimension",
     "classifier_features", "compare", "compare_models", "completeness", "dci", "density_coverage", "detection",
-    "diagnose", "diagnose_history", "disentanglement_of_matrix", "elbo", "factor_grid", "factor_vae_score",
-    "few_label_accuracy", "fit_density", "frechet_distance", "frechet_from_moments", "inception_features",
-    "information", "kernel_distance", "kl_per_dimension", "knn_accuracy", "log_likelihood", "logistic_accuracy",
-    "mean_and_error", "measure_disentanglement", "measure_generation", "measure_reconstruction", "mig", "modularity",
-    "modularity_of_matrix", "mutual_information_matrix", "one_against_rest", "pca_baseline", "perplexity",
-    "precision_recall", "predict_anomalies", "sap", "squared_error", "squared_errors", "ssim", "threshold",
-    "trustworthiness", "unit",
+    "diagnose", "diagnose_history", "diagnose_summary", "disentanglement_of_matrix", "elbo", "factor_grid",
+    "factor_vae_score", "few_label_accuracy", "fit_density", "frechet_distance", "frechet_from_moments",
+    "inception_features", "information", "kernel_distance", "kl_per_dimension", "knn_accuracy", "log_likelihood",
+    "logistic_accuracy", "mean_and_error", "measure_disentanglement", "measure_generation", "measure_reconstruction",
+    "mig", "modularity", "modularity_of_matrix", "mutual_information_matrix", "one_against_rest", "pca_baseline",
+    "perplexity", "precision_recall", "predict_anomalies", "sap", "squared_error", "squared_errors", "ssim",
+    "threshold", "trustworthiness", "unit",
 ]  # fmt: skip

@@ -34,11 +34,14 @@ from narrows.estimators.inference import (
 )
 from narrows.module import Batch, LatentVariableModule
 from narrows.objectives import divergence
+from narrows.params import shown
 
 BUDGET = 2**20
 """Values of draws that pass through a module at once; layers of a convolution hold some 30 times as many."""
 LEVELS = 256
 """Grey levels of a uint8 pixel."""
+MOST_SAMPLES = 1_000_000
+"""Draws of a bound."""
 
 
 class Estimate(NamedTuple):
@@ -92,7 +95,7 @@ def elbo(
     Raises
     ------
     ConfigError
-        The model has no posterior; `samples` is not an integer >= 1.
+        The model has no posterior; `samples` is not an integer from 1 to 1,000,000.
     """
     return _bounds(model, X, y, samples, seed, dequantise, "elbo")[0]
 
@@ -119,7 +122,7 @@ def log_likelihood(
     Raises
     ------
     ConfigError
-        The model has neither; `samples` is not an integer >= 1.
+        The model has neither; `samples` is not an integer from 1 to 1,000,000.
     """
     return _bounds(model, X, y, samples, seed, dequantise, "log_likelihood")[1]
 
@@ -179,9 +182,10 @@ def _bounds(
     model: Autoencoder, X: ArrayLike | Arrays, y: Any, samples: int, seed: int, dequantise: bool, measure: str
 ) -> tuple[Array, Array]:
     """Return the mean of log w and the logarithm of the mean of w, over draws: (N,) each."""
-    for name, value, low in (("samples", samples, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
-            raise ConfigError(f"{measure}: {name} must be an integer >= {low}; got {value!r}.")
+    for name, value, low, high in (("samples", samples, 1, MOST_SAMPLES), ("seed", seed, 0, 2**63 - 1)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
+            most = f" and <= {high:,}" if name == "samples" else ""
+            raise ConfigError(f"{measure}: {name} must be an integer >= {low}{most}; got {shown(value)}.")
     arrays = encoded(model, X, y)
     if dequantise and (arrays.x.dtype != np.uint8 or not model.module_.density):
         raise ConfigError(

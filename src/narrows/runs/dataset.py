@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from narrows.data import DATASETS, Dataset, load_dataset
-from narrows.data.catalogue import load_like
-from narrows.errors import DataError
+from narrows.data.catalogue import load_like, options_for
+from narrows.errors import ConfigError, DataError
 from narrows.runs.folder import Run
 
-OF_ROWS = ("seed", "test", "validation", "limit", "shuffle", "labels", "label", "drop", "id", "columns", "split_column")
-"""Options of a run that do not hold for another file: which rows are used, and columns, which are known by name."""
+OF_DIVISION = ("seed", "test", "validation", "limit", "shuffle", "labels")
+"""Options of a run that say which rows are used: they do not hold for another file."""
+OF_COLUMNS = ("label", "drop", "id", "columns", "split_column")
+"""Options of columns, which are known by name once a run is trained."""
 
 
 def place_of(name: str, run: Path) -> dict[str, str] | None:
@@ -115,6 +117,57 @@ def with_new_rows(
     )  # fmt: skip
 
 
+def training_data(
+    run: Run,
+    data: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    changed: Callable[[str], object] = warnings.warn,
+) -> Dataset:
+    """Return the data to train a run's model further: its own, or others in its columns, divided anew.
+
+    What `load_dataset` is given is in the `options` of the result, so that the same data can be loaded again.
+    """
+    given = dict(options or {})
+    if data is None:
+        return own_data(run, given, changed=changed)
+    if data in DATASETS:
+        return load_dataset(data, **given)
+    taken = options_for(data)
+    form = {name: value for name, value in _form(run).items() if name in taken and name not in OF_DIVISION}
+    try:
+        dataset = load_dataset(data, **{**form, **given})
+    except (ConfigError, DataError):  # the labels, or what was left out, may be missing here
+        form = {name: value for name, value in form.items() if name not in OF_COLUMNS}
+        dataset = load_dataset(data, **{**form, **given})
+    columns = _columns(run)
+    if columns is None or dataset.columns is None or list(dataset.columns) == columns:
+        return dataset
+    missing = [repr(name) for name in columns if name not in dataset.columns]
+    extra = [repr(name) for name in dataset.columns if name not in columns]
+    if missing or extra:
+        parts = [f"{', '.join(names[:10])} {what}" for names, what in ((missing, "missing"), (extra, "new")) if names]
+        advice = "" if missing else " Leave out what is no feature, by --drop."
+        raise DataError(f"{data}: columns must be those of {run.name}; {'; '.join(parts)}.{advice}")
+    return load_dataset(data, **{**form, **given, "columns": columns})
+
+
+def _form(run: Run) -> dict[str, Any]:
+    """Return the options that a run's data were read with, and those that bring pictures to the size of the model's."""
+    recorded, schema = run.record["data"], run.schema
+    form = {} if recorded["name"] in DATASETS else dict(recorded["options"])
+    if schema is not None and schema.kind == "images":
+        channels, height, width = schema.sample_shape
+        form |= {"size": f"{height}x{width}", "mode": "rgb" if channels == 3 else "grey"}
+    return form
+
+
+def _columns(run: Run) -> list[str] | None:
+    """Return the names of a model's features; None where they have none."""
+    columns, schema = run.record["data"].get("columns"), run.schema
+    return columns or (None if schema is None or schema.columns is None else list(schema.columns))
+
+
 def _found(run: Run) -> str:
     """Return the path of a run's own data, or their name; DataError where they are nowhere."""
     recorded = run.record["data"]
@@ -138,13 +191,9 @@ def _found(run: Run) -> str:
 def _for_model(run: Run, data: str, options: dict[str, Any]) -> Dataset:
     if data in DATASETS:
         return load_dataset(data, **options)
-    recorded, schema = run.record["data"], run.schema
-    form = {} if recorded["name"] in DATASETS else recorded["options"]
-    form = {name: value for name, value in form.items() if name not in OF_ROWS}
-    columns, others = recorded.get("columns"), recorded.get("other_columns") or {}
-    if schema is not None and schema.kind == "images":
-        channels, height, width = schema.sample_shape
-        form |= {"size": f"{height}x{width}", "mode": "rgb" if channels == 3 else "grey"}
+    recorded = run.record["data"]
+    form = {name: value for name, value in _form(run).items() if name not in OF_DIVISION + OF_COLUMNS}
+    columns, others = _columns(run), recorded.get("other_columns") or {}
     shape = recorded["sample_shape"][-1:] if "window" in form else recorded["sample_shape"]
     dataset = load_like(data, columns, others, {**form, **options}, size=math.prod(shape))
     return _with_classes(run, dataset)

@@ -15,7 +15,6 @@ whose place and checksum it records.
 from __future__ import annotations
 
 import contextlib
-import re
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -114,6 +113,11 @@ class Run:
         if held is None and (process := self.record.get("process")) is not None:
             held = is_alive(process)
         return status if held else "interrupted"
+
+    @property
+    def resumable(self) -> bool:
+        """Whether it ended before it was finished and can be resumed."""
+        return self.status in ("interrupted", "failed") and self.checkpoints_folder.is_dir()
 
     @property
     def failure(self) -> str:
@@ -216,7 +220,10 @@ class Run:
         return self.checkpoints_folder / "start"
 
     def load(self, **objects: Any) -> Autoencoder:
-        """Return the fitted estimator."""
+        """Return the fitted estimator; FormatError where none was saved, or it is not sound."""
+        if self.status != "finished" and not (self.model_folder / "model.json").exists():
+            advice = f"Resume it: narrows resume {self.folder}" if self.resumable else "Wait until there is one"
+            raise FormatError(f"{self.folder}: must have a model; it is {self.status}, with none saved yet. {advice}.")
         return load(self.folder, **objects)
 
     def update(self, **values: Any) -> None:
@@ -270,30 +277,6 @@ def load(folder: str | Path, **objects: Any) -> Autoencoder:
     folder = Path(folder)
     model = folder / "model"
     return load_model(model if (model / "model.json").exists() or (folder / "run.json").exists() else folder, **objects)
-
-
-def slug_of(data: str) -> str:
-    """Return the name or path of a data set as part of a folder's name."""
-    return re.sub(r"[^a-z0-9]+", "-", Path(data).name.split(".")[0].lower()).strip("-") or "data"
-
-
-def next_folder(root: str | Path, name: str, data: str) -> Path:
-    """Make and return the next free folder in `root`, such as `runs/vae-mnist-5k-1`.
-
-    `name` is that of the model or the recipe, `data` the data set's name or path, which may be empty.
-    """
-    stem = f"{name}-{slug_of(data)}" if data else name
-    root = Path(root)
-    root.mkdir(parents=True, exist_ok=True)
-    matches = (re.fullmatch(rf"{re.escape(stem)}-(\d+)", path.name) for path in root.iterdir())
-    number = max((int(match[1]) for match in matches if match), default=0) + 1
-    while True:  # another process may take the same number at this moment
-        try:
-            (root / f"{stem}-{number}").mkdir()
-        except FileExistsError:
-            number += 1
-        else:
-            return root / f"{stem}-{number}"
 
 
 def _discard(folder: Path) -> None:

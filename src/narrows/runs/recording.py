@@ -131,6 +131,8 @@ def resume(
         run = Run(folder)  # what another process wrote before it let go
         estimator = described_estimator(run.folder / "run.json", run.record, objects)
         dataset = own_data(run, path=data, changed=changed)
+        if data is not None:
+            run.update(data={**run.record["data"], "place": place_of(data, run.folder)})
         every = interval(run.record.get("checkpoint_every", EVERY))
         checkpoints = Checkpoints(run.checkpoints_folder, force=force, **every)
         start = load_model(run.start_folder, **objects) if run.start_folder.is_dir() else None
@@ -287,4 +289,4 @@ def _description(
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -12,6 +12,7 @@ from typing import IO, Any
 import numpy as np
 
 from narrows.data.arrays import Array
+from narrows.data.axes import order_of, turned
 from narrows.data.dataset import Dataset, RowIds, as_read
 from narrows.data.readers.checks import read_exactly, reading, unsound, zip_members
 from narrows.data.readers.sparse import densified, is_sparse
@@ -44,7 +45,7 @@ def read_npy(path: Path, *, transpose: bool = False, memory_map: bool | None = N
     """
     with reading(path):
         array = npy_array(path, memory_map)
-    return as_read(as_samples(array.T if transpose else array, str(path)), source=str(path))
+    return as_read(as_samples(array.T if transpose else array, str(path)), source=str(path), **axes_of(array))
 
 
 def npy_array(path: Path, memory_map: bool | None = None) -> Array:
@@ -151,9 +152,9 @@ def read_npz_arrays(path: Path, names: tuple[str, ...]) -> dict[str, Array]:
 def as_samples(array: Array, what: str) -> Array:
     """Return numeric samples of a shape that models take, or raise DataError.
 
-    One-dimensional arrays become (N, 1); uint8 (N, H, W) become images (N, 1, H, W); (N, H, W, C) with 1, 3 or 4
-    channels become (N, C, H, W). uint8 and floats stay as they are, NaN too. Other integers become float32 up to
-    16 bits and float64 beyond: float32 would round times and coordinates larger than 2**24.
+    One-dimensional arrays become (N, 1); images (N, H, W) and (N, H, W, C) become (N, C, H, W), see `axes.order_of`.
+    uint8, images of uint16 and floats stay as they are, NaN too. Other integers become float32 up to 16 bits and
+    float64 beyond: float32 would round times and coordinates larger than 2**24.
     """
     if array.dtype.kind not in "buif":
         raise DataError(
@@ -165,11 +166,9 @@ def as_samples(array: Array, what: str) -> Array:
         raise DataError(f"load_dataset: {what} must hold samples; got shape {array.shape}.")
     if array.ndim == 1:
         array = array[:, None]
-    if array.ndim == 3 and array.dtype == np.uint8:
-        array = array[:, None]
-    if array.ndim == 4 and array.shape[3] in (1, 3, 4) and array.shape[1] not in (1, 3, 4):
-        array = array.transpose(0, 3, 1, 2)
-    if array.dtype.kind in "biu" and array.dtype != np.uint8:
+    array = turned(array, order_of(array))
+    deep = array.ndim == 4 and array.dtype == np.uint16  # whose range is the scale
+    if array.dtype.kind in "biu" and array.dtype != np.uint8 and not deep:
         wide = np.float32 if array.dtype.itemsize <= 2 else np.float64
         array = np.asarray(array.astype(wide))  # of a memory map, astype keeps only the type
     if not array.dtype.isnative:
@@ -177,6 +176,17 @@ def as_samples(array: Array, what: str) -> Array:
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
         array = array.astype(np.float64)
     return array
+
+
+def axes_of(array: Array) -> dict[str, Any]:
+    """Return the fields of a data set that say how the axes of images lie in its file."""
+    order = order_of(array)
+    if order is None:
+        return {}
+    other = "sequence" if order == "NHW" else "x".join(map(str, array.shape[1:]))
+    form = "grey images" if order == "NHW" else "images with the channels last"
+    note = f"{' x '.join(map(str, array.shape[1:]))} are {form} (otherwise: shape={other})"
+    return {"axes": order, "notes": (note,)}
 
 
 def as_labels(values: Array, rows: int, what: str) -> tuple[Array, tuple[str, ...] | None]:
@@ -282,7 +292,7 @@ def from_arrays(arrays: dict[str, Array], path: Path, *, transpose: bool = False
     labels = {split: arrays[f"{split}_labels"] for split in rows if f"{split}_labels" in arrays}
     coded, names = _coded_together(labels, {split: len(samples) for split, samples in rows.items()}, path)
     parts: dict[str, Any] = {**rows, **{f"{split}_labels": values for split, values in coded.items()}}
-    return as_read(**parts, label_names=names, source=str(path), how="as in the file")
+    return as_read(**parts, label_names=names, source=str(path), how="as in the file", **axes_of(arrays["train"]))
 
 
 def _coded_together(

@@ -16,7 +16,7 @@ from narrows.data.readers.checks import check_regular, is_litter
 from narrows.data.readers.directories import kinds_in, parts_of, read_npy_folder
 from narrows.data.readers.hdf5 import read_h5ad, read_hdf5
 from narrows.data.readers.idx import read_idx
-from narrows.data.readers.images import SUFFIXES, read_image_zip, read_images
+from narrows.data.readers.images import SUFFIXES, read_image, read_image_zip, read_images
 from narrows.data.readers.mat import read_mat
 from narrows.data.readers.table import Table, Use
 from narrows.data.readers.tables import csv_table, json_table, table_reader, workbook_table
@@ -34,6 +34,7 @@ TABLES: dict[str, Callable[..., Dataset]] = {
 READERS: dict[str, Callable[..., Dataset]] = {
     ".npy": read_npy, ".npz": read_npz, **TABLES, ".mat": read_mat, ".h5": read_hdf5, ".hdf5": read_hdf5,
     ".h5ad": read_h5ad, ".pt": read_tensors, ".pth": read_tensors, ".idx": read_idx, ".zip": read_image_zip,
+    **dict.fromkeys(SUFFIXES, read_image),
 }  # fmt: skip
 """Readers by the ending of a file, in small letters."""
 _PACKED = (read_csv, read_json, read_idx)

@@ -1,11 +1,13 @@
-"""Folders and zip archives of images: decoded to uint8 (N, C, H, W), malformed ones counted and listed."""
+"""Folders and zip archives of images: decoded to (N, C, H, W), malformed ones counted and listed."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+import warnings
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,13 +16,17 @@ import numpy as np
 from narrows.data.arrays import Array
 from narrows.data.dataset import Dataset, RowIds, as_read
 from narrows.data.readers.checks import as_text, reading, unsound, zip_members
-from narrows.data.readers.decoding import decode
+from narrows.data.readers.decoding import decode_pages
+from narrows.data.readers.tiff import pages_of
 from narrows.data.splits import SourceFiles
 from narrows.errors import ConfigError, DataError, did_you_mean
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm")
 _SPLITS = {"train": "train", "test": "test", "val": "validation", "valid": "validation", "validation": "validation"}
 _MODES = ("auto", "grey", "rgb")
+UNREADABLE = (DataError, OSError, RuntimeError, zipfile.BadZipFile)
+"""What reading and decoding a malformed image raises."""
+DEPTHS = {"uint8": "8 bits", "uint16": "16 bits", "int32": "more than 8 bits", "float32": "floating point"}
 
 
 def read_images(path: Path, *, size: str | int | None = None, mode: str = "auto", strict: bool = False) -> Dataset:
@@ -37,9 +43,14 @@ def read_images(path: Path, *, size: str | int | None = None, mode: str = "auto"
         Height and width to bring all to, such as 64 or "64x48": cut centrally to that aspect, then resized. None: all
         images must have one size.
     mode
-        "grey", "rgb", or "auto": grey if every image is. Transparency is laid over white; 16 bits are rounded to 8.
+        "grey", "rgb", or "auto": grey if every image is. Transparency is laid over white.
     strict
-        Raise an error for the first malformed image instead of leaving it out.
+        Raise an error that names malformed images instead of leaving them out.
+
+    Notes
+    -----
+    Images of 8 bits are uint8. Those of 16 bits and of floating point keep their values (uint16, float32), which models
+    scale by the range of all training images. The pages of a TIFF file are samples, called name.tif#1 and so on.
     """
     with reading(path):
         names = sorted(
@@ -59,43 +70,102 @@ def read_image_zip(path: Path, *, size: str | int | None = None, mode: str = "au
         return _from_names(path, names, lambda name: archive.read(members[name]), size, mode, strict)
 
 
-def decode_all(
-    names: Sequence[str], read: Callable[[str], bytes], decode_one: Callable[[bytes], Array], *, strict: bool
-) -> tuple[Array, Array, tuple[str, ...]]:
-    """Decode the images of these names into one array.
+def read_image(path: Path, *, size: str | int | None = None, mode: str = "auto", strict: bool = False) -> Dataset:
+    """Read one image, or all pages of a TIFF file, as `read_images` reads a folder."""
+    with reading(path):
+        return _from_names(path, [path.name], lambda name: _read_plain(path), size, mode, strict)
 
-    Returns the images, uint8 (N, C, H, W); which of the names they are; one "name: reason" for each of the others.
+
+def decode_all(
+    names: Sequence[str], decoded: Iterable[Array | Exception], *, strict: bool
+) -> tuple[Array, Array, tuple[str, ...]]:
+    """Gather the images of these names in one array.
+
+    Parameters
+    ----------
+    names
+        What each image is called in messages.
+    decoded
+        For each name its image (C, H, W), or the error of one that is malformed.
+    strict
+        Whether a malformed image is an error.
+
+    Returns
+    -------
+    images, numbers, skipped
+        (N, C, H, W), uint8, uint16 or float32; which of the names they are; one "name: reason" for each of the others.
     """
     images: Array | None = None
     numbers: list[int] = []
     skipped: list[str] = []
-    for number, name in enumerate(names):
-        try:
-            image = decode_one(read(name))
-        except (DataError, OSError, RuntimeError, zipfile.BadZipFile) as error:
-            if strict:
-                raise DataError(
-                    f"load_dataset: {name!r} must be a sound image; got: {error}. "
-                    "Remove it, or leave strict out to skip it."
-                ) from error
-            skipped.append(f"{as_text(name)}: {error}")
+    for number, (name, image) in enumerate(zip(names, decoded, strict=True)):
+        if isinstance(image, Exception):
+            skipped.append(f"{as_text(name)}: {image}")
             continue
-        if images is None:
-            images = np.empty((len(names), *image.shape), dtype=np.uint8)  # pages are taken up only as they are written
-        if image.shape[1:] != images.shape[2:]:
-            raise DataError(
-                f"load_dataset: all images must have one size; got {images.shape[2]}x{images.shape[3]} and "
-                f"{image.shape[1]}x{image.shape[2]} ({name!r}). Bring them to one with size=, such as size=64."
-            )
-        if image.shape[0] > images.shape[1]:
-            images = np.repeat(images, 3, axis=1)
+        if images is None:  # pages of memory are taken up only as they are written
+            images, first = np.empty((len(names), *image.shape), dtype=image.dtype), name
+        images = _alike(images, image, first, name)
         images[len(numbers)] = image  # one channel spreads over three
         numbers.append(number)
+    if skipped and strict:
+        raise DataError(
+            f"load_dataset: images must be sound; got {len(skipped)} that are not: {_listed(skipped)}. Remove them, "
+            "or leave strict out to skip them."
+        )
     if images is None:
         raise DataError(
-            f"load_dataset: at least one image must be sound; got {len(names)} malformed, first {skipped[:1]}."
+            f"load_dataset: at least one image must be sound; got {len(names)} malformed: {_listed(skipped)}. "
+            "Check or fetch them again."
         )
-    return images[: len(numbers)], np.array(numbers), tuple(skipped)
+    if skipped:
+        warnings.warn(
+            f"load_dataset: {len(skipped)} of {len(names)} images cannot be read and are left out: {_listed(skipped)}.",
+            stacklevel=2,
+        )
+    images = images[: len(numbers)]
+    if images.dtype == np.int32:
+        images = images.astype(np.uint16 if images.min() >= 0 and images.max() < 2**16 else np.float32)
+    return images, np.array(numbers), tuple(skipped)
+
+
+def _listed(skipped: Sequence[str]) -> str:
+    """Return names and reasons in a sentence, with control characters shown."""
+    skipped = ["".join(c if c.isprintable() else repr(c)[1:-1] for c in text) for text in skipped]
+    return "; ".join(skipped[:10]) + (f"; and {len(skipped) - 10} more" if len(skipped) > 10 else "")
+
+
+def attempts(names: Iterable[str], read: Callable[[str], bytes], decode_one: Callable[[bytes], Array]) -> Iterator[Any]:
+    """Yield for each name its image, or the error of reading and decoding it."""
+    for name in names:
+        try:
+            yield decode_one(read(name))
+        except UNREADABLE as error:
+            yield error
+
+
+def _alike(images: Array, image: Array, first: str, name: str) -> Array:
+    """Return the array with room for another image: coloured if that is, and wide enough for its values."""
+    if image.shape[1:] != images.shape[2:]:
+        raise DataError(
+            f"load_dataset: all images must have one size; got {images.shape[2]}x{images.shape[3]} ({first!r}) and "
+            f"{image.shape[1]}x{image.shape[2]} ({name!r}). Bring them to one with size=, such as size=64."
+        )
+    if image.dtype != images.dtype:
+        if {image.dtype, images.dtype} != {np.dtype(np.uint16), np.dtype(np.int32)}:
+            raise DataError(
+                f"load_dataset: all images must have one range of values; got {DEPTHS[images.dtype.name]} ({first!r}) "
+                f"and {DEPTHS[image.dtype.name]} ({name!r}). Convert some, or put them in folders of their own."
+            )
+        images = images.astype(np.int32)
+    channels = {image.shape[0], images.shape[1]}
+    if channels == {1, 3} and images.shape[1] == 1:
+        return np.repeat(images, 3, axis=1)
+    if len(channels) > 1 and channels != {1, 3}:
+        raise DataError(
+            f"load_dataset: all images must have as many channels; got {images.shape[1]} ({first!r}) and "
+            f"{image.shape[0]} ({name!r}). Put them in folders of their own."
+        )
+    return images
 
 
 def image_size(size: str | int | None) -> tuple[int, int] | None:
@@ -118,6 +188,10 @@ def _from_names(
     if not names:
         raise unsound(path, f"hold images ({', '.join(SUFFIXES)}); got none.")
     sides = image_size(size)
+    pages = {name: _pages(read, name) for name in names}
+    names = [
+        name if len(numbers) == 1 else f"{name}#{i + 1}" for name, numbers in pages.items() for i in range(len(numbers))
+    ]
     folders = [PurePosixPath(name).parts[:-1] for name in names]
     while all(folders) and len({folder[0] for folder in folders}) == 1:  # a folder around everything names no class
         folders = [folder[1:] for folder in folders]
@@ -126,9 +200,8 @@ def _from_names(
     classes = ["/".join(folder[1:] if published else folder) for folder in folders]
     label_names = tuple(sorted(set(classes)))
     codes = np.array([label_names.index(name) for name in classes]) if len(label_names) > 1 else None
-    images, numbers, skipped = decode_all(
-        names, read, lambda content: decode(content, size=sides, mode=mode), strict=strict
-    )
+    decoded = (image for name, numbers in pages.items() for image in _decoded(read, name, numbers, sides, mode))
+    images, numbers, skipped = decode_all(names, decoded, strict=strict)
     labels = None if codes is None else codes[numbers]
     files, how = SourceFiles(tuple(names), codes, numbers), "as published"
     parts: dict[str, Any] = {"train": images, "train_labels": labels}
@@ -149,6 +222,27 @@ def _from_names(
         **parts, label_names=text, source=str(path), skipped=skipped, files=files, how=how,
         row_ids=ids,
     )  # fmt: skip
+
+
+def _pages(read: Callable[[str], bytes], name: str) -> list[int]:
+    """Return which pages of a file are samples; of one that cannot be read the first, whose error is told later."""
+    if not name.lower().endswith((".tif", ".tiff")):
+        return [0]
+    with contextlib.suppress(*UNREADABLE):
+        return pages_of(read(name))
+    return [0]
+
+
+def _decoded(
+    read: Callable[[str], bytes], name: str, pages: list[int], size: tuple[int, int] | None, mode: str
+) -> Iterator[Array | Exception]:
+    """Yield the pages of a file, or the error of each."""
+    try:
+        content = read(name)
+    except UNREADABLE as error:
+        yield from [error] * len(pages)
+    else:
+        yield from decode_pages(content, pages, size=size, mode=mode)
 
 
 def _is_image(name: str) -> bool:

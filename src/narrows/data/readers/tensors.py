@@ -8,7 +8,7 @@ from typing import Any
 
 from narrows.data.arrays import Array
 from narrows.data.dataset import Dataset, as_read
-from narrows.data.readers.arrays import as_samples, choose, from_arrays, from_samples
+from narrows.data.readers.arrays import as_samples, axes_of, choose, from_arrays, from_samples
 from narrows.data.readers.checks import reading, unsound
 from narrows.errors import DataError
 
@@ -29,7 +29,9 @@ def read_tensors(
             ) from error
         if isinstance(content, torch.Tensor):
             samples = _array(content, path)
-            return as_read(as_samples(samples.T if transpose else samples, str(path)), source=str(path))
+            return as_read(
+                as_samples(samples.T if transpose else samples, str(path)), source=str(path), **axes_of(samples)
+            )
         if isinstance(content, list | tuple):
             tensors = [_array(each, path) for each in content]
             if len(tensors) == 2 and len(tensors[0]) == len(tensors[1]) and tensors[1].ndim == 1:

@@ -8,13 +8,15 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from narrows.estimators.base import Autoencoder
+from narrows.estimators.inference import encoded
 from narrows.evaluation.diagnosis.curves import FEWEST
-from narrows.evaluation.diagnosis.evidence import Evidence, in_training, measured
+from narrows.evaluation.diagnosis.evidence import Errors, Evidence, in_training, measured, spread_of
 from narrows.evaluation.diagnosis.finding import Finding, Remedy
 from narrows.evaluation.diagnosis.remedies import without_contradictions
 from narrows.evaluation.diagnosis.rules import RULES
+from narrows.evaluation.errors import baseline_rank
 
-__all__ = ["Finding", "Remedy", "diagnose", "diagnose_history"]
+__all__ = ["Finding", "Remedy", "diagnose", "diagnose_history", "diagnose_summary"]
 
 
 def diagnose(
@@ -54,7 +56,7 @@ def diagnose(
     DataError
         There are fewer than 2 samples, or they do not fit the model.
     """
-    return _findings(measured(model, X, X_test, y, y_test, seed), every=every)
+    return findings_on(measured(model, X, X_test, y, y_test, seed), every=every)
 
 
 def diagnose_history(history: Sequence[dict[str, Any]], model: Autoencoder) -> list[Finding]:
@@ -79,10 +81,36 @@ def diagnose_history(history: Sequence[dict[str, Any]], model: Autoencoder) -> l
     >>> [finding.rule for finding in diagnose_history(history, narrows.AE())]
     ['learning rate too high']
     """
-    return [] if len(history) < FEWEST else _findings(in_training(history, model))
+    return [] if len(history) < FEWEST else findings_on(in_training(history, model))
 
 
-def _findings(evidence: Evidence, *, every: bool = False) -> list[Finding]:
+def diagnose_summary(
+    model: Autoencoder, X: Any, errors: tuple[float, float, float], *, y: ArrayLike | None = None, held_out: bool = True
+) -> list[Finding]:
+    """Return what needs no measurement of all data: an error above PCA's, and codes far from the prior.
+
+    Parameters
+    ----------
+    model
+        A fitted model.
+    X
+        A few hundred samples.
+    errors
+        Mean squared errors per sample: of the model, of PCA with as many dimensions, and of the mean sample.
+    y
+        Labels of X, for models with a condition.
+    held_out
+        Whether the errors are those of held-out samples.
+    """
+    known = Errors(*errors)
+    test, train = (known, None) if held_out else (None, known)
+    rank = baseline_rank(model, model.schema_.rows)
+    spread = spread_of(model, encoded(model, X, y))
+    return findings_on(Evidence(model=model, rank=rank, spread=spread, test=test, train=train))
+
+
+def findings_on(evidence: Evidence, *, every: bool = False) -> list[Finding]:
+    """Return the findings of all rules, causes first, without contradictions."""
     findings: list[Finding] = []
     explained: set[object] = set()
     for rule, consequences in RULES.items():

@@ -124,7 +124,7 @@ def measured(model: Autoencoder, X: Any, X_test: Any, y: Any, y_test: Any, seed:
         test=None if held is None else errors(held),
         kl=measurements.kl(model, rows),
         constant=_constant(model, rows),
-        spread=_spread(model, rows),
+        spread=spread_of(model, rows),
         deviations=x.reshape(len(x), -1).std(0),
         low=float(x.min()),
         high=float(x.max()),
@@ -161,7 +161,8 @@ def _constant(model: Autoencoder, rows: Any) -> int:
     return int((variance <= FLAT * largest).sum()) if largest > 0 else len(variance)
 
 
-def _spread(model: Autoencoder, rows: Any) -> Spread | None:
+def spread_of(model: Autoencoder, rows: Any) -> Spread | None:
+    """Return where the codes of samples lie, and the prior; None for a model without posterior."""
     if not model.module_.probabilistic:
         return None
     mean, variance, prior_mean, prior_variance = measurements.aggregate(model, rows)

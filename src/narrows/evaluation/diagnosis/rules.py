@@ -251,7 +251,7 @@ def worse_than_pca(e: Evidence) -> Finding | None:
     if exact:
         sentence += f" PCA with {e.rank} dimensions leaves none."
     if error > mean:
-        sentence += f" The mean sample has less: {number(mean)}."
+        sentence += f" Even the mean sample leaves less: {number(mean)}."
     beta = e.parameter("beta", 0.0)
     again = [Remedy({"beta": 1.0}, "the bound itself")] if beta > 1 else []
     return Finding(
@@ -274,15 +274,15 @@ def codes_off_prior(e: Evidence) -> Finding | None:
         return None
     distance = np.maximum(offset, np.abs(np.log(np.maximum(ratio, 1e-12))))
     j = int(np.where(far, distance, -1).argmax())
-    count, at = int(far.sum()), [float(values[j]) for values in e.spread]
+    count, at = int(far.sum()), [f"{float(values[j]):.2f}".replace("-0.00", "0.00") for values in e.spread]
     beta = e.parameter("beta", 1.0)
     stronger = [Remedy({"beta": 1.0}, "draws the codes to the prior")] if beta < 1 else []
     return Finding(
         "codes off the prior",
-        f"{count} of {len(far)} latent dimensions lie far from the prior: dimension {j + 1} has mean {number(at[0])} "
-        f"and deviation {number(at[1])}, where the prior has {number(at[2])} and {number(at[3])}. Samples drawn from "
-        "the prior, and scans by its quantiles, then decode codes that no data have.",
-        {"dimensions": count, "mean": at[0], "deviation": at[1]},
+        f"{count} of {len(far)} latent dimensions lie far from the prior: dimension {j + 1} has mean {at[0]} and "
+        f"deviation {at[1]}, where the prior has {at[2]} and {at[3]}. Samples drawn from the prior, and scans by its "
+        "quantiles, then decode codes that no data have.",
+        {"dimensions": count, "mean": float(mean[j]), "deviation": float(deviation[j])},
         usable(e, [*(stronger or _longer(e)), GMM]),
     )
 

@@ -1,0 +1,59 @@
+"""What a schema learns of the training samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+
+from narrows.data.axes import given_order
+from narrows.data.classes import learnt_labels
+from narrows.data.frames import frame_columns, frame_kind
+from narrows.data.pixels import WHITE, counts_as_pixels
+from narrows.data.scales import check_scale, facts_of, scaling_of
+
+KINDS = {1: "table", 2: "sequences", 3: "images"}
+"""Of samples, by the number of their axes."""
+
+
+def learnt(
+    X: Any, y: Any, *, scale: str | float | None, columns: Sequence[str] | None, like: Any, owner: str, double: bool
+) -> dict[str, Any]:
+    """Return the fields of a schema; see `Schema.of`."""
+    steps = None
+    if isinstance(X, list):
+        lengths = [len(sequence) for sequence in X]
+        shape: tuple[int | None, ...] = (None if len(set(lengths)) > 1 else lengths[0], X[0].shape[1])
+        steps, dtype = max(lengths), np.result_type(*(sequence.dtype for sequence in X))
+    else:
+        shape, dtype = tuple(int(n) for n in X.shape[1:]), X.dtype
+    frame = frame_kind(like)
+    names = (frame_columns(like) if frame is not None else None) or columns
+    named = None if names is None else tuple(names)
+    return {
+        "kind": KINDS[len(shape)], "shape": shape, "dtype": dtype.name, "rows": len(X), "steps": steps,
+        "columns": named if len(shape) == 1 else None, "frame": frame,
+        "dtypes": None if frame is None else frame_columns(like, types=True), "axes": given_order(like, shape),
+        **learnt_labels(y, owner),
+        **_scale(X, shape, scale, dtype, named, owner, double=double, table=frame is not None or issparse(like)),
+    }  # fmt: skip
+
+
+def _scale(
+    X: Any, shape: tuple[int | None, ...], scale: str | float | None, dtype: np.dtype[Any],
+    names: Sequence[str] | None, owner: str, *, double: bool, table: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """Return scale, offset, factor, limits, and whether values are missing."""
+    check_scale(scale, owner)
+    if not isinstance(X, list) and scale in ("auto", None) and counts_as_pixels(X, table=table):
+        return {"scale": "pixels", "limits": (0.0, float(WHITE))}
+    if not isinstance(X, list) and double and scale is None:  # a model of all digits needs no statistics
+        return {"scale": None, "limits": (float(X.min()), float(X.max()))}
+    facts = facts_of(X, shape)
+    counts = len(shape) == 3 and dtype == np.uint16
+    return {
+        **scaling_of(scale, facts, owner, double=double, columns=names, counts=counts),
+        "missing": facts.missing, "limits": (float(facts.low.min()), float(facts.high.max())),
+    }  # fmt: skip
