@@ -114,7 +114,7 @@ def opened(path: Path) -> Iterator[Readable]:
                 members = {name: of for name, of in zip_members(archive, str(path)).items() if not is_litter(name)}
                 if len(members) != 1:
                     raise unsound(path, f"hold one file; got {len(members)}. Unpack it, and name one.")
-                with archive.open(*members.values()) as member:
+                with archive.open(next(iter(members.values()))) as member:
                     yield member
             return
         with gzip.GzipFile(fileobj=raw) if start[:2] == b"\x1f\x8b" else raw as stream:
