@@ -286,7 +286,7 @@ def from_arrays(arrays: dict[str, Array], path: Path, *, transpose: bool = False
             arrays[split].T if transpose else arrays[split],
             f"{split!r} in {path}",
             order if arrays[split].ndim == arrays["train"].ndim else None,
-        )  # fmt: skip
+        )
         for split in ("train", "test", "validation")
         if split in arrays
     }
