@@ -12,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 
 from narrows.data.arrays import Array
-from narrows.data.axes import order_of, turned
+from narrows.data.axes import axes_of, order_of, turned
 from narrows.data.dataset import Dataset, RowIds, as_read
 from narrows.data.readers.checks import read_exactly, reading, unsound, zip_members
 from narrows.data.readers.sparse import densified, is_sparse
@@ -178,17 +178,6 @@ def as_samples(array: Array, what: str, order: str | None = None) -> Array:
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
         array = array.astype(np.float64)
     return array
-
-
-def axes_of(array: Array) -> dict[str, Any]:
-    """Return the fields of a data set that say how the axes of images lie in its file."""
-    order = order_of(array)
-    if order is None:
-        return {}
-    other = "sequence" if order == "NHW" else "x".join(map(str, array.shape[1:]))
-    form = "grey images" if order == "NHW" else "images with the channels last"
-    note = f"{' x '.join(map(str, array.shape[1:]))} are {form} (otherwise: shape={other})"
-    return {"axes": order, "notes": (note,)}
 
 
 def as_labels(values: Array, rows: int, what: str) -> tuple[Array, tuple[str, ...] | None]:
