@@ -206,3 +206,8 @@ def test_clouds_and_codes_of_any_size(n):
         figures.codes(X, X * 0.9, Z, rng.normal(size=(4, 4, 3))),
     ):
         assert pixels(picture).std() > 5
+
+
+def test_channels_last_are_shown_as_channels_first():
+    X = np.random.default_rng(0).random((4, 9, 8, 3))
+    assert np.array_equal(figures.gallery(X), figures.gallery(X.transpose(0, 3, 1, 2)))

@@ -14,7 +14,7 @@ TESTS = Path(__file__).parent.parent
 
 
 @pytest.mark.parametrize(
-    ("seed", "count"), [pytest.param(0, 22, marks=pytest.mark.slow), pytest.param(1, 1000, marks=pytest.mark.campaign)]
+    ("seed", "count"), [pytest.param(0, 30, marks=pytest.mark.slow), pytest.param(1, 1000, marks=pytest.mark.campaign)]
 )
 def test_spoiled_images(seed: int, count: int, tmp_path: Path) -> None:
     write(tmp_path, seed, count)

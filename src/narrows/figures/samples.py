@@ -80,6 +80,8 @@ def scaled(X: Array | list[Array]) -> Array:
             row[: len(sequence)] = sequence
         return padded
     X = np.asarray(X)
+    if X.ndim == 4 and X.shape[3] in (1, 3, 4) and X.shape[1] not in (1, 3, 4) and X.shape[3] < min(X.shape[1:3]):
+        X = X.transpose(0, 3, 1, 2)  # channels last
     return X / np.float32(255) if X.dtype == np.uint8 else X.astype(np.float32)
 
 
