@@ -1,5 +1,7 @@
 """`narrows data`, and the options of data as flags."""
 
+from pathlib import Path
+
 import pytest
 
 from narrows.cli import main
@@ -68,3 +70,16 @@ def test_an_option_that_a_file_does_not_take_is_named(log, capsys):
     assert "options of 'log.csv' must be among label, drop, id" in capsys.readouterr().err
     assert main(["data", "log.csv", "--header", "perhaps"]) == 2
     assert "header must be yes or no; got 'perhaps'" in capsys.readouterr().err
+
+
+def test_missing_values_are_named_with_their_columns_where_a_model_takes_none(log, capsys):
+    flags = ["--drop", "status", "--missing", "-999", "--latent-dim", "1"]
+    assert main(["train", "pca", "--data", "log.csv", *flags]) == 2
+    assert "missing values (NaN) in 'temp' (6). This model takes no missing values" in capsys.readouterr().err
+
+
+def test_every_option_stands_in_the_readme_as_it_is_described():
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8").replace("\\|", "|")
+    for name, option in OPTIONS.items():
+        (line,) = [line for line in readme.splitlines() if line.startswith(f"| `--{name.replace('_', '-')}` |")]
+        assert line.endswith(f"| {option.help} |")

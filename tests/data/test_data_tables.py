@@ -45,6 +45,9 @@ def noted(data, text):
         ("0,1,2", "0.5,1.5,2.5\n3.5,1.0,2.0", True),
         ("0,1,2", "3,4,5\n6,7,8", False),
         (",0,1", "0,5,6\n1,7,8", True),
+        (",142.2,144.8", "9.4,0,1\n9.5,1,0", True),
+        (",1940,1945", "Food,22.2,44.5\nHealth,3.5,5.7", True),
+        (",1.5,2.5", "3,1.5,2.5\n3,2.5,1.0", False),
         ("Country,2019,2020", "Germany,1.5,2.5\nFrance,2.5,3.5", True),
         ("name,kind", "Rex,dog\nTom,cat", True),
         ("Rex,dog", "Tom,cat\nBello,dog", False),
@@ -186,6 +189,13 @@ def test_missing_values_by_rule_and_by_name(read):
     assert np.isnan(read("a\n-200\n1\n2.5", missing=-200).train).sum() == 1
 
 
+def test_dates_as_numbers_are_asked_about(read):
+    data = read("20240101,1.5\n20240102,2.5\n" * 20)
+    assert len(data.train) == 40
+    assert noted(data, "'0' holds dates as numbers: if they are no quantity, drop='0' or id='0'")
+    assert not noted(read("20240101\n20249999\n"), "dates")
+
+
 def test_all_unusable_columns_are_named_at_once(read):
     rows = [[f"2024-13-{i}x", "red" if i % 2 else "blue", i, "ERR" if i == 7 else i, f"k{i}"] for i in range(20)]
     with pytest.raises(DataError) as caught:
@@ -270,6 +280,7 @@ def test_packed_tables(read):
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("inner.csv", text)
+        archive.writestr("__MACOSX/._inner.csv", b"\0")
     for name, content in (
         ("x.csv.zip", packed.getvalue()),
         ("x.zip", packed.getvalue()),

@@ -67,6 +67,7 @@ def good_files() -> dict[str, bytes]:
         "x.csv.gz": gzip.compress(csv.encode()), "x.idx": idx, "x.idx.gz": gzip.compress(idx), "x.mat": _mat(),
         "x.zip": archive.getvalue(),
     }  # fmt: skip
+    found |= _with_packages(table)
     found |= {f"{kind.lower()}.zip": _zipped(_image(kind, 0)) for kind in ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")}
     try:
         import pyarrow as pa
@@ -75,7 +76,36 @@ def good_files() -> dict[str, bytes]:
         return found
     parquet = io.BytesIO()
     pq.write_table(pa.table({name: table[:, i] for i, name in enumerate("abcd")}), parquet)
-    return {**found, "x.parquet": parquet.getvalue()}
+    feather = io.BytesIO()
+    with pa.ipc.new_file(feather, pa.schema([("a", pa.float64())])) as writer:
+        writer.write_table(pa.table({"a": table[:, 0]}))
+    return {**found, "x.parquet": parquet.getvalue(), "x.arrow": feather.getvalue()}
+
+
+def _with_packages(table: Any) -> dict[str, bytes]:
+    """Return files of kinds that torch, scipy, openpyxl and h5py read."""
+    import h5py
+    import scipy.sparse
+    import torch
+    from openpyxl import Workbook
+
+    tensor, sparse, book, store, cells = (io.BytesIO() for _ in range(5))
+    torch.save({"X": torch.from_numpy(table), "y": torch.arange(12)}, tensor)
+    scipy.sparse.save_npz(sparse, scipy.sparse.csr_matrix(np.where(table > 0, table, 0)))
+    sheet = Workbook()
+    for row in (["a", "b", "c", "d"], *table.tolist()):
+        sheet.active.append(row)
+    sheet.save(book)
+    with h5py.File(store, "w") as file:
+        file["X"], file["y"] = table, np.arange(12)
+    with h5py.File(cells, "w") as file:
+        file.create_dataset("X", data=table, compression="gzip")
+        file.create_group("obs")
+    rows = [dict(zip("abcd", row, strict=True)) for row in table.tolist()]
+    return {
+        "x.pt": tensor.getvalue(), "sparse.npz": sparse.getvalue(), "x.xlsx": book.getvalue(), "x.h5": store.getvalue(),
+        "x.h5ad": cells.getvalue(), "x.json": json.dumps(rows).encode(),
+    }  # fmt: skip
 
 
 def _zipped(content: bytes) -> bytes:
@@ -139,6 +169,7 @@ def main(seed: int, count: int) -> dict[str, Any]:
             assert read(folder / kind) == "loaded", kind
             (folder / kind).write_bytes(good[: len(good) // 2])
             read(folder / kind)  # what is imported for an error is imported now
+        b"".decode("cp1252")  # and for spoiled texts
         sys.addaudithook(hook)
         slowest, memory = 0.0, fresh_peak()
         for number, (kind, content) in enumerate(cases(count, rng)):

@@ -36,7 +36,7 @@ def data(
     from narrows.data.readers.formats import table_of_file
 
     console = out()
-    console.print(as_is(name, "bold"))
+    console.print(as_is(name, "bold"), soft_wrap=True)
     known = options_for(name, source.options)
     found = table_of_file(name, source.options)
     unusable = False
@@ -96,7 +96,7 @@ def _columns(uses: list[Use]) -> Table:
     rows = []
     for use in uses[:SHOWN]:
         column = use.column
-        why = f" ({use.why})" if use.role == "left out" or use.why in ("an index", "times") else ""
+        why = f" ({use.why})" if use.role == "left out" or use.why in ("an index", "times", "constant") else ""
         becomes = "unusable: drop, label or id" if use.role == "unusable" else f"{use.role}{why}"
         rows.append((
             as_is(column.name or "(no name)"), column.kind, f"{column.missing:,}" if column.missing else "",
@@ -146,11 +146,17 @@ def values_of(dataset: Dataset) -> str:
     from narrows.data.pixels import counts_as_pixels
 
     parts = list(dataset.train) if dataset.train.dtype == object else [dataset.train]
-    low = min(float(np.nanmin(part)) for part in parts)
-    high = max(float(np.nanmax(part)) for part in parts)
+    finite = [part[np.isfinite(part)] for part in parts]
+    low = min((float(part.min()) for part in finite if part.size), default=float("nan"))
+    high = max((float(part.max()) for part in finite if part.size), default=float("nan"))
+    infinite = sum(int(np.isinf(part).sum()) for part in parts if part.dtype.kind == "f")
     missing = sum(int(np.isnan(part).sum()) for part in parts if part.dtype.kind == "f")
     kind = "pixels" if counts_as_pixels(parts[0]) else str(parts[0].dtype)
-    return f"{kind}, {number(low)} to {number(high)}" + (f", {missing:,} missing" if missing else "")
+    return (
+        f"{kind}, {number(low)} to {number(high)}"
+        + (f", {missing:,} missing" if missing else "")
+        + (f", {infinite:,} infinite" if infinite else "")
+    )
 
 
 def _flags(options: tuple[str, ...]) -> Text:

@@ -244,7 +244,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             start = self._begin_at(warm_start)
             if start is not None:
                 trainer = partial(_continued, trainer, start.module_.state_dict(), start, self)
-            samples = check_samples(self, X, start and start.schema_, missing=self.takes_missing, axes=axes)
+            samples = check_samples(
+                self, X, start and start.schema_, missing=self.takes_missing, axes=axes, columns=columns
+            )
             held_out: Any = None
             if isinstance(validation, float | np.floating):
                 samples, y, held_out = self._split(samples, y, float(validation))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,13 @@ from narrows.errors import ConfigError, DataError
 
 
 def check_samples(
-    estimator: BaseEstimator, X: Any, schema: Schema | None, *, missing: bool, axes: str | None = None
+    estimator: BaseEstimator,
+    X: Any,
+    schema: Schema | None,
+    *,
+    missing: bool,
+    axes: str | None = None,
+    columns: Sequence[str] | None = None,
 ) -> Array | list[Array]:
     """Return X as numbers (N, *shape), images with the channels first, or as a list of sequences of different lengths.
 
@@ -36,6 +43,8 @@ def check_samples(
         What was fitted: None in fit. Columns of a frame are put in its order, by name.
     missing
         Whether NaN counts as a missing value.
+    columns
+        Names of the columns of a table in fit, where X has none itself; messages have them.
     axes
         The order of the axes in fit: "NCHW", "NHWC", "NHW", "NTD" or "ND"; None to recognise it.
 
@@ -68,7 +77,9 @@ def check_samples(
             "required. Choose other rows or columns."
         )
     if frame is None:
-        check_values(samples, None, name, missing=missing)
+        names = columns if schema is None else schema.columns
+        fits = names is not None and samples.shape[1:] == (len(names),)
+        check_values(samples, names if fits else None, name, missing=missing)
     if schema is None:
         table = frame is not None or issparse(X)
         samples = turned(samples, None if table else _order(samples, axes, name))
@@ -114,7 +125,7 @@ def _order(X: Array, axes: str | None, name: str) -> str | None:
             f"{name}: X of shape {X.shape} and type {X.dtype} is taken as {what}, and what comes back has the same "
             f"order. Call fit(X, axes={other!r}) if it holds {unless}; axes={order!r} says that it does not.",
             DataConversionWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     return order
 

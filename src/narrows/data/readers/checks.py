@@ -111,10 +111,10 @@ def opened(path: Path) -> Iterator[Readable]:
         raw.seek(0)
         if start == b"PK\x03\x04":
             with zipfile.ZipFile(raw) as archive:
-                members = list(zip_members(archive, str(path)).values())
+                members = {name: of for name, of in zip_members(archive, str(path)).items() if not is_litter(name)}
                 if len(members) != 1:
                     raise unsound(path, f"hold one file; got {len(members)}. Unpack it, and name one.")
-                with archive.open(members[0]) as member:
+                with archive.open(next(iter(members.values()))) as member:
                     yield member
             return
         with gzip.GzipFile(fileobj=raw) if start[:2] == b"\x1f\x8b" else raw as stream:
@@ -149,6 +149,11 @@ def zip_members(archive: zipfile.ZipFile, what: str) -> dict[str, zipfile.ZipInf
         check_expansion(f"{member.filename!r} in {what}", member.compress_size, member.file_size)
         members[member.filename] = member
     return members
+
+
+def is_litter(name: str) -> bool:
+    """Return whether a member of an archive is what systems add: macOS' own files, and hidden ones."""
+    return name.startswith("__MACOSX/") or name.rsplit("/", 1)[-1].startswith(".")
 
 
 def as_text(name: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from narrows.data.dataset import Dataset
 from narrows.data.readers.arrays import read_npy, read_npz
 from narrows.data.readers.arrow import IPC, PARQUET, arrow_table
-from narrows.data.readers.checks import check_regular
+from narrows.data.readers.checks import check_regular, is_litter
 from narrows.data.readers.directories import kinds_in, parts_of, read_npy_folder
 from narrows.data.readers.hdf5 import read_h5ad, read_hdf5
 from narrows.data.readers.idx import read_idx
@@ -125,13 +125,13 @@ def _lone_table(path: Path) -> Callable[..., Dataset] | None:
     """Return what reads a zip archive of one text table, None where it holds anything else."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if not name.endswith("/")]
+            names = [name for name in archive.namelist() if not name.endswith("/") and not is_litter(name)]
     except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
         return None  # the reader of images says what is wrong
     if len(names) != 1 or names[0].lower().endswith(SUFFIXES):
         return None
-    reader = READERS.get(PurePosixPath(names[0].lower()).suffix)
-    return reader if reader in _PACKED else None
+    endings = (PurePosixPath(name.lower()).suffix for name in (names[0], path.name.lower().removesuffix(".zip")))
+    return next((READERS[ending] for ending in endings if READERS.get(ending) in _PACKED), None)
 
 
 def _idx_in(folder: Path) -> Path | None:

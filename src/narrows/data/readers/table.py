@@ -222,11 +222,13 @@ class Table:
                 f"{sum(column.missing for column in gaps):,} values missing{written}: "
                 f"{_listed([f'{column.missing:,} in {column.name!r}' for column in gaps])}"
             )
-        notes += [f"{column.name!r} holds {hint}" for column in features if (hint := sentinel(column))]
+        notes += [f"{column.name!r} holds {hint}" for column in features if (hint := sentinel(column) or dates(column))]
         return notes
 
 
 def _feature(column: Column, *, keep: bool = False) -> tuple[str, str]:
+    if column.kind == "numbers" and column.values.ndim == 1 and np.nanmin(column.values) == np.nanmax(column.values):
+        return "feature", "constant"
     if column.usable or (keep and column.kind == "empty"):
         return "feature", ""
     return ("left out", "empty") if column.kind == "empty" else ("unusable", column.kind)
@@ -290,6 +292,19 @@ def sentinel(column: Column) -> str | None:
         if min(abs(code - low), abs(code - high)) > max(high - low, 1e-9) or (code < 0 <= low and code <= -99):
             return f"{code:g} in {times:,} rows, apart from {low:g} to {high:g}: if it means missing, missing={code:g}"
     return None
+
+
+def dates(column: Column) -> str | None:
+    """Return what to say of dates that are written as numbers, such as 20240131; else None."""
+    if column.kind != "numbers" or column.values.ndim > 1 or column.missing:
+        return None
+    values = column.values
+    if not ((values >= 19000101) & (values <= 21001231) & (values == np.round(values))).all():
+        return None
+    month, day = values // 100 % 100, values % 100
+    if not ((month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).all():
+        return None
+    return f"dates as numbers: if they are no quantity, drop={column.name!r} or id={column.name!r}"
 
 
 def _feature_names(features: list[Column]) -> tuple[str, ...] | None:

@@ -65,6 +65,7 @@ def read_text(stream: Readable, path: Path, encoding: str | None) -> tuple[str, 
             text = content.decode(encoding)
         except UnicodeDecodeError:
             text = content.decode("latin-1")
+    text = text.rstrip("\x1a\r\n")  # as DOS ends files
     if found := _CONTROL.search(text):
         raise unsound(path, f"be a text file; got the control character {found[0]!r} in it.")
     return text, {"utf-8-sig": "UTF-8", "utf-8": "UTF-8", "cp1252": "Windows-1252"}.get(encoding, encoding)
@@ -253,7 +254,9 @@ def is_header(first: list[str], body: list[list[str]]) -> tuple[bool, str]:
         return True, f"since {words[0]!r} stands above numbers"
     if known is not None:
         return False, f"since {known!r} in the first row stands in others too"
-    if over and len(counted) == len(over) and _counts_up(counted, columns, numeric, first):
+    if not first[0].strip() and len(first) > 1 and len(set(first)) == len(first) and _tells_apart(body):
+        return True, "since its first field alone is empty, above values that differ"
+    if over and len(counted) == len(over) and _counts_up(counted, columns, numeric):
         return True, f"since the first row counts {counted[0]}, {counted[1]}, ... and the others do not"
     if over:
         return False, "since the first row holds numbers where the others do"
@@ -270,19 +273,22 @@ def _kind(values: list[str]) -> str:
     return kind if count >= _SHARE * len(values) else ""
 
 
-def _counts_up(counted: list[int], columns: list[list[str]], numeric: list[bool], first: list[str]) -> bool:
+def _tells_apart(body: list[list[str]]) -> bool:
+    """Return whether the first column is an index: it is filled, and no value comes twice."""
+    values = [row[0].strip() for row in body if row]
+    return all(values) and len(set(values)) == len(values)
+
+
+def _counts_up(counted: list[int], columns: list[list[str]], numeric: list[bool]) -> bool:
     """Return whether a first row of whole numbers are names, such as 0, 1, 2 or 2019, 2020, 2021."""
-    steps = {b - a for a, b in itertools.pairwise(counted)}
-    if len(counted) < 2 or steps != {1}:
+    steps = {after - before for before, after in itertools.pairwise(counted)}
+    if len(steps) != 1 or min(steps) < 1:
         return False
-    if not first[0].strip() and counted[0] == 0:
-        return True  # as pandas writes columns without names, beside the index
     below = [text for values, counts in zip(columns, numeric, strict=True) if counts for text in values]
     if counted[0] == 0:
-        return len(counted) > 2 and any("." in text for text in below)
-    return 1900 <= counted[0] <= 2100 and not any(
-        text.strip().isdecimal() and 1900 <= int(text) <= 2100 for text in below
-    )
+        return steps == {1} and len(counted) > 2 and any("." in text for text in below)
+    years = (text for text in below if text.strip().isdecimal() and 1900 <= int(text) <= 2100)
+    return 1900 <= counted[0] <= counted[-1] <= 2100 and next(years, None) is None
 
 
 def _units(body: list[list[str]]) -> list[str]:
