@@ -175,7 +175,10 @@ def test_flags_win_over_the_file_and_the_file_over_defaults(here):
         ("latent_dmi = 2\nname = 3\nepochz = 1", "'latent_dim'? name must be a string; got 3. keys must be flags"),
         ('name = "a\\u0000b"', "name must be a string without the character NUL; got 'a\\x00b'"),
         ("[epochs]\nmany = 1", "epochs must be one value; got a table"),
-        ("epochs = 1979-05-27", "epochs must be a whole number >= 1 and <= 500000 or 'auto'; got datetime.date(1979, 5, 27)"),
+        (
+            "epochs = 1979-05-27",
+            "epochs must be a whole number >= 1 and <= 500000 or 'auto'; got datetime.date(1979, 5, 27)",
+        ),
         ("seed = 99999999999999999999", "seed must be a whole number >= 0; got 99999999999999999999. Whole numbers mu"),
         ("epochs = " + "9" * 5000, "must be a TOML file"),
         ("a = " + "[" * 100_000, "must be a TOML file; 'c.toml' is none: it nests too deeply"),

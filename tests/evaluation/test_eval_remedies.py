@@ -259,4 +259,5 @@ def test_a_remedy_is_written_for_python_and_for_the_command_line():
     assert Remedy(sample={"sampler": "gmm"}).text(flags=True) == "narrows sample --sampler gmm"
     assert Remedy(words="more samples").text(flags=True) == "more samples"
     with pytest.raises(ConfigError):
-        narrows.VAE(network="residual:8,output_activation=sigmoid", likelihood="bernoulli").fit(GREY)  # why remedies are tried on the estimator
+        # Why remedies are tried on the estimator.
+        narrows.VAE(network="residual:8,output_activation=sigmoid", likelihood="bernoulli").fit(GREY)
