@@ -235,7 +235,7 @@ RECORDS: dict[str, tuple[Callable[[dict[str, Any]], dict[str, Any]], str]] = {
     "a class": (with_parameters(__class__="x"), "no parameter '__class__'"),
     "hidden vast": (with_hidden([10**12]), "another model|can be built"),
     "hidden overflows": (with_hidden([2**62, 2**62]), "another model|can be built"),
-    "hidden beyond int64": (with_hidden([10**19]), "another model|can be built"),
+    "hidden beyond int64": (with_hidden([10**19]), "another model|can be built|hidden must be"),
     "hidden of 10^5 layers": (with_hidden([1] * 10**5), "at most 1000 entries"),
     "hidden of 999 layers": (with_hidden([1] * 999), "another model"),
     "hidden of lists": (with_hidden([[4]]), "hidden must be"),

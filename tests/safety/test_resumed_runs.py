@@ -197,7 +197,7 @@ def test_two_processes_and_one_run(data: Dataset, tmp_path: Path) -> None:
 
 def test_a_mistake_leaves_no_folder(data: Dataset, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="patience"):
-        list(record(VAE(patience=3), load_dataset("cloud"), tmp_path / "run"))
+        list(record(VAE(patience=3, epochs=5), load_dataset("cloud"), tmp_path / "run"))
     assert list(tmp_path.iterdir()) == []
 
 
