@@ -9,7 +9,7 @@ import pytest
 
 from narrows.data import load_dataset
 from narrows.data.readers.columns import number_of
-from narrows.data.readers.text import is_header
+from narrows.data.readers.header import is_header
 from narrows.errors import ConfigError, DataError
 
 NUMBERS = [[20 + i % 7, 1.5 * i] for i in range(50)]
