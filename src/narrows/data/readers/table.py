@@ -158,6 +158,9 @@ class Table:
         """Names of the columns, each different; numbers where the file has none."""
         return [column.name for column in self.columns]
 
+    def _listed(self) -> str:
+        return shortened(", ".join(name or "(no name)" for name in self.names))
+
     def _samples(self, features: list[Column]) -> Array:
         if len(features) == 1 and (features[0].values.dtype == object or features[0].values.ndim > 2):
             values = features[0].values
@@ -206,10 +209,13 @@ class Table:
                 return at
         elif text in self.names:
             return [self.names.index(text)]
+        if (unnamed := re.fullmatch(r"Unnamed: (\d+)", text)) and int(unnamed[1]) < count:  # as pandas calls it
+            if not self.names[int(unnamed[1])]:
+                return [int(unnamed[1])]
         if re.fullmatch(r"-?\d+", text) and -count <= int(text) < count:
             return [int(text) % count]
         raise ConfigError(
-            f"load_dataset: {option} must be a column of {str(self.path)!r} ({shortened(', '.join(self.names))}), or "
+            f"load_dataset: {option} must be a column of {str(self.path)!r} ({self._listed()}), or "
             f"its number from 0 to {count - 1}; got {name!r}.{did_you_mean(text, self.names)}"
         )
 
