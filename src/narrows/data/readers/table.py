@@ -209,9 +209,9 @@ class Table:
                 return at
         elif text in self.names:
             return [self.names.index(text)]
-        if (unnamed := re.fullmatch(r"Unnamed: (\d+)", text)) and int(unnamed[1]) < count:  # as pandas calls it
-            if not self.names[int(unnamed[1])]:
-                return [int(unnamed[1])]
+        unnamed = re.fullmatch(r"Unnamed: (\d+)", text)  # as pandas calls columns without a name
+        if unnamed and int(unnamed[1]) < count and not self.names[int(unnamed[1])]:
+            return [int(unnamed[1])]
         if re.fullmatch(r"-?\d+", text) and -count <= int(text) < count:
             return [int(text) % count]
         raise ConfigError(
