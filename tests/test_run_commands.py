@@ -140,6 +140,12 @@ def test_a_killed_run_says_how_it_is_resumed(here, capsys):
         assert "it is interrupted, with none saved yet. Resume it: narrows resume runs/left." in error
 
 
+def test_the_name_of_an_interrupted_run_is_refused_with_how_to_resume_it(here, capsys):
+    error = printed(capsys, "train", "ae", "--data", "own.csv", "--name", "left", code=2)
+    assert "which ended before it was finished (narrows resume runs/left). Choose another name." in error
+
+
+@pytest.mark.slow
 def test_pictures_of_analyses_are_not_replaced_silently(here, capsys):
     for said in ("runs/large/map_pca.png\n", "runs/large/map_pca.png  replaced\n"):
         assert printed(capsys, "map", "large", "--method", "pca").endswith(said)
@@ -250,6 +256,7 @@ def test_training_goes_on_from_a_run(here, capsys):
     assert more.record["data"]["sha256"] == small.record["data"]["sha256"]
 
 
+@pytest.mark.slow
 def test_new_data_keep_the_columns_and_the_scale_and_can_be_resumed(here, capsys):
     table(60, seed=3, columns="dbca").assign(note="x").to_csv("new.csv", index=False)
     flags = ["--data", "new.csv", "--drop", "note", "--epochs", "2", "--validation", "0.2"]
@@ -341,6 +348,7 @@ def plugin(here):
     AXES["estimator"].values_by_name.pop("deep", None)
 
 
+@pytest.mark.slow
 def test_components_and_models_of_a_plugin_are_trained_used_and_resumed(plugin, capsys):
     flags = ["--data", "own.csv", "--latent-dim", "1", "--epochs", "1", "--name", "mine"]
     assert printed(capsys, "--plugin", plugin, "train", "deep", *flags, "--likelihood", "heavy", "--likelihood.df", "5")

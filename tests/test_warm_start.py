@@ -1,5 +1,8 @@
 """Training that begins at a fitted model, and steps on batches that come one by one."""
 
+import re
+import sys
+import types
 from typing import Any
 
 import numpy as np
@@ -155,3 +158,21 @@ def test_verbose_shows_lines_where_there_is_no_terminal_and_is_no_part_of_the_mo
     assert "verbose" not in (model.save(tmp_path) / "model.json").read_text()
     assert AE(**SMALL).fit(table).transform(table).tolist() == model.transform(table).tolist()
     assert capsys.readouterr().out == ""
+
+
+def test_in_a_notebook_a_bar_is_updated_in_place(table, monkeypatch, capsys):
+    shown = []
+
+    class Handle:
+        def update(self, content):
+            shown.append(content)
+
+    module = types.ModuleType("IPython.display")
+    vars(module).update(HTML=str, display=lambda content, display_id: Handle())
+    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", module)
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    AE(**SMALL, verbose=True).fit(table)
+    assert capsys.readouterr().out == ""
+    assert [re.search(r"epoch \d/3", content)[0] for content in shown] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert all("<progress max=9 value=" in content for content in shown)

@@ -12,6 +12,7 @@ from narrows.data import load_dataset
 from narrows.data.axes import order_of
 from narrows.errors import ConfigError, DataError
 from narrows.estimators.loading import load_model
+from narrows.evaluation.errors import pca_baseline
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (24, 9, 8)).astype(np.uint8)
@@ -111,6 +112,15 @@ def test_shapes_written_out_are_those_of_the_file(tmp_path):
     assert load_dataset(tmp_path / "x.npy").axes == "NHWC"
 
 
+def test_splits_of_a_file_are_of_one_kind(tmp_path):
+    np.savez(tmp_path / "x.npz", X_train=GREY / 255, X_test=(GREY > 99) * 0.5)
+    data = load_dataset(tmp_path / "x.npz")
+    assert data.train.shape[1:] == data.test.shape[1:] == (1, 9, 8)
+    model = AE(latent_dim=2, network="mlp:4", epochs=1).fit(RNG.random((9, 9, 8)))  # sequences
+    np.save(tmp_path / "new.npy", GREY / 255)
+    assert model.transform(load_dataset(tmp_path / "new.npy", test=0).train).shape == (24, 2)
+
+
 def test_memory_maps_are_turned_on_the_disk(tmp_path):
     np.save(tmp_path / "x.npy", COLOUR)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
@@ -151,3 +161,8 @@ def test_units_that_are_unlike_are_said():
     with pytest.warns(DataConversionWarning, match="1 counts as a grey level of 1 out of 255"):
         model.transform((GREY > 99).astype(np.uint8))
     np.testing.assert_allclose(model.transform(GREY > 99), model.transform((GREY > 99) * np.uint8(255)))
+
+
+def test_measures_of_sequences_of_pixels_stay_sequences():
+    model = AE(latent_dim=2, network="mlp:4", epochs=1).fit(GREY, axes="NTD")
+    assert pca_baseline(model, GREY).pca.schema_.kind == "sequences"  # and nothing is warned of

@@ -125,6 +125,11 @@ def test_so_for_other_frames(model, make):
         model.fit(make(columns))
 
 
+def test_numbers_written_as_text_are_told_apart(model, kind):
+    with pytest.raises(DataError, match=r"got numbers written as text in 'x'; text in 'y'\. Convert numbers .*astype"):
+        model.fit(kind(pd.DataFrame({"x": ["1.5", "2"], "y": ["1.5", "low"], "z": [1, 2]})))
+
+
 def test_missing_values_are_named_with_their_columns():
     with pytest.raises(
         DataError, match=r"PCA: .*missing values \(NaN\) in 'weight' \(2\), 'shoe' \(1\)\. This model takes no"

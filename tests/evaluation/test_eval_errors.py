@@ -75,7 +75,7 @@ def test_the_baseline_is_fitted_once_for_the_same_model_and_samples(monkeypatch,
     train, _, test, _ = digits
     model = narrows.AE(latent_dim=3, network="mlp:", epochs=1).fit(train)
     fits, fit = [], PCA.fit
-    monkeypatch.setattr(PCA, "fit", lambda self, X: (fits.append(len(X)), fit(self, X))[1])
+    monkeypatch.setattr(PCA, "fit", lambda self, X, **more: (fits.append(len(X)), fit(self, X, **more))[1])
     values = [
         pca_baseline(model, train).squared_error(test).mean(),
         against_baselines(model, test, train).pca.per_sample,

@@ -219,6 +219,7 @@ def test_without_locks_who_cannot_be_asked_counts_as_living(content: str, tmp_pa
 
 
 @pytest.mark.usefixtures("no_locks")
+@pytest.mark.slow
 def test_without_locks_runs_are_recorded_and_resumed(data: Dataset, tmp_path: Path) -> None:
     reports = record(AE(latent_dim=1, network="mlp:4", epochs=3), data, tmp_path / "run")
     next(reports)

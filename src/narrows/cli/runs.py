@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ from narrows.errors import ConfigError, TrainingError
 from narrows.numbers import number
 
 STATUS = {"finished": "green", "running": "cyan", "interrupted": "yellow", "failed": "red"}
+PIPED = 200
+"""Columns that a table has where no terminal says how many there are."""
 SIZES = ("bytes", "KB", "MB", "GB")
 
 
@@ -26,7 +29,9 @@ def runs(
     sort: Annotated[
         str, Parameter(help="name, model, data, started, epochs, error, pca, elbo, ..., or a parameter.")
     ] = "started",
-    descending: Annotated[bool, Parameter(help="From the highest to the lowest.", negative=())] = False,
+    descending: Annotated[
+        bool, Parameter(help="From the highest to the lowest.", negative=(), show_default=False)
+    ] = False,
     filter: Annotated[
         list[str] | None,
         Parameter(
@@ -51,13 +56,15 @@ def runs(
     if not shown:
         console.print(f"None of {len(found)} runs in {folder}/ meets {' and '.join(filter or [])}.", soft_wrap=True)
         return
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = PIPED
     width = console.width
     right = {"justify": "right"}
     columns: list[tuple[str, bool, dict[str, Any]]] = [
         ("run", True, {"overflow": "fold", "min_width": 12}), ("status", True, {}),
-        ("data", width >= 110, {"overflow": "fold"}), ("settings", width >= 72, {"overflow": "fold"}),
-        ("epochs", width >= 96, right), ("error", True, right), ("PCA's", width >= 72, right),
-        ("vs PCA", width >= 60, right), ("ELBO", width >= 72, right), ("started", width >= 96, {"no_wrap": True}),
+        ("data", width >= 72, {"overflow": "fold"}), ("settings", width >= 72, {"overflow": "fold"}),
+        ("epochs", width >= 120, right), ("error", True, right), ("PCA's", width >= 60, right),
+        ("vs PCA", width >= 96, right), ("ELBO", width >= 108, right), ("started", width >= 80, {"no_wrap": True}),
     ]  # fmt: skip
     rows = []
     for run, settings in zip(shown, differing(shown), strict=True):
@@ -67,15 +74,16 @@ def runs(
             ", ".join(f"{name}={text}" for name, text in settings.items()),
             str(record.get("epoch", 0)), number(error_of(errors, "model")), number(error_of(errors, "pca")),
             relative_to_pca(errors, "model"), number((run.summary or {}).get("elbo")),
-            record["started"][:16].replace("T", " "),
+            record["started"][0 if width >= 120 else 5 : 16 if width >= 96 else 10].replace("T", " "),
         ))  # fmt: skip
     console.print(table_of(columns, rows))
     if left := [run for run in shown if run.resumable]:
         console.print(f"Resume what was interrupted: narrows resume {left[-1].folder}", soft_wrap=True)
     if width >= 72:
         differ = "settings: those that differ; " if len(shown) > 1 else ""
-        times = "; times in UTC" if width >= 96 else ""
-        console.print(f"{differ}error: squared, per test sample; ELBO: nats{times}", style="dim")
+        times = "; times in UTC" if width >= 80 else ""
+        nats = "; ELBO: nats" if width >= 108 else ""
+        console.print(f"{differ}error: squared, per test sample{nats}{times}", style="dim")
 
 
 def rename(
@@ -97,7 +105,7 @@ def rename(
 
 def delete(
     *runs: Annotated[str, Parameter(help="Their folders, or their names under runs/.")],
-    yes: Annotated[bool, Parameter(help="Do not ask.", negative=())] = False,
+    yes: Annotated[bool, Parameter(help="Do not ask.", negative=(), show_default=False)] = False,
 ) -> int:
     """Delete runs, with all that is in their folders."""
     if not runs:

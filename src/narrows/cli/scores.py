@@ -95,11 +95,12 @@ def print_scores(model: Autoencoder, samples: Samples, scores: Scores) -> None:
         out().print(f"{flagged:,} of {samples.what} flagged ({share}): score {scores.limit}", soft_wrap=True)
     worst = np.argsort(scores.score, kind="stable")[:WORST]
     off = ["" for _ in worst] if scores.of_features is None else _off(model, samples, worst, scores.of_features)
+    wide = out().width >= 72
     columns: list[tuple[str, bool, dict[str, Any]]] = [
         ("row", True, {"justify": "right"}), (samples.ids.name, samples.ids.name != "row", {"overflow": "fold"}),
         ("score", True, {"justify": "right"}), ("error", True, {"justify": "right"}),
         ("flagged", scores.flagged is not None, {}),
-        ("off by most: value (reconstruction)", scores.of_features is not None, {"overflow": "fold"}),
+        ("off by most: value (reconstruction)", wide and scores.of_features is not None, {"overflow": "fold"}),
     ]  # fmt: skip
     ids = samples.ids
     rows = [

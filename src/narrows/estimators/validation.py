@@ -125,7 +125,7 @@ def _order(X: Array, axes: str | None, name: str) -> str | None:
             f"{name}: X of shape {X.shape} and type {X.dtype} is taken as {what}, and what comes back has the same "
             f"order. Call fit(X, axes={other!r}) if it holds {unless}; axes={order!r} says that it does not.",
             DataConversionWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     return order
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from narrows.data.arrays import Array, Arrays
+from narrows.data.axes import AS_MODELS
 from narrows.data.batches import chunk_size
 from narrows.errors import DataError
 from narrows.estimators import PCA
@@ -167,7 +168,7 @@ def pca_baseline(model: Autoencoder, X_train: ArrayLike | Arrays, y: Any = None)
     key = fields | fingerprint(x)
     known = _FITTED.get(model)
     if known is None or known[0] != key:
-        known = _FITTED[model] = key, PCA(**fields).fit(x)
+        known = _FITTED[model] = key, PCA(**fields).fit(x, axes=AS_MODELS[x.ndim])
     return Baseline(model, known[1], n)
 
 

@@ -155,6 +155,8 @@ def _content(folder: Path) -> str:
         check_form(process, FORM, record, "process")
         if run.get("status") == "running" and is_alive(process):  # it has not taken the lock yet
             return f"holds another run; process {process['pid']} is at it"
+    if lock.parent.is_dir():
+        return f"holds another run, which ended before it was finished (narrows resume {folder})"
     return "holds another run"
 
 

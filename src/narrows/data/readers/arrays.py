@@ -12,7 +12,7 @@ from typing import IO, Any
 import numpy as np
 
 from narrows.data.arrays import Array
-from narrows.data.axes import order_of, turned
+from narrows.data.axes import axes_of, order_of, turned
 from narrows.data.dataset import Dataset, RowIds, as_read
 from narrows.data.readers.checks import read_exactly, reading, unsound, zip_members
 from narrows.data.readers.roles import choose
@@ -140,8 +140,10 @@ def read_npz_arrays(path: Path, names: tuple[str, ...]) -> dict[str, Array]:
         return {name: _npz_array(archive, members[f"{name}.npy"], f"{name!r} in {path}", text=True) for name in names}
 
 
-def as_samples(array: Array, what: str) -> Array:
+def as_samples(array: Array, what: str, order: str | None = None) -> Array:
     """Return numeric samples of a shape that models take, or raise DataError.
+
+    `order` is that of the axes of images, where it is known; None to recognise it.
 
     One-dimensional arrays become (N, 1); images (N, H, W) and (N, H, W, C) become (N, C, H, W), see `axes.order_of`.
     uint8, images of uint16 and floats stay as they are, NaN too. Other integers become float32 up to 16 bits and
@@ -157,7 +159,7 @@ def as_samples(array: Array, what: str) -> Array:
         raise DataError(f"load_dataset: {what} must hold samples; got shape {array.shape}.")
     if array.ndim == 1:
         array = array[:, None]
-    array = turned(array, order_of(array))
+    array = turned(array, order or order_of(array))
     deep = array.ndim == 4 and array.dtype == np.uint16  # whose range is the scale
     if array.dtype.kind in "biu" and array.dtype != np.uint8 and not deep:
         wide = np.float32 if array.dtype.itemsize <= 2 else np.float64
@@ -167,17 +169,6 @@ def as_samples(array: Array, what: str) -> Array:
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
         array = array.astype(np.float64)
     return array
-
-
-def axes_of(array: Array) -> dict[str, Any]:
-    """Return the fields of a data set that say how the axes of images lie in its file."""
-    order = order_of(array)
-    if order is None:
-        return {}
-    other = "sequence" if order == "NHW" else "x".join(map(str, array.shape[1:]))
-    form = "grey images" if order == "NHW" else "images with the channels last"
-    note = f"{' x '.join(map(str, array.shape[1:]))} are {form} (otherwise: shape={other})"
-    return {"axes": order, "notes": (note,)}
 
 
 def as_labels(values: Array, rows: int, what: str) -> tuple[Array, tuple[str, ...] | None]:
@@ -232,8 +223,13 @@ def _npz_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, what: str, *, 
 
 def from_arrays(arrays: dict[str, Array], path: Path, *, transpose: bool = False) -> Dataset:
     """Return a data set from arrays by role: train, test, validation, and each with `_labels`."""
+    order = order_of(arrays["train"])
     rows: dict[str, Array] = {
-        split: as_samples(arrays[split].T if transpose else arrays[split], f"{split!r} in {path}")
+        split: as_samples(
+            arrays[split].T if transpose else arrays[split],
+            f"{split!r} in {path}",
+            order if arrays[split].ndim == arrays["train"].ndim else None,
+        )
         for split in ("train", "test", "validation")
         if split in arrays
     }
