@@ -205,10 +205,10 @@ def test_frames_that_are_no_tables(model, X, message):
 def test_one_hot_columns_of_any_type_give_one_model(cls):
     colour = np.array(["red", "green", "blue"])[RNG.integers(0, 3, 60)]
     expected = None
-    for dtype in ("float32", "bool", "int8", "uint8", "int64"):
+    for dtype in ("float32", "bool", "int8", "uint8"):
         frame = pd.get_dummies(pd.DataFrame({"colour": colour}), dtype=dtype)
         for X in (frame, frame.to_numpy()):
-            model = cls(latent_dim=2, network="mlp:6", epochs=3, batch_size=16).fit(X)
+            model = cls(latent_dim=2, network="mlp:6", epochs=1).fit(X)
             assert model.schema_.scale is None
             expected = model.transform(X) if expected is None else expected
             np.testing.assert_array_equal(model.transform(X), expected)
