@@ -82,6 +82,8 @@ def test_colour_of_sixteen_bits_in_png():
     np.testing.assert_array_equal(decode(codecs.png_encode(image)), image.transpose(2, 0, 1))
     clear = np.concatenate([image, np.zeros((5, 4, 1), np.uint16)], axis=2)
     assert (decode(codecs.png_encode(clear)) == 65535).all()
+    grey = np.stack([image[..., 0], np.full((5, 4), 65535, np.uint16)], axis=2)
+    np.testing.assert_array_equal(decode(codecs.png_encode(grey)), image[None, ..., 0])
 
 
 def test_what_is_missing_for_deep_colour_is_named(monkeypatch):

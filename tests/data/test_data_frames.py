@@ -125,6 +125,11 @@ def test_so_for_other_frames(model, make):
         model.fit(make(columns))
 
 
+def test_numbers_written_as_text_are_told_apart(model, kind):
+    with pytest.raises(DataError, match=r"got numbers written as text in 'x'; text in 'y'\. Convert numbers .*astype"):
+        model.fit(kind(pd.DataFrame({"x": ["1.5", "2"], "y": ["1.5", "low"], "z": [1, 2]})))
+
+
 def test_missing_values_are_named_with_their_columns():
     with pytest.raises(
         DataError, match=r"PCA: .*missing values \(NaN\) in 'weight' \(2\), 'shoe' \(1\)\. This model takes no"
@@ -200,10 +205,10 @@ def test_frames_that_are_no_tables(model, X, message):
 def test_one_hot_columns_of_any_type_give_one_model(cls):
     colour = np.array(["red", "green", "blue"])[RNG.integers(0, 3, 60)]
     expected = None
-    for dtype in ("float32", "bool", "int8", "uint8", "int64"):
+    for dtype in ("float32", "bool", "int8", "uint8"):
         frame = pd.get_dummies(pd.DataFrame({"colour": colour}), dtype=dtype)
         for X in (frame, frame.to_numpy()):
-            model = cls(latent_dim=2, network="mlp:6", epochs=3, batch_size=16).fit(X)
+            model = cls(latent_dim=2, network="mlp:6", epochs=1).fit(X)
             assert model.schema_.scale is None
             expected = model.transform(X) if expected is None else expected
             np.testing.assert_array_equal(model.transform(X), expected)

@@ -73,3 +73,14 @@ def returned(X: Array, order: str | None) -> Array:
     if order == "NHWC":
         return np.ascontiguousarray(X.transpose(0, 2, 3, 1))
     return X[:, 0] if order == "NHW" else X
+
+
+def axes_of(array: Array) -> dict[str, Any]:
+    """Return the fields of a data set that say how the axes of images lie in its file."""
+    order = order_of(array)
+    if order is None:
+        return {}
+    other = "sequence" if order == "NHW" else "x".join(map(str, array.shape[1:]))
+    form = "grey images" if order == "NHW" else "images with the channels last"
+    note = f"{' x '.join(map(str, array.shape[1:]))} are {form} (otherwise: shape={other})"
+    return {"axes": order, "notes": (note,)}

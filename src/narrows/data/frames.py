@@ -21,6 +21,7 @@ WORDS = {
     "Struct": "records", "Binary": "bytes",
 }  # fmt: skip
 """What columns hold that are no numbers, by the names of narwhals' types."""
+NUMBERS_AS_TEXT = "numbers written as text"
 ADVICE = (
     "Leave those columns out, or make numbers of them: categories and text by one-hot columns (pandas.get_dummies), "
     "times by seconds since the first."
@@ -84,7 +85,9 @@ def numbers_of(frame: Any, owner: str, *, columns: Sequence[str] | None = None, 
             arrays.append(array)
             problems += problems_of(array[:, None], [name], missing=missing)
     if problems or wrong:
-        raise_problems([*(Problem(what, listed(found), ADVICE) for what, found in wrong.items()), *problems], owner)
+        advice = {NUMBERS_AS_TEXT: "Convert numbers written as text, such as by astype(float)."}
+        others = [Problem(what, listed(found), advice.get(what, ADVICE)) for what, found in wrong.items()]
+        raise_problems([*others, *problems], owner)
     return np.column_stack(arrays) if arrays else np.empty((len(frame), 0))
 
 
@@ -92,7 +95,7 @@ def _numbers(series: Any) -> tuple[Array | None, str]:
     """Return a column as an array, or None and what it holds instead."""
     kind = type(series.dtype).__name__
     if kind in WORDS:
-        return None, WORDS[kind]
+        return None, WORDS[kind] if kind != "String" else _held(series)
     try:
         array = np.asarray(series.to_numpy())
         if array.dtype.kind == "O":
@@ -114,8 +117,16 @@ def _held(series: Any) -> str:
     """Return what a column of objects holds, in a word."""
     values = [value for value in series.to_list() if value is not None and value == value]
     if any(isinstance(value, str) for value in values):
-        return "text"
+        return NUMBERS_AS_TEXT if all(map(_is_number, values)) else "text"
     return f"values of type {type(values[0]).__name__}" if values else str(series.dtype)
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (ValueError, TypeError):
+        return False
+    return True
 
 
 def to_frame(X: Array, kind: str, columns: Sequence[str], types: Sequence[str] | None, like: Any = None) -> Any:
