@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from narrows.cli import main
@@ -83,3 +84,15 @@ def test_every_option_stands_in_the_readme_as_it_is_described():
     for name, option in OPTIONS.items():
         (line,) = [line for line in readme.splitlines() if line.startswith(f"| `--{name.replace('_', '-')}` |")]
         assert line.endswith(f"| {option.help} |")
+
+
+def test_sequences_of_different_lengths_from_files_to_reconstructions(tmp_path, monkeypatch, blank_pictures_here):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clips").mkdir()
+    for i in range(12):
+        np.save(f"clips/{i:02}.npy", np.sin(np.arange(5 + i % 4))[:, None])
+    assert main(["train", "ae", "--data", "clips", "--latent-dim", "1", "--epochs", "1", "--name", "c"]) == 0
+    assert main(["reconstruct", "c", "--split", "all", "--out", "r.npy"]) == 0
+    reconstructed = np.load("r.npy")
+    assert reconstructed.shape == (12, 8, 1)
+    assert np.isnan(reconstructed).sum() == sum(3 - i % 4 for i in range(12))

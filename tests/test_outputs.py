@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from narrows import AE, load, load_dataset
+from narrows import AE, VAE, load, load_dataset
 from narrows.cli.app import main
 from narrows.errors import ConfigError
 from narrows.evaluation import squared_error, threshold
@@ -266,3 +266,46 @@ def test_nothing_is_replaced_silently(tmp_path, capsys):
     for said in ("runs/plant/scores.csv\n", "runs/plant/scores.csv  replaced\n"):
         assert main(["score", "plant"]) == 0
         assert capsys.readouterr().out.endswith(said)
+
+
+# Sequences and labels -------------------------------------------------------------------------------------------------
+
+
+def test_windows_keep_the_columns_by_name(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    t = np.arange(200)
+    log = pd.DataFrame({"x": np.sin(t / 5), "y": 5 + np.cos(t / 7)}).round(6)
+    log.to_csv("log.csv", index=False)
+    log[["y", "x"]].to_csv("order.csv", index=False)
+    log.rename(columns={"y": "z"}).to_csv("renamed.csv", index=False)
+    model = AE(latent_dim=1, network="mlp:4", epochs=1)
+    list(record(model, load_dataset("log.csv", window=10), "runs/log", pictures=False))
+    a, b = (written(tmp_path, "reconstruct", "log", "--data", f, name=f"r-{f}") for f in ("log.csv", "order.csv"))
+    pd.testing.assert_frame_equal(a, b)
+    assert list(a.columns) == ["row", "step", "x", "y"]
+    assert a["row"].tolist() == np.repeat(np.arange(0, 200, 10), 10).tolist()
+    assert a["step"].tolist() == list(range(10)) * 20
+    scores = written(tmp_path, "score", "log", "--data", "order.csv", name="s.csv")
+    assert list(scores.columns)[1:] == ["score", "error", "error_x", "error_y", "flagged"]
+    capsys.readouterr()
+    assert main(["encode", "log", "--data", "renamed.csv"]) == 2
+    assert "'y'" in capsys.readouterr().err
+
+
+def test_labels_of_other_files_enter_as_in_training(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    pd.DataFrame({"k": ["u", "v", "w"] * 10, "a": rng.normal(size=30), "b": rng.normal(size=30)}).to_csv(
+        "own.csv", index=False
+    )
+    pd.DataFrame({"k": ["w", "v"], "b": [1.0, 2.0], "a": [3.0, 4.0]}).to_csv("few.csv", index=False)
+    pd.DataFrame({"k": ["w", "z"], "b": [1.0, 2.0], "a": [3.0, 4.0]}).to_csv("new.csv", index=False)
+    model = VAE(latent_dim=1, network="mlp:4", epochs=1, condition="concat")
+    list(record(model, load_dataset("own.csv", label="k"), "runs/own", pictures=False))
+    codes = written(tmp_path, "encode", "own", "--data", "few.csv")
+    np.testing.assert_allclose(codes["code_1"], model.transform(np.array([[3.0, 1], [4, 2]]), [2, 1])[:, 0], rtol=1e-5)
+    assert main(["evaluate", "own", "--data", "few.csv", "--samples", "2"]) == 0
+    assert main(["score", "own", "--data", "few.csv"]) == 0
+    capsys.readouterr()
+    assert main(["encode", "own", "--data", "new.csv"]) == 2
+    assert "labels must be classes of training; got 'z'" in capsys.readouterr().err

@@ -9,7 +9,7 @@ import pytest
 
 from narrows.data import load_dataset
 from narrows.data.readers.columns import number_of
-from narrows.data.readers.text import is_header
+from narrows.data.readers.header import is_header
 from narrows.errors import ConfigError, DataError
 
 NUMBERS = [[20 + i % 7, 1.5 * i] for i in range(50)]
@@ -215,6 +215,7 @@ def test_an_index_is_no_feature(read):
     assert data.ids("train").name == "index"
     assert data.ids("train").values.tolist() == list(range(50))
     assert noted(data, "the first column (an index) tells the rows apart and is no feature")
+    assert read(",a\n1,2\n3,4\n", drop="Unnamed: 0").ids("train").name == "row"
     assert read("Unnamed: 0,a\n3,1\n9,2\n").columns == ("a",)
     assert read("index,a\n0,1\n1,2\n").columns == ("a",)
     assert read("index,a\n7,1\n1,2\n").columns == ("index", "a")  # a quantity

@@ -49,7 +49,7 @@ def data(
         if unusable:
             _print_rows([("rows", f"{len(table.columns[0].values):,}"), *_said(table.notes)])
             console.print(_flags(known))
-            from narrows.data.readers.table import unusable_columns
+            from narrows.data.readers.remarks import unusable_columns
 
             columns = [use.column for use in uses if use.role == "unusable"]
             note(unusable_columns(table.path, columns, len(uses)).removeprefix("load_dataset: "))

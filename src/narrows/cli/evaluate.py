@@ -58,7 +58,7 @@ def evaluate(
     out().print(comparison_table(comparison))
     record = {"data": dataset.name, "split": split, "samples": len(X), **comparison.record()}
     if model.module_.probabilistic:
-        record["code"] = latent_record(model, X, draws)
+        record["code"] = latent_record(model, model.arrays(X, y), draws)
     if named is not None:
         record["generation"] = generation_record(model, dataset, X, named)
     path = chosen.folder / "evaluation.json" if source.out is None else Path(source.out)

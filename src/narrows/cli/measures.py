@@ -15,7 +15,7 @@ from narrows.cli.arguments import Source, values_of_flags
 from narrows.cli.console import note, out
 from narrows.cli.locate import run_of
 from narrows.data import DATASETS, Dataset, load_dataset
-from narrows.data.arrays import Array
+from narrows.data.arrays import Array, Arrays
 from narrows.errors import ConfigError, NarrowsError, did_you_mean
 from narrows.estimators import ESTIMATORS
 from narrows.estimators.base import Autoencoder
@@ -70,7 +70,7 @@ def generation_record(model: Autoencoder, dataset: Dataset, X: Array, features: 
     return {"sampler": sampler, **measures}
 
 
-def latent_record(model: Autoencoder, X: Array, draws: int) -> dict[str, Any]:
+def latent_record(model: Autoencoder, X: Arrays, draws: int) -> dict[str, Any]:
     """Print and return what is measured of models with a posterior alone."""
     units, latent, bits = active_units(model, X), information(model, X), bits_per_dimension(model, X, samples=draws)
     table = Table("code", "", box=None, pad_edge=False, show_header=False)

@@ -121,7 +121,7 @@ def write_samples(
     columns
         For .csv and .parquet, by name: (N,).
     arrays
-        For .npz, and the first of them for .npy: (N, ...).
+        For .npz, and the first of them for .npy: (N, ...); of sequences of different lengths the ends are NaN.
     steps
         (N,), of sequences, each step of which is a row; None where a sample is one.
     """
@@ -130,7 +130,17 @@ def write_samples(
     if steps is not None:
         rows = {name: np.repeat(values, steps) for name, values in named.items()}
         rows["step"] = np.concatenate([np.arange(n) for n in steps])
-    write_columns(path, {**rows, **columns}, {**arrays, **named})
+    write_columns(path, {**rows, **columns}, {**{name: _padded(values) for name, values in arrays.items()}, **named})
+
+
+def _padded(values: Any) -> Array:
+    """Return samples as one array; sequences of different lengths end in NaN."""
+    if not isinstance(values, list) or len({len(sequence) for sequence in values}) == 1:
+        return np.asarray(values)
+    padded = np.full((len(values), max(map(len, values)), *values[0].shape[1:]), np.nan)
+    for row, sequence in zip(padded, values, strict=True):
+        row[: len(sequence)] = sequence
+    return padded
 
 
 def feature_columns(X: Any, names: Sequence[str] | None, prefix: str = "") -> tuple[dict[str, Array], Any]:

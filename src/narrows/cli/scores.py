@@ -42,12 +42,14 @@ class Scores(NamedTuple):
     """(N,), whether the score is below the limit; None where there is none."""
     limit: str
     """What the limit is, in words."""
+    names: Sequence[str]
+    """Of the features."""
 
-    def columns(self, model: Autoencoder) -> dict[str, Array]:
+    def columns(self) -> dict[str, Array]:
         """Return the columns of a file."""
         columns = {"score": self.score, "error": self.error}
         if self.of_features is not None:
-            columns |= {f"error_{name}": self.of_features[:, i] for i, name in enumerate(_features(model))}
+            columns |= {f"error_{name}": self.of_features[:, i] for i, name in enumerate(self.names)}
         return columns if self.flagged is None else {**columns, "flagged": self.flagged}
 
 
@@ -60,7 +62,9 @@ def own_data_of(run: Run) -> Dataset | None:
         return None
 
 
-def scores_of(model: Autoencoder, samples: Samples, own: Dataset | None, by: str, rate: float) -> Scores:
+def scores_of(
+    model: Autoencoder, samples: Samples, names: Sequence[str] | None, own: Dataset | None, by: str, rate: float
+) -> Scores:
     """Return the scores of samples, and which are below those of a share `rate` of a run's own samples.
 
     These are the samples held out from training, or all of them where so few were held out that the share is less than
@@ -74,15 +78,17 @@ def scores_of(model: Autoencoder, samples: Samples, own: Dataset | None, by: str
     if own is not None:
         held_out = [name for name in ("validation", "test") if name in own.split_names]
         enough = sum(len(own.split(name).X) for name in held_out) * rate >= 1
-        kind, names = ("held-out", held_out) if enough else ("own", own.split_names)
-        parts = [own.split(name) for name in names]
+        kind, splits = ("held-out", held_out) if enough else ("own", own.split_names)
+        parts = [own.split(name) for name in splits]
         known = [anomaly_scores(model, model.arrays(part.X, part.y), by=by, X_train=train) for part in parts]
         limit = threshold(np.concatenate(known), rate)
         flagged = score < limit
         words = (
             f"below {number(limit)}, the lowest {100 * rate:.3g}% of the run's {sum(map(len, known)):,} {kind} samples"
         )
-    return Scores(score, squared_error(model, arrays), of_features, flagged, words)
+    if of_features is not None and (names is None or len(names) != of_features.shape[1]):
+        names = numbered("value", of_features.shape[1])
+    return Scores(score, squared_error(model, arrays), of_features, flagged, words, names or ())
 
 
 def print_scores(model: Autoencoder, samples: Samples, scores: Scores) -> None:
@@ -94,7 +100,7 @@ def print_scores(model: Autoencoder, samples: Samples, scores: Scores) -> None:
         share = f"{flagged / len(scores.score):.2%}"
         out().print(f"{flagged:,} of {samples.what} flagged ({share}): score {scores.limit}", soft_wrap=True)
     worst = np.argsort(scores.score, kind="stable")[:WORST]
-    off = ["" for _ in worst] if scores.of_features is None else _off(model, samples, worst, scores.of_features)
+    off = ["" for _ in worst] if scores.of_features is None else _off(model, samples, worst, scores)
     wide = out().width >= 72
     columns: list[tuple[str, bool, dict[str, Any]]] = [
         ("row", True, {"justify": "right"}), (samples.ids.name, samples.ids.name != "row", {"overflow": "fold"}),
@@ -129,20 +135,16 @@ def draw_worst(path: Path, model: Autoencoder, samples: Samples, scores: Scores,
     written.say(path)
 
 
-def _features(model: Autoencoder) -> Sequence[str]:
-    """Return the names of the columns of a table, or of the features of sequences."""
-    return model.schema_.columns or numbered("value", model.sample_shape_[-1])
-
-
 def _with_reconstruction(model: Autoencoder, samples: Samples, rows: Array) -> tuple[Array, Array]:
     X = [samples.X[i] for i in rows] if isinstance(samples.X, list) else samples.X[rows]
     X_hat = model.reconstruct(X, y=None if samples.y is None else samples.y[rows])
     return np.asarray(X), np.asarray(X_hat)
 
 
-def _off(model: Autoencoder, samples: Samples, worst: Array, of_features: Array) -> list[str]:
+def _off(model: Autoencoder, samples: Samples, worst: Array, scores: Scores) -> list[str]:
     """Return of each sample the columns that are most unlike their reconstruction, in words."""
-    names, table, texts = _features(model), model.schema_.kind == "table", []
+    names, table, texts = scores.names, model.schema_.kind == "table", []
+    of_features = np.asarray(scores.of_features)
     X, X_hat = _with_reconstruction(model, samples, worst) if table else (worst, worst)
     for position, i in enumerate(worst):
         errors = np.nan_to_num(of_features[i])

@@ -83,7 +83,7 @@ class Dataset:
     row_ids: Mapping[str, RowIds] = field(default_factory=dict)
     """What tells the rows of a split apart, by the split's name; `ids` has them for splits without an entry, too."""
     columns: tuple[str, ...] | None = None
-    """Names of the features of a table (N, D), where the file names them."""
+    """Names of the features of a table (N, D) or of windows of one (N, T, D), where the file names them."""
     source: str = ""
     """Where the data come from: a package, an address, or a path."""
     licence: str = ""

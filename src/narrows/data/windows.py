@@ -56,7 +56,7 @@ def windowed(data: Dataset, window: int, stride: int | None = None) -> Dataset:
         changed[split] = np.ascontiguousarray(np.moveaxis(view, 2, 1))
         changed[f"{split}_labels"] = None if y is None else _labels(y, starts, window)
     return replace(
-        data, **changed, columns=None, row_ids=row_ids, notes=(*data.notes, *notes), ordered=True, files=None,
+        data, **changed, row_ids=row_ids, notes=(*data.notes, *notes), ordered=True, files=None,
         overlap=math.ceil(window / step) - 1,
     )  # fmt: skip
 

@@ -15,20 +15,11 @@ from narrows.data.arrays import Array
 from narrows.data.axes import axes_of, order_of, turned
 from narrows.data.dataset import Dataset, RowIds, as_read
 from narrows.data.readers.checks import read_exactly, reading, unsound, zip_members
+from narrows.data.readers.roles import choose
 from narrows.data.readers.sparse import densified, is_sparse
-from narrows.errors import ConfigError, DataError, did_you_mean
+from narrows.errors import DataError
 
 _MAP_BYTES = 256 * 2**20  # .npy files from here on are memory-mapped by default
-_TRAIN = ("X_train", "x_train", "train_X", "train_x", "train_images", "train_data", "train", "X", "x", "data", "images",
-          "samples", "features")  # fmt: skip
-_TEST = ("X_test", "x_test", "test_X", "test_x", "test_images", "test_data", "test")
-_VALIDATION = ("X_valid", "X_val", "x_valid", "x_val", "val_X", "val_x", "val_images", "val_data", "validation",
-               "valid", "val")  # fmt: skip
-_TRAIN_LABELS = ("y_train", "train_y", "train_labels", "Y", "y", "labels", "label", "target", "targets")
-_TEST_LABELS = ("y_test", "test_y", "test_labels")
-_VALIDATION_LABELS = ("y_valid", "y_val", "val_y", "val_labels", "validation_labels")
-KNOWN = frozenset({*_TRAIN, *_TEST, *_TRAIN_LABELS})
-"""Names of arrays that say what they are."""
 
 
 def read_npy(path: Path, *, transpose: bool = False, memory_map: bool | None = None) -> Dataset:
@@ -228,43 +219,6 @@ def _npz_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, what: str, *, 
         content = read_exactly(stream, expected, what)
     array: Array = np.frombuffer(content, dtype=dtype).reshape(shape, order="F" if fortran else "C")
     return np.ascontiguousarray(array, dtype=dtype.newbyteorder("="))
-
-
-def choose(shapes: dict[str, tuple[int, ...]], variable: str | None, label: str | None, what: str) -> dict[str, str]:
-    """Return the name of the array for each role: train, test, validation, and each with `_labels`."""
-    for option, name in (("variable", variable), ("label", label)):
-        if name is not None and name not in shapes:
-            raise ConfigError(
-                f"load_dataset: {option} must be one of {', '.join(sorted(shapes)) or 'no arrays'} in {what!r}; "
-                f"got {name!r}.{did_you_mean(name, shapes)}"
-            )
-    roles = {
-        "train": _TRAIN if variable is None else (variable,),
-        "test": _TEST,
-        "validation": _VALIDATION,
-        "train_labels": _TRAIN_LABELS if label is None else (label,),
-        "test_labels": _TEST_LABELS,
-        "validation_labels": _VALIDATION_LABELS,
-    }
-    chosen = {role: next((n for n in names if n in shapes), None) for role, names in roles.items()}
-    if chosen["train"] is None:
-        matrices = [name for name, shape in shapes.items() if len(shape) >= 2 and name not in chosen.values()]
-        if len(matrices) > 1:  # of a column beside a matrix, the column is not the samples
-            matrices = [name for name in matrices if 1 not in shapes[name]] or matrices
-        if len(matrices) != 1:
-            raise DataError(
-                f"load_dataset: {what!r} must hold one array of samples, or one named X; "
-                f"got {', '.join(f'{n} {s}' for n, s in shapes.items()) or 'no numbers'}. Choose it with variable=."
-            )
-        chosen["train"] = matrices[0]
-    if variable is not None:  # a chosen variable stands alone; its rows are divided by seed
-        chosen["test"] = chosen["validation"] = None
-        known = chosen["train_labels"]
-        if label is None and known is not None and shapes[known][:1] != shapes[variable][:1]:
-            chosen["train_labels"] = None  # those of other samples
-    return {
-        role: name for role, name in chosen.items() if name is not None and (role == "train" or name != chosen["train"])
-    }
 
 
 def from_arrays(arrays: dict[str, Array], path: Path, *, transpose: bool = False) -> Dataset:

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from narrows.data.dataset import Dataset, RowIds
-from narrows.data.readers.arrays import KNOWN, choose, from_arrays, from_samples, npy_array
+from narrows.data.readers.arrays import from_arrays, from_samples, npy_array
 from narrows.data.readers.arrow import IPC, PARQUET
 from narrows.data.readers.checks import as_text, check_regular, reading
+from narrows.data.readers.roles import KNOWN, choose
 
 PARTS = {
     "train": "train", "training": "train", "test": "test", "testing": "test", "val": "validation",

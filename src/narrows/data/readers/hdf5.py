@@ -11,8 +11,9 @@ import numpy as np
 
 from narrows.data.arrays import Array
 from narrows.data.dataset import Dataset, RowIds, as_read
-from narrows.data.readers.arrays import as_labels, as_samples, choose, from_arrays
+from narrows.data.readers.arrays import as_labels, as_samples, from_arrays
 from narrows.data.readers.checks import check_expansion, needed, reading, unsound
+from narrows.data.readers.roles import choose
 from narrows.data.readers.sparse import densified
 from narrows.errors import ConfigError, did_you_mean
 

@@ -16,9 +16,10 @@ import numpy as np
 
 from narrows.data.arrays import Array
 from narrows.data.dataset import Dataset
-from narrows.data.readers.arrays import choose, from_arrays
+from narrows.data.readers.arrays import from_arrays
 from narrows.data.readers.checks import check_expansion, reading, unsound
 from narrows.data.readers.hdf5 import read_mat73
+from narrows.data.readers.roles import choose
 from narrows.errors import DataError
 
 _STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}

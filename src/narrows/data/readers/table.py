@@ -15,6 +15,7 @@ from narrows.data.arrays import Array
 from narrows.data.dataset import Dataset, RowIds, as_read
 from narrows.data.readers.arrays import as_labels, as_samples
 from narrows.data.readers.columns import Column, times_of
+from narrows.data.readers.remarks import dates, listed, sentinel, shortened, unusable_columns
 from narrows.errors import ConfigError, DataError, did_you_mean
 
 INDEX = re.compile(r"|index|Unnamed: 0(\.\d+)?|__index_level_\d+__")
@@ -128,7 +129,7 @@ class Table:
         if not features:
             raise DataError(
                 f"load_dataset: {str(self.path)!r} must have a column beside those left out; got "
-                f"{_short(', '.join(self.names))}."
+                f"{shortened(', '.join(self.names))}."
             )
         by_role = {use.role: use.column for use in uses if use.role in ("label", "id", "split")}
         n = len(features[0].values)
@@ -156,6 +157,9 @@ class Table:
     def names(self) -> list[str]:
         """Names of the columns, each different; numbers where the file has none."""
         return [column.name for column in self.columns]
+
+    def _listed(self) -> str:
+        return shortened(", ".join(name or "(no name)" for name in self.names))
 
     def _samples(self, features: list[Column]) -> Array:
         if len(features) == 1 and (features[0].values.dtype == object or features[0].values.ndim > 2):
@@ -205,11 +209,14 @@ class Table:
                 return at
         elif text in self.names:
             return [self.names.index(text)]
+        unnamed = re.fullmatch(r"Unnamed: (\d+)", text)  # as pandas calls columns without a name
+        if unnamed and int(unnamed[1]) < count and not self.names[int(unnamed[1])]:
+            return [int(unnamed[1])]
         if re.fullmatch(r"-?\d+", text) and -count <= int(text) < count:
             return [int(text) % count]
         raise ConfigError(
-            f"load_dataset: {option} must be a column of {str(self.path)!r} ({_short(', '.join(self.names))}), or its "
-            f"number from 0 to {count - 1}; got {name!r}.{did_you_mean(text, self.names)}"
+            f"load_dataset: {option} must be a column of {str(self.path)!r} ({self._listed()}), or "
+            f"its number from 0 to {count - 1}; got {name!r}.{did_you_mean(text, self.names)}"
         )
 
     def _notes(self, features: list[Column]) -> list[str]:
@@ -217,10 +224,10 @@ class Table:
         notes, gaps = [], [column for column in features if column.missing]
         if gaps:
             codes = sorted({code or "empty" for column in gaps for code in column.codes})
-            written = f", written as {_short(', '.join(codes))}" if codes else ""
+            written = f", written as {shortened(', '.join(codes))}" if codes else ""
             notes.append(
                 f"{sum(column.missing for column in gaps):,} values missing{written}: "
-                f"{_listed([f'{column.missing:,} in {column.name!r}' for column in gaps])}"
+                f"{listed([f'{column.missing:,} in {column.name!r}' for column in gaps])}"
             )
         notes += [f"{column.name!r} holds {hint}" for column in features if (hint := sentinel(column) or dates(column))]
         return notes
@@ -232,79 +239,6 @@ def _feature(column: Column, *, keep: bool = False) -> tuple[str, str]:
     if column.usable or (keep and column.kind == "empty"):
         return "feature", ""
     return ("left out", "empty") if column.kind == "empty" else ("unusable", column.kind)
-
-
-def unusable_columns(path: Path, columns: list[Column], count: int) -> str:
-    """Return the message of columns that are not numeric, all of them, with what can be done."""
-    names = ",".join(f'"{column.name}"' if "," in column.name else column.name for column in columns)
-    first = columns[0].name
-    what = ", ".join(f"column {column.name!r}: {_content(column)}" for column in columns[:12])
-    what += f" and {len(columns) - 12} more" if len(columns) > 12 else ""
-    advice = [f"Leave {'it' if len(columns) == 1 else 'them'} out with drop={names!r}"]
-    texts = [column for column in columns if column.kind == "text" and not column.other]
-    if texts:  # the one with the fewest levels is the likeliest, and of these the last
-        label = min(reversed(texts), key=lambda column: len(np.unique(column.values))).name
-        advice.append(f"make {'it' if len(columns) == 1 else 'one'} the labels with label={label!r}")
-    key = next((column.name for column in columns if column.kind == "times" or _unique(column)), None)
-    advice += (
-        [] if key is None else [f"make {'it' if len(columns) == 1 else 'one'} the ids of the rows with id={key!r}"]
-    )
-    if code := next((text for column in columns for text in column.other.values()), None):
-        advice.append(f"say what is missing with missing={code!r}")
-    alone = f"column {first!r} of {str(path)!r} must be numeric; got {_content(columns[0])}."
-    several = (
-        f"all features of {str(path)!r} must be numeric; got {len(columns)} columns of {count} that are not: {what}."
-    )
-    text = ", or ".join(advice) if len(advice) < 3 else ", ".join(advice[:-1]) + f", or {advice[-1]}"
-    return f"load_dataset: {alone if len(columns) == 1 else several} {text}."
-
-
-def _unique(column: Column) -> bool:
-    return column.kind == "text" and not column.other and len(np.unique(column.values)) == len(column.values)
-
-
-def _content(column: Column) -> str:
-    """Return what a column that is no feature holds."""
-    if column.other:
-        row, text = next(iter(column.other.items()))
-        more = f" and {len(column.other) - 1} more" if len(column.other) > 1 else ""
-        return f"numbers, but {_short(text)!r} in row {row + 1}{more}"
-    texts = column.values.tolist()
-    row, first = next(((i, text) for i, text in enumerate(texts) if text), (0, ""))
-    if column.kind == "times":
-        return f"times, such as {first!r}"
-    levels = len(set(texts))
-    return f"text, {_short(str(first))!r} in row {row + 1}" + (f", {levels} different ones" if levels > 1 else "")
-
-
-def sentinel(column: Column) -> str | None:
-    """Return what to say of a value such as -999 that is far from the others and comes often; else None."""
-    if column.kind != "numbers" or column.values.ndim > 1:
-        return None
-    values = column.values[np.isfinite(column.values)]
-    for code in (values.min(), values.max()) if len(values) else ():
-        rest = values[values != code]
-        times = len(values) - len(rest)
-        plain = code == round(code) and re.fullmatch(r"-?(9{2,}|\d00|1)|-1", f"{code:.0f}") and code not in (1, 100)
-        if times < 2 or not plain or len(np.unique(rest)) < 3:
-            continue
-        low, high = float(rest.min()), float(rest.max())
-        if min(abs(code - low), abs(code - high)) > max(high - low, 1e-9) or (code < 0 <= low and code <= -99):
-            return f"{code:g} in {times:,} rows, apart from {low:g} to {high:g}: if it means missing, missing={code:g}"
-    return None
-
-
-def dates(column: Column) -> str | None:
-    """Return what to say of dates that are written as numbers, such as 20240131; else None."""
-    if column.kind != "numbers" or column.values.ndim > 1 or column.missing:
-        return None
-    values = column.values
-    if not ((values >= 19000101) & (values <= 21001231) & (values == np.round(values))).all():
-        return None
-    month, day = values // 100 % 100, values % 100
-    if not ((month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).all():
-        return None
-    return f"dates as numbers: if they are no quantity, drop={column.name!r} or id={column.name!r}"
 
 
 def _feature_names(features: list[Column]) -> tuple[str, ...] | None:
@@ -345,7 +279,7 @@ def divided(data: Dataset, column: Column, path: Path) -> Dataset:
             known = {"0": "test", "1": "train"}
     if unknown := sorted(set(values) - known.keys()):
         raise DataError(
-            f"load_dataset: split_column must say train, validation or test in every row; got {_listed(unknown)} in "
+            f"load_dataset: split_column must say train, validation or test in every row; got {listed(unknown)} in "
             f"{column.name!r} of {str(path)!r}. Choose another column."
         )
     splits = np.array([known[value] for value in values])
@@ -362,11 +296,3 @@ def divided(data: Dataset, column: Column, path: Path) -> Dataset:
         row_ids={split: ids.take(chosen) for split, chosen in rows.items() if len(chosen)},
         other_columns=data.other_columns,
     )  # fmt: skip
-
-
-def _listed(items: Sequence[str], most: int = 8) -> str:
-    return ", ".join(items[:most]) + (f", and {len(items) - most} more" if len(items) > most else "")
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 120 else text[:117] + "..."

@@ -9,8 +9,9 @@ from typing import Any
 from narrows.data.arrays import Array
 from narrows.data.axes import axes_of
 from narrows.data.dataset import Dataset, as_read
-from narrows.data.readers.arrays import as_samples, choose, from_arrays, from_samples
+from narrows.data.readers.arrays import as_samples, from_arrays, from_samples
 from narrows.data.readers.checks import reading, unsound
+from narrows.data.readers.roles import choose
 from narrows.errors import DataError
 
 

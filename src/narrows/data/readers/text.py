@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -14,7 +13,8 @@ import numpy as np
 
 from narrows.data.options import whole_number
 from narrows.data.readers.checks import Readable, check_expansion, unsound
-from narrows.data.readers.columns import is_missing, is_number, is_value, kind_of
+from narrows.data.readers.columns import is_number, is_value
+from narrows.data.readers.header import SAMPLE, SHARE, is_header, units_of
 from narrows.errors import ConfigError, DataError
 
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"),
@@ -23,12 +23,8 @@ _CONTROL = re.compile("[\0-\x08\x0e-\x1b]")
 _COMMENTS = ("#", "%", "//")
 _DELIMITERS = (",", ";", "\t", "|", " ")
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar", " ": "blanks"}
-_SAMPLE = 200
-"""Rows that are looked at to decide."""
 _LOOK = 60
 """Lines that are looked at to find out what separates fields."""
-_SHARE = 0.9
-"""Of a column's values that must be numbers for the column to count as numeric."""
 
 
 @dataclass
@@ -169,7 +165,7 @@ def _delimiter_of(lines: list[str], decimal: str | None) -> str:
         if width < 2 or 2 * alike < len(counts):
             continue
         fields = [text for row in rows[len(rows) // 3 :] for text in row[:50]]
-        score = (round(float(np.mean([is_value(text) for text in fields])), 2), min(alike / len(counts), _SHARE), width)
+        score = (round(float(np.mean([is_value(text) for text in fields])), 2), min(alike / len(counts), SHARE), width)
         if score > most and not (best == "\t" and score[0] <= most[0]):  # blanks would part what tabs hold together
             best, most = delimiter, score
     return best
@@ -188,7 +184,7 @@ def _decimals(lines: list[str]) -> bool:
 
 def _without_preamble(rows: list[list[str]]) -> list[list[str]]:
     """Return the rows without those at the beginning that have fewer fields than the table, such as a title."""
-    width = Counter(map(len, rows[-_SAMPLE:])).most_common(1)[0][0]
+    width = Counter(map(len, rows[-SAMPLE:])).most_common(1)[0][0]
     start = 0
     while start < len(rows) - 2 and len(rows[start]) < width and not all(map(is_value, rows[start])):
         # One name fewer than there are fields is how R writes tables whose rows have names.
@@ -223,7 +219,7 @@ def _named(
         body, first = rows, [str(i) for i in range(len(first))]
     if not body:
         raise unsound(path, "hold rows of numbers; got only a header.")
-    if header and (units := _units(body)):
+    if header and (units := units_of(body)):
         notes.append(f"a row of units left out: {', '.join(units)}")
         body = body[1:]
     for number, row in enumerate(body, start=1):
@@ -235,71 +231,3 @@ def _named(
                 "delimiter=, or leave out the lines before the table with skip=."
             )
     return Rows([name.strip() for name in first], body, bool(header), delimiter, notes)
-
-
-def is_header(first: list[str], body: list[list[str]]) -> tuple[bool, str]:
-    """Return whether the first row names the columns, and why, judged by the rows below it."""
-    if not body:
-        return any(not is_value(text) and not is_missing(text) for text in first), "there is no other row"
-    sample = body[1 : _SAMPLE + 1] if len(body) > 2 else body  # the second row may hold units
-    columns = [[row[i] for row in sample if i < len(row) and not is_missing(row[i])] for i in range(len(first))]
-    kinds = [_kind(values) for values in columns]
-    numeric = [kind != "" for kind in kinds]
-    over = [(text.strip(), kind) for text, kind in zip(first, kinds, strict=True) if kind and not is_missing(text)]
-    words = [text for text, kind in over if kind_of(text) != kind]
-    known = next((text.strip() for text, values, counts in zip(first, columns, numeric, strict=True)
-                  if not counts and text.strip() and text in values), None)  # fmt: skip
-    counted = [int(text) for text in first if text.strip().isdecimal()]
-    if words and (len(words) == len(over) or len(set(counted)) == len(over) - len(words)):
-        return True, f"since {words[0]!r} stands above numbers"
-    if known is not None:
-        return False, f"since {known!r} in the first row stands in others too"
-    if not first[0].strip() and len(first) > 1 and len(set(first)) == len(first) and _tells_apart(body):
-        return True, "since its first field alone is empty, above values that differ"
-    if over and len(counted) == len(over) and _counts_up(counted, columns, numeric):
-        return True, f"since the first row counts {counted[0]}, {counted[1]}, ... and the others do not"
-    if over:
-        return False, "since the first row holds numbers where the others do"
-    if any(map(str.strip, first)):
-        return True, "since no other row repeats what the first one holds"
-    return False, "since the first row is empty"
-
-
-def _kind(values: list[str]) -> str:
-    """Return the kind of nearly all of a column's values: number, yes/no or time; an empty text where there is none."""
-    if not values:
-        return ""
-    kind, count = Counter(map(kind_of, values)).most_common(1)[0]
-    return kind if count >= _SHARE * len(values) else ""
-
-
-def _tells_apart(body: list[list[str]]) -> bool:
-    """Return whether the first column is an index: it is filled, and no value comes twice."""
-    values = [row[0].strip() for row in body if row]
-    return all(values) and len(set(values)) == len(values)
-
-
-def _counts_up(counted: list[int], columns: list[list[str]], numeric: list[bool]) -> bool:
-    """Return whether a first row of whole numbers are names, such as 0, 1, 2 or 2019, 2020, 2021."""
-    steps = {after - before for before, after in itertools.pairwise(counted)}
-    if len(steps) != 1 or min(steps) < 1:
-        return False
-    below = [text for values, counts in zip(columns, numeric, strict=True) if counts for text in values]
-    if counted[0] == 0:
-        return steps == {1} and len(counted) > 2 and any("." in text for text in below)
-    years = (text for text in below if text.strip().isdecimal() and 1900 <= int(text) <= 2100)
-    return 1900 <= counted[0] <= counted[-1] <= 2100 and next(years, None) is None
-
-
-def _units(body: list[list[str]]) -> list[str]:
-    """Return the fields of a row of units: texts above columns that hold numbers from the next row on."""
-    if len(body) < 3:
-        return []
-    units = []
-    for i, text in enumerate(body[0]):
-        values = [row[i] for row in body[1 : _SAMPLE + 1] if i < len(row) and not is_missing(row[i])]
-        numeric = _kind(values) != ""
-        if (numeric and is_value(text)) or (not numeric and text in values):
-            return []
-        units += [text.strip()] if numeric and not is_missing(text) else []
-    return units
