@@ -141,6 +141,16 @@ def test_training_ends_with_a_table_and_paths_that_exist(here, capsys):
     assert "\x1b" not in shown
 
 
+@pytest.mark.parametrize("model", ["ae", "vae"])
+def test_defaults_need_no_flags(model, here, capsys):
+    assert main(["train", model, "--data", "cloud", "--data-option", "samples=100"]) == 0
+    shown = capsys.readouterr().out
+    assert f"{model} on cloud: 90 training, 10 validation, 25 test samples" in shown
+    run = Run(here / "runs" / f"{model}-cloud-1")
+    assert (run.record["parameters"]["epochs"], run.summary["latent_dim"]) == ("auto", 1)
+    assert run.history[-1]["epochs"] == 200
+
+
 def test_every_train_flag_reaches_its_field_and_the_record(here):
     flags = "--network mlp --network.hidden 6,3 --network.activation tanh "
     flags += "--epochs 2 --adam-betas 0.8,0.9 --batch-size none --beta 0.5 --no-data-bias"

@@ -241,7 +241,7 @@ def test_validation_that_is_none(validation):
 
 def test_patience_needs_validation():
     with pytest.raises(ConfigError, match="patience must come with validation data"):
-        AE(latent_dim=1, patience=2).fit(DATA)
+        AE(latent_dim=1, epochs=2, patience=2).fit(DATA)
 
 
 class Exploding(Line):

@@ -97,12 +97,12 @@ def test_a_larger_beta_gives_a_smaller_divergence(table):
     assert large < 0.5 * small
 
 
-def test_auto_is_bernoulli_for_pixels_alone(table):
-    pixels = (table * 255).astype(np.uint8)
-    assert isinstance(fitted(pixels).module_.observed.of, BernoulliLikelihood)
-    assert fitted(table).module_.observed.of == GaussianLikelihood(scale="learned")
-    residual = fitted(pixels, network="residual:4").module_.observed.of  # begins at PCA, of normal values
-    assert residual == GaussianLikelihood(scale="learned")
+def test_auto_is_bernoulli_for_black_and_white_pixels_alone(table):
+    writing = np.where(table > 0.5, 250, 3).astype(np.uint8)
+    for network in ("mlp:5", "residual:4"):
+        assert isinstance(fitted(writing, network=network).module_.observed.of, BernoulliLikelihood)
+    for other in (table, (table * 255).astype(np.uint8)):
+        assert fitted(other).module_.observed.of == GaussianLikelihood(scale="learned")
 
 
 def test_samples_follow_the_data():

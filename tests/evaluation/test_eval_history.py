@@ -7,6 +7,7 @@ import pytest
 
 import narrows
 from narrows.evaluation import diagnose_history
+from narrows.evaluation.diagnosis.evidence import in_training
 
 SMALL: dict[str, Any] = {"network": "mlp:64", "batch_size": 16}
 
@@ -69,3 +70,14 @@ def test_a_rise_that_is_small_beside_the_whole_fall_is_no_overfitting():
     for record in history[4:]:
         record["validation"]["loss"] += 3
     assert [finding.rule for finding in diagnose_history(history, narrows.AE())] == ["overfitting"]
+
+
+def test_default_sizes_are_those_that_training_took():
+    X = np.random.default_rng(0).normal(size=(60, 8))
+    model = narrows.VAE(network="mlp:4", learning_rate=1e-4).fit(X)
+    evidence = in_training(model.history_, model)
+    assert evidence.parameter("latent_dim") == 4
+    assert evidence.parameter("epochs") == model.history_[-1]["epochs"]
+    assert evidence.kl is None or len(evidence.kl) == 4
+    unknown = in_training(model.history_, narrows.VAE())
+    assert (unknown.parameter("latent_dim", 7), unknown.parameter("epochs", 9)) == (7, 9)

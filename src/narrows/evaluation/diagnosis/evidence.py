@@ -82,8 +82,15 @@ class Evidence:
     """Share of values of drawn samples outside the range of the data."""
 
     def parameter(self, name: str, default: Any = None) -> Any:
-        """Return a parameter of the estimator; the default where it has none of that name."""
-        return getattr(self.model, name) if name in {field.name for field in fields(self.model)} else default
+        """Return a parameter of the estimator, what "auto" came to be; the default where it has none of that name."""
+        if name not in {field.name for field in fields(self.model)}:
+            return default
+        value, learnt = getattr(self.model, name), vars(self.model)
+        if value == "auto" and name == "latent_dim":
+            return learnt.get("latent_dim_", default)
+        if value == "auto" and name == "epochs":
+            return learnt["history_"][-1]["epochs"] if learnt.get("history_") else default
+        return value
 
     @property
     def errors(self) -> Errors | None:
@@ -148,7 +155,8 @@ def in_training(history: Sequence[dict[str, Any]], model: Autoencoder) -> Eviden
         # The KL term itself, without the weight that beta and a warm-up give it.
         nats = np.array([-record["train"]["elbo"] - record["train"]["reconstruction"] for record in history])
         if not (np.diff(nats[-3:]) > 0).all():  # else it may only have begun
-            size = model.latent_dim
+            given = model.get_params(deep=False)["latent_dim"]
+            size = given if isinstance(given, int) else vars(model).get("latent_dim_", 1)
             kl = np.full(size, nats[-1] / size)
     return Evidence(model=model, jump=common_jump(curves), kl=kl, rise=rise, validated=rise is not None)
 
