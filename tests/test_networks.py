@@ -370,6 +370,15 @@ def test_a_variational_model_of_bounded_values_begins_near_pca(likelihood):
     assert left < 0.02 + np.square(pca.reconstruct(X) - X).sum() / np.square(X - X.mean(0)).sum()
 
 
+def test_low_precision_leaves_the_start_finite():
+    X = np.random.default_rng(0).integers(0, 2, (40, 12)).astype(np.float32)
+    options = {"latent_dim": 2, "network": "residual:4", "epochs": 2, "likelihood": "bernoulli", "scale": None}
+    low, full = VAE(**options, precision="bf16").fit(X), VAE(**options).fit(X)
+    assert vae.history_[0]["train"]["loss"] == pytest.approx(
+        VAE(**options).fit(X).history_[0]["train"]["loss"], rel=0.05
+    )
+
+
 def test_an_output_activation_without_an_inverse_is_refused():
     with pytest.raises(ConfigError, match=r"Residual: output_activation must be one of 'linear', .*; got 'selu'"):
         AE(network="residual:8,output_activation=selu").fit(np.eye(4))

@@ -63,6 +63,7 @@ class ResidualDecoder(Decoder):
         """Return (B, *output shape)."""
         layout = self.layout
         x = self.linear(z.flatten(1)).reshape(-1, *layout.shape)
+        x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x  # links and inverses need all digits at 0, 1
         if layout.link is not None:
             x = layout.link(x)
         elif layout.outputs > 1:  # the first one is the mean
