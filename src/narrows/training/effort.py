@@ -21,8 +21,8 @@ from narrows.data.batches import Batches
 from narrows.module import Module
 from narrows.training.report import Report
 
-STEPS = 2000
-"""Steps that training takes unless the data are very small or large."""
+STEPS, LIGHT = 2000, 2 * 10**11
+"""Steps that training takes unless the data are very small or large: half as many where that is more work."""
 FEWEST, MOST = 15, 200
 """Epochs: at least, unless the work is too much; at most, however few steps an epoch has."""
 PATIENCE = 1 / 4
@@ -50,7 +50,10 @@ def held_out(n: int, seed: int) -> tuple[Array, Array] | None:
 def auto_epochs(n: int, batch_size: int | None, multiplications: int) -> int:
     """Return the epochs for n samples, from the multiplications that a sample takes in training."""
     steps = math.ceil(n / min(batch_size or n, n))
-    epochs = min(max(math.ceil(STEPS / steps), FEWEST), MOST)
+    passes = math.ceil(STEPS / steps)
+    if passes * n * multiplications > LIGHT:
+        passes = math.ceil(STEPS / 2 / steps)
+    epochs = min(max(passes, FEWEST), MOST)
     return max(1, min(epochs, WORK // max(1, n * multiplications), LONGEST // steps))
 
 
