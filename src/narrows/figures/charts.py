@@ -163,5 +163,8 @@ def _plane(Z: Array) -> tuple[Array, tuple[str, str]]:
     projected = centred @ v[:2].T
     flat[:, : projected.shape[1]] = projected
     first, second = share[0], share[1] if len(share) > 1 else 0.0
-    note = f"of {Z.shape[1]} numbers"
-    return flat, (f"component 1 {note} ({first:.0%} of the variance)", f"component 2 ({second:.0%})")
+    note = f"of the codes, {Z.shape[1]} dimensions"
+    return flat, (
+        f"principal component 1 {note} ({first:.0%} of the variance)",
+        f"principal component 2 ({second:.0%})",
+    )
