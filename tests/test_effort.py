@@ -31,7 +31,7 @@ def bent(n, seed=0):
         (100, 128, 10**3, 200),  # an epoch of one step
         (1280, 128, 10**3, 200),  # ten steps
         (1280, None, 10**3, 200),
-        (1280, 128, 10**6, 100),  # 2 x 10^11 multiplications: half as many steps
+        (1280, 128, 10**6, 50),  # 2 x 10^11 multiplications: a quarter of the steps
         (128_000, 128, 10**3, 15),  # a thousand
         (128_000, 128, 10**7, 2),  # 3 x 10^12 multiplications
         (10**8, 128, 10**3, 1),

@@ -22,7 +22,7 @@ from narrows.module import Module
 from narrows.training.report import Report
 
 STEPS, LIGHT = 2000, 2 * 10**11
-"""Steps that training takes unless the data are very small or large: half as many where that is more work."""
+"""Steps that training takes unless the data are very small or large: a quarter of them where that is more work."""
 FEWEST, MOST = 15, 200
 """Epochs: at least, unless the work is too much; at most, however few steps an epoch has."""
 PATIENCE = 1 / 4
@@ -52,7 +52,7 @@ def auto_epochs(n: int, batch_size: int | None, multiplications: int) -> int:
     steps = math.ceil(n / min(batch_size or n, n))
     passes = math.ceil(STEPS / steps)
     if passes * n * multiplications > LIGHT:
-        passes = math.ceil(STEPS / 2 / steps)
+        passes = math.ceil(STEPS / 4 / steps)
     epochs = min(max(passes, FEWEST), MOST)
     return max(1, min(epochs, WORK // max(1, n * multiplications), LONGEST // steps))
 
