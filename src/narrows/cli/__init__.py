@@ -11,7 +11,7 @@ show.py       show, data
 use.py        encode, score, reconstruct, sample
 evaluate.py   evaluate, diagnose, compare
 analyses.py   a command for every analysis
-plugins.py    a Python file of one's own, imported before the command
+plugins.py    a Python file that the user wrote, imported before the command
 locate.py     which run a name means
 samples.py    which samples flags mean, and the files that are written
 scores.py     what score measures and prints

@@ -1,4 +1,4 @@
-"""`--plugin FILE`: a Python file of one's own, imported before the command, which registers what it adds."""
+"""`--plugin FILE`: a Python file that the user wrote, imported before the command, which registers what it adds."""
 
 from __future__ import annotations
 

@@ -33,6 +33,7 @@ from narrows.params import fields, validate
 from narrows.rng import Seeded
 from narrows.training import Checkpoints, Report, Settings, Trainer, train
 from narrows.training.arrays import as_array
+from narrows.training.effort import apart
 from narrows.training.report import read_all
 
 if TYPE_CHECKING:
@@ -314,8 +315,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 f"{type(self).__name__}: validation must be a share that leaves samples on both sides; got {share!r} "
                 f"of {len(X)} samples. Give a larger share or more samples."
             )
-        order = np.random.default_rng(self._seed).permutation(len(X))
-        kept, held = np.sort(order[n:]), np.sort(order[:n])
+        kept, held = apart(len(X), n, self._seed)
 
         def rows(values: Any, index: Array) -> Any:
             if values is None:

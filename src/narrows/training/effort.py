@@ -43,6 +43,11 @@ def held_out(n: int, seed: int) -> tuple[Array, Array] | None:
     size = min(max(n // 10, low), high, n // 4)
     if not size:
         return None
+    return apart(n, size, seed)
+
+
+def apart(n: int, size: int, seed: int) -> tuple[Array, Array]:
+    """Return the positions of n - size samples and of `size` others, drawn with a seed, ascending."""
     order = np.random.default_rng(seed).permutation(n)
     return np.sort(order[size:]), np.sort(order[:size])
 
