@@ -111,9 +111,12 @@ def _samples(explorer: Explorer, given: Arguments) -> Mapping[str, Any]:
     return {**answer, "labels": explorer.labels.names(on.shown.y, np.array(rows)), "ids": [str(each) for each in ids]}
 
 
-def _combine(explorer: Explorer, given: Arguments) -> Mapping[str, Any]:
-    expression = given.text("expression") if given.meta.get("expression") is not None else None
-    return explorer.combine(expression, given.rows(), given.tensor("weights"), given.split, given.y)
+def combined(given: Arguments) -> dict[str, Any]:
+    """Return the arguments of `Explorer.combine`."""
+    return {
+        "expression": given.text("expression") if given.meta.get("expression") is not None else None,
+        "rows": given.rows(), "weights": given.tensor("weights"), "split": given.split, "y": given.y,
+    }  # fmt: skip
 
 
 def _interpolate(explorer: Explorer, given: Arguments) -> Mapping[str, Any]:
@@ -122,19 +125,22 @@ def _interpolate(explorer: Explorer, given: Arguments) -> Mapping[str, Any]:
     return explorer.interpolate(given.whole("a"), given.whole("b"), t, given.text("way", "linear"), given.split)
 
 
-def _denoise(explorer: Explorer, given: Arguments) -> Mapping[str, Any]:
-    return explorer.denoise(
-        given.split, None if given.meta.get("row") is None else given.whole("row"), given.tensor("input"),
-        given.text("corruption", ""), None if given.meta.get("strength") is None else given.real("strength"),
-        given.whole("seed", 0), given.y,
-    )  # fmt: skip
+def denoised(given: Arguments) -> dict[str, Any]:
+    """Return the arguments of `Explorer.denoise`."""
+    return {
+        "split": given.split, "row": None if given.meta.get("row") is None else given.whole("row"),
+        "input": given.tensor("input"), "corruption": given.text("corruption", ""),
+        "strength": None if given.meta.get("strength") is None else given.real("strength"),
+        "seed": given.whole("seed", 0), "y": given.y,
+    }  # fmt: skip
 
 
-def _generate(explorer: Explorer, given: Arguments) -> Mapping[str, Any]:
-    return explorer.generate(
-        given.whole("n", 16), given.text("sampler", "prior"), given.real("temperature", 1.0), given.whole("seed", 0),
-        given.y,
-    )  # fmt: skip
+def drawn(given: Arguments) -> dict[str, Any]:
+    """Return the arguments of `Explorer.drawn`."""
+    return {
+        "n": given.whole("n", 16), "sampler": given.text("sampler", "prior"),
+        "temperature": given.real("temperature", 1.0), "seed": given.whole("seed", 0),
+    }  # fmt: skip
 
 
 def _nearest(explorer: Explorer, given: Arguments) -> Mapping[str, Any]:
@@ -152,8 +158,10 @@ def _prepare(explorer: Explorer, given: Arguments) -> Mapping[str, Any]:
 
 
 VERBS: dict[str, Callable[[Explorer, Arguments], Mapping[str, Any]]] = {
-    "decode": _decode, "encode": _encode, "reconstruct": _reconstruct, "combine": _combine,
-    "interpolate": _interpolate, "denoise": _denoise, "generate": _generate, "nearest": _nearest,
+    "decode": _decode, "encode": _encode, "reconstruct": _reconstruct,
+    "combine": lambda explorer, given: explorer.combine(**combined(given)), "interpolate": _interpolate,
+    "denoise": lambda explorer, given: explorer.denoise(**denoised(given)),
+    "generate": lambda explorer, given: explorer.generate(**drawn(given), y=given.y), "nearest": _nearest,
     "samples": _samples, "prepare": _prepare, "info": lambda explorer, given: info(explorer),
 }  # fmt: skip
 """Calls on a model."""

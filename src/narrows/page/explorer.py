@@ -7,13 +7,13 @@ positions in a split. Numbers come from the functions that the commands use.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from narrows import figures
 from narrows.analyses.combination import Combination, combined
-from narrows.analyses.denoising import corruption_of, denoised
+from narrows.analyses.denoising import Denoised, corruption_of, denoised
 from narrows.analyses.expression import Term, parse
 from narrows.analyses.interpolation import WAYS, path
 from narrows.analyses.latents import decode
@@ -23,12 +23,23 @@ from narrows.errors import ConfigError
 from narrows.estimators.inference import codes, reconstruct_encoded
 from narrows.evaluation.errors import squared_errors
 from narrows.page.fitted import FAR, Fitted
+from narrows.page.samples import ModelOnSplit
 
 MOST_CODES, MOST_SAMPLES = 4096, 256
 """Codes that one call decodes, and new samples that one draws."""
 
 Answer = dict[str, Any]
 """Tensors by name, and numbers."""
+
+
+class Sum(NamedTuple):
+    """A sum of codes of a split."""
+
+    on: ModelOnSplit
+    terms: tuple[Term, ...]
+    result: Combination
+    label: Any
+    """That it is decoded with, for a model with a condition."""
 
 
 class Explorer(Fitted):
@@ -78,11 +89,11 @@ class Explorer(Fitted):
 
     # Combine, interpolate, denoise ------------------------------------------------------------------------------------
 
-    def combine(
+    def combination(
         self, expression: str | None = None, rows: Sequence[int] | None = None, weights: Array | None = None,
         split: str | None = None, y: Any = None,
-    ) -> Answer:  # fmt: skip
-        """Return what a sum of codes decodes to, beside the same sum of the samples, and the numbers of the command."""
+    ) -> Sum:  # fmt: skip
+        """Return a sum of codes, written as in `narrows combine`, or as rows with a weight each."""
         self.check_continuous()
         on = self.on(split)
         if expression is None:
@@ -91,11 +102,18 @@ class Explorer(Fitted):
             terms = tuple(Term(float(w), (row,), None, 0) for w, row in zip(each, positions, strict=True))
         else:
             terms = parse(expression)
-        images, limits = self.display.kind == "image", self.limits(split)
-        label = self.label_of(on, terms[0].index[:1], y)
         owner = "Combine" if expression is None else f"Combine: {expression!r}"
-        result: Combination = combined(on, terms, owner, limits if images else None, label)
-        show = self.display.shown
+        limits = self.limits(split) if self.display.kind == "image" else None
+        label = self.label_of(on, terms[0].index[:1], y)
+        return Sum(on, terms, combined(on, terms, owner, limits, label), label)
+
+    def combine(
+        self, expression: str | None = None, rows: Sequence[int] | None = None, weights: Array | None = None,
+        split: str | None = None, y: Any = None,
+    ) -> Answer:  # fmt: skip
+        """Return what a sum of codes decodes to, beside the same sum of the samples, and the numbers of the command."""
+        result = self.combination(expression, rows, weights, split, y).result
+        limits, show = self.limits(split), self.display.shown
         return {
             "decoded": show(result.decoded[None], limits=limits), "plain": show(result.plain[None], limits=limits),
             "numbers": {**result.numbers, "nearest row": result.nearest}, "z": result.z[None],
@@ -113,19 +131,23 @@ class Explorer(Fitted):
         label = self.label_of(on, [first], None, len(z))
         return {"x": self.display.shown(decode(self.model, z, label)), "z": z}
 
-    def denoise(
+    def denoised(
         self, split: str | None = None, row: int | None = None, input: Array | None = None, corruption: str = "",
         strength: float | None = None, seed: int = 0, y: Any = None,
-    ) -> Answer:  # fmt: skip
-        """Return a sample, its reconstruction, it with noise, and cleaned; the squared errors are the command's."""
+    ) -> tuple[Arrays, Denoised]:  # fmt: skip
+        """Return one sample, of a split or given as `input` on the model's scale, and it corrupted and cleaned."""
         if input is None:
             on, positions = self.rows_of(split, () if row is None else (row,), "denoise")
             arrays = on.arrays.rows(positions)
         else:
-            arrays = self.arrays(None, input, y)
+            arrays = self.arrays(None, input, y).rows(slice(1))
         name = corruption or str(corruption_of(self.model))
         kind = resolve("corruption", name if strength is None else f"{name}:{float(strength)!r}", "denoise")
-        result = denoised(self.model, arrays, kind, check_seed(seed))
+        return arrays, denoised(self.model, arrays, kind, check_seed(seed))
+
+    def denoise(self, *given: Any, **named: Any) -> Answer:
+        """Return what `denoised` does as it is shown, and the squared errors, which are those of `narrows denoise`."""
+        arrays, result = self.denoised(*given, **named)
         limits = figures.limits_of(result.input) if self.display.kind == "image" else None
         shown = {
             "input": self.display.shown(result.input, arrays, limits=limits),
@@ -140,10 +162,12 @@ class Explorer(Fitted):
     def generate(
         self, n: int = 16, sampler: str = "prior", temperature: float = 1.0, seed: int = 0, y: Any = None
     ) -> Answer:
-        """Return new samples: those of `narrows sample` where the temperature is 1.
+        """Return new samples: those of `narrows sample` where the temperature is 1; see `drawn`."""
+        z = self.drawn(n, sampler, temperature, seed)
+        return {"x": self.display.shown(decode(self.model, z, self.labels.of(y, n))), "z": z}
 
-        The temperature scales how far codes are from the centre of what they are drawn from.
-        """
+    def drawn(self, n: int, sampler: str, temperature: float, seed: int) -> Array:
+        """Return new codes; the temperature scales how far they are from the centre of what they are drawn from."""
         self.check_continuous()
         if not isinstance(n, int) or not 1 <= n <= MOST_SAMPLES:
             raise ConfigError(f"generate: n must be a whole number from 1 to {MOST_SAMPLES}; got {n!r}.")
@@ -155,7 +179,7 @@ class Explorer(Fitted):
         if temperature != 1:
             centre = self.distribution.centre if sampler == "prior" else self.model.density(sampler, X).mean
             z = centre + temperature * (z - centre)
-        return {"x": self.display.shown(decode(self.model, z, self.labels.of(y, n))), "z": z}
+        return np.asarray(z, np.float64)
 
     def nearest(
         self, z: Array | None = None, x: Array | None = None, input: Array | None = None, y: Any = None

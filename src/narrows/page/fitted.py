@@ -129,7 +129,7 @@ class Fitted:
         return on, on.check_rows([int(row) for row in rows], owner, "rows")
 
     def weights_of(self, weights: Any, rows: Sequence[int], owner: str) -> Array:
-        """Return a weight for each of the rows. Raises: ConfigError where there are more or fewer, or too large ones."""
+        """Return a weight for each row. Raises: ConfigError where there are more, fewer, or too large ones."""
         each = np.asarray(weights, np.float64).reshape(-1)
         if len(each) != len(rows) or not (np.abs(each) <= LARGEST).all():  # nan is not either
             raise ConfigError(f"{owner}: weights must be {len(rows)} numbers of at most {LARGEST:g}; got {len(each)}.")
