@@ -58,6 +58,7 @@ def test_large_images_are_reduced_by_a_whole_number():
     assert page.size == (400 // 3 + 24, 600 // 3 + 24)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(1,), (2,), (3,), (5,), (40,), (30, 2), (28, 28), (1, 7, 5), (3, 5, 9), (1, 1, 6)])
 def test_every_kind_of_sample_has_pictures(shape):
     X = np.random.default_rng(0).normal(size=(figures.room(shape), *shape))

@@ -1,0 +1,38 @@
+// Builds the page, the exported page and the notebook widget into src/narrows/page/static, the same bytes every time.
+import { copyFile, mkdir, rm } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { build } from "vite";
+
+const root = fileURLToPath(new URL(".", import.meta.url));
+const outDir = process.argv[2] ?? fileURLToPath(new URL("../src/narrows/page/static", import.meta.url));
+
+const ENTRIES = [
+  { name: "app", entry: "src/main.tsx", format: "es" },
+  { name: "offline", entry: "src/offline/main.tsx", format: "iife" },
+  { name: "widget", entry: "src/widget.tsx", format: "es" },
+];
+
+await rm(outDir, { recursive: true, force: true });
+await mkdir(outDir, { recursive: true });
+for (const { name, entry, format } of ENTRIES) {
+  await build({
+    root,
+    configFile: false,
+    logLevel: "warn",
+    oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
+    define: { "process.env.NODE_ENV": '"production"' },
+    build: {
+      outDir,
+      emptyOutDir: false,
+      target: "es2022",
+      cssCodeSplit: false,
+      reportCompressedSize: false,
+      rollupOptions: {
+        input: fileURLToPath(new URL(entry, import.meta.url)),
+        output: { format, name: "narrows", entryFileNames: `${name}.js`, assetFileNames: `${name}[extname]` },
+        preserveEntrySignatures: name === "widget" ? "strict" : false,
+      },
+    },
+  });
+}
+for (const file of ["index.html", "icon.svg"]) await copyFile(`${root}/${file}`, `${outDir}/${file}`);

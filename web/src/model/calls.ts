@@ -1,0 +1,126 @@
+// Calls with a sequence number over any channel of binary messages: the socket and the notebook use the same.
+import { floats, integers, type Message, type Tensor } from "../api/tensors";
+import type { ModelInfo } from "../api/types";
+import {
+  Superseded, type Combined, type Denoised, type Explorer, type Prepared, type Samples, type Source,
+} from "./explorer";
+
+export interface Channel {
+  send(message: Message): void;
+}
+
+interface Waiting {
+  lane: string;
+  resolve: (message: Message) => void;
+  reject: (error: Error) => void;
+}
+
+/** Sends calls and gives each the answer with its number; of a lane only the newest call is answered. */
+export class Calls {
+  private next = 1;
+  private readonly waiting = new Map<number, Waiting>();
+  private readonly channel: Channel;
+
+  constructor(channel: Channel) {
+    this.channel = channel;
+  }
+
+  call(name: string, args: Record<string, unknown> = {}, tensors: Record<string, Tensor> = {}): Promise<Message> {
+    const seq = this.next++;
+    const lane = (args["lane"] as string | undefined) ?? name;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(seq, { lane, resolve, reject });
+      this.channel.send({ meta: { ...args, lane, seq, do: name }, tensors });
+    });
+  }
+
+  receive(message: Message): void {
+    const seq = message.meta["seq"] as number;
+    const waiting = this.waiting.get(seq);
+    if (waiting === undefined) return;
+    this.waiting.delete(seq);
+    for (const [older, other] of this.waiting) {
+      if (older < seq && other.lane === waiting.lane) {
+        this.waiting.delete(older); // the server dropped it for this one
+        other.reject(new Superseded());
+      }
+    }
+    const error = message.meta["error"] as string | undefined;
+    if (error === undefined) waiting.resolve(message);
+    else waiting.reject(new Error(error));
+  }
+
+  /** Nothing will be answered any more. */
+  fail(error: Error): void {
+    const all = [...this.waiting.values()];
+    this.waiting.clear();
+    for (const { reject } of all) reject(error);
+  }
+}
+
+export function samplesOf(message: Message, name = "x"): Samples {
+  const tensor = message.tensors[name];
+  if (tensor === undefined || tensor.data instanceof Int32Array) throw new Error(`the answer has no ${name}`);
+  return { shape: tensor.shape, data: tensor.data };
+}
+
+/** The verbs that are calls on every channel. */
+export function verbs(info: ModelInfo, calls: Calls): Pick<
+  Explorer, "decode" | "encode" | "blend" | "combine" | "interpolate" | "denoise" | "generate" | "nearest"
+> {
+  const k = info.latent_dim;
+  const codes = (z: Float32Array): Tensor => ({ shape: [z.length / k, k], data: z });
+  return {
+    async decode(z, options = {}) {
+      return samplesOf(await calls.call("decode", { ...options }, { z: codes(z) }));
+    },
+    async encode(x) {
+      return floats(await calls.call("encode", {}, { x }), "z").data;
+    },
+    async blend(split, rows, weights, lane = "decode") {
+      const message = await calls.call("decode", { split, lane }, {
+        rows: { shape: [rows.length], data: Int32Array.from(rows) },
+        weights: { shape: [weights.length], data: Float32Array.from(weights) },
+      });
+      return { x: samplesOf(message), z: floats(message, "z").data };
+    },
+    async combine(split, terms): Promise<Combined> {
+      const message = await calls.call("combine", { split, ...terms });
+      return {
+        decoded: samplesOf(message, "decoded"), plain: samplesOf(message, "plain"), numbers: numbersOf(message),
+      };
+    },
+    async interpolate(split, a, b, t, way) {
+      return samplesOf(await calls.call("interpolate", { split, a, b, t, way }));
+    },
+    async denoise(source: Source, corruption, strength, seed): Promise<Denoised> {
+      const given: Record<string, Tensor> = "input" in source ? { input: source.input } : {};
+      const args = "input" in source ? {} : source;
+      const message = await calls.call("denoise", { ...args, corruption, strength, seed }, given);
+      const part = (name: string) => samplesOf(message, name);
+      return {
+        input: part("input"), reconstruction: part("reconstruction"), noisy: part("noisy"), denoised: part("denoised"),
+        numbers: numbersOf(message),
+      };
+    },
+    async generate(options) {
+      const message = await calls.call("generate", options);
+      return { x: samplesOf(message), z: floats(message, "z").data };
+    },
+    async nearest(z) {
+      const message = await calls.call("nearest", {}, { z: codes(z) });
+      return {
+        x: samplesOf(message), rows: integers(message, "rows").data, distance: floats(message, "distance").data,
+      };
+    },
+  };
+}
+
+export function numbersOf(message: Message): Record<string, number> {
+  return (message.meta["numbers"] ?? {}) as Record<string, number>;
+}
+
+export function preparedOf(message: Message): Prepared {
+  const { shape, data } = floats(message, "input");
+  return { x: samplesOf(message), input: { shape, data } };
+}

@@ -1,0 +1,3 @@
+export function CodesView() {
+  return <h1>Codes</h1>;
+}

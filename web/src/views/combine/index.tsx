@@ -1,0 +1,3 @@
+export function CombineView() {
+  return <h1>Combine</h1>;
+}

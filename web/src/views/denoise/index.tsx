@@ -1,0 +1,3 @@
+export function DenoiseView() {
+  return <h1>Denoise</h1>;
+}

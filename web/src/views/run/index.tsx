@@ -1,0 +1,3 @@
+export function RunView({ run }: { run: string }) {
+  return <h1>{run}</h1>;
+}
