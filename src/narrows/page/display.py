@@ -14,6 +14,8 @@ from narrows.estimators.base import Autoencoder
 
 TILE = 32
 """Pixels of a thumbnail's longer side, at most."""
+ROUNDING = 1e-6
+"""Share of a column's deviation below which differences are rounding errors."""
 
 
 class Display:
@@ -63,10 +65,18 @@ class Display:
         """
         if self.kind == "image":
             return figures.levels_of(x, limits or self.limits, longest)
-        values = np.asarray(self.schema.in_units(x), np.float64)
+        values = self._rounded(np.asarray(self.schema.in_units(x), np.float64))
         if arrays is not None and arrays.mask is not None:
             values = np.where(arrays.mask, values, np.nan)
         return values.astype(np.float32)
+
+    def _rounded(self, values: Array) -> Array:
+        """Return values in the units of the data without the rounding errors of their way through the model's scale."""
+        factor = self.schema.factor
+        if factor is None:
+            return values
+        tens = 10.0 ** np.floor(-np.log10(factor * ROUNDING))
+        return np.round(values * tens) / tens
 
     def reconstructed(self, x_hat: Array, arrays: Arrays, **options: Any) -> Array:
         """Return reconstructions as they are shown: what was missing is filled in, and sequences end as the samples."""

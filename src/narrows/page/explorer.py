@@ -142,7 +142,9 @@ class Explorer(Fitted):
         else:
             arrays = self.arrays(None, input, y).rows(slice(1))
         name = corruption or str(corruption_of(self.model))
-        kind = resolve("corruption", name if strength is None else f"{name}:{float(strength)!r}", "denoise")
+        if strength is not None:
+            name = f"{name.partition(':')[0]}:{float(strength)!r}"
+        kind = resolve("corruption", name, "denoise")
         return arrays, denoised(self.model, arrays, kind, check_seed(seed))
 
     def denoise(self, *given: Any, **named: Any) -> Answer:
