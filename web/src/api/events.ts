@@ -2,7 +2,7 @@
 import type { Advice, Epoch, RunRow } from "./types";
 
 export interface Listener {
-  runs?: (change: { changed: RunRow[]; gone: string[]; problems: string[] }) => void;
+  runs?: (change: { changed: RunRow[]; gone: string[]; problems: string[] | null }) => void;
   history?: (change: { run: string; lines: Epoch[]; offset: number }) => void;
   frames?: (change: { run: string; epochs: number[] }) => void;
   advice?: (change: { run: string; advice: Advice[] }) => void;
@@ -12,13 +12,19 @@ export interface Listener {
   opened?: () => void;
 }
 
-/** Listen until the returned function is called; `offsets` tells where each followed run's history goes on. */
-export function listen(listener: Listener, offsets: () => Record<string, number> = () => ({})): () => void {
+export interface Stream {
+  /** Connect anew, with other offsets. */
+  reopen(): void;
+  close(): void;
+}
+
+/** Listen until closed; `offsets` tells where each followed run's history goes on. */
+export function listen(listener: Listener, offsets: () => Record<string, number> = () => ({})): Stream {
   let source: EventSource | null = null;
   let retry: ReturnType<typeof setTimeout> | undefined;
 
   function open(): void {
-    close();
+    stop();
     if (document.hidden) return;
     const follow = Object.entries(offsets()).map(([run, offset]) => `follow=${encodeURIComponent(`${run}:${offset}`)}`);
     source = new EventSource(`api/events?${follow.join("&")}`);
@@ -28,7 +34,7 @@ export function listen(listener: Listener, offsets: () => Record<string, number>
     };
     source.onerror = () => {
       listener.online?.(false);
-      close(); // with new offsets, which the browser's own reconnection would not send
+      stop(); // with new offsets, which the browser's own reconnection would not send
       retry = setTimeout(open, 1500);
     };
     for (const name of ["runs", "history", "frames", "advice"] as const) {
@@ -39,7 +45,7 @@ export function listen(listener: Listener, offsets: () => Record<string, number>
     }
   }
 
-  function close(): void {
+  function stop(): void {
     clearTimeout(retry);
     source?.close();
     source = null;
@@ -47,8 +53,11 @@ export function listen(listener: Listener, offsets: () => Record<string, number>
 
   document.addEventListener("visibilitychange", open);
   open();
-  return () => {
-    document.removeEventListener("visibilitychange", open);
-    close();
+  return {
+    reopen: open,
+    close: () => {
+      document.removeEventListener("visibilitychange", open);
+      stop();
+    },
   };
 }

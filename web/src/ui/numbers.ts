@@ -41,13 +41,13 @@ export function against(value: number | null, other: number | null): string {
   return percent === 0 ? "±0%" : minus(`${percent > 0 ? "+" : ""}${percent}%`);
 }
 
-/** 2 minutes ago, 3 days ago; of an ISO time. */
+/** 2min ago, 3d ago; of an ISO time. */
 export function ago(started: string, now = Date.now()): string {
   const seconds = (now - Date.parse(started)) / 1000;
   if (!Number.isFinite(seconds)) return "";
   const units: [number, Intl.RelativeTimeFormatUnit][] = [[86400, "day"], [3600, "hour"], [60, "minute"]];
   for (const [size, unit] of units) {
-    if (seconds >= size) return new Intl.RelativeTimeFormat("en").format(-Math.floor(seconds / size), unit);
+    if (seconds >= size) return new Intl.RelativeTimeFormat("en", { style: "narrow" }).format(-Math.floor(seconds / size), unit);
   }
   return "just now";
 }
