@@ -1,10 +1,26 @@
 // The stream of what changes on the server. A hidden tab listens to nothing, and catches up when it is shown again.
 import type { Advice, Epoch, RunRow } from "./types";
 
+export interface HistoryChange {
+  run: string;
+  lines: Epoch[];
+  offset: number;
+  /** Lines that are no record of an epoch. */
+  broken?: number;
+  /** The file was written anew: what was known of it is replaced. */
+  reset?: boolean;
+}
+
+export interface FramesChange {
+  run: string;
+  epochs: number[];
+  gone?: number[];
+}
+
 export interface Listener {
   runs?: (change: { changed: RunRow[]; gone: string[]; problems: string[] | null }) => void;
-  history?: (change: { run: string; lines: Epoch[]; offset: number }) => void;
-  frames?: (change: { run: string; epochs: number[] }) => void;
+  history?: (change: HistoryChange) => void;
+  frames?: (change: FramesChange) => void;
   advice?: (change: { run: string; advice: Advice[] }) => void;
   /** Whether the server is heard from. */
   online?: (online: boolean) => void;

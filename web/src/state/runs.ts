@@ -1,8 +1,8 @@
 // The runs of the folder, kept up to date by the server's events; one list and one stream for the whole page.
 import { useEffect, useState } from "preact/hooks";
-import { listen, type Stream } from "../api/events";
+import { listen, type FramesChange, type HistoryChange, type Stream } from "../api/events";
 import { get } from "../api/http";
-import type { Advice, Epoch, RunRow } from "../api/types";
+import type { Advice, RunRow } from "../api/types";
 
 export interface Store {
   runs: RunRow[];
@@ -20,8 +20,8 @@ export interface Follower {
   run: string;
   /** Where its history goes on, in bytes. */
   offset(): number;
-  history(lines: Epoch[], offset: number): void;
-  frames(epochs: number[]): void;
+  history(change: HistoryChange): void;
+  frames(change: FramesChange): void;
   advice(advice: Advice[]): void;
   /** The stream began anew: what came before it is asked for again. */
   opened(): void;
@@ -76,8 +76,8 @@ function start(): void {
       store.problems = problems ?? store.problems;
       changed();
     },
-    history: ({ run, lines, offset }) => of(run).forEach((follower) => follower.history(lines, offset)),
-    frames: ({ run, epochs }) => of(run).forEach((follower) => follower.frames(epochs)),
+    history: (change) => of(change.run).forEach((follower) => follower.history(change)),
+    frames: (change) => of(change.run).forEach((follower) => follower.frames(change)),
     advice: ({ run, advice }) => of(run).forEach((follower) => follower.advice(advice)),
     online: (online) => {
       if (store.online === online) return;

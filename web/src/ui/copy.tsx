@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { Button } from "./controls";
 
-export function Copy({ text, label = "Copy" }: { text: string; label?: string }) {
+export function Copy({ text, label = "Copy", wrap = false }: { text: string; label?: string; wrap?: boolean }) {
   const [copied, setCopied] = useState(false);
   const run = async () => {
     await copy(text);
@@ -10,7 +10,7 @@ export function Copy({ text, label = "Copy" }: { text: string; label?: string })
     setTimeout(() => setCopied(false), 1500);
   };
   return (
-    <div class="copy">
+    <div class={wrap ? "copy wrap" : "copy"}>
       <code tabIndex={0} role="group" aria-label="Command">{text}</code>
       <Button kind="quiet" label={label} onClick={() => void run()}>{copied ? "Copied" : "Copy"}</Button>
       <span class="visually-hidden" aria-live="polite">{copied ? "Copied" : ""}</span>

@@ -32,34 +32,11 @@ export function united(epochs: number[], more: number[]): number[] {
 
 function follower(run: string, changed: () => void): { feed: Feed; refresh: () => Promise<void>; stop: () => void } {
   const feed: Feed = { run, detail: null, lines: [], broken: 0, frames: [], advice: [], error: "" };
-  let offset = 0, reading = false, stopped = false;
-
-  async function readHistory(): Promise<void> {
-    if (reading) return;
-    reading = true;
-    try {
-      for (;;) {
-        const part = await get<{ lines: Epoch[]; offset: number; broken?: number; more?: boolean }>(runPath(run, `history?from=${offset}`));
-        const again = part.offset < offset;
-        feed.lines = again ? part.lines : appended(feed.lines, part.lines);
-        feed.broken = (again ? 0 : feed.broken) + (part.broken ?? 0);
-        const ended = part.offset === offset || part.more === false;
-        offset = part.offset;
-        if (ended) break;
-      }
-    } finally {
-      reading = false;
-    }
-  }
+  let offset = 0, fresh = true, stopped = false;
 
   async function refresh(): Promise<void> {
     try {
       feed.detail = await get<RunDetail>(runPath(run));
-      feed.frames = united([], feed.detail.frames);
-      if (!stopped) changed();
-      await readHistory();
-      if (!stopped) changed();
-      feed.advice = (await get<{ advice: Advice[] }>(runPath(run, "advice"))).advice;
       feed.error = "";
     } catch (error) {
       // The frame of the page says that the server is gone; here only what it answers is said.
@@ -69,18 +46,22 @@ function follower(run: string, changed: () => void): { feed: Feed; refresh: () =
   }
 
   const end = follow({
-    run, offset: () => offset, opened: () => void refresh(),
-    history: (lines, at) => {
-      if (reading || at <= offset) {
-        if (at < offset) void readHistory().then(changed); // written anew
-        return;
-      }
-      feed.lines = appended(feed.lines, lines);
+    run, offset: () => offset,
+    opened: () => {
+      fresh = true;
+      void refresh();
+    },
+    // The stream tells everything from the offset on, in order: nothing is missed, and nothing comes twice.
+    history: ({ lines, offset: at, reset, broken }) => {
+      feed.lines = reset ? lines : appended(feed.lines, lines);
+      feed.broken = (reset ? 0 : feed.broken) + (broken ?? 0);
       offset = at;
       changed();
     },
-    frames: (epochs) => {
-      feed.frames = united(feed.frames, epochs);
+    frames: ({ epochs, gone }) => {
+      const left = new Set(gone ?? []);
+      feed.frames = united(fresh ? [] : feed.frames.filter((epoch) => !left.has(epoch)), epochs);
+      fresh = false;
       changed();
     },
     advice: (advice) => {

@@ -10,6 +10,7 @@ import { against, ago, duration, number, whole } from "../../ui/numbers";
 import { Rename } from "../runs/rename";
 import { namesAs, namesIn } from "../runs/window";
 import { About, AdviceList, Pictures, Settings } from "./about";
+import { Chips } from "./chips";
 import { Curves } from "./curves";
 import { useFeeds } from "./feed";
 import { Film } from "./film";
@@ -36,7 +37,12 @@ export function RunView({ run }: { run: string }) {
   return (
     <>
       <Head row={row} />
-      {others.length > 0 || store.runs.length > 1 ? <Others run={run} others={others} colours={colours} all={store.runs} /> : null}
+      {(others.length > 0 || store.runs.length > 1) && (
+        <Chips
+          shown={names} fixed={run} all={store.runs.map(({ name }) => name)} colours={colours} most={COLOURS.length}
+          onChange={(next) => setParams({ with: namesAs(next.filter((name) => name !== run)) || null })}
+        />
+      )}
       {feeds.filter(({ broken }) => broken > 0).map(({ run: name, broken }) => (
         <p class="hint" key={name}>{name}: {broken === 1 ? "one line of its history cannot be read and is" : `${broken} lines of its history cannot be read and are`} left out.</p>
       ))}
@@ -111,31 +117,6 @@ function Facts({ row }: { row: RunRow }) {
         <div key={name} class="fact"><span class="hint">{name}</span><b>{value}</b><span class="hint">{more || " "}</span></div>
       ))}
       {running && <progress value={row.epoch} max={row.epochs ?? Math.max(1, row.epoch)} aria-label="Progress" />}
-    </div>
-  );
-}
-
-function Others({ run, others, colours, all }: { run: string; others: string[]; colours: Record<string, string>; all: RunRow[] }) {
-  const set = (names: string[]) => setParams({ with: names.length > 0 ? namesAs(names) : null });
-  const left = all.filter(({ name }) => name !== run && !others.includes(name));
-  return (
-    <div class="others" role="group" aria-label="Runs that are shown">
-      {[run, ...others].map((name) => (
-        <span class="chip" key={name}>
-          <span class={`swatch ${colours[name] ?? ""}`} aria-hidden="true" />
-          <span class="clip">{name}</span>
-          {name !== run && <button type="button" aria-label={`Take ${name} out`} onClick={() => set(others.filter((other) => other !== name))}>×</button>}
-        </span>
-      ))}
-      {left.length > 0 && others.length < COLOURS.length - 1 && (
-        <select class="add" aria-label="Show another run beside this one" value="" onChange={(event) => {
-          set([...others, event.currentTarget.value]);
-          event.currentTarget.value = "";
-        }}>
-          <option value="">Add a run</option>
-          {left.map(({ name }) => <option key={name} value={name}>{name}</option>)}
-        </select>
-      )}
     </div>
   );
 }
