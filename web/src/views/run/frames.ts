@@ -142,6 +142,6 @@ export function distributionOf(rows: Samples, columns: string[] | null): { name:
   return Array.from({ length: d }, (_, column) => {
     const values = Array.from({ length: n }, (_, row) => rows.data[row * d + column] ?? NaN).filter((value) => !Number.isNaN(value)).sort((a, b) => a - b);
     const quantiles = Array.from({ length: 11 }, (_, i) => values[Math.round((i / 10) * (values.length - 1))] ?? 0);
-    return { name: columns?.[column] ?? `column ${column + 1}`, quantiles, unit: "" };
+    return { name: columns?.[column] ?? String(column + 1), quantiles, unit: "" };
   });
 }

@@ -113,8 +113,8 @@ function Facts({ row }: { row: RunRow }) {
   const running = row.status === "running";
   return (
     <div class="card facts-row">
-      {facts.filter(([, value], i) => i < 2 || value !== "–").map(([name, value, more]) => (
-        <div key={name} class="fact"><span class="hint">{name}</span><b>{value}</b><span class="hint">{more || " "}</span></div>
+      {facts.map(([name, value, more]) => (
+        <div key={name} class="fact"><span class="hint">{name}</span><b>{value}</b><span class="hint">{more || "\u00a0"}</span></div>
       ))}
       {running && <progress value={row.epoch} max={row.epochs ?? Math.max(1, row.epoch)} aria-label="Progress" />}
     </div>

@@ -44,7 +44,7 @@ export const COLUMNS: Column[] = [
       <>
         <span>{number(run.error)}</span>
         <span class="small faint">
-          {run.pca === null ? " " : <>PCA {number(run.pca)} <b class={run.error !== null && run.error < run.pca ? "good" : ""}>{against(run.error, run.pca)}</b></>}
+          {run.pca === null ? "\u00a0" : <>PCA {number(run.pca)} <b class={run.error !== null && run.error < run.pca ? "good" : ""}>{against(run.error, run.pca)}</b></>}
         </span>
       </>
     ),
@@ -54,10 +54,10 @@ export const COLUMNS: Column[] = [
   { id: "seconds", label: "Duration", sort: "seconds", number: true, cell: (run) => duration(run.seconds) },
   {
     id: "started", label: "Started", sort: "started", highest: true,
-    cell: (run) => <time dateTime={run.started} title={new Date(run.started).toLocaleString()}>{ago(run.started)}</time>,
+    cell: (run) => <time dateTime={run.started} title={run.started.slice(0, 16).replace("T", " ")}>{ago(run.started)}</time>,
   },
 ];
 
 function settings(run: RunRow): string {
-  return Object.entries(run.changed).map(([name, text]) => `${name}=${text}`).join(", ") || " ";
+  return Object.entries(run.changed).map(([name, text]) => `${name}=${text}`).join(", ") || "\u00a0";
 }

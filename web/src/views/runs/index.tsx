@@ -98,7 +98,7 @@ function Filter(
         ref={ref} id="runs-filter" type="search" value={value} placeholder="model=vae error<10 name" spellcheck={false} autocomplete="off"
         aria-invalid={problem !== null} aria-describedby="runs-filter-said" onInput={(event) => onInput(event.currentTarget.value)}
       />
-      <p id="runs-filter-said" class={`hint ${problem === null ? "" : "wrong"}`} aria-live="polite">{said || " "}</p>
+      <p id="runs-filter-said" class={`hint ${problem === null ? "" : "wrong"}`} aria-live="polite">{said || "\u00a0"}</p>
     </div>
   );
 }

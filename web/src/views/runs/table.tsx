@@ -1,5 +1,6 @@
 // The runs as a grid of which only the rows that are seen are in the document. The arrow keys go from row to row.
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { Component } from "preact";
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { RunRow } from "../../api/types";
 import { go } from "../../state/route";
 import * as actions from "../../state/actions";
@@ -33,6 +34,9 @@ export function Table({ runs, selected, onSelect, sort, onSort, onRename }: Prop
     anchor.current = name;
     setActive(name);
   };
+  const latest = useRef(toggle);
+  latest.current = toggle;
+  const onToggle = useCallback((name: string, range: boolean) => latest.current(name, range), []);
   const moveTo = (index: number, extend: boolean) => {
     const name = names[Math.min(runs.length - 1, Math.max(0, index))];
     if (name === undefined) return;
@@ -82,7 +86,7 @@ export function Table({ runs, selected, onSelect, sort, onSort, onRename }: Prop
         {shown.map(({ run, index }) => (
           <Row
             key={run.name} run={run} index={index} top={index * rowHeight} active={index === at} selected={chosen.has(run.name)}
-            onToggle={(range) => toggle(run.name, range)} onFocus={() => setActive(run.name)}
+            onToggle={onToggle} onFocus={setActive}
           />
         ))}
       </div>
@@ -109,37 +113,51 @@ function Header({ column, sort, onSort }: { column: Column; sort: string; onSort
   );
 }
 
-function Row(
-  { run, index, top, active, selected, onToggle, onFocus }: {
-    run: RunRow; index: number; top: number; active: boolean; selected: boolean; onToggle: (range: boolean) => void; onFocus: () => void;
-  },
-) {
-  const onClick = (event: MouseEvent) => {
-    if ((event.target as HTMLElement).closest("a, button, input, label") === null) onToggle(event.shiftKey);
-  };
-  return (
-    <div
-      class={`run-row ${selected ? "selected" : ""}`} role="row" aria-rowindex={index + 2} aria-selected={selected} data-index={index}
-      tabIndex={active ? 0 : -1} style={{ transform: `translateY(${top}px)` }} onClick={onClick} onFocus={onFocus}
-      onDblClick={() => open(run.name)}
-    >
-      <div class="run-cell of-select" role="gridcell">
-        <label>
-          <input
-            type="checkbox" tabIndex={-1} aria-label={`Select ${run.name}`} checked={selected}
-            onClick={(event) => { event.preventDefault(); onToggle(event.shiftKey); }}
-          />
-        </label>
+interface RowProps {
+  run: RunRow;
+  index: number;
+  top: number;
+  active: boolean;
+  selected: boolean;
+  onToggle: (name: string, range: boolean) => void;
+  onFocus: (name: string) => void;
+}
+
+/** Drawn anew only where something of it changed: while one scrolls, most rows stay as they are. */
+class Row extends Component<RowProps> {
+  override shouldComponentUpdate(next: RowProps): boolean {
+    const { run, index, top, active, selected } = this.props;
+    return run !== next.run || index !== next.index || top !== next.top || active !== next.active || selected !== next.selected;
+  }
+
+  override render({ run, index, top, active, selected, onToggle, onFocus }: RowProps) {
+    const onClick = (event: MouseEvent) => {
+      if ((event.target as HTMLElement).closest("a, button, input, label") === null) onToggle(run.name, event.shiftKey);
+    };
+    return (
+      <div
+        class={`run-row ${selected ? "selected" : ""}`} role="row" aria-rowindex={index + 2} aria-selected={selected} data-index={index}
+        tabIndex={active ? 0 : -1} style={{ transform: `translateY(${top}px)` }} onClick={onClick} onFocus={() => onFocus(run.name)}
+        onDblClick={() => open(run.name)}
+      >
+        <div class="run-cell of-select" role="gridcell">
+          <label>
+            <input
+              type="checkbox" tabIndex={-1} aria-label={`Select ${run.name}`} checked={selected}
+              onClick={(event) => { event.preventDefault(); onToggle(run.name, event.shiftKey); }}
+            />
+          </label>
+        </div>
+        {COLUMNS.map((column) => (
+          <div key={column.id} class={`run-cell of-${column.id} ${column.number ? "number" : ""}`} role="gridcell">{column.cell(run)}</div>
+        ))}
+        <div class="run-cell of-act" role="gridcell">
+          {run.status === "running" && <Act label={`Stop ${run.name}`} sign="stop" onClick={() => void actions.stop(run.name)} />}
+          {run.resumable && run.status !== "running" && <Act label={`Resume ${run.name}`} sign="resume" onClick={() => void actions.resume(run.name)} />}
+        </div>
       </div>
-      {COLUMNS.map((column) => (
-        <div key={column.id} class={`run-cell of-${column.id} ${column.number ? "number" : ""}`} role="gridcell" data-label={column.label}>{column.cell(run)}</div>
-      ))}
-      <div class="run-cell of-act" role="gridcell">
-        {run.status === "running" && <Act label={`Stop ${run.name}`} sign="stop" onClick={() => void actions.stop(run.name)} />}
-        {run.resumable && run.status !== "running" && <Act label={`Resume ${run.name}`} sign="resume" onClick={() => void actions.resume(run.name)} />}
-      </div>
-    </div>
-  );
+    );
+  }
 }
 
 function Act({ label, sign, onClick }: { label: string; sign: "stop" | "resume"; onClick: () => void }) {
