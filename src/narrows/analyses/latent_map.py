@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import numpy as np
-from sklearn.manifold import TSNE, trustworthiness
+from sklearn.manifold import trustworthiness
 from sklearn.neighbors import NearestNeighbors
 
 from narrows import figures
@@ -14,7 +11,7 @@ from narrows.data.arrays import Array, subset
 from narrows.errors import ConfigError
 from narrows.estimators.inference import codes
 from narrows.params import model, param
-from narrows.pca import principal_axes
+from narrows.projection import plane, tsne, umap
 
 FEWEST = 4
 """Samples of which a map can be made."""
@@ -57,44 +54,6 @@ class Map(Analysis):
         if self.method == "pca":
             return plane(Z).points
         return tsne(Z, self.perplexity, self.seed) if self.method == "tsne" else umap(Z, self.neighbours, self.seed)
-
-
-class Plane(NamedTuple):
-    """The first two principal components of codes."""
-
-    points: Array
-    """(N, 2); the second is 0 where codes have one dimension."""
-    mean: Array
-    """(k,)"""
-    axes: Array
-    """(2, k), or (1, k) where codes have one dimension."""
-
-
-def plane(Z: Array) -> Plane:
-    """Return the principal plane of codes (N, k)."""
-    axes = principal_axes(Z, min(2, Z.shape[1]))
-    points = np.zeros((len(Z), 2))
-    points[:, : len(axes.components)] = (Z - axes.mean) @ axes.components.T
-    return Plane(points, axes.mean, axes.components)
-
-
-def tsne(Z: Array, perplexity: float = 30.0, seed: int = 0) -> Array:
-    """Return t-SNE's map (van der Maaten & Hinton 2008), initialised by PCA: (N, k) to (N, 2)."""
-    start = plane(Z).points
-    start *= 1e-4 / (start[:, 0].std() or 1.0)
-    perplexity = min(perplexity, (len(Z) - 1) / 3)
-    return np.asarray(TSNE(2, perplexity=perplexity, init=start, random_state=seed).fit_transform(Z))
-
-
-def umap(Z: Array, neighbours: int = 10, seed: int = 0) -> Array:
-    """Return UMAP's map (McInnes et al. 2018), initialised by PCA: (N, k) to (N, 2)."""
-    try:
-        from umap import UMAP
-    except ImportError:
-        message = 'Map: method "umap" must have umap-learn installed; it is not. Run: pip install "narrows[map]".'
-        raise ConfigError(message) from None
-    near = min(max(2, neighbours), len(Z) - 1)
-    return np.asarray(UMAP(near, init="pca", random_state=seed, n_jobs=1).fit_transform(Z), np.float64)
 
 
 def agreement(points: Array, labels: Array, neighbours: int) -> float:
