@@ -284,9 +284,11 @@ def test_hostile_calls_are_answered_and_end_nothing(app):
         assert (await ws.answer()).tensors["x"].shape == (1, 8, 8)
         return replies
 
-    for reply in with_socket(app, work):
-        assert "error" in reply.meta, reply.meta
-        assert not reply.meta["error"].startswith(("TypeError", "IndexError", "KeyError", "Attribute")), reply.meta
+    replies = with_socket(app, work)
+    assert all("error" in reply.meta for reply in replies[: len(HOSTILE)])
+    errors = [reply.meta.get("error", "") for reply in replies]  # some odd tensors are a call all the same
+    faults = ("TypeError", "IndexError", "KeyError", "AttributeError", "ValueError", "RuntimeError")
+    assert not [error for error in errors if error.startswith(faults)]
 
 
 @pytest.mark.slow
