@@ -38,6 +38,8 @@ export class Hand {
   x: Samples | null = null;
   /** The label of a conditional model. */
   y: number | null = null;
+  /** Where in the plane it was taken from, for maps that cannot say where a code lies. */
+  place: [number, number] | null = null;
   readonly onCode = new Set<() => void>();
   readonly onPicture = new Set<(x: Samples) => void>();
   private inFlight = 0;
@@ -53,18 +55,21 @@ export class Hand {
   /** Take this code, and show its picture. `stamp`: when the event happened, as performance.now() counts. */
   move(z: ArrayLike<number>, stamp = performance.now()): void {
     this.z.set(z);
+    this.place = null;
     this.tell();
     this.ask({ z: this.z.slice() }, stamp);
   }
 
   /** Take the weighted mean of samples' codes. */
-  blend(rows: number[], weights: number[], stamp = performance.now()): void {
+  blend(rows: number[], weights: number[], stamp = performance.now(), place: [number, number] | null = null): void {
+    this.place = place;
     this.ask({ rows, weights }, stamp);
   }
 
   /** Take a code whose picture is known already. */
   show(z: Float32Array, x: Samples, stamp = performance.now()): void {
     this.z.set(z);
+    this.place = null;
     this.tell();
     this.drawn = ++this.sent; // what is still on its way is older
     this.waiting = null;
@@ -155,6 +160,6 @@ export function decodeAt(
   if (invert(codes.inverse, base, codes.centre, x, y, scratch)) hand.move(scratch, stamp);
   else if (picking !== null) {
     const { points, weights } = picking.neighbours(x, y);
-    hand.blend(points.map((point) => codes.rows[point]!), weights, stamp);
+    hand.blend(points.map((point) => codes.rows[point]!), weights, stamp, [x, y]);
   }
 }

@@ -76,7 +76,7 @@ export function useMarks(
   }, [plane, codes, pinned, a, b, path]);
   useEffect(() => {
     if (plane === null || codes === null) return;
-    const follow = () => plane.setHand(project(codes.inverse, hand.z));
+    const follow = () => plane.setHand(project(codes.inverse, hand.z) ?? hand.place);
     const point = () => plane.setPointed(pointed.value);
     follow();
     point();

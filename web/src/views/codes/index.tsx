@@ -78,6 +78,7 @@ function CodesOf({ explorer }: { explorer: Explorer }) {
   const rowOf = (point: number) => String(codes?.rows[point] ?? "");
   const setPin = (point: number) => view.setPin(point < 0 || point === pinned ? "" : rowOf(point));
   const mark = (end: "a" | "b", point: number) => {
+    if (!drag) return;
     (end === "a" ? view.setA : view.setB)(rowOf(point));
     view.setTab("path");
   };
@@ -143,7 +144,7 @@ function CodesOf({ explorer }: { explorer: Explorer }) {
               nameOf={(label) => categories?.find(({ value }) => value === label)?.name ?? String(label)} clear={() => setMembers(null)} pin={setPin}
             />
           )}
-          {codes !== null && <PointedCard {...{ info, shelf, pointed, pinned, mark }} rows={codes.rows} errorUnit={values?.errorUnit ?? ""} pin={(point) => (point < 0 ? view.setPin("") : setPin(point))} />}
+          {codes !== null && <PointedCard {...{ info, shelf, pointed, pinned }} mark={drag ? mark : undefined} rows={codes.rows} errorUnit={values?.errorUnit ?? ""} pin={(point) => (point < 0 ? view.setPin("") : setPin(point))} />}
           {drag ? <Decoded info={info} hand={hand} hint={hintOf(map, base !== null)} /> : <section class="card"><p class="hint">{info.absent["drag"] ?? "Codes of this model are indices: between two of them there is nothing to decode."}</p></section>}
           {drag && (
             <section class="card stack" aria-label="Latent dimensions">

@@ -136,6 +136,21 @@ function short(value: number): string {
   return size >= 1e5 || size < 1e-3 ? number(value) : String(Number(value.toPrecision(6))).replace("-", "−");
 }
 
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Four strokes around a place, with a halo so that they are seen on any colour. */
+function cross(): SVGElement {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "-16 -16 32 32");
+  for (const kind of ["halo", "line"]) {
+    const path = document.createElementNS(SVG, "path");
+    path.setAttribute("d", "M-12 0H-4M4 0H12M0-12V-4M0 4V12");
+    path.setAttribute("class", kind);
+    svg.append(path);
+  }
+  return svg;
+}
+
 /** A mark that follows the pointer: an element of its own, since drawing all of the overlay anew would take longer. */
 export class Follower {
   private readonly element = document.createElement("div");
@@ -144,6 +159,7 @@ export class Follower {
 
   constructor(host: HTMLElement, kind: string) {
     this.element.className = `codes-mark ${kind}`;
+    if (kind === "cross") this.element.append(cross());
     this.element.hidden = true;
     host.append(this.element);
   }

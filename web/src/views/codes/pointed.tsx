@@ -2,7 +2,7 @@
 import type { ModelInfo } from "../../api/types";
 import { Sample } from "../../draw/sample";
 import { Button } from "../../ui/controls";
-import { fixed, number } from "../../ui/numbers";
+import { number } from "../../ui/numbers";
 import { useCell, type Cell } from "./cell";
 import { useSample, type Shelf } from "./data";
 
@@ -11,7 +11,9 @@ const PAUSE = 60; // ms that the pointer rests on a point before it is asked for
 export function PointedCard(
   { info, shelf, rows, pointed, pinned, errorUnit, pin, mark }: {
     info: ModelInfo; shelf: Shelf; rows: Int32Array; pointed: Cell<number>; pinned: number; errorUnit: string;
-    pin: (point: number) => void; mark: (end: "a" | "b", point: number) => void;
+    pin: (point: number) => void;
+    /** Undefined where there are no paths. */
+    mark: ((end: "a" | "b", point: number) => void) | undefined;
   },
 ) {
   const here = useCell(pointed);
@@ -28,20 +30,26 @@ export function PointedCard(
       </div>
       <div class="codes-pair">
         <figure>
-          <Sample info={info} samples={looked?.x ?? null} label={label === null ? "the sample" : `the sample, ${label}`} />
+          <Sample
+            info={info} samples={looked?.x ?? null} label={label === null ? "the sample" : `the sample, ${label}`}
+            behind={info.kind === "table" ? looked?.reconstruction ?? null : null}
+          />
           <figcaption>{label === null ? "sample" : <strong>{label}</strong>}</figcaption>
         </figure>
         <figure>
-          <Sample info={info} samples={looked?.reconstruction ?? null} behind={looked?.x ?? null} label="its reconstruction" />
-          <figcaption>{looked === null ? "reconstruction" : <>error <strong title={`${number(looked.error[0])} ${errorUnit}`}>{fixed(looked.error[0] ?? NaN, 3)}</strong></>}</figcaption>
+          {info.kind !== "table" && <Sample info={info} samples={looked?.reconstruction ?? null} behind={looked?.x ?? null} label="its reconstruction" />}
+          <figcaption title={errorUnit}>
+            {info.kind === "table" && <span class="codes-other">reconstruction</span>}
+            {looked === null ? info.kind !== "table" && "reconstruction" : <> error <strong>{number(looked.error[0])}</strong></>}
+          </figcaption>
         </figure>
       </div>
       {point < 0 && <p class="hint">Point at a code to see its sample; click, or press Enter, to keep it here.</p>}
       {point >= 0 && (
         <div class="row tight">
           <Button onClick={() => pin(isPinned ? -1 : point)}>{isPinned ? "Unpin" : "Pin"}</Button>
-          <Button onClick={() => mark("a", point)} label="Make it end A of the path (a)">A</Button>
-          <Button onClick={() => mark("b", point)} label="Make it end B of the path (b)">B</Button>
+          {mark && <Button onClick={() => mark("a", point)} label="Make it end A of the path (a)">A</Button>}
+          {mark && <Button onClick={() => mark("b", point)} label="Make it end B of the path (b)">B</Button>}
         </div>
       )}
     </section>

@@ -9,7 +9,7 @@ import type { Hand } from "./decoding";
 import { drawGrid } from "./tile";
 
 const LEAST = 3, MOST = 20;
-const UNIT = 90;
+const UNIT = 130;
 const PAUSE = 40; // ms
 
 /** The codes of a grid, row by row from the greatest y: (n * n, k). */

@@ -74,14 +74,19 @@ export class TilePen {
   }
 
   private bars({ shape, data }: Samples, i: number, left: number, top: number, width: number, height: number): void {
+    const gap = Math.min(6, width / 16);
+    left += gap;
+    top += gap;
+    width -= 2 * gap;
+    height -= 2 * gap;
+    this.pen.fillStyle = this.faint;
+    this.pen.fillRect(left, top + height, width, 1);
     const n = shape[1] ?? 1, step = width / n;
+    this.pen.fillStyle = this.accent;
     for (let c = 0; c < n; c++) {
       const { quantiles } = this.info.distribution[c] ?? { quantiles: [0, 1] };
       const low = quantiles[0] ?? 0, high = quantiles.at(-1) ?? 1;
       const share = Math.min(1, Math.max(0.02, (data[i * n + c]! - low) / (high - low || 1)));
-      this.pen.fillStyle = this.faint;
-      this.pen.fillRect(left + c * step, top, Math.max(0.5, step - 1), height);
-      this.pen.fillStyle = this.accent;
       this.pen.fillRect(left + c * step, top + height * (1 - share), Math.max(0.5, step - 1), height * share);
     }
   }

@@ -139,9 +139,9 @@ export function clamp(value: number, low: number, high: number): number {
   return Math.min(high, Math.max(low, value));
 }
 
-/** Round values for an axis of `pixels` length, some 90 pixels apart. */
+/** Round values for an axis of `pixels` length, some 70 pixels apart. */
 export function ticks(low: number, high: number, pixels: number): number[] {
-  const rough = ((high - low) / Math.max(1, pixels)) * 90;
+  const rough = ((high - low) / Math.max(1, pixels)) * 70;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= rough) ?? 10 * power;
   const out: number[] = [];
