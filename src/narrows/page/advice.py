@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from narrows.cli.advice import at_once, findings_of, seconds_of
@@ -41,22 +41,26 @@ class Adviser:
         self._known: dict[str, tuple[Key, list[Advice]]] = {}
         self._asked: set[str] = set()
         self._lock = threading.Lock()
-        self._worker = ThreadPoolExecutor(1, "advice")
+        self._queue: SimpleQueue[str] = SimpleQueue()
+        self._worker: threading.Thread | None = None
 
     def latest(self, name: str) -> list[Advice] | None:
-        """Return the latest advice on a run, None before there is any; what is out of date is computed anew meanwhile."""
+        """Return the latest advice on a run, or None; where that is out of date, it is computed meanwhile."""
         known = self._known.get(name)
         run = self.watch.run(name)
         key = None if run is None else _key(run)
         with self._lock:
             if key is not None and (known is None or known[0] != key) and name not in self._asked:
                 self._asked.add(name)
-                self._worker.submit(self._compute, name)
+                self._queue.put(name)
+                if self._worker is None:  # a thread that does not keep the server from ending
+                    self._worker = threading.Thread(target=self._work, name="advice", daemon=True)
+                    self._worker.start()
         return None if known is None else known[1]
 
-    def close(self) -> None:
-        """Begin nothing new."""
-        self._worker.shutdown(wait=False, cancel_futures=True)
+    def _work(self) -> None:
+        while True:
+            self._compute(self._queue.get())
 
     def _compute(self, name: str) -> None:
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
 
 from narrows import __version__
 from narrows.errors import ConfigError, FormatError, NarrowsError, TrainingError
@@ -26,7 +25,6 @@ from narrows.page.advice import Adviser
 from narrows.page.events import Ticker
 from narrows.page.processes import Trainings
 from narrows.page.requests import Json
-from narrows.page.security import LOOPBACK, Guard
 from narrows.page.trash import Trash
 from narrows.page.watch import Watch
 
@@ -40,23 +38,18 @@ STATUS: dict[type[Exception], int] = {TrainingError: 409, FormatError: 409, Conf
 
 
 def application(
-    folder: Path, token: str, *, only: str | None = None, report: Callable[[str], object] = lambda line: None,
-    **guard: Any,
-) -> ASGIApp:  # fmt: skip
-    """Return the page on a folder of runs as an ASGI application.
+    folder: Path, *, only: str | None = None, report: Callable[[str], object] = lambda line: None
+) -> Starlette:
+    """Return the page on a folder of runs as an ASGI application that answers everybody: see `security.Guard`.
 
     Parameters
     ----------
     folder
         That holds the runs; it need not exist yet.
-    token
-        Of the address.
     only
         The name of the only run to show, or None for all.
     report
         Called with a line on an error of the server itself.
-    guard
-        Options of `narrows.page.security.Guard`.
     """
     watch = Watch(folder, only)
     trainings = Trainings(watch)
@@ -67,7 +60,7 @@ def application(
     app.router.redirect_slashes = False  # a redirection would name the host of a header
     app.state.watch, app.state.trainings, app.state.trash = watch, trainings, Trash(folder)
     app.state.adviser, app.state.ticker = Adviser(watch), Ticker(watch, trainings)
-    return Guard(app, token, guard.pop("names", LOOPBACK), **guard)
+    return app
 
 
 @contextlib.asynccontextmanager
@@ -78,7 +71,6 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
     finally:
         state.ticker.close()
-        state.adviser.close()
         state.trash.clear()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,6 @@ class Ticker:
             look += 1
             await asyncio.sleep(TICK)
 
-
     def _look(self, *, all_: bool) -> None:
         if all_:
             self.trainings.refresh()
@@ -142,7 +141,7 @@ class Followed:
         return [("advice", {"run": self.name, "advice": advice})]
 
 
-async def stream(ticker: Ticker, followed: Sequence[Followed]) -> AsyncIterator[bytes]:
+async def stream(ticker: Ticker, followed: Sequence[Followed]) -> AsyncGenerator[bytes, None]:
     """Yield what changes as lines of server-sent events, until the server ends or the listener leaves."""
     event = ticker.add()
     version, spoke = 0, time.monotonic()

@@ -108,12 +108,11 @@ class Course:
     @property
     def losses(self) -> list[float]:
         """At most `POINTS` losses from the first epoch to the last: on validation data, if there are any."""
-        known = self._losses
-        last = _loss(self.last)
-        if len(known) >= POINTS:
-            known = [known[round(i * (len(known) - 1) / (POINTS - 2))] for i in range(POINTS - 1)]
-        ended = self._lines and (self._lines - 1) % self._stride == 0
-        return [*known, last] if last is not None and not ended else list(known)
+        last = None if (self._lines - 1) % self._stride == 0 else _loss(self.last)  # else it is among them
+        known = [*self._losses, *([] if last is None else [last])]
+        if len(known) <= POINTS:
+            return known
+        return [known[round(i * (len(known) - 1) / (POINTS - 1))] for i in range(POINTS)]
 
     def _add(self, data: bytes) -> None:
         lines = data.splitlines()

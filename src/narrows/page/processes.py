@@ -45,7 +45,7 @@ class Started:
         written, path = tempfile.mkstemp(prefix="narrows-", suffix=".log")
         self._log = open(path, "rb")  # noqa: SIM115
         try:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # noqa: S603 - a list of arguments: no shell reads it
                 [sys.executable, "-m", "narrows", *arguments], cwd=place, stdin=subprocess.DEVNULL, stdout=written,
                 stderr=subprocess.STDOUT, start_new_session=True, env={**os.environ, "COLUMNS": "1000"},
             )  # fmt: skip

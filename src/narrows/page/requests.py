@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +56,11 @@ def number(request: HTTPConnection, name: str, default: float, low: float, high:
     if text is None:
         return default
     try:
-        value = int(text) if whole and len(text) <= 20 else float(text)
+        sound = re.fullmatch(r"-?\d{1,20}" if whole else r"-?[\d.]{1,20}(e-?\d{1,3})?", text, re.ASCII)
+        value = math.nan if sound is None else int(text) if whole else float(text)
     except ValueError:
         value = math.nan
-    if not low <= value <= high or (whole and not isinstance(value, int)):
+    if not low <= value <= high:
         kind = "a whole number" if whole else "a number"
         raise ConfigError(f"page: {name} must be {kind} from {low:,} to {high:,}; got {text[:50]!r}.")
     return value

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from narrows.cli.arguments import shown_default
 from narrows.components import AXES
 from narrows.data.options import OPTIONS
 from narrows.estimators import ESTIMATORS
@@ -100,8 +99,8 @@ def _settings(run: Run) -> list[dict[str, Any]]:
     known = [] if cls is None else [field for field in fields(cls) if field.name != "verbose"]
     settings = []
     for field in known:
-        default = str(shown_default(field))
-        text = changed.get(field.name) or (run.text_of(field.name, values[field.name]) if field.name in values else default)
+        default = write_value(field.default)
+        text = run.text_of(field.name, values[field.name]) if field.name in values else default
         settings.append({
             "name": field.name, "text": text, "default": default, "help": field.help, "changed": field.name in changed,
         })  # fmt: skip

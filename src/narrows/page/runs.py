@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import numpy as np
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -9,12 +12,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from narrows.data.arrays import Array
-from narrows.errors import ConfigError, FormatError
+from narrows.errors import FormatError
 from narrows.page.events import events
 from narrows.page.history import read_from
 from narrows.page.requests import Json, missing_run, number, run_of, watch_of
-from narrows.page.wire import Message, pack
 from narrows.runs import Run
+from narrows.storage.json import plain
 
 MOST = 2**23
 """Bytes of frames in one answer."""
@@ -64,7 +67,14 @@ def frames(request: Request) -> Response:
     kind = "image" if x.dtype == np.uint8 else "sequence" if x.ndim == 3 else "table"
     labels, names = originals.get("labels"), run.record["data"].get("label_names")
     metadata = {"next": left, "kind": kind, "labels": None if labels is None else _named(labels, names)}
-    return Response(pack(Message(metadata, tensors)), media_type="application/octet-stream")
+    return Response(_packed(tensors, metadata), media_type="application/octet-stream")
+
+
+def _packed(tensors: dict[str, Array], metadata: dict[str, Any]) -> bytes:
+    """Return tensors, and all else as JSON, as a safetensors file."""
+    from safetensors.numpy import save
+
+    return save(tensors, {"json": json.dumps(plain(metadata))})
 
 
 def _read(run: Run, epochs: list[int], x: Array) -> tuple[list[tuple[int, dict[str, Array]]], int | None]:
@@ -78,11 +88,14 @@ def _read(run: Run, epochs: list[int], x: Array) -> tuple[list[tuple[int, dict[s
             continue
         if read and size + sum(array.nbytes for array in frame.values()) > MOST:
             return read, epoch
-        shapes = {name: array.shape for name, array in frame.items()}
-        if frame["reconstruction"].shape == x.shape and (not read or shapes == {n: a.shape for n, a in read[0][1].items()}):
+        if frame["reconstruction"].shape == x.shape and (not read or _shapes(frame) == _shapes(read[0][1])):
             read.append((epoch, frame))
             size += sum(array.nbytes for array in frame.values())
     return read, None
+
+
+def _shapes(frame: dict[str, Array]) -> dict[str, tuple[int, ...]]:
+    return {name: array.shape for name, array in frame.items()}
 
 
 def _named(labels: Array, names: list[str] | None) -> list[str]:

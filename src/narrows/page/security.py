@@ -19,7 +19,6 @@ import re
 import secrets
 import socket
 from collections.abc import Iterable
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
 from starlette.exceptions import HTTPException
@@ -93,6 +92,8 @@ class Guard:
         Of the address.
     names
         The names that the header Host may have; see `names_of`.
+    others
+        Further ones, such as that of a proxy, which may be the origin as well where the proxy changes Host.
     any_address
         Whether Host may be any IP address, as where the server listens on all of them. No browser can be led to send
         another's address as the host of a page of its own.
@@ -101,15 +102,17 @@ class Guard:
     """
 
     def __init__(
-        self, app: ASGIApp, token: str, names: Iterable[str] = LOOPBACK, *, any_address: bool = False,
-        cookie: str = COOKIE,
+        self, app: ASGIApp, token: str, names: Iterable[str] = LOOPBACK, *, others: Iterable[str] = (),
+        any_address: bool = False, cookie: str = COOKIE,
     ) -> None:  # fmt: skip
         self.app, self.token, self.cookie = app, token, cookie
-        self.names, self.any_address = frozenset(names), any_address
+        self.others = frozenset(name.lower() for name in others)
+        self.names, self.any_address = frozenset(names) | self.others, any_address
         self.pass_ = new_token()
         """The value of the cookie."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or refuse it."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
@@ -126,8 +129,8 @@ class Guard:
         if self._is_exchange(scope) and self._problem_of_place(scope, headers) is None:
             await self._exchange(scope, send)
         elif (refusal := self._refusal(scope, headers)) is not None:
-            await _answer(send, *refusal)
-        elif (length := headers.one("content-length")) is not None and (not length.isdecimal() or int(length) > MAX_BODY):
+            await _answer(send, *refusal, in_words=scope["path"] == "/")
+        elif len(length := (headers.one("content-length") or "0").lstrip("0")) > 15 or int(length or 0) > MAX_BODY:
             await _answer(send, 413, OVER)
         else:
             await self.app(scope, _bounded(receive), send)
@@ -143,10 +146,10 @@ class Guard:
     def _problem_of_place(self, scope: Scope, headers: Headers) -> str | None:
         """Return what is wrong with the place that a request comes from or goes to, or None."""
         host = headers.one("host")
-        match = None if host is None else HOST.fullmatch(host.lower())
-        if match is None or not (match[1] in self.names or (self.any_address and _is_address(match[1]))):
+        name = _name_of(host)
+        if name not in self.names and not (self.any_address and _is_address(name)):
             return "The host of the address must be one that the server was started for. Open the printed address."
-        if headers.all("origin") and headers.one("origin") not in (f"http://{host}", f"https://{host}"):
+        if headers.all("origin") and not self._is_own(headers.one("origin"), str(host)):
             return "The request must come from the page itself; it comes from another origin."
         site = headers.one("sec-fetch-site")
         is_visit = scope["type"] == "http" and scope["method"] == "GET" and headers.one("sec-fetch-mode") == "navigate"
@@ -154,27 +157,30 @@ class Guard:
             return "The request must come from the page itself; it comes from another site."
         return None
 
+    def _is_own(self, origin: str | None, host: str) -> bool:
+        """Return whether an origin is that of the page itself."""
+        scheme, separator, place = (origin or "").lower().partition("://")
+        if separator and scheme in ("http", "https"):
+            return place == host.lower() or _name_of(place) in self.others
+        return False
+
     def _is_known(self, headers: Headers) -> bool:
         """Return whether a request carries the cookie or the token."""
-        if (sent := headers.one("authorization")) is not None:
-            kind, _, token = sent.partition(" ")
-            return kind.lower() == "bearer" and _same(token.strip(), self.token)
-        cookies: SimpleCookie = SimpleCookie()
-        for line in headers.all("cookie"):
-            try:
-                cookies.load(line)
-            except CookieError:
-                return False
-        return self.cookie in cookies and _same(cookies[self.cookie].value, self.pass_)
+        kind, _, token = (headers.one("authorization") or "").partition(" ")
+        if kind.lower() == "bearer" and _same(token.strip(), self.token):
+            return True
+        pairs = (pair.partition("=") for line in headers.all("cookie") for pair in line.split(";"))
+        return any(name.strip() == self.cookie and _same(value.strip(), self.pass_) for name, _, value in pairs)
 
     def _is_exchange(self, scope: Scope) -> bool:
         """Return whether a request brings the token in the address of the page."""
         if scope["method"] != "GET" or scope["path"] != "/":
             return False
         try:
-            tokens = parse_qs(scope["query_string"].decode("ascii"), max_num_fields=100).get("token", [])
+            query = parse_qs(scope["query_string"].decode("ascii"), keep_blank_values=True, max_num_fields=100)
         except ValueError:
             return False
+        tokens = query.get("token", [])
         return len(tokens) == 1 and _same(tokens[0], self.token)
 
     async def _exchange(self, scope: Scope, send: Send) -> None:
@@ -205,7 +211,14 @@ class Headers:
         return values[0] if len(values) == 1 else None
 
 
+def _name_of(host: str | None) -> str:
+    """Return the host in `host:port`; an empty text where it is none."""
+    match = None if host is None else HOST.fullmatch(host.lower())
+    return "" if match is None else match[1]
+
+
 def _is_address(name: str) -> bool:
+    """Return whether a host is an IP address."""
     try:
         ipaddress.ip_address(name.strip("[]"))
     except ValueError:
@@ -217,9 +230,12 @@ def _same(sent: str, secret: str) -> bool:
     return hmac.compare_digest(sent.encode("utf-8", "replace"), secret.encode())
 
 
-async def _answer(send: Send, status: int, sentence: str) -> None:
-    body = json.dumps({"error": sentence}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+async def _answer(send: Send, status: int, sentence: str, *, in_words: bool = False) -> None:
+    """Refuse a request: in JSON, or as a page for who opens the address by hand."""
+    page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>narrows</title><p>{sentence}</p></html>'
+    body = page.encode() if in_words else json.dumps({"error": sentence}).encode()
+    kind = b"text/html; charset=utf-8" if in_words else b"application/json"
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
     if status == 413:
         headers.append((b"connection", b"close"))  # what is left of the body is not read
     await send({"type": "http.response.start", "status": status, "headers": headers})

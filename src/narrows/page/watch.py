@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,9 +12,6 @@ from narrows.errors import FormatError
 from narrows.page.history import Course
 from narrows.page.rows import detail_of, row_of
 from narrows.runs import Run
-
-FRESH = 0.3
-"""Seconds for which a look at the folder holds, where one asks for a run."""
 
 
 class Change(NamedTuple):
@@ -66,9 +62,8 @@ class Watch:
         self._entries: dict[str, Entry] = {}
         self._gone: dict[str, int] = {}
         self._problems: list[str] = []
-        self._problems_version = self._version = 0
+        self._problems_version = self._version = 1
         self._lock = threading.Lock()
-        self._looked = -FRESH
 
     def refresh(self, *, all_: bool = True) -> int:
         """Look at the folder, or else only at the runs that are being trained; return the version of the list."""
@@ -95,15 +90,17 @@ class Watch:
             return Change(self._version, rows, gone, problems)
 
     def names(self) -> list[str]:
-        """Return the names of all runs that can be read, in no order."""
-        if time.monotonic() - self._looked > FRESH:
-            self.refresh()
-        with self._lock:
-            return [name for name, entry in self._entries.items() if entry.row]
+        """Return the names of all runs, whether they can be read or not, in no order."""
+        try:
+            names = os.listdir(self.folder)
+        except OSError:
+            return []  # the folder is not there yet, or no more
+        return [name for name in names if not name.startswith(".") and self.only in (None, name)]
 
     def folder_of(self, name: str) -> Path | None:
         """Return the folder of a run, looked up among those that are there; None where there is none of that name."""
-        return next((self.folder / known for known in self.names() if known == name), None)
+        folder = next((self.folder / known for known in self.names() if known == name), None)
+        return folder if folder is not None and (folder / "run.json").exists() else None
 
     def run(self, name: str) -> Run | None:
         """Return a run as its record is now; None where there is none of that name."""
@@ -127,16 +124,7 @@ class Watch:
 
     def _look(self) -> None:
         """Find runs that are new, and those that are gone."""
-        self._looked = time.monotonic()
-        there = set()
-        try:
-            with os.scandir(self.folder) as entries:
-                for entry in entries:
-                    wanted = self.only is None or entry.name == self.only
-                    if wanted and not entry.name.startswith(".") and os.path.exists(f"{entry.path}/run.json"):
-                        there.add(entry.name)
-        except OSError:
-            pass  # the folder is not there yet, or no more
+        there = {name for name in self.names() if os.path.exists(f"{self.folder}/{name}/run.json")}
         for name in self._entries.keys() - there:
             del self._entries[name]
             self._version += 1
