@@ -21,6 +21,7 @@ from narrows.cli import analyses, plugins, recipes, sweep, threads, train
 from narrows.cli.console import as_is, error, out
 from narrows.cli.data import data
 from narrows.cli.evaluate import COMPARE, compare_application, diagnose, evaluate
+from narrows.cli.open import open_page
 from narrows.cli.runs import delete, rename, runs
 from narrows.cli.show import show
 from narrows.cli.use import encode, reconstruct, sample, score
@@ -71,6 +72,7 @@ def application(tokens: Sequence[str]) -> App:
             "recipes": recipes.listed,
             "runs": runs,
             "show": show,
+            "open": open_page,
             "rename": rename,
             "delete": delete,
             "data": data,

@@ -90,8 +90,9 @@ export function verbs(info: ModelInfo, calls: Calls): Pick<
         decoded: samplesOf(message, "decoded"), plain: samplesOf(message, "plain"), numbers: numbersOf(message),
       };
     },
-    async interpolate(split, a, b, t, way) {
-      return samplesOf(await calls.call("interpolate", { split, a, b, t, way }));
+    async interpolate(split, a, b, t, way, lane = "interpolate") {
+      const message = await calls.call("interpolate", { split, a, b, t, way, lane });
+      return { x: samplesOf(message), z: floats(message, "z").data };
     },
     async denoise(source: Source, corruption, strength, seed): Promise<Denoised> {
       const given: Record<string, Tensor> = "input" in source ? { input: source.input } : {};

@@ -32,6 +32,7 @@ export async function connect(run: string, signal: AbortSignal): Promise<Explore
         error: floats(message, "error").data,
         score: floats(message, "score").data,
         labelNames: (message.meta["label_names"] ?? null) as string[] | null,
+        ids: (message.meta["ids"] ?? null) as string[] | null,
         errorUnit: message.meta["error_unit"] as string,
         scoreUnit: message.meta["score_unit"] as string,
       };
