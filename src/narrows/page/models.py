@@ -38,7 +38,7 @@ class Models:
 
     def __init__(self, folder_of: Callable[[str], Path | None]) -> None:
         self.folder_of = folder_of
-        self._workers: dict[Path, Worker] = {}
+        self._workers: dict[str, Worker] = {}
 
     async def get(self, name: str, *, fresh: bool = False) -> Worker | None:
         """Return the model of a run, loaded; None where there is no such run.
@@ -47,13 +47,16 @@ class Models:
 
         Raises: FormatError where the run has no model that can be loaded.
         """
-        folder = self.folder_of(name)
-        if folder is None:
-            return None
-        worker = self._workers.pop(folder, None)
-        if worker is None or worker.failed or (fresh and worker.saved != _saved(folder)):
-            worker = Worker(folder)
-        self._workers[folder] = worker  # the latest stands last
+        worker = self._workers.get(name)
+        if worker is None or worker.failed or fresh or not worker.present:
+            folder = await asyncio.to_thread(self.folder_of, name)
+            worker = self._workers.pop(name, None)  # by now another request may have begun to load it
+            if folder is None:
+                return None
+            if worker is None or worker.failed or (worker.folder, worker.saved) != (folder, _saved(folder)):
+                worker = Worker(folder)
+        self._workers.pop(name, None)
+        self._workers[name] = worker  # the latest stands last
         for other in list(self._workers)[:-MOST]:
             del self._workers[other]  # its thread ends once nobody uses it any more
         await worker.loaded()
@@ -72,6 +75,11 @@ class Worker:
         self.folder, self.saved, self.failed = folder, _saved(folder), False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"model of {folder.name}", initializer=_one_thread)
         self._loading = self._thread.submit(load, folder)
+
+    @property
+    def present(self) -> bool:
+        """Whether the run is still where it was."""
+        return (self.folder / "run.json").exists()
 
     async def loaded(self) -> Maps:
         """Return the model with its data once it is loaded."""
