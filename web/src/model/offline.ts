@@ -79,11 +79,14 @@ export function offline(message: Message): Explorer {
     async codes(split, map) {
       known(split);
       const rows = Int32Array.from({ length: count }, (_, i) => i);
-      const [, a = 0, b = 0] = /^dims:(\d+),(\d+)$/.exec(map)?.map(Number) ?? [];
       if (map.startsWith("dims")) {
-        const points = new Float32Array(2 * count);
-        for (let i = 0; i < count; i++) points.set([codes[i * k + a]!, codes[i * k + b]!], 2 * i);
-        return { points, rows, names: [info.dims[a]!.name, info.dims[b]!.name], inverse: { kind: "dims", dims: [a, b] }, centre };
+        const dims = map.slice(5).split(",").map(Number);
+        const points = Float32Array.from({ length: 2 * count }, (_, i) => {
+          const dim = dims[i % 2];
+          return dim === undefined ? 0 : codes[(i >> 1) * k + dim]!; // codes of one dimension lie on a line
+        });
+        const names = [0, 1].map((i) => info.dims[dims[i] ?? k]?.name ?? "") as [string, string];
+        return { points, rows, names, inverse: { kind: "dims", dims: dims as [number, number] }, centre };
       }
       if (map === "tsne") {
         return { points: floats(message, "tsne").data, rows, names: content.names.tsne, inverse: { kind: "neighbours" }, centre };
