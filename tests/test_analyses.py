@@ -105,6 +105,7 @@ def test_the_list_of_commands_says_what_the_analyses_say():
         assert not names & {"run", "data", "data_option", "split", "out"}  # those of all steps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "picture", "told"),
     [

@@ -201,6 +201,7 @@ def test_a_likelihood_of_ones_own_with_two_outputs(kind, model, tmp_path):
         load_model(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_predicted_deviation_is_learned():
     """Of noise whose deviation depends on the sample, which a single scale cannot express."""
     rng = np.random.default_rng(0)

@@ -27,6 +27,7 @@ def log_density(Z):
     return np.logaddexp(*parts) - np.log(2) + scipy.stats.norm(10, 3.0).logpdf(Z[:, 1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "n", "slack"), [("gmm", 1500, 0.05), ("kde", 1500, 0.12), ("flow", 600, 0.3)])
 def test_density_is_found_and_drawn_from(name, n, slack):
     fresh = two_clouds(seed=1)
@@ -48,6 +49,7 @@ def test_one_normal_is_the_normal_of_the_codes():
     np.testing.assert_allclose(fit_density(Z, "gaussian").score_samples(Z), wanted, atol=5e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DENSITIES)
 def test_global_noise_is_left_alone(name):
     state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()

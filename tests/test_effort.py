@@ -91,6 +91,7 @@ def test_a_default_fit_of_noise_is_not_worse_than_pca(cls):
         assert model.score_samples(test).mean() > density.mean() - 0.01
 
 
+@pytest.mark.slow
 def test_a_default_fit_of_a_curve_ends_far_below_pca():
     X, test = bent(1000), bent(300, seed=1)
     ae = AE(latent_dim=2).fit(X)

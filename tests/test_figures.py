@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from narrows import figures
+from narrows.analyses.latent_map import agreement
 from narrows.figures import charts
 
 
@@ -58,6 +59,7 @@ def test_large_images_are_reduced_by_a_whole_number():
     assert page.size == (400 // 3 + 24, 600 // 3 + 24)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(1,), (2,), (3,), (5,), (40,), (30, 2), (28, 28), (1, 7, 5), (3, 5, 9), (1, 1, 6)])
 def test_every_kind_of_sample_has_pictures(shape):
     X = np.random.default_rng(0).normal(size=(figures.room(shape), *shape))
@@ -101,10 +103,22 @@ def test_maps_of_codes(k, labels):
     assert pixels(figures.latent_map(Z, labels, ("a", "b", "c"))).std() > 5
 
 
+def test_the_map_of_many_numbers_keeps_classes_apart():
+    """Groups whose two principal components are the same noise: PCA lays them on each other, t-SNE does not."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(3), 60)
+    Z = np.concatenate([rng.normal(size=(180, 2)) * 9, np.eye(3)[labels] * 12 + rng.normal(size=(180, 3)) * 0.1], 1)
+    points, names = charts._plane(Z, classes=True, seed=0)
+    flat, _ = charts._plane(Z, classes=False, seed=0)
+    assert "t-SNE" in names[0]
+    apart = [agreement(found, labels, 10) for found in (points, flat)]
+    assert apart[0] > 0.9 > 0.8 > apart[1]
+
+
 def test_the_plane_of_many_numbers_is_that_of_most_variance():
     rng = np.random.default_rng(0)
     Z = rng.normal(size=(500, 4)) * [0.1, 5, 0.1, 2] + 7
-    flat, names = charts._plane(Z)
+    flat, names = charts._plane(Z, classes=False, seed=0)
     assert np.abs(np.corrcoef(flat[:, 0], Z[:, 1])[0, 1]) > 0.999
     assert np.abs(np.corrcoef(flat[:, 1], Z[:, 3])[0, 1]) > 0.999
     share = flat[:, 0].var() / Z.var(0).sum()

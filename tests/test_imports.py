@@ -12,7 +12,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src"
 PACKAGE = SOURCE / "narrows"
 ORDER = [
-    ["errors"], ["params"], ["components"], ["rng", "storage", "pca", "objectives", "figures", "numbers"],
+    ["errors"], ["params"], ["components"], ["rng", "storage", "pca", "objectives", "projection", "figures", "numbers"],
     ["module"], ["data", "corruptions", "conditions"], ["probability", "nn"], ["penalties"], ["training"],
     ["estimators"], ["evaluation"], ["runs"], ["sweeps", "analyses"], ["recipes"], ["cli"],
 ]  # fmt: skip  # which way things flow: a part imports what stands before it, or beside it

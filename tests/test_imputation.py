@@ -39,6 +39,7 @@ def test_the_conditional_mean_of_a_linear_gaussian_model():
         np.testing.assert_allclose(out[~o], expected, atol=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [AE, VAE])
 def test_training_with_missing_values_imputes_better_than_the_mean(model):
     X = plane()

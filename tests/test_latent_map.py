@@ -56,6 +56,7 @@ def test_agreement_is_the_share_of_neighbours_with_the_same_label():
     assert agreement(line, np.array([5, 5, 5, 5]), 3) == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["tsne", "pca"])
 def test_groups_stay_groups_in_the_map_and_the_same_seed_gives_the_same_picture(groups, method):
     result = Map(method=method, neighbours=5)(groups)

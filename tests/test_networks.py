@@ -322,6 +322,7 @@ def test_the_residual_network_begins_at_pca(shape):
     assert narrows.elbo(vae, X, samples=64).mean() == pytest.approx(pca.score(X), abs=2e-3)
 
 
+@pytest.mark.slow
 def test_the_residual_network_improves_on_pca():
     X = drawn((1, 4, 3))
     X = X + 0.5 * X[:, :, ::-1] ** 2  # a bend that no plane has

@@ -134,6 +134,7 @@ def test_the_discriminators_loss_by_hand(adversarial, table):
     torch.testing.assert_close(loss.total, expected.squeeze(1))
 
 
+@pytest.mark.slow
 def test_codes_come_to_the_prior_and_are_drawn_from_it():
     X = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32) * [3, 2, 0.1, 0.1] + 5
     options: dict[str, Any] = {

@@ -97,6 +97,7 @@ LIMITS: dict[str, tuple[dict[str, object], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", LIMITS)
 @pytest.mark.parametrize("write", [write_json, append_line, lambda path, value: write_lines(path, [value])])
 def test_what_cannot_be_read_again_is_not_written(case: str, write: Callable[..., None], tmp_path: Path) -> None:

@@ -98,6 +98,7 @@ def test_the_table_holds_means_and_deviations_over_seeds(made):
     assert (sweep.folder / "sweep.png").stat().st_size > 5000
 
 
+@pytest.mark.slow
 def test_what_is_trained_is_not_trained_again_and_more_values_can_be_added(made, digits, monkeypatch):
     sweep, done = made
     with monkeypatch.context() as patch:
@@ -226,6 +227,7 @@ def test_panels_have_lines_for_numbers_and_for_names():
     assert two.width > 1.6 * one.width
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_line_for_each_training_and_the_table(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     command = ["sweep", "ae", "--data", "digits", "--data-option", "limit=200", "--data-option", "shape=image"]

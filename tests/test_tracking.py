@@ -101,6 +101,7 @@ def test_nothing_but_the_log_is_added(events, data, tmp_path):
     assert other.summary == plain.summary
 
 
+@pytest.mark.slow
 def test_a_run_that_is_left_and_resumed_has_every_step_once(events, data, tmp_path):
     reports = logged(record(vae(), data, tmp_path / "run"), tmp_path / "run")
     while next(reports).epoch < 3:
@@ -119,6 +120,7 @@ def test_a_run_that_is_left_and_resumed_has_every_step_once(events, data, tmp_pa
     assert run.record["logged"]["epoch"] == 7
 
 
+@pytest.mark.slow
 def test_epochs_that_come_again_after_a_crash_replace_the_first_ones(events, data, tmp_path, monkeypatch):
     monkeypatch.setattr("narrows.runs.recording.Checkpoints", partial(Checkpoints, epochs=2))
     reports = logged(record(vae(), data, tmp_path / "run"), tmp_path / "run")
@@ -157,6 +159,7 @@ def test_a_model_that_is_fitted_in_one_step_is_logged_too(events, data, tmp_path
     assert set(recorded(run)) == {"loss/train", "reconstruction/train", "learning_rate", "samples_per_second"}
 
 
+@pytest.mark.slow
 def test_from_the_command_line_and_resumed(events, data, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     flags = ["--data", "cloud", "--data-option", "samples=60", "--epochs", "3", "--network", "mlp:4"]

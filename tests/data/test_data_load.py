@@ -305,6 +305,7 @@ class TestPublished:
         assert data.label_names[3] == "George W Bush"
         assert np.bincount(data.train_labels)[3] == 530
 
+    @pytest.mark.slow
     def test_celeba(self):
         if not (Path(str(DATA)) / "celeba").is_dir():
             pytest.skip("no celeba folder in NARROWS_DATA")

@@ -26,6 +26,7 @@ def test_short_codes_of_pca_are_those_of_a_smaller_pca() -> None:
     np.testing.assert_allclose(several[1], large.reconstruct(TEST), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_one_ordered_model_beats_pca_at_every_length_it_was_cut_to() -> None:
     model = AE(latent_dim=16, network="mlp:128", code="ordered", epochs=50, learning_rate=1e-2).fit(TRAIN)
     pca = PCA(latent_dim=16).fit(TRAIN)

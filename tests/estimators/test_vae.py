@@ -116,6 +116,7 @@ def test_samples_follow_the_data():
     np.testing.assert_allclose(np.cov(drawn.T), np.cov(X.T), atol=0.2)
 
 
+@pytest.mark.slow
 def test_the_linear_model_reaches_the_exact_likelihood():
     """With a learnt variance the bound is tight at probabilistic PCA's maximum (Lucas et al. 2019)."""
     rng = np.random.default_rng(0)

@@ -58,6 +58,7 @@ def test_diagnose_gives_a_reason_and_a_remedy(typed):
 SHORT = [*SMALL, "--network", "mlp:16", "--latent-dim", "3", "--batch-size", "32"]
 
 
+@pytest.mark.slow
 def test_training_tells_once_what_goes_wrong_and_sums_up_at_its_end(typed):
     text = typed("train", "vae", *SHORT, "--beta", "100", "--epochs", "7", "--name", "collapsed")
     lines = text.splitlines()
@@ -102,6 +103,7 @@ def test_mistakes_are_told(typed):
     assert "digits-vae: mnist" in told
 
 
+@pytest.mark.slow
 def test_compare_trains_recipes_on_their_own_data(typed, folder):
     text = typed("compare", "cloud-pca", "cloud-linear", "--seeds", "1", "--out", "recipes")
     assert text.startswith("cloud: ")

@@ -72,6 +72,7 @@ def test_exact_model_is_silent(linear_gaussian):
     assert found(model, X[:2000], X[2000:]) == {}
 
 
+@pytest.mark.slow
 def test_posterior_collapse(digits):
     model = narrows.VAE(latent_dim=5, beta=100, epochs=20, **SMALL).fit(digits[0])
     (first, *_) = diagnose(model, digits[0])
@@ -147,6 +148,7 @@ def test_learning_rate_too_low(digits):
         assert findings[0].evidence["speed"] > 0.4
 
 
+@pytest.mark.slow
 def test_overfitting_and_too_few_samples(digits):
     train, _, test, _ = digits
     model = narrows.AE(latent_dim=3, network="mlp:256", epochs=150, batch_size=16).fit(train[:160])

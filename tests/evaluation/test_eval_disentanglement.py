@@ -34,6 +34,7 @@ def mixed(factors):
     return np.random.default_rng(1).permuted(factors, axis=1).astype(float)
 
 
+@pytest.mark.slow
 def test_identity_code(factors):
     Z = factors.astype(float)
     for measure in (mig, sap, factor_vae_score, modularity):
@@ -49,6 +50,7 @@ def test_zero_code(factors):
     assert max(dci(Z[:100, :5], factors[:100, :5])[:3]) <= 0.2
 
 
+@pytest.mark.slow
 def test_duplicated_code(factors):
     Z = np.hstack([factors, factors]).astype(float)
     assert mig(Z, factors) <= 0.1
@@ -60,6 +62,7 @@ def test_duplicated_code(factors):
     assert found.completeness == pytest.approx(1 - math.log(2) / math.log(10), abs=0.1)
 
 
+@pytest.mark.slow
 def test_mixed_code(factors):
     rows = np.random.default_rng(0).integers(10, size=(20_000, 10))
     assert modularity(mixed(rows), rows) <= 0.2
@@ -155,6 +158,7 @@ def test_errors(factors):
         factor_grid(shapes=4)
 
 
+@pytest.mark.slow
 def test_the_rendered_set_is_a_data_set():
     data = load_dataset("shapes", label="row", size=8)
     whole = factor_grid(8)

@@ -29,12 +29,14 @@ def test_learning_rate_too_high_is_told_early(digits):
     assert fired["learning rate too high"] <= 10
 
 
+@pytest.mark.slow
 def test_collapse_is_told_early(digits):
     fired = watched(narrows.VAE(latent_dim=5, beta=100, epochs=20, **SMALL), digits[0])
     assert list(fired) == ["posterior collapse"]
     assert fired["posterior collapse"] <= 15
 
 
+@pytest.mark.slow
 def test_overfitting_is_told_and_names_the_epoch(digits):
     train, _, test, _ = digits
     model = narrows.AE(latent_dim=20, network="mlp:256", epochs=150, schedule="constant", batch_size=16)

@@ -33,6 +33,7 @@ def test_the_network_has_the_parameters_of_inception_without_its_classifier(made
     assert shapes["Mixed_7a.branch7x7x3_4.bn.weight"] == (192,)
 
 
+@pytest.mark.slow
 def test_features_are_named_by_the_file_and_are_what_the_network_returns(made):
     module, path = made
     features = inception_features(path)

@@ -99,6 +99,7 @@ def test_global_noise_is_left_alone_and_training_mode_kept(linear_gaussian):
     assert model.module_.training
 
 
+@pytest.mark.slow
 def test_linear_vae_approaches_the_likelihood_of_pca():
     rng = np.random.default_rng(0)
     X = (rng.normal(size=(1000, 2)) @ rng.normal(size=(2, 5)) + 0.5 * rng.normal(size=(1000, 5))).astype(np.float32)
@@ -188,6 +189,7 @@ def test_errors(linear_gaussian):
         narrows.elbo(narrows.VAE(), X)
 
 
+@pytest.mark.slow
 def test_linear_vae_is_below_factor_analysis_with_a_noise_per_value():
     rng = np.random.default_rng(0)
     noise = np.array([0.2, 0.4, 0.6, 0.8, 1.0])
@@ -205,6 +207,7 @@ def test_bounds_are_nats_of_the_data_as_given(linear_gaussian):
     np.testing.assert_allclose(narrows.log_likelihood(model, X * 4, samples=7), truth, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_elbo_is_the_reconstruction_less_the_kl_term(linear_gaussian):
     model, X = linear_gaussian(n=4, shift=0.4)
     closed = module.kl(model, X)

@@ -49,6 +49,7 @@ def emptied(folder: Path) -> None:
         path.unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [False, True])
 def test_a_power_cut_at_every_operation(first: bool, models: list[Autoencoder], tmp_path: Path) -> None:
     def prepare() -> None:

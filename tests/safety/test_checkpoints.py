@@ -73,6 +73,7 @@ def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "INTERVAL", -1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.usefixtures("every_step")
 def test_leaving_and_resuming(case: str, tmp_path: Path) -> None:
@@ -228,6 +229,7 @@ def save_third(begun: Path, third: State, folder: Path, disk: Disk) -> None:
         saved.save(third)
 
 
+@pytest.mark.slow
 def test_a_power_cut_at_every_operation_of_a_save(begun: Path, third: State, tmp_path: Path) -> None:
     folder = tmp_path / "x"
     disk = Disk(folder)
@@ -564,6 +566,7 @@ def test_another_threads_training_heeds_no_signal(tmp_path: Path) -> None:
         next(mine)
 
 
+@pytest.mark.slow
 def test_a_history_longer_than_one_json_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage_json, "MAX_VALUES", 400)
     monkeypatch.setattr(storage_json, "MAX_BYTES", 20_000)

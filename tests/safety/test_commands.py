@@ -67,6 +67,7 @@ def test_who_comes_second_is_told_who_is_at_it(
     assert Run("runs/x").status == "finished"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "advice"), [
     (errno.ENOSPC, "Make room, then: narrows resume runs/x"),
     pytest.param(errno.EDQUOT, "Make room, then: narrows resume runs/x", marks=CAMPAIGN),
@@ -92,6 +93,7 @@ def test_a_disk_that_fails(
     assert (run.status, len(run.history)) == ("finished", 3)
 
 
+@pytest.mark.slow
 def test_checkpoints_as_often_as_asked(tmp_path: Path) -> None:
     data = load_dataset("cloud", validation=0.2)
     for every in ("1h", "2 epochs", "0s"):
@@ -116,6 +118,7 @@ def test_other_intervals_are_refused(text: str) -> None:
         interval(text)
 
 
+@pytest.mark.slow
 def test_changed_data_are_resumed_with_by_force(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

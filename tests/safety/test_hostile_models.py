@@ -271,6 +271,7 @@ RECORDS: dict[str, tuple[Callable[[dict[str, Any]], dict[str, Any]], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECORDS)
 def test_a_record_that_lies(name: str, good: list[Files], tmp_path: Path) -> None:
     change, words = RECORDS[name]

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from PIL import Image
 
 from narrows import PCA, VAE, load_dataset
@@ -287,6 +288,8 @@ def sound(path: Path) -> bool:
         case ".jsonl":
             assert content.endswith(b"\n") or not content
             assert all("epoch" in json.loads(line) for line in content.splitlines())
+        case ".safetensors" if path.parent.name == "frames":
+            assert safetensors.numpy.load(content)
         case ".safetensors":
             assert hashlib.sha256(content).hexdigest().startswith(path.stem.rpartition("-")[2])
         case ".png":

@@ -14,7 +14,7 @@ from narrows.data import Dataset, Split
 from narrows.data.arrays import Array, Arrays
 from narrows.errors import ConfigError
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.inference import encoded, values
+from narrows.estimators.inference import codes, encoded, values
 from narrows.evaluation.errors import Baseline, pca_baseline
 from narrows.params import fields, validate
 from narrows.runs import Run
@@ -35,8 +35,76 @@ class Result:
     """One sentence on what the numbers are of."""
 
 
+class ModelOnData(ABC):
+    """A fitted model, and the samples of a split that it is applied to."""
+
+    dataset: Dataset
+    """The data of the model, or others of the same shape."""
+    split: str | None
+    """The name of the split, such as "test"; None for the one that models are evaluated on."""
+
+    @property
+    @abstractmethod
+    def model(self) -> Autoencoder:
+        """The fitted estimator."""
+
+    @property
+    def shown(self) -> Split:
+        """The split's name in words, its samples (N, *shape), and their labels (N,) or None.
+
+        Raises: ConfigError where the data have no such split.
+        """
+        return self.dataset.evaluation_split if self.split is None else self.dataset.split(self.split)
+
+    @cached_property
+    def arrays(self) -> Arrays:
+        """The samples to analyse, as the model takes them."""
+        return encoded(self.model, self.shown.X, self.shown.y)
+
+    @cached_property
+    def train(self) -> Arrays:
+        """The training samples, as the model takes them."""
+        return encoded(self.model, self.dataset.train, self.dataset.train_labels)
+
+    @cached_property
+    def codes(self) -> Array:
+        """The codes of the samples to analyse: (N, latent_dim), double precision."""
+        return codes(self.model, self.arrays)
+
+    @property
+    def baseline(self) -> Baseline:
+        """PCA of the same rank."""
+        return pca_baseline(self.model, self.train)
+
+    def values(self, arrays: Arrays) -> Array:
+        """Return samples on the model's scale, pixels in [0, 1]: (N, *shape), double precision."""
+        return values(self.model, arrays)
+
+    def check_rows(self, index: Iterable[int], analysis: str, name: str = "index") -> list[int]:
+        """Return positions of the split. Raises: ConfigError where the split has fewer samples."""
+        positions, n = list(index), len(self.arrays.x)
+        if not positions or max(positions) >= n or min(positions) < 0:
+            got = max(positions, key=lambda row: (row >= n, -row)) if positions else "none"
+            raise ConfigError(
+                f"{analysis}: {name} must be below {n}, the number of {self.shown.name} samples; got {got}."
+            )
+        return positions
+
+    def rows(self, index: Iterable[int], analysis: str, name: str = "index") -> Arrays:
+        """Return the samples at positions of the split. Raises: ConfigError where the split has fewer samples."""
+        return self.arrays.rows(self.check_rows(index, analysis, name))
+
+    def check_continuous(self, analysis: str) -> None:
+        """Raise ConfigError where codes are indices, not vectors of real numbers."""
+        if not self.model.code_.continuous:
+            raise ConfigError(
+                f"{analysis}: codes must be vectors of real numbers; got those of code={str(self.model.code)!r}, which "
+                "are indices. Train with code='continuous'."
+            )
+
+
 @dataclass(frozen=True)
-class Subject:
+class Subject(ModelOnData):
     """A run, its model, and the samples to analyse.
 
     Parameters
@@ -61,43 +129,6 @@ class Subject:
         """The fitted estimator."""
         return self.run.load()
 
-    @property
-    def shown(self) -> Split:
-        """The split's name in words, its samples (N, *shape), and their labels (N,) or None.
-
-        Raises: ConfigError where the data have no such split.
-        """
-        return self.dataset.evaluation_split if self.split is None else self.dataset.split(self.split)
-
-    @cached_property
-    def arrays(self) -> Arrays:
-        """The samples to analyse, as the model takes them."""
-        return encoded(self.model, self.shown.X, self.shown.y)
-
-    @cached_property
-    def train(self) -> Arrays:
-        """The training samples, as the model takes them."""
-        return encoded(self.model, self.dataset.train, self.dataset.train_labels)
-
-    @property
-    def baseline(self) -> Baseline:
-        """PCA of the same rank."""
-        return pca_baseline(self.model, self.train)
-
-    def values(self, arrays: Arrays) -> Array:
-        """Return samples on the model's scale, pixels in [0, 1]: (N, *shape), double precision."""
-        return values(self.model, arrays)
-
-    def rows(self, index: Iterable[int], analysis: str, name: str = "index") -> Arrays:
-        """Return the samples at positions of the split. Raises: ConfigError where the split has fewer samples."""
-        positions, n = list(index), len(self.arrays.x)
-        if not positions or max(positions) >= n:
-            got = max(positions) if positions else "none"
-            raise ConfigError(
-                f"{analysis}: {name} must be below {n}, the number of {self.shown.name} samples; got {got}."
-            )
-        return self.arrays.rows(positions)
-
     def check_images(self, analysis: str) -> None:
         """Raise ConfigError where samples are not drawn as pixels: tables, and sequences of few channels."""
         shape = self.model.sample_shape_
@@ -106,14 +137,6 @@ class Subject:
             raise ConfigError(
                 f"{analysis}: data must be images, or sequences of more than 6 channels; got {kind} of shape {shape}. "
                 "`narrows reconstruct` and `narrows sample` draw those."
-            )
-
-    def check_continuous(self, analysis: str) -> None:
-        """Raise ConfigError where codes are indices, not vectors of real numbers."""
-        if not self.model.code_.continuous:
-            raise ConfigError(
-                f"{analysis}: codes must be vectors of real numbers; got those of code={str(self.model.code)!r}, which "
-                "are indices. Train with code='continuous'."
             )
 
     def draw(self, name: str, picture: Image.Image) -> Path:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from narrows import figures
-from narrows.analyses.analysis import Analysis, Result, Subject
+from narrows.analyses.analysis import Analysis, ModelOnData, Result, Subject
 from narrows.analyses.classes import class_of
 from narrows.analyses.expression import Term, parse
 from narrows.analyses.latents import decode, display_limits, distribution_of, training_codes
 from narrows.data.arrays import Array, Arrays
-from narrows.estimators.inference import codes
 from narrows.params import model, param
 
 
@@ -32,38 +34,82 @@ class Combine(Analysis):
         subject.check_images("Combine")
         subject.check_continuous("Combine")
         estimator, limits = subject.model, display_limits(subject)
-        samples = [self._samples(subject, term) for term in terms]
-        means = [codes(estimator, rows).mean(0) for rows in samples]
-        z = np.sum([term.weight * mean for term, mean in zip(terms, means, strict=True)], axis=0)
-        decoded = decode(estimator, z[None])[0]
-        clipped = np.clip(decoded, *limits)
+        result = combined(subject, terms, f"Combine: {self.expression!r}", limits)
         parts = []
-        for i, (term, rows, mean) in enumerate(zip(terms, samples, means, strict=True)):
+        for i, (term, rows, mean) in enumerate(zip(terms, result.samples, result.means, strict=True)):
             single = term.label is None and len(term.index) == 1
             x = subject.values(rows)[0] if single else decode(estimator, mean[None])[0]
             sign = "−" if term.weight < 0 else "+" if i else ""
             weight = "" if abs(term.weight) == 1 else f"{abs(term.weight):g} · "
             parts.append((sign, x, weight + term.name))
-        picture = figures.total(parts, (clipped, "decoded"), limits)
-        distances = np.linalg.norm(codes(estimator, subject.arrays) - z, axis=1)
-        centre = distribution_of(subject).centre
-        numbers = {
-            "length of the code from the centre": float(np.linalg.norm(z - centre)),
-            "distance of the nearest code": float(distances.min()),
-            "values clipped, share": float(np.mean(decoded != clipped)),
-        }
-        typical = float(np.linalg.norm(training_codes(subject) - centre, axis=1).mean())
+        picture = figures.total(parts, (result.decoded, "decoded"), limits)
+        typical = float(np.linalg.norm(training_codes(subject) - distribution_of(subject).centre, axis=1).mean())
         note = (
             f"Codes of training samples are {typical:.3g} from the centre on average; the nearest "
-            f"{subject.shown.name} sample is {distances.argmin()}."
+            f"{subject.shown.name} sample is {result.nearest}."
         )
-        return Result(numbers, (subject.draw("combined.png", picture),), note)
+        return Result(result.numbers, (subject.draw("combined.png", picture),), note)
 
-    def _samples(self, subject: Subject, term: Term) -> Arrays:
-        """Return the samples whose mean code a term stands for."""
-        owner, labels = f"Combine: {self.expression!r}, character {term.position + 1}", subject.shown.y
-        if term.label is None:
-            return subject.rows(term.index, owner)
-        code, _ = class_of(subject.dataset, labels, term.label, f"{owner}: class")
-        members: Array = np.flatnonzero(labels == code)
-        return subject.arrays.rows(members)
+
+class Combination(NamedTuple):
+    """A sum of codes, and what it decodes to."""
+
+    z: Array
+    """(latent_dim,)"""
+    decoded: Array
+    """(*shape), on the model's scale, within the limits."""
+    plain: Array
+    """The same sum of the samples themselves: (*shape), on the model's scale."""
+    nearest: int
+    """The sample of the split whose code is nearest."""
+    numbers: dict[str, float]
+    samples: list[Arrays]
+    """The samples that each term stands for."""
+    means: list[Array]
+    """The mean code of each term."""
+
+
+def combined(
+    subject: ModelOnData, terms: Sequence[Term], owner: str, limits: tuple[float, float] | None, y: Any = None
+) -> Combination:
+    """Add up codes, and decode the sum.
+
+    Parameters
+    ----------
+    subject
+        A model with continuous codes, and the split that indices count in.
+    terms
+        Of the sum.
+    owner
+        Of the error messages.
+    limits
+        What is decoded is clipped to them; None leaves it as it is.
+    y
+        Labels (1,) that it is decoded with, for a model with a condition.
+
+    Raises: ConfigError where there is no such sample or class.
+    """
+    rows = [_rows(subject, term, f"{owner}, character {term.position + 1}") for term in terms]
+    samples, weights = [subject.arrays.rows(index) for index in rows], [term.weight for term in terms]
+    means = [subject.codes[index].mean(0) for index in rows]
+    z = np.sum([weight * mean for weight, mean in zip(weights, means, strict=True)], axis=0)
+    whole = decode(subject.model, z[None], y)[0]
+    decoded = whole if limits is None else np.clip(whole, *limits)
+    plain = sum(weight * subject.values(part).mean(0) for weight, part in zip(weights, samples, strict=True))
+    distances = np.linalg.norm(subject.codes - z, axis=1)
+    numbers = {
+        "length of the code from the centre": float(np.linalg.norm(z - distribution_of(subject).centre)),
+        "distance of the nearest code": float(distances.min()),
+    }
+    if limits is not None:
+        numbers["values clipped, share"] = float(np.mean(whole != decoded))
+    return Combination(z, decoded, np.asarray(plain), int(distances.argmin()), numbers, samples, means)
+
+
+def _rows(subject: ModelOnData, term: Term, owner: str) -> Array:
+    """Return the positions of the samples whose mean code a term stands for."""
+    if term.label is None:
+        return np.array(subject.check_rows(term.index, owner))
+    labels = subject.shown.y
+    code, _ = class_of(subject.dataset, labels, term.label, f"{owner}: class")
+    return np.flatnonzero(labels == code)

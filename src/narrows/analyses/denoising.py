@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 import numpy as np
 import torch
 
@@ -9,14 +11,22 @@ from narrows import figures
 from narrows.analyses.analysis import Analysis, Result, Subject
 from narrows.components import resolve
 from narrows.corruptions import Corruption
-from narrows.estimators.inference import reconstruct_encoded
+from narrows.data.arrays import Array, Arrays
+from narrows.estimators.base import Autoencoder
+from narrows.estimators.inference import reconstruct_encoded, values
 from narrows.evaluation.errors import squared_errors
-from narrows.params import model, param
+from narrows.params import model as analysis
+from narrows.params import param
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 DEFAULT = "gaussian:0.3"
+VERSIONS = ("input", "reconstruction", "noisy", "denoised")
+"""Of each sample, in the order in which they are drawn."""
 
 
-@model
+@analysis
 class Denoise(Analysis):
     """Corrupt samples, reconstruct them, and compare.
 
@@ -34,18 +44,45 @@ class Denoise(Analysis):
 
     def run(self, subject: Subject) -> Result:
         """Run the analysis."""
-        trained = subject.model.get_params(deep=False).get("corruption")
-        corruption: Corruption = resolve("corruption", self.corruption or trained or DEFAULT, "Denoise")
+        chosen = self.corruption or corruption_of(subject.model)
+        corruption: Corruption = resolve("corruption", chosen, "Denoise")
         arrays = subject.arrays if self.index is None else subject.rows(self.index, "Denoise")
-        x = subject.values(arrays).astype(np.float32)
-        noisy = corruption(torch.from_numpy(x), torch.Generator().manual_seed(self.seed)).numpy()
-        denoised = reconstruct_encoded(subject.model, arrays._replace(x=noisy))
-        reconstruction = reconstruct_encoded(subject.model, arrays)
-        n = min(len(x), figures.room(x.shape[1:]) if self.index is None else 20)
-        rows = {"input": x, "reconstruction": reconstruction, "noisy": noisy, "denoised": denoised}
-        picture = subject.draw("denoised.png", figures.compare({name: row[:n] for name, row in rows.items()}))
-        numbers = {
-            name: float(squared_errors(x, row, arrays.mask).mean()) for name, row in rows.items() if name != "input"
-        }
-        samples = f"{len(x):,} {subject.shown.name} sample{'s' if len(x) > 1 else ''}"
-        return Result(numbers, (picture,), f"Squared error per sample, {samples}, {corruption}.")
+        result = denoised(subject.model, arrays, corruption, self.seed)
+        n = min(len(arrays.x), figures.room(subject.model.sample_shape_) if self.index is None else 20)
+        picture = subject.draw("denoised.png", result.drawn(n))
+        samples = f"{len(arrays.x):,} {subject.shown.name} sample{'s' if len(arrays.x) > 1 else ''}"
+        return Result(result.errors, (picture,), f"Squared error per sample, {samples}, {corruption}.")
+
+
+def corruption_of(model: Autoencoder) -> str | Corruption:
+    """Return the corruption that a model was trained with, or the default."""
+    return model.get_params(deep=False).get("corruption") or DEFAULT
+
+
+class Denoised(NamedTuple):
+    """Samples, corrupted and cleaned: (N, *shape) each, on the model's scale."""
+
+    input: Array
+    reconstruction: Array
+    """Of the clean input."""
+    noisy: Array
+    denoised: Array
+    """Reconstructed from the noisy one."""
+    errors: dict[str, float]
+    """Squared errors per sample of the last three against the clean input, summed over values; means over samples."""
+
+    def drawn(self, n: int) -> Image.Image:
+        """Return the first n samples in the four versions under each other."""
+        return figures.compare({name: getattr(self, name)[:n] for name in VERSIONS})
+
+
+def denoised(model: Autoencoder, arrays: Arrays, corruption: Corruption, seed: int) -> Denoised:
+    """Corrupt samples, reconstruct them, and measure the errors; the same seed gives the same noise."""
+    x = values(model, arrays).astype(np.float32)
+    noisy = corruption(torch.from_numpy(x), torch.Generator().manual_seed(seed)).numpy()
+    parts = (x, reconstruct_encoded(model, arrays), noisy, reconstruct_encoded(model, arrays._replace(x=noisy)))
+    names = VERSIONS[1:]
+    errors = {
+        name: float(squared_errors(x, part, arrays.mask).mean()) for name, part in zip(names, parts[1:], strict=True)
+    }
+    return Denoised(*parts, errors)

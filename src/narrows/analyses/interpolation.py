@@ -14,6 +14,8 @@ from narrows.errors import ConfigError
 from narrows.estimators.inference import codes
 from narrows.params import model, param
 
+WAYS = ("linear", "spherical")
+
 
 @model
 class Interpolate(Analysis):
@@ -43,9 +45,8 @@ class Interpolate(Analysis):
         t = np.linspace(0, 1, self.steps)
         rows, names, measures = [], [], []
         for i, j, first, last, a, b in zip(self.a, self.b, x_a, x_b, z_a, z_b, strict=True):
-            paths = {"linear": a + t[:, None] * (b - a)}
-            if len(centre) > 1:  # in one dimension there is no way around
-                paths["spherical"] = centre + slerp(a - centre, b - centre, t)
+            ways = WAYS if len(centre) > 1 else WAYS[:1]  # in one dimension there is no way around
+            paths = {way: path(a, b, centre, t, way) for way in ways}
             for kind, Z in paths.items():
                 rows.append(np.concatenate([first[None], decode(subject.model, Z), last[None]]))
                 names.append(f"{i} to {j}, {kind}" if len(self.a) > 1 or kind == "linear" else kind)
@@ -60,6 +61,13 @@ class Interpolate(Analysis):
         return Result(numbers, (subject.draw("interpolated.png", picture),), note)
 
 
+def path(a: Array, b: Array, centre: Array, t: Array, way: str) -> Array:
+    """Return the codes at shares t (T,) of the way from a to b, "linear" or "spherical" around a centre: (T, k)."""
+    if way == "linear":
+        return a + t[:, None] * (b - a)
+    return centre + slerp(a - centre, b - centre, t)
+
+
 def slerp(a: Array, b: Array, t: Array) -> Array:
     """Return points on the path from a to b around the origin, at shares t (T,) of it: (T, latent_dim).
 
@@ -70,7 +78,7 @@ def slerp(a: Array, b: Array, t: Array) -> Array:
     lengths = np.linalg.norm(a), np.linalg.norm(b)
     t = t[:, None]
     if min(lengths) == 0:
-        path = a + t * (b - a)
+        turned = a + t * (b - a)
     else:
         angle = _angle(a, b) / 180 * math.pi
         first = a / lengths[0]
@@ -79,8 +87,8 @@ def slerp(a: Array, b: Array, t: Array) -> Array:
             across = np.eye(len(a))[np.abs(first).argmin()]
         across = across - (across @ first) * first
         across /= np.linalg.norm(across)
-        path = (np.cos(t * angle) * first + np.sin(t * angle) * across) * ((1 - t) * lengths[0] + t * lengths[1])
-    return np.where(t == 0, a, np.where(t == 1, b, path))
+        turned = (np.cos(t * angle) * first + np.sin(t * angle) * across) * ((1 - t) * lengths[0] + t * lengths[1])
+    return np.where(t == 0, a, np.where(t == 1, b, turned))
 
 
 def _angle(a: Array, b: Array) -> float:
@@ -89,8 +97,8 @@ def _angle(a: Array, b: Array) -> float:
     return math.degrees(2 * math.atan2(float(np.linalg.norm(u - v)), float(np.linalg.norm(u + v))))
 
 
-def _middle(path: Array) -> Array:
-    return (path[(len(path) - 1) // 2] + path[len(path) // 2]) / 2
+def _middle(Z: Array) -> Array:
+    return (Z[(len(Z) - 1) // 2] + Z[len(Z) // 2]) / 2
 
 
 def _length(vector: Array) -> float:

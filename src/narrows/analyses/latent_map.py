@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-from sklearn.manifold import TSNE, trustworthiness
+from sklearn.manifold import trustworthiness
 from sklearn.neighbors import NearestNeighbors
 
 from narrows import figures
@@ -12,7 +11,7 @@ from narrows.data.arrays import Array, subset
 from narrows.errors import ConfigError
 from narrows.estimators.inference import codes
 from narrows.params import model, param
-from narrows.pca import principal_axes
+from narrows.projection import plane, tsne, umap
 
 FEWEST = 4
 """Samples of which a map can be made."""
@@ -41,7 +40,7 @@ class Map(Analysis):
             raise ConfigError(f"Map: there must be at least {FEWEST} {split} samples; got {len(rows)}.")
         labels = None if y is None else y[rows]
         Z = codes(subject.model, subject.arrays.rows(rows))
-        points = {"tsne": self._tsne, "pca": _plane, "umap": self._umap}[self.method](Z)
+        points = self._points(Z)
         near = min(self.neighbours, (len(rows) - 1) // 2)
         numbers = {"trustworthiness": float(trustworthiness(Z, points, n_neighbors=near))}
         if labels is not None and labels.dtype.kind != "f":
@@ -51,30 +50,10 @@ class Map(Analysis):
         picture = subject.draw(f"map_{self.method}.png", page)
         return Result(numbers, (picture,), f"{len(rows):,} {split} samples, {near} neighbours of each.")
 
-    def _tsne(self, Z: Array) -> Array:
-        """Return t-SNE's map (van der Maaten & Hinton 2008), initialised by PCA: (N, k) to (N, 2)."""
-        start = _plane(Z)
-        start *= 1e-4 / (start[:, 0].std() or 1.0)
-        perplexity = min(self.perplexity, (len(Z) - 1) / 3)
-        return np.asarray(TSNE(2, perplexity=perplexity, init=start, random_state=self.seed).fit_transform(Z))
-
-    def _umap(self, Z: Array) -> Array:
-        """Return UMAP's map (McInnes et al. 2018), initialised by PCA: (N, k) to (N, 2)."""
-        try:
-            from umap import UMAP
-        except ImportError:
-            message = 'Map: method "umap" must have umap-learn installed; it is not. Run: pip install "narrows[map]".'
-            raise ConfigError(message) from None
-        near = min(max(2, self.neighbours), len(Z) - 1)
-        return np.asarray(UMAP(near, init="pca", random_state=self.seed, n_jobs=1).fit_transform(Z), np.float64)
-
-
-def _plane(Z: Array) -> Array:
-    """Return the first two principal components, the second 0 where codes have one dimension: (N, k) to (N, 2)."""
-    axes = principal_axes(Z, min(2, Z.shape[1]))
-    points = np.zeros((len(Z), 2))
-    points[:, : len(axes.components)] = (Z - axes.mean) @ axes.components.T
-    return points
+    def _points(self, Z: Array) -> Array:
+        if self.method == "pca":
+            return plane(Z).points
+        return tsne(Z, self.perplexity, self.seed) if self.method == "tsne" else umap(Z, self.neighbours, self.seed)
 
 
 def agreement(points: Array, labels: Array, neighbours: int) -> float:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from scipy.special import ndtr
 
 from narrows import figures
-from narrows.analyses.analysis import Subject
+from narrows.analyses.analysis import ModelOnData
 from narrows.data.arrays import Array
 from narrows.errors import ConfigError
 from narrows.estimators.base import Autoencoder
@@ -35,12 +35,15 @@ class Distribution(NamedTuple):
     """Whether it is the prior's."""
 
 
-def decode(model: Autoencoder, Z: Array) -> Array:
-    """Return what codes decode to, on the model's scale: (N, latent_dim) to (N, *shape), double precision."""
-    return model.decode(np.asarray(Z)).astype(np.float64)
+def decode(model: Autoencoder, Z: Array, y: Any = None) -> Array:
+    """Return what codes decode to, on the model's scale: (N, latent_dim) to (N, *shape), double precision.
+
+    `y` are labels (N,), for a model with a condition.
+    """
+    return model.decode(np.asarray(Z), y).astype(np.float64)
 
 
-def training_codes(subject: Subject) -> Array:
+def training_codes(subject: ModelOnData) -> Array:
     """Return codes of training samples, those that the model kept if it did: (N, latent_dim), double precision."""
     kept = subject.model.codes_
     if kept is None or not len(kept):
@@ -48,7 +51,7 @@ def training_codes(subject: Subject) -> Array:
     return kept.astype(np.float64)
 
 
-def distribution_of(subject: Subject) -> Distribution:
+def distribution_of(subject: ModelOnData) -> Distribution:
     """Return where codes lie: according to the prior, or to the codes of training samples."""
     quantiles, source = quantiles_of(subject, ndtr(np.array([-1.0, 0.0, 1.0])))
     if source == "prior":
@@ -57,7 +60,7 @@ def distribution_of(subject: Subject) -> Distribution:
     return Distribution(Z.mean(0), Z.std(0), False)
 
 
-def quantiles_of(subject: Subject, p: Array) -> tuple[Array, str]:
+def quantiles_of(subject: ModelOnData, p: Array) -> tuple[Array, str]:
     """Return the quantiles of the code at probabilities p (n,), (n, latent_dim), and their source.
 
     Those of the "prior", or of the "codes" of training samples where there is no prior or none in closed form.
@@ -71,7 +74,7 @@ def quantiles_of(subject: Subject, p: Array) -> tuple[Array, str]:
     return np.quantile(training_codes(subject), p, axis=0), "codes"
 
 
-def usage(subject: Subject) -> tuple[Array, str]:
+def usage(subject: ModelOnData) -> tuple[Array, str]:
     """Return how much each latent dimension is used, (latent_dim,), and the unit.
 
     The mean KL divergence from the prior, in nats, of models that have it in closed form; else the variance of codes.
@@ -95,12 +98,12 @@ def check_dims(dims: Sequence[int], model: Autoencoder, analysis: str) -> list[i
     return [d - 1 for d in dims]
 
 
-def display_limits(subject: Subject) -> tuple[float, float]:
+def display_limits(subject: ModelOnData) -> tuple[float, float]:
     """Return the values drawn as black and white: the range of the samples, [0, 1] for pixels."""
     return figures.limits_of(subject.values(subject.arrays.rows(slice(LIMIT))))
 
 
-def loadings(subject: Subject) -> Array | None:
+def loadings(subject: ModelOnData) -> Array | None:
     """Return what each latent dimension adds to a sample, (latent_dim, D); None where the decoder is not linear."""
     model = subject.model
     size = model.latent_dim_

@@ -551,11 +551,18 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ConfigError
             The model has no prior over codes, or kept no codes and got no X; the sampler is unknown.
         """
+        Z = self.sample_codes(n, seed, sampler, X=X)
+        labels = np.broadcast_to(np.asarray(y), (n,)) if y is not None and np.ndim(y) == 0 else y
+        return self.schema_.decode(self.decode(Z, labels))
+
+    def sample_codes(
+        self, n: int = 1, seed: int | None = None, sampler: str = "prior", *, X: ArrayLike | None = None
+    ) -> Array:
+        """Return the codes that `sample` decodes: (n, latent_dim); see there."""
         check_is_fitted(self)
         name = type(self).__name__
         if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 1:
             raise ConfigError(f"{name}: n must be a whole number >= 1; got {n!r}.")
-        labels = np.broadcast_to(np.asarray(y), (n,)) if y is not None and np.ndim(y) == 0 else y
         if not self.code_.continuous:
             raise ConfigError(
                 f"{name}: sampler must be for codes that are real numbers, not indices; got {sampler!r}. Use "
@@ -563,21 +570,21 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             )
         if sampler != "prior":
             drawn = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
-            return self.inverse_transform(self._density(sampler, X).sample(int(n), drawn), labels)
+            return self.density(sampler, X).sample(int(n), drawn)
         rng = torch.Generator()
         if seed is None:
             rng.seed()
         else:
             rng.manual_seed(int(seed))
         with torch.inference_mode():
-            Z = as_array(self.module_.prior().draw(int(n), rng))
-        return self.schema_.decode(self.decode(Z, labels))
+            return as_array(self.module_.prior().draw(int(n), rng))
 
     def impute(self, X: ArrayLike, y: Any = None, *, samples: int = 1000, seed: int = 0) -> Any:
         """Return X with its missing values filled in; see `narrows.estimators.imputation.impute`."""
         return imputation.impute(self, X, y if self._takes_condition else None, samples=samples, seed=seed)
 
-    def _density(self, sampler: str, X: ArrayLike | None) -> CodeDensity:
+    def density(self, sampler: str, X: ArrayLike | None = None) -> CodeDensity:
+        """Return the density over codes that `sample` draws from, where that is not the prior; see there."""
         from narrows.probability.densities import fit_density  # costs half a second, which training does without
 
         if X is not None:

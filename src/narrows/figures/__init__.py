@@ -19,12 +19,12 @@ notebook.py    what a notebook shows of a model and of a run
 from narrows.figures.captions import by_epoch, sheet, signed, total
 from narrows.figures.charts import curves, latent_map
 from narrows.figures.plane import plane, rows
-from narrows.figures.samples import compare, gallery, is_image, limits_of, room
+from narrows.figures.samples import LARGEST, compare, gallery, is_image, levels_of, limits_of, room, scaled
 from narrows.figures.scatter import cloud, codes
 from narrows.figures.sweep import Line, bars, sweep
 from narrows.figures.thumbnails import thumbnail_map
 
 __all__ = [
-    "Line", "bars", "by_epoch", "cloud", "codes", "compare", "curves", "gallery", "is_image", "latent_map", "limits_of",
-    "plane", "room", "rows", "sheet", "signed", "sweep", "thumbnail_map", "total",
+    "LARGEST", "Line", "bars", "by_epoch", "cloud", "codes", "compare", "curves", "gallery", "is_image", "latent_map",
+    "levels_of", "limits_of", "plane", "room", "rows", "scaled", "sheet", "signed", "sweep", "thumbnail_map", "total",
 ]  # fmt: skip

@@ -10,12 +10,18 @@ import numpy as np
 
 from narrows.figures.palette import ACCENT, CLASSES, FAINT, INK, RULE, SECOND
 from narrows.figures.style import Array, figure_of, legend_of, log_scale, page_of, rendered, styled
+from narrows.projection import plane, tsne
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.collections import PathCollection
     from matplotlib.figure import Figure
     from PIL import Image
+
+MAPPED = 1000
+"""Codes in a map by t-SNE, which takes some 3 s for so many."""
+FEWEST = 30
+"""Codes that make a map by t-SNE."""
 
 
 def curves(history: Sequence[Mapping[str, Any]]) -> Image.Image:
@@ -75,13 +81,14 @@ def latent_map(
     Parameters
     ----------
     Z
-        Codes, (N, latent_dim); of more than two numbers the two principal components are shown.
+        Codes, (N, latent_dim). Of more than two dimensions t-SNE of at most 1,000 codes is shown where there are
+        classes, else the two principal components.
     labels
         (N,), integers (classes) or real numbers, or None.
     label_names
         Name of class i at position i.
     seed
-        Of the order in which points are drawn, so that no class lies on top.
+        Of the order in which points are drawn, so that no class lies on top, and of t-SNE.
     """
     Z = np.asarray(Z, np.float64)
     figure, axes = page_of(6.2, 4.8)
@@ -95,9 +102,12 @@ def latent_map(
         axes.set_ylabel("samples")
         class_legend(axes)
     else:
-        flat, names = _plane(Z)
-        order = np.random.default_rng(seed).permutation(len(flat))
-        scattered(figure, axes, flat[order], None if labels is None else np.asarray(labels)[order], label_names)
+        order = np.random.default_rng(seed).permutation(len(Z))
+        classes = bool(_groups(labels, label_names))
+        if classes and Z.shape[1] > 2:
+            order = order[:MAPPED]
+        points, names = _plane(Z[order], classes, seed)
+        scattered(figure, axes, points, None if labels is None else np.asarray(labels)[order], label_names)
         axes.set_xlabel(names[0])
         axes.set_ylabel(names[1])
     return rendered(figure)
@@ -152,19 +162,18 @@ def _groups(labels: Array | None, names: Sequence[str] | None) -> list[tuple[str
     ]
 
 
-def _plane(Z: Array) -> tuple[Array, tuple[str, str]]:
-    """Return the two columns, or the two principal components and their share of the variance."""
+def _plane(Z: Array, classes: bool, seed: int) -> tuple[Array, tuple[str, str]]:
+    """Return two numbers of each code, (N, 2), and what they are.
+
+    Of more than two those of t-SNE where there are `classes`, which it keeps apart, else the principal components.
+    """
     if Z.shape[1] == 2:
         return Z, ("code 1", "code 2")
-    centred = Z - Z.mean(0)
-    _, s, v = np.linalg.svd(centred, full_matrices=False)
-    share = s**2 / max(float((s**2).sum()), 1e-300)
-    flat = np.zeros((len(Z), 2))
-    projected = centred @ v[:2].T
-    flat[:, : projected.shape[1]] = projected
-    first, second = share[0], share[1] if len(share) > 1 else 0.0
     note = f"of the codes, {Z.shape[1]} dimensions"
-    return flat, (
+    if classes and len(Z) >= FEWEST:
+        return tsne(Z, seed=seed), (f"t-SNE {note}: neighbours count, distances do not", "")
+    points, _, _, (first, second) = plane(Z)
+    return points, (
         f"principal component 1 {note} ({first:.0%} of the variance)",
         f"principal component 2 ({second:.0%})",
     )

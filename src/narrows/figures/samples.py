@@ -150,6 +150,28 @@ def colours_of(x: Array, limits: tuple[float, float]) -> NDArray[np.float64]:
     return colour.transpose(1, 2, 0)
 
 
+def levels_of(X: Array, limits: tuple[float, float], longest: int | None = None) -> NDArray[np.uint8]:
+    """Return images as the grey levels or colours in which they are drawn.
+
+    Parameters
+    ----------
+    X
+        (N, C, H, W) or (N, H, W), as `scaled` returns them.
+    limits
+        The values shown as black and white; see `limits_of`.
+    longest
+        Pixels of the longer side, at most; None for all that there are.
+
+    Returns
+    -------
+    array
+        uint8, (N, H, W) where there are less than three channels, else (N, H, W, 3).
+    """
+    k = 1 if longest is None else -math.ceil(max(X.shape[-2:]) / longest)
+    pixels = np.stack([resized(colours_of(x, limits), 1 if k == -1 else k) for x in X])
+    return pixels if X.ndim == 4 and X.shape[1] >= 3 else pixels[..., 0]
+
+
 def resized(pixels: Array, k: int) -> NDArray[np.uint8]:
     """Return pixels enlarged k times; reduced -k times where k < 0: (H, W, 3) in [0, 1] -> (H', W', 3) uint8."""
     if k < 0:

@@ -8,6 +8,7 @@ listing.py    runs side by side: sorted, filtered, and what differs
 recording.py  record and resume: training that is written down as it goes
 summary.py    summarise: how well the model does at the end, beside PCA
 pictures.py   the pictures of a model, during training and at its end
+frames.py     Frames: reconstructions and samples of every epoch, as numbers
 notebook.py   what a notebook shows of a run
 trackers.py   the same records for TensorBoard
 """

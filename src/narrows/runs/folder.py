@@ -3,6 +3,7 @@
     run.json        what, when, versions, seed, data and their hash, status, summary
     metrics.jsonl   the history: one line per epoch, with terms on training and validation data, and times
     samples/        epoch_0001.png, ...: the same samples and their reconstructions during training
+    frames/         the same of every epoch, as numbers
     *.png           reconstructions, samples, curves, latent: the model as it was saved
     model/          JSON + safetensors
     checkpoints/    until it is finished: what training resumes from
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -29,6 +30,7 @@ from narrows.estimators.loading import load_model, read_schema
 from narrows.params import Param, fields, write_value
 from narrows.runs import notebook
 from narrows.runs.form import FORMAT, RECORD
+from narrows.runs.frames import Frames
 from narrows.storage.atomic import write_png
 from narrows.storage.form import check_form
 from narrows.storage.json import read_json, write_json
@@ -193,6 +195,11 @@ class Run:
         return self.folder / "samples" / f"epoch_{epoch:04d}.png"
 
     @property
+    def frames(self) -> Frames:
+        """Reconstructions and new samples of the epochs of training, as numbers."""
+        return Frames(self.folder / "frames")
+
+    @property
     def logs_folder(self) -> Path:
         """What `narrows.runs.trackers` writes, where it is asked to."""
         return self.folder / "logs"
@@ -237,9 +244,10 @@ class Run:
         """Append an epoch to metrics.jsonl."""
         append_line(self.folder / "metrics.jsonl", report.record())
 
-    def rewind(self, history: Iterable[Mapping[str, Any]]) -> None:
-        """Bring metrics.jsonl back to the epochs of a checkpoint: those after it are trained again."""
+    def rewind(self, history: Sequence[Mapping[str, Any]]) -> None:
+        """Bring metrics.jsonl and frames back to the epochs of a checkpoint: those after it are trained again."""
         write_lines(self.folder / "metrics.jsonl", history)
+        self.frames.rewind(history[-1]["epoch"] if history else 0)
 
     def draw(self, name: str, picture: Image.Image, out: Path | None = None) -> Path:
         """Write a picture, `name` relative to the folder, or to `out` where that is given."""

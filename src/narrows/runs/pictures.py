@@ -1,20 +1,23 @@
-"""The pictures of a model in its run folder: of some epochs during training, and of the model as it was saved."""
+"""The pictures of a model in its run folder: during training, and of the model as it was saved."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from narrows import figures
+from narrows.data.arrays import Array
 from narrows.data.dataset import Dataset, Split
 from narrows.estimators import inference
 from narrows.estimators.base import Autoencoder
+from narrows.runs.frames import Recorder
+from narrows.training import Report
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from narrows.runs.folder import Run
+    from narrows.training.state import State
 
 GENERATED = 64
 """Samples in samples.png."""
@@ -41,11 +44,57 @@ def representative(dataset: Dataset) -> Split:
     return Split(split, np.asarray(X[rows]), None if labels is None else labels[rows])
 
 
-def reconstructed(estimator: Autoencoder, shown: Split) -> Image.Image:
-    """Return samples above their reconstructions, and new samples where there is a prior."""
-    _, X, y = shown
-    new = estimator.sample(len(X), seed=0, y=y) if estimator.module_.probabilistic else None
-    return figures.compare({"original": X, "reconstruction": estimator.reconstruct(X, y=y)}, samples=new)
+class EpochPictures:
+    """Shows in a run's folder how the same samples are reconstructed during training: pictures, and frames.
+
+    Parameters
+    ----------
+    run, estimator
+        What is trained.
+    shown
+        See `representative`.
+    """
+
+    def __init__(self, run: Run, estimator: Autoencoder, shown: Split) -> None:
+        self.run, self.estimator, self.shown = run, estimator, shown
+        self.recorder = Recorder(run.frames, shown.X, shown.y)
+
+    def add(self, report: Report) -> None:
+        """Show the epoch that a report ends, where it is one of those that are shown."""
+        with_picture = has_picture(report.epoch, report.epochs) or bool(report.note)
+        with_frame = self.recorder.due(report)
+        if with_picture or with_frame:
+            since = time.perf_counter()
+            versions = self._versions()
+            if with_frame:
+                self.recorder.add(report, *versions, since=since)
+            if with_picture:
+                self._draw(report.epoch, *versions)
+
+    def add_missing(self, state: State) -> None:
+        """Show the epoch that a checkpoint ends, where that could not be written, as on a full disk."""
+        if state.row == 0 and state.history:
+            last = state.history[-1]
+            epoch = last["epoch"]
+            without_frame = not self.run.frames.path_of(epoch).exists()
+            with_picture = has_picture(epoch, last["epochs"]) or last["note"]
+            without_picture = with_picture and not self.run.sample_of(epoch).exists()
+            if without_frame or without_picture:
+                versions = self._versions()
+                if without_frame:
+                    self.recorder.write(epoch, *versions)
+                if without_picture:
+                    self._draw(epoch, *versions)
+
+    def _versions(self) -> tuple[Array, Array | None]:
+        """Return reconstructions of the samples, and new ones where there is a prior."""
+        _, X, y = self.shown
+        new = self.estimator.sample(len(X), seed=0, y=y) if self.estimator.module_.probabilistic else None
+        return self.estimator.reconstruct(X, y=y), new
+
+    def _draw(self, epoch: int, reconstruction: Array, new: Array | None) -> None:
+        rows = {"original": self.shown.X, "reconstruction": reconstruction}
+        self.run.draw(f"samples/{self.run.sample_of(epoch).name}", figures.compare(rows, samples=new))
 
 
 def draw_all(run: Run, estimator: Autoencoder, dataset: Dataset, shown: Split) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from narrows import __version__
-from narrows.data import Dataset, Split
+from narrows.data import Dataset
 from narrows.data.axes import AS_MODELS
 from narrows.errors import NarrowsError, TrainingError
 from narrows.estimators.base import Autoencoder
@@ -25,13 +25,12 @@ from narrows.estimators.loading import described_estimator, load_model
 from narrows.estimators.persistence import describe_all, estimator_name
 from narrows.runs.dataset import file_sha256, own_data, place_of
 from narrows.runs.folder import Run
-from narrows.runs.pictures import draw_all, has_picture, reconstructed, representative
+from narrows.runs.pictures import EpochPictures, draw_all, representative
 from narrows.runs.summary import summarise
 from narrows.storage.lock import lock_of, locked
 from narrows.storage.process import this_process
 from narrows.storage.record import remove_others
 from narrows.training import EVERY, Checkpoints, Report, interval
-from narrows.training.state import State
 
 MOST_NAMES = 1000
 """Names of classes that are written down."""
@@ -168,8 +167,9 @@ def _written(
     epoch, status, disk_failed = run.record.get("epoch", 0), "failed", False
     has_model, has_begun = resumed, not resumed
     with_pictures = run.record.get("pictures", True)
-    if with_pictures and resumed:
-        checkpoints.restored = lambda state: _draw_missing(run, estimator, shown, state)
+    pictures = EpochPictures(run, estimator, shown) if with_pictures else None
+    if pictures is not None and resumed:
+        checkpoints.restored = pictures.add_missing
     try:
         with contextlib.closing(reports):  # from then on the estimator holds the best weights seen
             for report in reports:
@@ -179,8 +179,8 @@ def _written(
                 epoch = report.epoch
                 if report.end_of_epoch:
                     run.add(report)
-                    if with_pictures and (has_picture(epoch, report.epochs) or report.note):
-                        run.draw(f"samples/{run.sample_of(epoch).name}", reconstructed(estimator, shown))
+                    if pictures is not None:
+                        pictures.add(report)
                 yield report
         if not has_begun:  # only what comes after training was missing
             _mark_resumed(run, checkpoints)
@@ -224,15 +224,6 @@ def _written(
                 _fail(run, error)
                 if not (disk_failed and isinstance(error, OSError)):  # the same disk: the first error says it
                     raise
-
-
-def _draw_missing(run: Run, estimator: Autoencoder, shown: Split, state: State) -> None:
-    """Draw the picture of the epoch that the checkpoint ends, where it could not be written, as on a full disk."""
-    if state.row == 0 and state.history:
-        last = state.history[-1]
-        path = run.sample_of(last["epoch"])
-        if (has_picture(last["epoch"], last["epochs"]) or last["note"]) and not path.exists():
-            run.draw(f"samples/{path.name}", reconstructed(estimator, shown))
 
 
 def _fail(run: Run, error: Exception) -> None:

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, *, lasting: bool = True) -> None:
     """Write a file atomically: to a temporary file beside it, flushed to the disk, and renamed.
 
     Where the disk is full or the folder may not be written, OSError is raised, the old file is intact and nothing else
-    is left behind.
+    is left behind. What need not be `lasting` is not flushed, which takes its time: a power cut may leave it empty.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -26,7 +26,8 @@ def write_bytes(path: Path, data: bytes) -> None:
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(file, rest) :]
-            os.fsync(file)  # the rename must not reach the disk before the content
+            if lasting:
+                os.fsync(file)  # the rename must not reach the disk before the content
         finally:
             os.close(file)
         os.replace(temporary, path)
@@ -35,7 +36,8 @@ def write_bytes(path: Path, data: bytes) -> None:
         if isinstance(error, OSError) and error.filename is None:
             error.filename = str(path)
         raise
-    _sync_folder(path.parent)
+    if lasting:
+        _sync_folder(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -29,9 +29,11 @@ DTYPES: dict[str, np.dtype[Any]] = {
 """numpy's types by their names in a safetensors file."""
 
 
-def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> None:
-    """Write arrays to a safetensors file atomically; see `pack_tensors`."""
-    write_bytes(path, pack_tensors(tensors, path, metadata))
+def write_tensors(
+    path: Path, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None, *, lasting: bool = True
+) -> None:
+    """Write arrays to a safetensors file atomically; see `pack_tensors` and `write_bytes`."""
+    write_bytes(path, pack_tensors(tensors, path, metadata), lasting=lasting)
 
 
 def pack_tensors(tensors: Mapping[str, np.ndarray], path: Path, metadata: Mapping[str, str] | None = None) -> bytes:

@@ -1,10 +1,26 @@
 // The stream of what changes on the server. A hidden tab listens to nothing, and catches up when it is shown again.
 import type { Advice, Epoch, RunRow } from "./types";
 
+export interface HistoryChange {
+  run: string;
+  lines: Epoch[];
+  offset: number;
+  /** Lines that are no record of an epoch. */
+  broken?: number;
+  /** The file was written anew: what was known of it is replaced. */
+  reset?: boolean;
+}
+
+export interface FramesChange {
+  run: string;
+  epochs: number[];
+  gone?: number[];
+}
+
 export interface Listener {
-  runs?: (change: { changed: RunRow[]; gone: string[]; problems: string[] }) => void;
-  history?: (change: { run: string; lines: Epoch[]; offset: number }) => void;
-  frames?: (change: { run: string; epochs: number[] }) => void;
+  runs?: (change: { changed: RunRow[]; gone: string[]; problems: string[] | null }) => void;
+  history?: (change: HistoryChange) => void;
+  frames?: (change: FramesChange) => void;
   advice?: (change: { run: string; advice: Advice[] }) => void;
   /** Whether the server is heard from. */
   online?: (online: boolean) => void;
@@ -12,13 +28,19 @@ export interface Listener {
   opened?: () => void;
 }
 
-/** Listen until the returned function is called; `offsets` tells where each followed run's history goes on. */
-export function listen(listener: Listener, offsets: () => Record<string, number> = () => ({})): () => void {
+export interface Stream {
+  /** Connect anew, with other offsets. */
+  reopen(): void;
+  close(): void;
+}
+
+/** Listen until closed; `offsets` tells where each followed run's history goes on. */
+export function listen(listener: Listener, offsets: () => Record<string, number> = () => ({})): Stream {
   let source: EventSource | null = null;
   let retry: ReturnType<typeof setTimeout> | undefined;
 
   function open(): void {
-    close();
+    stop();
     if (document.hidden) return;
     const follow = Object.entries(offsets()).map(([run, offset]) => `follow=${encodeURIComponent(`${run}:${offset}`)}`);
     source = new EventSource(`api/events?${follow.join("&")}`);
@@ -28,7 +50,7 @@ export function listen(listener: Listener, offsets: () => Record<string, number>
     };
     source.onerror = () => {
       listener.online?.(false);
-      close(); // with new offsets, which the browser's own reconnection would not send
+      stop(); // with new offsets, which the browser's own reconnection would not send
       retry = setTimeout(open, 1500);
     };
     for (const name of ["runs", "history", "frames", "advice"] as const) {
@@ -39,7 +61,7 @@ export function listen(listener: Listener, offsets: () => Record<string, number>
     }
   }
 
-  function close(): void {
+  function stop(): void {
     clearTimeout(retry);
     source?.close();
     source = null;
@@ -47,8 +69,11 @@ export function listen(listener: Listener, offsets: () => Record<string, number>
 
   document.addEventListener("visibilitychange", open);
   open();
-  return () => {
-    document.removeEventListener("visibilitychange", open);
-    close();
+  return {
+    reopen: open,
+    close: () => {
+      document.removeEventListener("visibilitychange", open);
+      stop();
+    },
   };
 }

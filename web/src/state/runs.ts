@@ -1,8 +1,8 @@
-// The runs of the folder, kept up to date by the server's events; one list for the whole page.
+// The runs of the folder, kept up to date by the server's events; one list and one stream for the whole page.
 import { useEffect, useState } from "preact/hooks";
-import { listen } from "../api/events";
+import { listen, type FramesChange, type HistoryChange, type Stream } from "../api/events";
 import { get } from "../api/http";
-import type { RunRow } from "../api/types";
+import type { Advice, RunRow } from "../api/types";
 
 export interface Store {
   runs: RunRow[];
@@ -15,12 +15,26 @@ export interface Store {
   latest(named: string | null): string | null;
 }
 
+/** What follows one run beyond its row in the list. */
+export interface Follower {
+  run: string;
+  /** Where its history goes on, in bytes. */
+  offset(): number;
+  history(change: HistoryChange): void;
+  frames(change: FramesChange): void;
+  advice(advice: Advice[]): void;
+  /** The stream began anew: what came before it is asked for again. */
+  opened(): void;
+}
+
 const store: Store = {
   runs: [], problems: [], folder: "", state: "loading", error: "", online: true,
   latest: (named) => named ?? store.runs[0]?.name ?? null,
 };
 const listeners = new Set<() => void>();
-let started = false;
+const followers = new Set<Follower>();
+let stream: Stream | null = null;
+let reopening = false;
 
 function changed(): void {
   for (const listener of [...listeners]) listener();
@@ -36,8 +50,9 @@ export function merged(runs: RunRow[], rows: RunRow[], gone: string[]): RunRow[]
 
 export async function refresh(): Promise<void> {
   try {
-    const { runs, problems, folder } = await get<{ runs: RunRow[]; problems: string[]; folder: string }>("api/runs");
-    Object.assign(store, { runs: merged([], runs, []), problems, folder, state: "ready", error: "", online: true });
+    const { runs, problems } = await get<{ runs: RunRow[]; problems: string[] }>("api/runs");
+    Object.assign(store, { runs: merged([], runs, []), problems, state: "ready", error: "", online: true });
+    if (store.folder === "") store.folder = (await get<{ folder: string }>("api/page")).folder;
   } catch (error) {
     store.online = false;
     if (store.state === "loading") Object.assign(store, { state: "error", error: (error as Error).message });
@@ -45,23 +60,53 @@ export async function refresh(): Promise<void> {
   changed();
 }
 
+function of(run: string): Follower[] {
+  return [...followers].filter((follower) => follower.run === run);
+}
+
 function start(): void {
-  if (started) return;
-  started = true;
-  listen({
-    opened: () => void refresh(),
+  if (stream !== null) return;
+  stream = listen({
+    opened: () => {
+      void refresh();
+      for (const follower of [...followers]) follower.opened();
+    },
     runs: ({ changed: rows, gone, problems }) => {
       store.runs = merged(store.runs, rows, gone);
-      store.problems = problems;
+      store.problems = problems ?? store.problems;
       changed();
     },
+    history: (change) => of(change.run).forEach((follower) => follower.history(change)),
+    frames: (change) => of(change.run).forEach((follower) => follower.frames(change)),
+    advice: ({ run, advice }) => of(run).forEach((follower) => follower.advice(advice)),
     online: (online) => {
       if (store.online === online) return;
       store.online = online;
       changed();
     },
-  });
+  }, () => Object.fromEntries([...followers].map((follower) => [follower.run, follower.offset()])));
   void refresh();
+}
+
+/** Hear of a run's history, frames and advice until the returned function is called. */
+export function follow(follower: Follower): () => void {
+  followers.add(follower);
+  reopen();
+  return () => {
+    followers.delete(follower);
+    reopen();
+  };
+}
+
+/** Once for all that begin or stop to follow at the same time. */
+function reopen(): void {
+  if (reopening) return;
+  reopening = true;
+  queueMicrotask(() => {
+    reopening = false;
+    if (stream === null) start();
+    else stream.reopen();
+  });
 }
 
 export function useStore(): Store {

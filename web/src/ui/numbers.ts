@@ -7,7 +7,15 @@ export function number(value: number | null | undefined): string {
   const size = Math.abs(value);
   if (size >= 1e7 || size < 1e-3) return minus(value.toExponential(3));
   const digits = Math.max(0, 3 - Math.floor(Math.log10(size)));
-  return minus(value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+  return minus(written(value, digits));
+}
+
+// Made once for every number of digits: making one takes longer than writing a thousand numbers.
+const formats: Intl.NumberFormat[] = [];
+
+function written(value: number, digits: number): string {
+  formats[digits] ??= new Intl.NumberFormat("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return formats[digits].format(value);
 }
 
 /** A number that changes while one looks: always as many digits, so that nothing moves. */
@@ -20,7 +28,7 @@ function minus(text: string): string {
 }
 
 export function whole(value: number | null | undefined): string {
-  return value === null || value === undefined ? "–" : value.toLocaleString("en-US");
+  return value === null || value === undefined ? "–" : written(value, 0);
 }
 
 /** 0.8 s, 21 s, 3:05 min, 2:10 h. */
@@ -41,13 +49,15 @@ export function against(value: number | null, other: number | null): string {
   return percent === 0 ? "±0%" : minus(`${percent > 0 ? "+" : ""}${percent}%`);
 }
 
-/** 2 minutes ago, 3 days ago; of an ISO time. */
+const times = new Intl.RelativeTimeFormat("en", { style: "narrow" });
+
+/** 2min ago, 3d ago; of an ISO time. */
 export function ago(started: string, now = Date.now()): string {
   const seconds = (now - Date.parse(started)) / 1000;
   if (!Number.isFinite(seconds)) return "";
   const units: [number, Intl.RelativeTimeFormatUnit][] = [[86400, "day"], [3600, "hour"], [60, "minute"]];
   for (const [size, unit] of units) {
-    if (seconds >= size) return new Intl.RelativeTimeFormat("en").format(-Math.floor(seconds / size), unit);
+    if (seconds >= size) return times.format(-Math.floor(seconds / size), unit);
   }
   return "just now";
 }
