@@ -1,9 +1,9 @@
 // The widget of a notebook: the views of a model over anywidget's channel.
+import "./style.css"; // first: what views add stands after it
 import { render } from "preact";
 import { jupyter, type Kernel } from "./model/jupyter";
 import { keepInMemory } from "./state/route";
 import { Hands } from "./views/hands";
-import "./style.css";
 
 export default {
   render({ model, el }: { model: Kernel; el: HTMLElement }): () => void {

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from narrows.analyses.latent_map import tsne
 from narrows.analyses.latents import training_codes
 from narrows.data.arrays import Array
 from narrows.errors import ConfigError
@@ -23,7 +22,7 @@ from narrows.export.graph import Graph, UnsupportedError, graph_of
 from narrows.page.explorer import Explorer
 from narrows.page.info import info
 from narrows.page.wire import Message, pack
-from narrows.pca import principal_axes
+from narrows.projection import plane, tsne
 
 ROWS, VALUES = 1000, 1_500_000
 """Samples that the file holds at most, and values of samples."""
@@ -113,7 +112,7 @@ def _info(explorer: Explorer, n: int, why: str, mapped: bool) -> tuple[dict[str,
     samplers = [sampler for sampler in known["samplers"] if sampler["name"] in ("prior", "gaussian")]
     absent = dict(known["absent"])
     if why:
-        absent |= {name: why for name in ("drag", "combine", "denoise", "interpolate", "generate")}
+        absent |= dict.fromkeys(("drag", "combine", "denoise", "interpolate", "generate"), why)
     known |= {
         "splits": {split: n}, "maps": maps, "samplers": samplers, "absent": absent, "condition": None,
         "corruption": known["corruption"] | {"kinds": kinds},
@@ -122,12 +121,11 @@ def _info(explorer: Explorer, n: int, why: str, mapped: bool) -> tuple[dict[str,
 
 
 def _maps(Z: Array) -> dict[str, Array]:
-    """Return the first two principal axes of the codes, and their t-SNE map."""
-    axes = principal_axes(Z, min(2, Z.shape[1])) if len(Z) > 1 else None
-    components = np.zeros((2, Z.shape[1]))
-    if axes is not None:
-        components[: len(axes.components)] = axes.components
-    maps = {"pca_mean": Z.mean(0), "pca_components": components}
+    """Return the principal plane of the codes, and their t-SNE map."""
+    flat = plane(Z)
+    axes = np.zeros((2, Z.shape[1]))
+    axes[: len(flat.axes)] = flat.axes
+    maps = {"pca_mean": flat.mean, "pca_components": axes}
     return maps if len(Z) < MAPPED else maps | {"tsne": tsne(Z)}
 
 

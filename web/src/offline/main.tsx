@@ -1,4 +1,5 @@
 // The exported page: samples, codes and networks are in the file, and nothing is asked of anyone.
+import "../style.css"; // first: what views add stands after it
 import { render } from "preact";
 import { offline } from "../model/offline";
 import { applyTheme } from "../state/theme";
@@ -6,7 +7,6 @@ import { Notice } from "../ui/notice";
 import { ThemeSwitch } from "../ui/theme";
 import { Hands } from "../views/hands";
 import { contentOf } from "./content";
-import "../style.css";
 
 async function start(root: HTMLElement): Promise<void> {
   render(<main class="alone"><Notice kind="loading" title="Unpacking the model" /></main>, root);
