@@ -2,6 +2,7 @@
 import { useEffect } from "preact/hooks";
 import { useStore } from "./state/runs";
 import { go, useRoute, type Route } from "./state/route";
+import { Keys } from "./ui/keys";
 import { ThemeSwitch } from "./ui/theme";
 import { Toasts } from "./ui/toasts";
 import { Notice } from "./ui/notice";
@@ -63,7 +64,7 @@ export function App() {
       <Bar chosen={view} run={run} />
       <main id="view" tabIndex={-1} class={`view-${view.id}`}>
         {!store.online && <p class="offline" role="status">The server does not answer. What is shown is what was last heard; the page goes on when it is back.</p>}
-        <Shown view={view} route={route} run={run} />
+        <Shown view={view} run={run} />
       </main>
       <Toasts />
     </div>
@@ -106,6 +107,7 @@ function Bar({ chosen, run }: { chosen: View; run: string | null }) {
       )}
       <div class="foot">
         <ThemeSwitch />
+        <Keys />
       </div>
     </header>
   );
@@ -115,7 +117,7 @@ function href(view: View, run: string | null): string {
   return `#/${view.id}${view.of === "all" || run === null ? "" : `/${encodeURIComponent(run)}`}`;
 }
 
-function Shown({ view, route, run }: { view: View; route: Route; run: string | null }) {
+function Shown({ view, run }: { view: View; run: string | null }) {
   const store = useStore();
   if (view.of === "all") {
     if (view.id === "train") return <TrainView />;
@@ -130,9 +132,11 @@ function Shown({ view, route, run }: { view: View; route: Route; run: string | n
     );
   }
   if (store.state === "ready" && !store.runs.some(({ name }) => name === run)) {
+    const problem = store.problems.find((sentence) => sentence.includes(run));
+    if (store.expected.has(run) && problem === undefined) return <Notice kind="loading" title={`${run} begins`}>Its data are read, or fetched first.</Notice>;
     return (
       <Notice kind="error" title="No such run" action={{ label: "See all runs", run: () => go({ view: "runs", run: null, params: new URLSearchParams() }) }}>
-        {route.run ?? run} is not in this folder: it was deleted, renamed or moved.
+        {problem ?? `${run} is not in this folder: it was deleted, renamed or moved.`}
       </Notice>
     );
   }

@@ -25,8 +25,8 @@ def advise(run: Run, dataset: Dataset | None) -> None:
     Where `dataset` is None, what the run was trained on is loaded again.
     """
     dataset = dataset_of(run, changed=note) if dataset is None else dataset
-    if _seconds(run, dataset) > PATIENCE:
-        if findings := _at_once(run, dataset):
+    if seconds_of(run, dataset) > PATIENCE:
+        if findings := at_once(run, dataset):
             out().print()
             print_findings(findings)
         out().print(f"\nnarrows diagnose {run.folder}  says what could be better", style="dim", soft_wrap=True)
@@ -36,7 +36,7 @@ def advise(run: Run, dataset: Dataset | None) -> None:
         print_findings(findings)
 
 
-def _at_once(run: Run, dataset: Dataset) -> list[Finding]:
+def at_once(run: Run, dataset: Dataset) -> list[Finding]:
     """Return what the summary of a run and a few samples show."""
     summary = run.summary
     if summary is None or run.is_pca or not {"pca", "mean"} <= (errors := summary["squared_error"]).keys():
@@ -64,7 +64,7 @@ def print_findings(findings: Sequence[Finding]) -> None:
             out().print(Text(f"  {finding.advice(flags=True)}"), soft_wrap=unbroken)
 
 
-def _seconds(run: Run, dataset: Dataset) -> float:
+def seconds_of(run: Run, dataset: Dataset) -> float:
     """Return about how long a diagnosis takes: some 12,000 samples through the model, and PCA of the training data."""
     n, d = len(dataset.train), math.prod(dataset.sample_shape)
     speed = max((record["samples_per_second"] for record in run.history), default=math.inf)

@@ -22,6 +22,7 @@ from narrows.cli.console import as_is, error, out
 from narrows.cli.data import data
 from narrows.cli.evaluate import COMPARE, compare_application, diagnose, evaluate
 from narrows.cli.export import export
+from narrows.cli.open import open_page
 from narrows.cli.runs import delete, rename, runs
 from narrows.cli.show import show
 from narrows.cli.use import encode, reconstruct, sample, score
@@ -72,6 +73,7 @@ def application(tokens: Sequence[str]) -> App:
             "recipes": recipes.listed,
             "runs": runs,
             "show": show,
+            "open": open_page,
             "rename": rename,
             "delete": delete,
             "data": data,

@@ -92,15 +92,19 @@ def rename(
     /,
 ) -> None:
     """Rename a run."""
-    folder = located(run)
-    _check_idle(folder, "rename")
-    if name in ("", ".", "..") or Path(name).name != name:
+    out().print(str(renamed(located(run), name)), soft_wrap=True)
+
+
+def renamed(folder: Path, name: str) -> Path:
+    """Rename a run's folder, and return what it is then; ConfigError where that cannot be."""
+    check_idle(folder, "rename")
+    if name in ("", ".", "..") or Path(name).name != name or "\0" in name:
         raise ConfigError(f"rename: NAME must be the name of a folder; got {name!r}. A run stays where it is.")
     new = folder.with_name(name)
     if new.exists() or new.is_symlink():
         raise ConfigError(f"rename: NAME must be free; {str(new)!r} is there. Choose another.")
     folder.rename(new)
-    out().print(str(new), soft_wrap=True)
+    return new
 
 
 def delete(
@@ -112,7 +116,7 @@ def delete(
         raise ConfigError("delete: RUNS must be at least one run; got none. `narrows runs` lists them.")
     folders = list(dict.fromkeys(located(run) for run in runs))  # all are there before any goes
     for folder in folders:
-        _check_idle(folder, "delete")
+        check_idle(folder, "delete")
     if not yes and not sys.stdin.isatty():
         raise ConfigError("delete: --yes must be given where there is no terminal to ask on.")
     for folder in folders:
@@ -123,15 +127,20 @@ def delete(
             if input().strip().lower() not in ("y", "yes"):
                 out().print("kept")
                 continue
-        if folder.is_symlink():
-            folder.unlink()
-        else:
-            shutil.rmtree(folder)
+        remove(folder)
         out().print(f"deleted {what}", soft_wrap=True)
     return 0
 
 
-def _check_idle(folder: Path, command: str) -> None:
+def remove(folder: Path) -> None:
+    """Remove a run's folder, or the link to it."""
+    if folder.is_symlink():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder)
+
+
+def check_idle(folder: Path, command: str) -> None:
     """Refuse a run that a process is at."""
     from narrows.storage.lock import check_free, lock_of
 

@@ -3,7 +3,7 @@ import { floats, type Message } from "../api/tensors";
 import type { Inverse, ModelInfo } from "../api/types";
 import { Display, reduced } from "../offline/display";
 import { prepared } from "../offline/drawing";
-import { compile, type Layer } from "../offline/graph";
+import { compile, type Batch, type Layer } from "../offline/graph";
 import { corrupt, normal, uniform } from "../offline/noise";
 import type { Explorer, Samples } from "./explorer";
 import { parse } from "./expression";
@@ -67,6 +67,9 @@ export function offline(message: Message): Explorer {
     if (rows.length === 0) throw new Error(`No sample of this page has the label ${label}.`);
     return rows;
   };
+
+  /** Of the sample whose noise changes: it stays the same. */
+  let kept: { key: number | Float32Array; reconstruction: Batch } | null = null;
 
   const explorer: Explorer = {
     info,
@@ -157,7 +160,9 @@ export function offline(message: Message): Explorer {
       const input = "split" in source ? display.values(at(x, source.row)) : { shape: [1, ...info.shape], data: source.input.data };
       const noisy = { shape: input.shape, data: corrupt(input.data, corruption, strength, seed) };
       const { encode, decode } = networks();
-      const reconstruction = decode(encode(input)), denoised = decode(encode(noisy));
+      const key = "split" in source ? source.row : source.input.data;
+      if (kept?.key !== key) kept = { key, reconstruction: decode(encode(input)) };
+      const { reconstruction } = kept, denoised = decode(encode(noisy));
       const squares = (other: { data: Float32Array }) => other.data.reduce((total, value, i) => total + (value - input.data[i]!) ** 2, 0);
       return {
         input: display.shown(input), reconstruction: display.shown(reconstruction), noisy: display.shown(noisy),

@@ -11,6 +11,8 @@ export interface Store {
   state: "loading" | "ready" | "error";
   error: string;
   online: boolean;
+  /** Runs that were started here and have no folder yet, as while their data are fetched. */
+  expected: Set<string>;
   /** The run that a view shows when the address names none: the latest. */
   latest(named: string | null): string | null;
 }
@@ -28,7 +30,7 @@ export interface Follower {
 }
 
 const store: Store = {
-  runs: [], problems: [], folder: "", state: "loading", error: "", online: true,
+  runs: [], problems: [], folder: "", state: "loading", error: "", online: true, expected: new Set(),
   latest: (named) => named ?? store.runs[0]?.name ?? null,
 };
 const listeners = new Set<() => void>();
@@ -58,6 +60,12 @@ export async function refresh(): Promise<void> {
     if (store.state === "loading") Object.assign(store, { state: "error", error: (error as Error).message });
   }
   changed();
+}
+
+/** A run was started here: until it is in the list, its views wait for it. */
+export async function expect(run: string): Promise<void> {
+  store.expected.add(run);
+  await refresh();
 }
 
 function of(run: string): Follower[] {

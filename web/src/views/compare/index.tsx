@@ -1,7 +1,7 @@
 // Several runs side by side: the table of measures, and the same samples reconstructed by each.
-import { useEffect, useState } from "preact/hooks";
 import { get } from "../../api/http";
 import { setParams, useParam } from "../../state/route";
+import { useRequest } from "../../state/request";
 import { useStore } from "../../state/runs";
 import { Notice } from "../../ui/notice";
 import { number, whole } from "../../ui/numbers";
@@ -52,18 +52,9 @@ function Choose() {
 }
 
 function Measures({ runs }: { runs: string[] }) {
-  const [table, setTable] = useState<Comparison | null>(null);
-  const [error, setError] = useState("");
   const key = runs.map((run) => `run=${encodeURIComponent(run)}`).join("&");
-  useEffect(() => {
-    const stop = new AbortController();
-    setError("");
-    get<Comparison>(`api/compare?${key}`, stop.signal).then(setTable, (reason: Error) => {
-      if (!stop.signal.aborted) setError(reason.message);
-    });
-    return () => stop.abort();
-  }, [key]);
-  if (error !== "") return <Notice kind="error" title="No comparison">{error}</Notice>;
+  const { value: table, error, retry } = useRequest<Comparison>(key, (signal) => get(`api/compare?${key}`, signal));
+  if (error !== "") return <Notice kind="error" title="No comparison" action={{ label: "Try again", run: retry }}>{error}</Notice>;
   if (table === null) return <Notice kind="loading" title="Measuring" />;
   const bests = Object.fromEntries(table.measures.map(({ name, lower_is_better: lower }) => [name, best(table, name, lower)]));
   const counts = new Set(table.measures.map(({ name }) => name).filter((name) => table.rows.every(({ values }) => Number.isInteger(values[name] ?? 0))));

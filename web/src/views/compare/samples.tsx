@@ -1,10 +1,10 @@
 // The same samples, reconstructed by every run: originals first.
-import { useEffect, useState } from "preact/hooks";
 import { get, getTensors, runPath } from "../../api/http";
 import type { Message } from "../../api/tensors";
 import type { Kind, RunDetail } from "../../api/types";
 import { Sample } from "../../draw/sample";
 import type { Samples } from "../../model/explorer";
+import { useRequest } from "../../state/request";
 import { useNumber, useParam } from "../../state/route";
 import { Button } from "../../ui/controls";
 import { Notice } from "../../ui/notice";
@@ -16,12 +16,16 @@ const SHOWN = 12;
 export function ComparedSamples({ runs }: { runs: string[] }) {
   const [draw, setDraw] = useNumber("draw", 0);
   const [from, setFrom] = useParam("from", "0");
-  const first = useDetail(runs[0] ?? "");
+  const detail = useRequest<RunDetail>(runs[0] ?? null, (signal) => get(runPath(runs[0] ?? ""), signal));
+  const first = detail.value;
   const split = first?.split ?? "test";
   const size = typeof first?.data_about.splits[split] === "number" ? first.data_about.splits[split] as number : SHOWN;
   const start = Math.min(Math.max(0, Math.floor(Number(from) || 0)), Math.max(0, size - 1));
   const rows = draw > 0 ? drawn(SHOWN, size, draw) : Array.from({ length: Math.min(SHOWN, size - start) }, (_, i) => start + i);
-  const { message, error, loading } = useCompared(first === null ? [] : runs, rows);
+  const path = `api/compare/samples?${runs.map((run) => `run=${encodeURIComponent(run)}`).join("&")}&rows=${rows.join(",")}`;
+  const compared = useRequest<Message>(first === null ? null : path, (signal) => getTensors(path, signal));
+  const { value: message, loading } = compared;
+  const error = compared.error || detail.error;
   const originals = (message?.tensors["originals"] ?? null) as Samples | null;
   const kind = originals === null ? "image" : kindOf(message!, originals);
   const columns = first?.data_about.columns ?? null;
@@ -50,7 +54,7 @@ export function ComparedSamples({ runs }: { runs: string[] }) {
           <Button kind="quiet" disabled={draw === 0} onClick={() => setDraw(0)}>In order</Button>
         </div>
       </div>
-      {error !== "" && <Notice kind="error" title="No samples">{error}</Notice>}
+      {error !== "" && <Notice kind="error" title="No samples" action={{ label: "Try again", run: detail.error === "" ? compared.retry : detail.retry }}>{error}</Notice>}
       {error === "" && message === null && <Notice kind="loading" title="Reconstructing" />}
       {error === "" && message !== null && (
         <div class={`stack compared ${loading ? "stale" : ""}`} aria-busy={loading}>
@@ -72,33 +76,4 @@ function kindOf(message: Message, originals: Samples): Kind {
   if (told !== undefined) return told;
   if (originals.data instanceof Uint8Array) return "image";
   return originals.shape.length === 2 ? "table" : "sequence";
-}
-
-function useDetail(run: string): RunDetail | null {
-  const [detail, setDetail] = useState<RunDetail | null>(null);
-  useEffect(() => {
-    const stop = new AbortController();
-    get<RunDetail>(runPath(run), stop.signal).then(setDetail, () => undefined);
-    return () => stop.abort();
-  }, [run]);
-  return detail;
-}
-
-/** The samples of all runs; those before stay until the next are there. */
-function useCompared(runs: string[], rows: number[]): { message: Message | null; error: string; loading: boolean } {
-  const [state, setState] = useState<{ message: Message | null; error: string; loading: boolean }>({ message: null, error: "", loading: true });
-  const path = `api/compare/samples?${runs.map((run) => `run=${encodeURIComponent(run)}`).join("&")}&rows=${rows.join(",")}`;
-  useEffect(() => {
-    if (runs.length === 0) return;
-    const stop = new AbortController();
-    setState(({ message }) => ({ message, error: "", loading: true }));
-    getTensors(path, stop.signal).then(
-      (message) => setState({ message, error: "", loading: false }),
-      (reason: Error) => {
-        if (!stop.signal.aborted) setState({ message: null, error: reason.message, loading: false });
-      },
-    );
-    return () => stop.abort();
-  }, [path]);
-  return state;
 }

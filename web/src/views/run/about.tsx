@@ -38,13 +38,14 @@ export function Settings({ detail }: { detail: RunDetail }) {
   );
 }
 
-export function AdviceList({ advice, running }: { advice: Advice[]; running: boolean }) {
+export function AdviceList({ advice, running }: { advice: Advice[] | null; running: boolean }) {
   return (
     <section class="card stack" aria-labelledby="advice">
       <h2 id="advice">Diagnosis</h2>
       <div class="stack" aria-live="polite">
-        {advice.length === 0 && <p class="faint">{running ? "Nothing to say so far." : "Nothing to say against this run."}</p>}
-        {advice.map(({ title, text, command, severity }) => (
+        {advice === null && <p class="faint">{running ? "It begins with a few epochs." : "Under way."}</p>}
+        {advice?.length === 0 && <p class="faint">{running ? "Nothing to say so far." : "Nothing to say against this run."}</p>}
+        {advice?.map(({ title, text, command, severity }) => (
           <article key={title} class={`advice of-${severity}`}>
             <h3>{title}</h3>
             <p>{text}</p>

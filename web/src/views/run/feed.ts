@@ -12,7 +12,8 @@ export interface Feed {
   broken: number;
   /** Epochs that have a frame. */
   frames: number[];
-  advice: Advice[];
+  /** Null until the diagnosis has come to an end. */
+  advice: Advice[] | null;
   error: string;
 }
 
@@ -31,7 +32,7 @@ export function united(epochs: number[], more: number[]): number[] {
 }
 
 function follower(run: string, changed: () => void): { feed: Feed; refresh: () => Promise<void>; stop: () => void } {
-  const feed: Feed = { run, detail: null, lines: [], broken: 0, frames: [], advice: [], error: "" };
+  const feed: Feed = { run, detail: null, lines: [], broken: 0, frames: [], advice: null, error: "" };
   let offset = 0, fresh = true, stopped = false;
 
   async function refresh(): Promise<void> {

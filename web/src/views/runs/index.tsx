@@ -136,7 +136,7 @@ function Problems({ problems }: { problems: string[] }) {
   if (problems.length === 0) return null;
   return (
     <details class="small faint problems">
-      <summary>{problems.length === 1 ? "1 folder is" : `${problems.length} folders are`} left out</summary>
+      <summary>{problems.length === 1 ? "1 problem" : `${problems.length} problems`}</summary>
       <ul>{problems.map((problem) => <li key={problem}>{problem}</li>)}</ul>
     </details>
   );

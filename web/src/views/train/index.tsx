@@ -3,6 +3,8 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { get, post, ServerError } from "../../api/http";
 import type { Form, FormField } from "../../api/types";
 import { go, setParams, useParam, useRoute } from "../../state/route";
+import { expect } from "../../state/runs";
+import { useRequest } from "../../state/request";
 import { Button, Segmented, Select, TextField } from "../../ui/controls";
 import { Copy } from "../../ui/copy";
 import { Notice } from "../../ui/notice";
@@ -16,17 +18,11 @@ interface Known {
 }
 
 export function TrainView() {
-  const [known, setKnown] = useState<Known | null>(null);
-  const [error, setError] = useState("");
-  const [tries, setTries] = useState(0);
-  useEffect(() => {
-    setError("");
-    Promise.all([get<Form>("api/form"), get<{ datasets: Known["datasets"] }>("api/data")]).then(
-      ([form, { datasets }]) => setKnown({ form, datasets }),
-      (reason: Error) => setError(reason.message),
-    );
-  }, [tries]);
-  if (error !== "") return <Notice kind="error" title="No form" action={{ label: "Try again", run: () => setTries(tries + 1) }}>{error}</Notice>;
+  const { value: known, error, retry } = useRequest<Known>("form", async (signal) => {
+    const [form, { datasets }] = await Promise.all([get<Form>("api/form", signal), get<{ datasets: Known["datasets"] }>("api/data", signal)]);
+    return { form, datasets };
+  });
+  if (error !== "") return <Notice kind="error" title="No form" action={{ label: "Try again", run: retry }}>{error}</Notice>;
   if (known === null) return <Notice kind="loading" title="Loading the form" />;
   return <TrainForm {...known} />;
 }
@@ -65,6 +61,7 @@ function TrainForm({ form, datasets }: Known) {
     setFailed("");
     try {
       const { run } = await post<{ run: string }>("api/train", request);
+      await expect(run);
       go({ view: "run", run, params: new URLSearchParams() });
     } catch (reason) {
       setFailed((reason as Error).message);
@@ -113,7 +110,7 @@ function TrainForm({ form, datasets }: Known) {
           <p class="hint">The same on the command line:</p>
           {command === "" ? <p class="copy wrap hint">The command stands here as soon as all values are right.</p> : <Copy text={command} label="Copy the command" wrap />}
           <Changed values={request.parameters} onClear={() => setParams(Object.fromEntries(Object.keys(values).map((key) => [key, null])))} />
-          <Button type="submit" kind="primary" disabled={starting || wrong.length > 0}>{starting ? "Starting" : "Start training"}</Button>
+          <Button type="submit" kind="primary" disabled={starting || wrong.length > 0}>{starting ? "Starting: reading the data" : "Start training"}</Button>
           <p class="hint">It trains in a process of its own: closing this page does not stop it.</p>
         </aside>
       </form>

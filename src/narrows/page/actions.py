@@ -1,0 +1,77 @@
+"""What the page does to runs: stop, resume, rename, delete, and undo."""
+
+from __future__ import annotations
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.routing import Route
+
+from narrows.cli.runs import renamed
+from narrows.errors import ConfigError, TrainingError
+from narrows.page.processes import stop
+from narrows.page.requests import Json, body_of, run_of, text_in, watch_of
+from narrows.storage.lock import check_free, lock_of
+
+
+def stopped(request: Request) -> Json:
+    """Ask the training of a run to stop."""
+    stop(run_of(request))
+    return Json({}, 202)
+
+
+def resumed(request: Request) -> Json:
+    """Resume a run in a process of its own."""
+    run = run_of(request)
+    check_free(lock_of(run.folder))
+    if not run.resumable:
+        raise TrainingError(
+            f"resume: {run.folder.name} must have been interrupted; it is {run.status}. Train a new run."
+        )
+    arguments = ["resume", str(run.folder.absolute())]
+    request.app.state.trainings.start(run.folder.name, "resume", arguments)
+    return Json({}, 202)
+
+
+async def rename(request: Request) -> Json:
+    """Give a run another name."""
+    name = text_in(await body_of(request), "to", 200)
+
+    def act() -> str:
+        if name.startswith("."):
+            raise ConfigError(f"rename: NAME must not begin with a dot, which hides the folder; got {name!r}.")
+        folder, watch = run_of(request).folder, watch_of(request)
+        renamed(folder, name)
+        watch.only = name if watch.only == folder.name else watch.only
+        watch.refresh()
+        return name
+
+    return Json({"run": await run_in_threadpool(act)})
+
+
+def delete(request: Request) -> Json:
+    """Delete a run, which `undo` brings back."""
+    run = run_of(request)
+    key = request.app.state.trash.delete(run.folder)
+    watch_of(request).refresh()
+    return Json({"undo": key})
+
+
+async def undo(request: Request) -> Json:
+    """Bring back a run that was deleted."""
+    key = text_in(await body_of(request), "undo", 100)
+
+    def act() -> str:
+        name: str = request.app.state.trash.restore(key)
+        watch_of(request).refresh()
+        return name
+
+    return Json({"run": await run_in_threadpool(act)})
+
+
+ROUTES = [
+    Route("/api/runs/{run}/stop", stopped, methods=["POST"]),
+    Route("/api/runs/{run}/resume", resumed, methods=["POST"]),
+    Route("/api/runs/{run}/rename", rename, methods=["POST"]),
+    Route("/api/runs/{run}/delete", delete, methods=["POST"]),
+    Route("/api/undo", undo, methods=["POST"]),
+]

@@ -1,0 +1,165 @@
+"""The runs of a folder, kept up to date: only what changed is read again."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from narrows.errors import FormatError
+from narrows.page.history import Course
+from narrows.page.rows import detail_of, row_of
+from narrows.runs import Run
+
+
+class Change(NamedTuple):
+    """What changed since a version of the list."""
+
+    version: int
+    changed: list[dict[str, Any]]
+    """Rows, newest first."""
+    gone: list[str]
+    problems: list[str] | None
+    """All sentences on what could not be read, where they changed."""
+
+
+@dataclass
+class Entry:
+    """A run that is known."""
+
+    course: Course
+    stamp: tuple[int, ...] = ()
+    """Of run.json when it was read."""
+    run: Run | None = None
+    problem: str = ""
+    row: dict[str, Any] = field(default_factory=dict)
+    version: int = 0
+    """Of the list when the row changed last."""
+
+    @property
+    def active(self) -> bool:
+        """Whether it is being trained, as far as its record tells."""
+        return self.run is not None and self.run.record["status"] == "running"
+
+
+class Watch:
+    """The runs in a folder. Any thread may ask.
+
+    Parameters
+    ----------
+    folder
+        That holds runs; it need not exist.
+    only
+        The name of the only run to show, or None for all.
+    """
+
+    def __init__(self, folder: Path, only: str | None = None) -> None:
+        self.folder, self.only = folder, only
+        self.notes: dict[str, str] = {}
+        """Sentences of other parts of the page that are shown with the problems, by what they are about."""
+        self._entries: dict[str, Entry] = {}
+        self._gone: dict[str, int] = {}
+        self._problems: list[str] = []
+        self._problems_version = self._version = 1
+        self._lock = threading.Lock()
+
+    def refresh(self, *, all_: bool = True) -> int:
+        """Look at the folder, or else only at the runs that are being trained; return the version of the list."""
+        with self._lock:
+            if all_:
+                self._look()
+            for name, entry in self._entries.items():
+                if all_ or entry.active:
+                    self._update(name, entry)
+            problems = [*sorted(e.problem for e in self._entries.values() if e.problem), *self.notes.values()]
+            if problems != self._problems:
+                self._problems = problems
+                self._version += 1
+                self._problems_version = self._version
+            return self._version
+
+    def since(self, version: int) -> Change:
+        """Return what changed since a version; 0 for everything."""
+        with self._lock:
+            rows = [entry.row for entry in self._entries.values() if entry.row and entry.version > version]
+            rows.sort(key=lambda row: (row["started"], row["name"]), reverse=True)
+            gone = [name for name, at in self._gone.items() if at > version > 0]
+            problems = self._problems if self._problems_version > version or not version else None
+            return Change(self._version, rows, gone, problems)
+
+    def names(self) -> list[str]:
+        """Return the names of all runs, whether they can be read or not, in no order."""
+        try:
+            names = os.listdir(self.folder)
+        except OSError:
+            return []  # the folder is not there yet, or no more
+        return [name for name in names if not name.startswith(".") and self.only in (None, name)]
+
+    def folder_of(self, name: str) -> Path | None:
+        """Return the folder of a run, looked up among those that are there; None where there is none of that name."""
+        folder = next((self.folder / known for known in self.names() if known == name), None)
+        return folder if folder is not None and (folder / "run.json").exists() else None
+
+    def run(self, name: str) -> Run | None:
+        """Return a run as its record is now; None where there is none of that name."""
+        folder = self.folder_of(name)
+        try:
+            return None if folder is None else Run(folder)
+        except FormatError:  # it was removed, or broken, a moment ago
+            return None
+
+    def detail(self, name: str) -> dict[str, Any] | None:
+        """Return all that is known of a run; None where there is none of that name."""
+        run = self.run(name)
+        if run is None:
+            return None
+        with self._lock:
+            entry = self._entries.get(name)
+            if entry is None:
+                return None
+            entry.course.refresh()
+            return detail_of(run, entry.course)
+
+    def _look(self) -> None:
+        """Find runs that are new, and those that are gone."""
+        there = {name for name in self.names() if os.path.exists(f"{self.folder}/{name}/run.json")}
+        for name in self._entries.keys() - there:
+            del self._entries[name]
+            self._version += 1
+            self._gone[name] = self._version
+        for name in there - self._entries.keys():
+            self._entries[name] = Entry(Course(self.folder / name / "metrics.jsonl"))
+            self._gone.pop(name, None)
+
+    def _update(self, name: str, entry: Entry) -> None:
+        """Read what changed of a run."""
+        path = self.folder / name / "run.json"
+        try:
+            stat = path.stat()
+        except OSError:
+            return  # it is being removed: the next look tells
+        stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        read = stamp != entry.stamp
+        if read:
+            entry.stamp = stamp
+            try:
+                name.encode()
+                entry.run, entry.problem = Run(path.parent), ""
+                self._gone.pop(name, None)
+            except FormatError as error:
+                entry.run, entry.problem = None, str(error)
+            except UnicodeEncodeError:
+                entry.run, entry.problem = None, f"{name!r}: a run's name must be text. Rename its folder."
+        if entry.run is None:
+            if entry.row:
+                entry.row = {}
+                self._version += 1
+                self._gone[name] = self._version
+            return
+        if entry.course.refresh() or read or entry.active:
+            row = row_of(entry.run, entry.course)
+            if row != entry.row:
+                self._version += 1
+                entry.row, entry.version = row, self._version
