@@ -16,7 +16,7 @@ def digits():
     """Images of 8 x 8 pixels, with labels, in two splits."""
     X, y = load_digits(return_X_y=True)
     X = (X * 255 / 16).astype(np.uint8).reshape(-1, 1, 8, 8)
-    names = tuple("zero one two three four five six seven eight nine".split())
+    names = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
     return Dataset("digits", X[:300], X[300:340], train_labels=y[:300], test_labels=y[300:340], label_names=names)
 
 
@@ -55,4 +55,6 @@ def explorer(kind="vae", **given):
 def run_with(folder, *, pca=False):
     """Return a run with a model of digits, and its data."""
     model = narrows.PCA(latent_dim=4) if pca else narrows.VAE(latent_dim=3, epochs=2)
-    return run_of(folder, model, digits())
+    run = run_of(folder, model, digits())
+    run.update(status="finished")
+    return run

@@ -96,7 +96,7 @@ def _content(explorer: Explorer, graph: Graph | None, why: str) -> Message:
             "info": known, "graph": None if graph is None else {"encoder": graph.encoder, "decoder": graph.decoder},
             "why": why, "names": {"pca": ["component 1", "component 2"], "tsne": ["t-SNE 1", "t-SNE 2"]},
             "labels": explorer.labels.names(on.shown.y, rows),
-            "ids": [str(row) for row in rows],
+            "ids": [str(each) for each in explorer.dataset.ids(known["default_split"]).values[:n]],
             "label_names": known["label_names"], "error_unit": "squared error", "score_unit": "nats",
         },
         tensors,

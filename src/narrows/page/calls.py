@@ -67,7 +67,7 @@ class Arguments:
     def text(self, name: str, default: str | None = None) -> str:
         """Return a text."""
         value = self.meta.get(name, default)
-        if not isinstance(value, str) or len(value) > 10_000:
+        if not isinstance(value, str) or len(value) > 2_000:
             raise self.wrong(name, "a text", value)
         return value
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from narrows.analyses.latent_map import FEWEST, plane
+from narrows.analyses.latent_map import FEWEST
 from narrows.data.arrays import Array, subset
 from narrows.errors import ConfigError
 from narrows.estimators.inference import reconstruct_encoded
@@ -21,6 +21,7 @@ from narrows.page.kept import NAMES, KeptMaps, Progress
 from narrows.page.samples import ModelOnSplit
 from narrows.page.wire import Message
 from narrows.pca import principal_axes
+from narrows.projection import plane
 
 LIMIT = 70_000
 """Codes that are shown at most, drawn with a seed."""

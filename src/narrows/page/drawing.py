@@ -32,6 +32,14 @@ class Ink(NamedTuple):
     """The strongest ink, from 0 (ground) to 1."""
 
 
+class Measured(NamedTuple):
+    """The ink of one image."""
+
+    ink: Ink
+    box: tuple[tuple[float, float], tuple[float, float]]
+    """Where it begins and ends, down and across."""
+
+
 class Drawings:
     """Brings drawings to where and how large the ink of the training images is.
 
@@ -73,7 +81,8 @@ class Drawings:
     @cached_property
     def ink(self) -> Ink:
         """How ink lies in the training images."""
-        measured = [each for grey in self._greys if (each := _measured(1 - grey if self.dark_on_light else grey))]
+        greys = 1 - self._greys if self.dark_on_light else self._greys
+        measured = [each.ink for grey in greys if (each := _measured(grey))]
         if not measured:
             raise DataError(
                 "prepare: training images must hold ink on a ground; they do not. Upload a picture instead."
@@ -85,24 +94,29 @@ class Drawings:
         """Return a drawing (h, w) of light ink on a dark ground, 0 to 255, as a sample: (1, C, H, W).
 
         Its ink is scaled by the longer side of the box around it and moved by its centre of mass, both to the medians
-        of the training images; pixels are averages over what they cover. A light ground is turned dark first.
+        of the training images, but not over the border; pixels are averages over what they cover. A light ground is
+        turned dark first.
 
         Raises: DataError where there is no ink.
         """
         if drawing.ndim != 2 or not 1 <= min(drawing.shape) <= max(drawing.shape) <= LARGEST:
             raise DataError(f"prepare: x must be (h, w), at most {LARGEST} each; got {drawing.shape}. Draw smaller.")
         grey = np.asarray(drawing, np.float64) / 255
+        if not np.isfinite(grey).all():
+            raise DataError("prepare: x must be finite; got nan or infinity. Send grey levels from 0 to 255.")
+        grey = grey.clip(0, 1)
         if np.median(_border(grey[None])) > 0.5:
             grey = 1 - grey
         drawn = _measured(grey)
         if drawn is None:
             raise DataError("prepare: x must be a drawing; got an empty one. Draw something.")
-        scale = drawn.side / self.ink.side
-        height, width = self.size
-        top = drawn.centre[0] - self.ink.centre[0] * scale
-        left = drawn.centre[1] - self.ink.centre[1] * scale
-        box = (left, top, left + width * scale, top + height * scale)
-        pixels = np.clip(_cut(grey, box, (width, height)), 0, 1)
+        scale = drawn.ink.side / self.ink.side
+        top, left = (
+            _inside(centre - goal * scale, size * scale, *ends)
+            for centre, goal, size, ends in zip(drawn.ink.centre, self.ink.centre, self.size, drawn.box, strict=True)
+        )
+        box = (left, top, left + self.size[1] * scale, top + self.size[0] * scale)
+        pixels = np.clip(_cut(grey, box, (self.size[1], self.size[0])), 0, 1)
         pixels *= self.ink.strength / max(float(pixels.max()), 1e-9)
         return self._sample(1 - pixels if self.dark_on_light else pixels)
 
@@ -145,21 +159,26 @@ def _border(greys: Array) -> Array:
     return np.concatenate([greys[:, (0, -1)].ravel(), greys[:, 1:-1, (0, -1)].ravel()])
 
 
-def _measured(grey: Array) -> Ink | None:
+def _measured(grey: Array) -> Measured | None:
     """Return how ink lies in an image (H, W) of light ink on a dark ground; None where there is none."""
     strongest = float(grey.max())
-    inked = grey >= INK * strongest
     if strongest < INK:
         return None
-    down, across = np.flatnonzero(inked.any(1)), np.flatnonzero(inked.any(0))
-    side = max(down[-1] - down[0], across[-1] - across[0]) + 1
-    total = grey.sum()
-    # Pixel i covers i to i + 1.
-    centre = (
-        grey.sum(1) @ (np.arange(len(grey)) + 0.5) / total,
-        grey.sum(0) @ (np.arange(grey.shape[1]) + 0.5) / total,
-    )
-    return Ink(float(side), (float(centre[0]), float(centre[1])), strongest)
+    centres, ends = [], []
+    for axis in (1, 0):
+        inked = np.flatnonzero((grey >= INK * strongest).any(axis))
+        ends.append((float(inked[0]), float(inked[-1] + 1)))  # pixel i covers i to i + 1
+        profile = grey.sum(axis)
+        centres.append(float(profile @ (np.arange(len(profile)) + 0.5) / profile.sum()))
+    side = max(end - start for start, end in ends)
+    return Measured(Ink(side, (centres[0], centres[1]), strongest), (ends[0], ends[1]))
+
+
+def _inside(start: float, size: float, first: float, last: float) -> float:
+    """Return where a window of a size starts, moved so that it holds what lies from first to last, if it can."""
+    if last - first > size:
+        return (first + last - size) / 2
+    return min(max(start, last - size), first)
 
 
 def _cut(grey: Array, box: tuple[float, float, float, float], size: tuple[int, int]) -> Array:

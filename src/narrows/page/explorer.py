@@ -50,10 +50,7 @@ class Explorer(Fitted):
     def decode(self, z: Array, y: Any = None) -> Answer:
         """Return what codes decode to, cut to `code_limits`."""
         self.check_continuous()
-        z = np.asarray(z, np.float64).reshape(-1, self.model.latent_dim_) if z.size else z
-        if not 1 <= len(z) <= MOST_CODES or not np.isfinite(z).all():
-            raise ConfigError(f"decode: z must be 1 to {MOST_CODES} finite codes; got {len(z)}. Send fewer at once.")
-        z = np.clip(z, *self.code_limits)
+        z = self.codes_of(z, MOST_CODES, "decode")
         return {"x": self.display.shown(decode(self.model, z, self.labels.of(y, len(z)))), "z": z}
 
     def blend(self, rows: Sequence[int], weights: Array, split: str | None = None, y: Any = None) -> Answer:
@@ -191,8 +188,8 @@ class Explorer(Fitted):
             points = self.model.schema_.values(self.arrays(x, input, y))
         else:
             self.check_continuous()
-            flat = np.asarray(z, np.float64).reshape(-1, self.model.latent_dim_)
-            points = decode(self.model, np.clip(flat, *self.code_limits), self.labels.of(y, len(flat)))
+            z = self.codes_of(z, MOST_SAMPLES, "nearest")
+            points = decode(self.model, z, self.labels.of(y, len(z)))
         if not 1 <= len(points) <= MOST_SAMPLES:
             raise ConfigError(f"nearest: there must be 1 to {MOST_SAMPLES} samples; got {len(points)}.")
         rows, distances = self.neighbours.of(points)

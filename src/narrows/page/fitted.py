@@ -121,6 +121,15 @@ class Fitted:
                 "there is nothing."
             )
 
+    def codes_of(self, z: Array, most: int, owner: str) -> Array:
+        """Return codes (n, latent_dim), cut to `code_limits`. Raises: ConfigError where they are none, or too many."""
+        size = self.model.latent_dim_
+        codes = np.asarray(z, np.float64)
+        codes = codes.reshape(-1, size) if codes.size and codes.size % size == 0 else np.empty(0)
+        if not 1 <= len(codes) <= most or not np.isfinite(codes).all():
+            raise ConfigError(f"{owner}: z must be 1 to {most} finite codes of {size} numbers; got shape {z.shape}.")
+        return np.clip(codes, *self.code_limits)
+
     def rows_of(self, split: str | None, rows: Sequence[int], owner: str) -> tuple[ModelOnSplit, list[int]]:
         """Return a split and positions in it."""
         on = self.on(split)

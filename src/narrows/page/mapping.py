@@ -13,10 +13,10 @@ import sys
 
 import numpy as np
 
-from narrows.analyses.latent_map import tsne, umap
 from narrows.data.arrays import Array
 from narrows.errors import NarrowsError, TrainingError
 from narrows.page.wire import Message, pack, unpack
+from narrows.projection import tsne, umap
 
 METHODS = {"tsne": tsne, "umap": umap}
 SMALL = 300

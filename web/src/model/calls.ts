@@ -91,8 +91,9 @@ export function verbs(info: ModelInfo, calls: Calls): Pick<
         decoded: samplesOf(message, "decoded"), plain: samplesOf(message, "plain"), numbers: numbersOf(message),
       };
     },
-    async interpolate(split, a, b, t, way) {
-      return samplesOf(await calls.call("interpolate", { split, a, b, t, way }));
+    async interpolate(split, a, b, t, way, lane = "interpolate") {
+      const message = await calls.call("interpolate", { split, a, b, t, way, lane });
+      return { x: samplesOf(message), z: floats(message, "z").data };
     },
     async denoise(source: Source, corruption, strength, seed): Promise<Denoised> {
       const given: Record<string, Tensor> = "input" in source ? { input: source.input } : {};
@@ -139,6 +140,7 @@ export function valuesOf(message: Message): Values {
     error: floats(message, "error").data,
     score: floats(message, "score").data,
     labelNames: (message.meta["label_names"] ?? null) as string[] | null,
+    ids: (message.meta["ids"] ?? null) as string[] | null,
     errorUnit: message.meta["error_unit"] as string,
     scoreUnit: message.meta["score_unit"] as string,
   };

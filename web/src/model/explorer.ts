@@ -30,6 +30,8 @@ export interface Values {
   error: Float32Array;
   score: Float32Array;
   labelNames: string[] | null;
+  /** What the samples are called, where that is more than their number. */
+  ids: string[] | null;
   errorUnit: string;
   scoreUnit: string;
 }
@@ -76,7 +78,9 @@ export interface Explorer extends Decoder {
   combine(
     split: string, terms: ({ rows: number[]; weights: number[] } | { expression: string }) & { lane?: string },
   ): Promise<Combined>;
-  interpolate?(split: string, a: number, b: number, t: number[], way: "linear" | "spherical"): Promise<Samples>;
+  interpolate?(
+    split: string, a: number, b: number, t: number[], way: "linear" | "spherical", lane?: string,
+  ): Promise<{ x: Samples; z: Float32Array }>;
   denoise(source: Source, corruption: string, strength: number, seed: number): Promise<Denoised>;
   generate?(
     options: { n: number; sampler: string; temperature: number; seed: number; y?: number },

@@ -31,6 +31,7 @@ export function offline(message: Message): Explorer {
   const x = message.tensors["x"] as Samples, codes = floats(message, "z").data;
   const reconstructions = message.tensors["reconstruction"] as Samples | undefined;
   const error = floats(message, "error").data, count = error.length;
+  const ids = content.ids.every((id, i) => id === String(i)) ? null : content.ids;
   const centre = Float32Array.from(info.dims, (dim) => dim.centre);
   const display = new Display(info, { offset: floats(message, "offset").data, factor: floats(message, "factor").data });
   const run = graph && { encode: compile(graph.encoder, message.tensors), decode: compile(graph.decoder, message.tensors) };
@@ -107,7 +108,7 @@ export function offline(message: Message): Explorer {
       return {
         rows: Int32Array.from({ length: count }, (_, i) => i),
         labels: labels instanceof Int32Array || labels instanceof Float32Array ? labels : null,
-        error, score: floats(message, "score").data, labelNames: content.label_names,
+        error, score: floats(message, "score").data, labelNames: content.label_names, ids,
         errorUnit: content.error_unit, scoreUnit: content.score_unit,
       };
     },
@@ -174,7 +175,7 @@ export function offline(message: Message): Explorer {
       known(split);
       const z = new Float32Array(t.length * k);
       t.forEach((share, i) => z.set(between(code(a), code(b), centre, share, way), i * k));
-      return decoded(z);
+      return { x: decoded(z), z };
     },
     async generate({ n, sampler, temperature, seed }) {
       const draw = normal(uniform(seed)), z = new Float32Array(n * k);
