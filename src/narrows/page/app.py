@@ -20,7 +20,7 @@ from starlette.routing import Route
 from narrows import __version__
 from narrows.errors import ConfigError, FormatError, NarrowsError, TrainingError
 from narrows.estimators import ESTIMATORS
-from narrows.page import actions, runs
+from narrows.page import actions, runs, training
 from narrows.page.advice import Adviser
 from narrows.page.events import Ticker
 from narrows.page.processes import Trainings
@@ -55,7 +55,9 @@ def application(
     trainings = Trainings(watch)
     routes = [Route("/", index), Route("/static/{file}", static), Route("/api/page", page)]
     app = Starlette(
-        routes=[*routes, *runs.ROUTES, *actions.ROUTES], exception_handlers=_handlers(report), lifespan=_lifespan
+        routes=[*routes, *runs.ROUTES, *actions.ROUTES, *training.ROUTES],
+        exception_handlers=_handlers(report),
+        lifespan=_lifespan,
     )
     app.router.redirect_slashes = False  # a redirection would name the host of a header
     app.state.watch, app.state.trainings, app.state.trash = watch, trainings, Trash(folder)
@@ -71,6 +73,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
     finally:
         state.ticker.close()
+        state.trainings.close()
         state.trash.clear()
 
 
