@@ -2,6 +2,7 @@
 import { useEffect } from "preact/hooks";
 import { useStore } from "./state/runs";
 import { go, useRoute, type Route } from "./state/route";
+import { Keys } from "./ui/keys";
 import { ThemeSwitch } from "./ui/theme";
 import { Toasts } from "./ui/toasts";
 import { Notice } from "./ui/notice";
@@ -106,6 +107,7 @@ function Bar({ chosen, run }: { chosen: View; run: string | null }) {
       )}
       <div class="foot">
         <ThemeSwitch />
+        <Keys />
       </div>
     </header>
   );

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Epoch, RunDetail } from "../src/api/types";
 import { appended, united } from "../src/views/run/feed";
 import { distributionOf, latestOf } from "../src/views/run/frames";
-import { chartOf, nearest, pcaLevel, smoothed, termsOf, usualTerms, valueAt } from "../src/views/run/series";
+import { chartOf, kept, nearest, pcaLevel, smoothed, termsOf, usualTerms, valueAt } from "../src/views/run/series";
 
 function line(epoch: number, train: Record<string, number>, validation: Record<string, number | null> | null = null): Epoch {
   return { epoch, epochs: 9, step: epoch * 10, train, validation, seconds: epoch / 2, learning_rate: 0.1 };
@@ -78,4 +78,9 @@ it("spreads the columns of a table", () => {
   const rows = { shape: [3, 2], data: Float32Array.of(1, NaN, 3, 5, 2, 7) };
   const [a, b] = distributionOf(rows, ["a", "b"]);
   expect([a?.quantiles[0], a?.quantiles[5], a?.quantiles[10], b?.quantiles[0], b?.quantiles[10]]).toEqual([1, 2, 3, 5, 7]);
+});
+
+it("finds the epoch whose weights are kept", () => {
+  const best = (epoch: number) => ({ ...line(epoch, { loss: 1 }, { loss: 1 }), best: true });
+  expect([kept([best(1), best(2), line(3, { loss: 1 }, { loss: 2 })])?.epoch, kept([{ ...line(1, { loss: 1 }), best: true }])]).toEqual([2, null]);
 });

@@ -72,10 +72,10 @@ class Training(NamedTuple):
 
 def asked(body: Mapping[str, Any]) -> Training:
     """Return what a form asks for; ConfigError where it holds what no flag takes."""
-    model = body.get("model")
+    model = str(body.get("model"))
     if model not in ESTIMATORS:
         known = ", ".join(ESTIMATORS)
-        raise ConfigError(f"train: MODEL must be one of {known}; got {str(model)[:50]!r}.")
+        raise ConfigError(f"train: MODEL must be one of {known}; got {model[:50]!r}.")
     flags = [Flag("--data", _value("data", body["data"]))] if body.get("data") else []
     for name, value in _texts(body, "data_options").items():
         if name in OPTIONS:
@@ -89,9 +89,7 @@ def asked(body: Mapping[str, Any]) -> Training:
         if name not in known:
             raise ConfigError(f"train: {model} has no parameter {name[:50]!r}.{did_you_mean(name, known)}")
         flags += _flags(known[name], value)
-    for name in (*OF_TRAINING, "name"):
-        if body.get(name):
-            flags.append(Flag(f"--{_dashed(name)}", _value(name, body[name])))
+    flags += [Flag(f"--{_dashed(name)}", _value(name, body[name])) for name in (*OF_TRAINING, "name") if body.get(name)]
     return Training(model, flags)
 
 

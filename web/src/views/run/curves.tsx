@@ -7,7 +7,7 @@ import { fixed } from "../../ui/numbers";
 import type { Feed } from "./feed";
 import { Legend } from "./legend";
 import { Plot } from "./plot";
-import { chartOf, pcaLevel, termsOf, usualTerms, type Axis } from "./series";
+import { chartOf, kept, pcaLevel, termsOf, usualTerms, xOf, type Axis } from "./series";
 
 export function Curves({ feeds, colours }: { feeds: Feed[]; colours: Record<string, string> }) {
   const [axis, setAxis] = useParam("axis", "epoch") as [Axis, (axis: string) => void];
@@ -25,6 +25,11 @@ export function Curves({ feeds, colours }: { feeds: Feed[]; colours: Record<stri
     () => shown.map((term) => chartOf(term, feeds, axis, smoothing)),
     [shown.join(), axis, smoothing, ...histories, feeds.map(({ run }) => run).join("\n")],
   );
+  const marks = feeds.flatMap(({ run, lines }) => {
+    const line = kept(lines), y = line?.validation?.["loss"];
+    return line === null || y === null || y === undefined ? [] : [{ run, x: xOf(line, axis), y }];
+  });
+  const notes = feeds.flatMap(({ run, lines }) => lines.filter(({ note }) => note).map(({ epoch, note }) => ({ run, epoch, note })));
   if (terms.length === 0) {
     const started = feeds.some(({ detail }) => detail?.status === "running");
     return <Notice kind={started ? "loading" : "empty"} title={started ? "The first epoch is under way" : "No epoch yet"}>Curves begin with the first epoch that ends.</Notice>;
@@ -51,7 +56,7 @@ export function Curves({ feeds, colours }: { feeds: Feed[]; colours: Record<stri
             <figcaption title={help[chart.term] ?? ""}><b>{chart.term}</b> {help[chart.term] ?? ""}</figcaption>
             <Plot
               chart={chart} axis={axis} log={scale === "log"} smoothing={smoothing} colours={colours} zoom={zoom} onZoom={setZoom} at={at} onPoint={setAt}
-              theme={theme}
+              theme={theme} marks={chart.term === "loss" ? marks : []}
               levels={feeds.flatMap(({ run, detail }) => {
                 const value = pcaLevel(chart.term, detail);
                 return value === null ? [] : [{ run, value }];
@@ -61,13 +66,16 @@ export function Curves({ feeds, colours }: { feeds: Feed[]; colours: Record<stri
         ))}
       </div>
       {signed && signed.length > 0 && <p class="hint">{signed.map(({ term }) => term).join(", ")}: on a linear axis, since not all values are above 0.</p>}
+      {notes.slice(-4).map(({ run, epoch, note }) => (
+        <p class="hint" key={`${run} ${epoch}`}>{feeds.length > 1 ? `${run}, epoch ${epoch}` : `Epoch ${epoch}`}: {note}</p>
+      ))}
       <Legend charts={charts} runs={feeds.map(({ run }) => run)} colours={colours} axis={axis} at={at} />
       <div class="row curve-tools">
         <Segmented label="Horizontal axis" value={axis} onChange={(value) => { setZoom(null); setAt(null); setAxis(value); }} options={AXES} />
         <Segmented label="Vertical axis" value={scale} onChange={setScale} options={[{ value: "linear", label: "Linear" }, { value: "log", label: "Log" }]} />
         <Slider label="Smoothing" value={smoothing} low={0} high={0.99} step={0.01} onInput={setSmoothing} format={(value) => fixed(value, 2)} />
         <Button disabled={zoom === null} onClick={() => setZoom(null)}>Reset zoom</Button>
-        <p class="hint">Drag over a chart to zoom, double click to see all.</p>
+        <p class="hint">Drag over a chart to zoom, double click to see all.{marks.length > 0 && shown.includes("loss") && " The ring is the epoch whose weights are kept."}</p>
       </div>
     </section>
   );

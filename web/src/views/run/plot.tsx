@@ -11,9 +11,17 @@ export interface Level {
   value: number;
 }
 
+export interface Mark {
+  run: string;
+  x: number;
+  y: number;
+}
+
 interface Props {
   chart: Chart;
   levels: Level[];
+  /** Points with a ring around them. */
+  marks: Mark[];
   axis: Axis;
   log: boolean;
   smoothing: number;
@@ -178,20 +186,38 @@ function optionsOf(latest: { current: Props }, width: number, silent: { current:
         latest.current.onPoint(place === null || place === undefined || (made.cursor.left ?? -1) < 0 ? null : made.data[0][place] ?? null);
       }],
       draw: [(made) => {
-        for (const { value } of levels.slice(0, 1)) {
-          const y = made.valToPos(value, "y", true);
-          if (y < made.bbox.top || y > made.bbox.top + made.bbox.height) continue;
-          made.ctx.save();
-          made.ctx.fillStyle = ink;
-          made.ctx.globalAlpha = 0.75;
-          made.ctx.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
-          made.ctx.textAlign = "right";
-          made.ctx.fillText("PCA", made.bbox.left + made.bbox.width - 4 * devicePixelRatio, y - 5 * devicePixelRatio);
-          made.ctx.restore();
-        }
+        for (const { value } of levels.slice(0, 1)) write(made, "PCA", value, ink);
+        for (const mark of latest.current.marks) ring(made, mark, colour(colours[mark.run] ?? "accent"));
       }],
     },
   };
+}
+
+/** A word above the right end of a level. */
+function write(made: uPlot, word: string, value: number, ink: string): void {
+  const { ctx, bbox } = made, y = made.valToPos(value, "y", true);
+  if (y < bbox.top || y > bbox.top + bbox.height) return;
+  ctx.save();
+  ctx.fillStyle = ink;
+  ctx.globalAlpha = 0.75;
+  ctx.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
+  ctx.textAlign = "right";
+  ctx.fillText(word, bbox.left + bbox.width - 4 * devicePixelRatio, y - 5 * devicePixelRatio);
+  ctx.restore();
+}
+
+function ring(made: uPlot, { x, y }: Mark, stroke: string): void {
+  const { ctx, bbox } = made;
+  const left = made.valToPos(x, "x", true), top = made.valToPos(y, "y", true);
+  if (!(left >= bbox.left - 1 && left <= bbox.left + bbox.width + 1 && top >= bbox.top - 1 && top <= bbox.top + bbox.height + 1)) return;
+  ctx.save();
+  ctx.strokeStyle = stroke;
+  ctx.lineWidth = 1.5 * devicePixelRatio;
+  ctx.setLineDash([]);
+  ctx.beginPath();
+  ctx.arc(left, top, 5 * devicePixelRatio, 0, 2 * Math.PI);
+  ctx.stroke();
+  ctx.restore();
 }
 
 function short(value: number): string {

@@ -68,6 +68,12 @@ export function chartOf(term: string, histories: { run: string; lines: Epoch[] }
   return { term, x, series };
 }
 
+/** The epoch whose weights are kept: the last one that was the best so far on validation data. */
+export function kept(lines: Epoch[]): Epoch | null {
+  for (let i = lines.length - 1; i >= 0; i--) if (lines[i]!.best && lines[i]!.validation !== null) return lines[i]!;
+  return null;
+}
+
 /** Exponential moving average, without the bias of its beginning (as in Adam); weight 0 leaves values as they are. */
 export function smoothed(values: (number | null)[], weight: number): (number | null)[] {
   if (weight <= 0) return values;
