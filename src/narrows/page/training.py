@@ -74,8 +74,7 @@ def asked(body: Mapping[str, Any]) -> Training:
     """Return what a form asks for; ConfigError where it holds what no flag takes."""
     model = str(body.get("model"))
     if model not in ESTIMATORS:
-        known = ", ".join(ESTIMATORS)
-        raise ConfigError(f"train: MODEL must be one of {known}; got {model[:50]!r}.")
+        raise ConfigError(f"train: MODEL must be one of {', '.join(ESTIMATORS)}; got {model[:50]!r}.")
     flags = [Flag("--data", _value("data", body["data"]))] if body.get("data") else []
     for name, value in _texts(body, "data_options").items():
         if name in OPTIONS:
