@@ -30,6 +30,8 @@ export interface Values {
   error: Float32Array;
   score: Float32Array;
   labelNames: string[] | null;
+  /** What the samples are called, where that is more than their number. */
+  ids: string[] | null;
   errorUnit: string;
   scoreUnit: string;
 }
@@ -74,15 +76,17 @@ export interface Explorer extends Decoder {
   /** What the weighted mean of samples' codes decodes to: for maps that have no inverse of their own. */
   blend(split: string, rows: number[], weights: number[], lane?: string): Promise<{ x: Samples; z: Float32Array }>;
   combine(
-    split: string, terms: { rows: number[]; weights: number[] } | { expression: string },
+    split: string, terms: ({ rows: number[]; weights: number[] } | { expression: string }) & { lane?: string },
   ): Promise<Combined>;
-  interpolate?(split: string, a: number, b: number, t: number[], way: "linear" | "spherical"): Promise<Samples>;
+  interpolate?(
+    split: string, a: number, b: number, t: number[], way: "linear" | "spherical", lane?: string,
+  ): Promise<{ x: Samples; z: Float32Array }>;
   denoise(source: Source, corruption: string, strength: number, seed: number): Promise<Denoised>;
   generate?(
     options: { n: number; sampler: string; temperature: number; seed: number; y?: number },
   ): Promise<{ x: Samples; z: Float32Array }>;
   nearest?(z: Float32Array): Promise<{ x: Samples; rows: Int32Array; distance: Float32Array }>;
-  /** A picture file, or a drawing (h,w) of white ink on black, brought to the form of the data. */
+  /** A picture file, a drawing (h,w) of white ink on black, or a table's row (1,D), brought to the form of the data. */
   prepare?(picture: Blob | Samples, draw: boolean): Promise<Prepared>;
   save?(name: string, kind: string, call: Record<string, unknown>): Promise<{ file: string }>;
   close(): void;

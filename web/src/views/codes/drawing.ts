@@ -1,0 +1,90 @@
+// Brings what the view shows onto the plane.
+import { useEffect, useMemo, useState } from "preact/hooks";
+import type { Codes, Explorer } from "../../model/explorer";
+import { current, setParams } from "../../state/route";
+import { complain } from "../../ui/toasts";
+import { Atlas, Pictures } from "./atlas";
+import type { Cell } from "./cell";
+import { project, type Hand } from "./decoding";
+import { Picking } from "./picking";
+import type { Plane } from "./plane";
+
+const REST = 300; // ms after which the part that is seen goes into the address
+
+export function usePoints(plane: Plane | null, codes: Codes | null, free: boolean, axes: boolean): void {
+  useEffect(() => {
+    if (plane === null || codes === null) return;
+    let timer = 0;
+    plane.setPoints(codes.points, free, axes, current().params.get("window") ?? "");
+    plane.moved = () => {
+      clearTimeout(timer);
+      timer = window.setTimeout(() => setParams({ window: plane.view.write() || null }), REST);
+    };
+    return () => clearTimeout(timer);
+  }, [plane, codes, free, axes]);
+}
+
+/** Thumbnails of images, loaded after the points are on the screen. */
+export function usePictures(plane: Plane | null, explorer: Explorer, split: string, codes: Codes | null): void {
+  const rows = codes?.rows, key = useMemo(() => rows?.slice(0, 64).join() + String(rows?.length), [rows]);
+  const pictures = useMemo(
+    () => (rows === undefined || explorer.thumbnails === undefined ? null : new Pictures(explorer, split, rows.length)), [explorer, split, key],
+  );
+  useEffect(() => () => pictures?.close(), [pictures]);
+  useEffect(() => {
+    if (plane === null || codes === null || pictures === null) return;
+    plane.setAtlas(new Atlas(codes.points, pictures));
+    const arrived = () => plane.redraw();
+    pictures.arrived.add(arrived);
+    const timer = setTimeout(() => pictures.load().catch(complain), 100);
+    return () => {
+      clearTimeout(timer);
+      pictures.arrived.delete(arrived);
+    };
+  }, [plane, codes, pictures]);
+}
+
+/** The index of the points, built when the browser has nothing else to do. */
+export function usePicking(plane: Plane | null, codes: Codes | null): Picking | null {
+  const [picking, setPicking] = useState<Picking | null>(null);
+  useEffect(() => {
+    setPicking(null);
+    if (plane === null || codes === null) return;
+    return whenIdle(() => setPicking(new Picking(codes.points, plane.view.fitX, plane.view.fitY, plane.meant)));
+  }, [plane, codes]);
+  return picking;
+}
+
+function whenIdle(run: () => void): () => void {
+  if (typeof requestIdleCallback === "undefined") {
+    const timer = setTimeout(run, 50);
+    return () => clearTimeout(timer);
+  }
+  const handle = requestIdleCallback(run, { timeout: 500 });
+  return () => cancelIdleCallback(handle);
+}
+
+export function useMarks(
+  plane: Plane | null, codes: Codes | null, hand: Hand, pointed: Cell<number>, pinned: number, a: number, b: number, path: Float32Array | null,
+): void {
+  useEffect(() => {
+    if (plane === null || codes === null) return;
+    const k = hand.z.length, way: number[] = [];
+    for (let i = 0; path !== null && i < path.length; i += k) way.push(...(project(codes.inverse, path.subarray(i, i + k)) ?? []));
+    Object.assign(plane.marks, { pinned, a, b, path: way });
+    plane.redrawMarks();
+  }, [plane, codes, pinned, a, b, path]);
+  useEffect(() => {
+    if (plane === null || codes === null) return;
+    const follow = () => plane.setHand(project(codes.inverse, hand.z) ?? hand.place);
+    const point = () => plane.setPointed(pointed.value);
+    follow();
+    point();
+    hand.onCode.add(follow);
+    const stop = pointed.watch(point);
+    return () => {
+      hand.onCode.delete(follow);
+      stop();
+    };
+  }, [plane, codes, hand, pointed]);
+}
