@@ -16,7 +16,7 @@ export function colouringsOf(values: Values | null): { value: Colouring; label: 
   const all: { value: Colouring; label: string; there: boolean }[] = [
     { value: "label", label: "Label", there: values.labels !== null },
     { value: "error", label: "Reconstruction error", there: some(values.error) },
-    { value: "score", label: "Score (higher is more normal)", there: some(values.score) },
+    { value: "score", label: "Score", there: some(values.score) },
   ];
   const there = all.filter((each) => each.there);
   return there.length > 0 ? there : [{ value: "none", label: "–" }];

@@ -47,6 +47,7 @@ export class Hand {
   private drawn = 0;
   private waiting: Place | null = null;
   private stamp = 0;
+  private broken = false;
 
   constructor(private readonly explorer: Explorer, private readonly split: string, private readonly failed: (error: unknown) => void) {
     this.z = Float32Array.from(explorer.info.dims, ({ centre }) => centre);
@@ -95,6 +96,7 @@ export class Hand {
     this.inFlight++;
     this.call(place).then(
       ({ x, z }) => {
+        this.broken = false;
         if (number < this.drawn) return;
         this.drawn = number;
         if (z !== null) {
@@ -104,7 +106,9 @@ export class Hand {
         this.draw(x, stamp);
       },
     ).catch((error) => {
-      if (!isSuperseded(error)) this.failed(error);
+      if (isSuperseded(error) || this.broken) return;
+      this.broken = true; // said once, not for each move
+      this.failed(error);
     }).finally(() => {
       this.inFlight--;
       this.send();
