@@ -1,5 +1,5 @@
 // Builds the page, the exported page and the notebook widget into src/narrows/page/static, the same bytes every time.
-import { copyFile, mkdir, rm } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { build } from "vite";
 
@@ -35,4 +35,15 @@ for (const { name, entry, format } of ENTRIES) {
     },
   });
 }
+await writeFile(`${outDir}/widget.css`, within(".narrows-widget", await readFile(`${outDir}/widget.css`, "utf8")));
 for (const file of ["index.html", "icon.svg"]) await copyFile(`${root}/${file}`, `${outDir}/${file}`);
+
+/** A style sheet for one element and what is in it: a notebook's own look stays as it is. */
+function within(selector, css) {
+  const apart = [];
+  const rest = css
+    .replace(/@keyframes [\w-]+\{(?:[^{}]*\{[^{}]*\})*\}/g, (rule) => (apart.push(rule), ""))
+    .replaceAll(`:root,${selector}`, "&")
+    .replace(/:root(?=[:[{])/g, "&");
+  return `${apart.join("")}${selector}{${rest}}\n`;
+}

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from narrows.data import load_dataset
     from narrows.estimators import AE, ESTIMATORS, PCA, VAE
     from narrows.evaluation import elbo, log_likelihood
+    from narrows.page.widget import explore
     from narrows.runs import load
 
 __version__ = "0.1.0"
 
-__all__ = ["AE", "ESTIMATORS", "PCA", "VAE", "elbo", "load", "load_dataset", "log_likelihood", "register"]
+__all__ = ["AE", "ESTIMATORS", "PCA", "VAE", "elbo", "explore", "load", "load_dataset", "log_likelihood", "register"]
 
 _MODULES = {
     "AE": "estimators",
@@ -24,6 +25,7 @@ _MODULES = {
     "PCA": "estimators",
     "VAE": "estimators",
     "elbo": "evaluation",
+    "explore": "page.widget",
     "load": "runs",
     "load_dataset": "data",
     "log_likelihood": "evaluation",

@@ -1,8 +1,8 @@
 // The page: a bar at the left, and the view that the address names.
+import "./style.css"; // first: what views add stands after it
 import { render } from "preact";
 import { App } from "./app";
 import { applyTheme } from "./state/theme";
-import "./style.css";
 
 applyTheme();
 const root = document.getElementById("page");

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from narrows.analyses.expression import Term, parse
 from narrows.analyses.latents import decode, display_limits, distribution_of, training_codes
 from narrows.data.arrays import Array, Arrays
 from narrows.params import model, param
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 @model
@@ -33,16 +36,9 @@ class Combine(Analysis):
         terms = parse(self.expression)
         subject.check_images("Combine")
         subject.check_continuous("Combine")
-        estimator, limits = subject.model, display_limits(subject)
+        limits = display_limits(subject)
         result = combined(subject, terms, f"Combine: {self.expression!r}", limits)
-        parts = []
-        for i, (term, rows, mean) in enumerate(zip(terms, result.samples, result.means, strict=True)):
-            single = term.label is None and len(term.index) == 1
-            x = subject.values(rows)[0] if single else decode(estimator, mean[None])[0]
-            sign = "−" if term.weight < 0 else "+" if i else ""
-            weight = "" if abs(term.weight) == 1 else f"{abs(term.weight):g} · "
-            parts.append((sign, x, weight + term.name))
-        picture = figures.total(parts, (result.decoded, "decoded"), limits)
+        picture = drawn(subject, terms, result, limits)
         typical = float(np.linalg.norm(training_codes(subject) - distribution_of(subject).centre, axis=1).mean())
         note = (
             f"Codes of training samples are {typical:.3g} from the centre on average; the nearest "
@@ -104,6 +100,20 @@ def combined(
     if limits is not None:
         numbers["values clipped, share"] = float(np.mean(whole != decoded))
     return Combination(z, decoded, np.asarray(plain), int(distances.argmin()), numbers, samples, means)
+
+
+def drawn(
+    subject: ModelOnData, terms: Sequence[Term], result: Combination, limits: tuple[float, float], y: Any = None
+) -> Image.Image:
+    """Return a sum as a picture: every term's sample, or what its mean code decodes to; then what the sum does."""
+    parts = []
+    for i, (term, rows, mean) in enumerate(zip(terms, result.samples, result.means, strict=True)):
+        single = term.label is None and len(term.index) == 1
+        x = subject.values(rows)[0] if single else decode(subject.model, mean[None], y)[0]
+        sign = "−" if term.weight < 0 else "+" if i else ""
+        weight = "" if abs(term.weight) == 1 else f"{abs(term.weight):g} · "
+        parts.append((sign, x, weight + term.name))
+    return figures.total(parts, (result.decoded, "decoded"), limits)
 
 
 def _rows(subject: ModelOnData, term: Term, owner: str) -> Array:

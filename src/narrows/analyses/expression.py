@@ -118,7 +118,7 @@ class _Parser:
         raise self._unexpected("a sample's index, mean(...) or class:NAME", token)
 
     def _index(self, token: _Token) -> int:
-        if token.kind != "number" or not token.text.isdecimal() or int(token.text) > LARGEST:
+        if token.kind != "number" or not token.text.isdecimal() or float(token.text) > LARGEST:
             hint = " A weight is written with *, as in 0.5*3" if token.kind == "number" else ""
             raise self._error(token.position, f"must be a sample's index, an integer; got {token.text!r}.{hint}")
         return int(token.text)

@@ -62,8 +62,11 @@ class Interpolate(Analysis):
 
 
 def path(a: Array, b: Array, centre: Array, t: Array, way: str) -> Array:
-    """Return the codes at shares t (T,) of the way from a to b, "linear" or "spherical" around a centre: (T, k)."""
-    if way == "linear":
+    """Return the codes at shares t (T,) of the way from a to b, "linear" or "spherical" around a centre: (T, k).
+
+    Codes of one dimension have no way around.
+    """
+    if way == "linear" or len(a) == 1:
         return a + t[:, None] * (b - a)
     return centre + slerp(a - centre, b - centre, t)
 

@@ -21,6 +21,7 @@ from narrows.cli import analyses, plugins, recipes, sweep, threads, train
 from narrows.cli.console import as_is, error, out
 from narrows.cli.data import data
 from narrows.cli.evaluate import COMPARE, compare_application, diagnose, evaluate
+from narrows.cli.export import export
 from narrows.cli.open import open_page
 from narrows.cli.runs import delete, rename, runs
 from narrows.cli.show import show
@@ -78,7 +79,7 @@ def application(tokens: Sequence[str]) -> App:
             "data": data,
             "version": version,
         },
-        USE: {"encode": encode, "score": score, "reconstruct": reconstruct, "sample": sample},
+        USE: {"encode": encode, "score": score, "reconstruct": reconstruct, "sample": sample, "export": export},
         EVALUATE: {"evaluate": evaluate, "diagnose": diagnose},
     }
     for group, commands in groups.items():

@@ -23,8 +23,10 @@ from narrows.estimators import ESTIMATORS
 from narrows.page import actions, runs
 from narrows.page.advice import Adviser
 from narrows.page.events import Ticker
+from narrows.page.models import Models
 from narrows.page.processes import Trainings
 from narrows.page.requests import Json
+from narrows.page.routes import ROUTES
 from narrows.page.trash import Trash
 from narrows.page.watch import Watch
 
@@ -57,6 +59,8 @@ def application(
     app = Starlette(
         routes=[*routes, *runs.ROUTES, *actions.ROUTES], exception_handlers=_handlers(report), lifespan=_lifespan
     )
+    app.router.routes.extend(ROUTES)
+    app.state.models = Models(watch.folder_of)
     app.router.redirect_slashes = False  # a redirection would name the host of a header
     app.state.watch, app.state.trainings, app.state.trash = watch, trainings, Trash(folder)
     app.state.adviser, app.state.ticker = Adviser(watch), Ticker(watch, trainings)
@@ -71,6 +75,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
     finally:
         state.ticker.close()
+        state.models.close()
         state.trash.clear()
 
 

@@ -7,6 +7,7 @@
     *.png           reconstructions, samples, curves, latent: the model as it was saved
     model/          JSON + safetensors
     checkpoints/    until it is finished: what training resumes from
+    page/           maps of the codes that the live page computed
     logs/           for TensorBoard, where that was asked for
 
 A run can be copied anywhere: its parts are found by their relative paths, and it needs nothing outside it but the data,
@@ -232,6 +233,12 @@ class Run:
             advice = f"Resume it: narrows resume {self.folder}" if self.resumable else "Wait until there is one"
             raise FormatError(f"{self.folder}: must have a model; it is {self.status}, with none saved yet. {advice}.")
         return load(self.folder, **objects)
+
+    def show(self) -> Any:
+        """Return a widget for a notebook with the model and its data; see `narrows.explore`."""
+        from narrows import explore  # what is shown stands far after this in the order of imports
+
+        return explore(self)
 
     def update(self, **values: Any) -> None:
         """Change entries of run.json."""

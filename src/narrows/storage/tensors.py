@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 import os
 from collections.abc import Mapping
@@ -70,23 +71,41 @@ def read_tensors(
         It is missing, is not a sound safetensors file, or holds something else.
     """
     with open_regular(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        header = _header(file, size, path)
-        entries = _entries(parse_json(header, path), size - 8 - len(header), path)
-        if expected is not None:
-            _compare({name: (dtype, shape) for name, dtype, shape in entries}, expected, path)
-        digest = hashlib.sha256(len(header).to_bytes(8, "little") + header)
-        arrays = {}
-        for name, dtype, shape in entries:
+        return _read(file, os.fstat(file.fileno()).st_size, path, expected, sha256)
+
+
+def parse_tensors(data: bytes, path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Return the arrays and the metadata of a safetensors file's bytes; `path` is for messages. See `read_tensors`."""
+    file = io.BytesIO(data)
+    metadata = parse_json(_header(file, len(data), path), path).get("__metadata__", {})
+    file.seek(0)
+    return _read(file, len(data), path, None, None), metadata
+
+
+def _read(
+    file: BinaryIO, size: int, path: Path, expected: Mapping[str, Any] | None, sha256: str | None
+) -> dict[str, np.ndarray]:
+    header = _header(file, size, path)
+    entries = _entries(parse_json(header, path), size - 8 - len(header), path)
+    if expected is not None:
+        _compare({name: (dtype, shape) for name, dtype, shape in entries}, expected, path)
+    digest = hashlib.sha256(len(header).to_bytes(8, "little") + header) if sha256 else None
+    arrays = {}
+    for name, dtype, shape in entries:
+        try:
             array = np.empty(shape, dtype)
-            raw = array.reshape(-1).view(np.uint8)
-            if file.readinto(raw) != raw.size:  # type: ignore[attr-defined]
-                raise FormatError(f"{path}: must hold all of its tensors; it was cut while it was read.")
+        except ValueError as error:  # no bytes, and more rows than there can be
+            raise FormatError(f"{path}: {name[:MAX_NAME]!r} must have a possible shape; got {shape}.") from error
+        raw = array.reshape(-1).view(np.uint8)
+        if file.readinto(raw) != raw.size:  # type: ignore[attr-defined]
+            raise FormatError(f"{path}: must hold all of its tensors; it was cut while it was read.")
+        if digest is not None:
             digest.update(raw.data)
-            if dtype == np.bool_ and raw.max(initial=0) > 1:
-                raise FormatError(f"{path}: {name!r} must hold 0 and 1, being of type BOOL; it holds something else.")
-            arrays[name] = array
-    check_sha256(path, digest.hexdigest(), sha256)
+        if dtype == np.bool_ and raw.max(initial=0) > 1:
+            raise FormatError(f"{path}: {name!r} must hold 0 and 1, being of type BOOL; it holds something else.")
+        arrays[name] = array
+    if digest is not None:
+        check_sha256(path, digest.hexdigest(), sha256)
     return arrays
 
 

@@ -1,9 +1,11 @@
 // One sample as it is: an image as pixels, a sequence as lines, a table's row as bars. All views draw samples here.
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import type { ModelInfo } from "../api/types";
 import type { Samples } from "../model/explorer";
-import { drawLines } from "./lines";
-import { RowBars } from "./bars";
+import { described, RowBars } from "./bars";
+import { COLOURS, drawLines, type Range } from "./lines";
+import { useAppearance } from "./theme";
+import "./draw.css";
 
 /** The i-th of several samples. */
 export function sampleAt(samples: Samples, i: number): Samples {
@@ -34,34 +36,59 @@ interface Props {
   /** One sample, or the i-th of several. */
   samples: Samples | null;
   index?: number;
-  /** What is seen, for those who do not see it. */
+  /** What is seen, for those who do not see it; empty where text beside it says so. */
   label: string;
-  /** What it is held against, drawn faintly behind lines and bars. */
+  /** What it is held against, drawn faintly behind lines, and as a second mark in bars. */
   behind?: Samples | null;
   size?: "small" | "medium" | "large";
+  /** The values at the bottom and the top of lines, where several sequences are compared. */
+  range?: Range;
 }
 
-export function Sample({ info, samples, index = 0, label, behind = null, size = "medium" }: Props) {
+export function Sample({ info, samples, index = 0, label, behind = null, size = "medium", range }: Props) {
   const one = samples === null ? null : sampleAt(samples, index);
-  if (info.kind === "table") {
-    return <RowBars info={info} row={one} behind={behind} label={label} size={size} />;
-  }
-  return <SampleCanvas kind={info.kind} one={one} behind={behind} label={label} size={size} />;
+  if (info.kind === "table") return <RowBars info={info} row={one} behind={behind} label={label} size={size} />;
+  if (info.kind === "image") return <ImageCanvas one={one} label={label} size={size} />;
+  return <LinesCanvas one={one} behind={behind} label={label} size={size} {...(range === undefined ? {} : { range })} />;
 }
 
-function SampleCanvas(
-  { kind, one, behind, label, size }: {
-    kind: "image" | "sequence"; one: Samples | null; behind: Samples | null; label: string; size: string;
-  },
+/** Drawn before the browser paints: pictures follow a slider without a frame between. */
+function ImageCanvas({ one, label, size }: { one: Samples | null; label: string; size: string }) {
+  const ref = useRef<HTMLCanvasElement>(null);
+  useLayoutEffect(() => {
+    if (ref.current !== null && one?.data instanceof Uint8Array) drawImage(ref.current, one);
+  });
+  return <canvas ref={ref} class={`sample image ${size} ${one === null ? "waiting" : ""}`} {...described(label)} />;
+}
+
+function LinesCanvas(
+  { one, behind, label, size, range }: { one: Samples | null; behind: Samples | null; label: string; size: string; range?: Range },
 ) {
   const ref = useRef<HTMLCanvasElement>(null);
+  const draw = useRef<() => void>(() => undefined);
+  useAppearance();
+  draw.current = () => {
+    if (ref.current !== null && one?.data instanceof Float32Array) drawLines(ref.current, one, behind, range);
+  };
+  useLayoutEffect(() => draw.current());
   useEffect(() => {
     const canvas = ref.current;
-    if (canvas === null || one === null) return;
-    if (kind === "image" && one.data instanceof Uint8Array) drawImage(canvas, one);
-    else if (one.data instanceof Float32Array) drawLines(canvas, one, behind);
-  });
-  return <canvas ref={ref} class={`sample ${kind} ${size} ${one === null ? "waiting" : ""}`} role="img" aria-label={label} />;
+    if (canvas === null) return;
+    const observer = new ResizeObserver(() => draw.current());
+    observer.observe(canvas);
+    return () => observer.disconnect();
+  }, []);
+  const channels = one?.shape[2] ?? 1;
+  const canvas = <canvas ref={ref} class={`sample sequence ${size} ${one === null ? "waiting" : ""}`} {...described(label)} />;
+  return size === "large" && channels > 1 ? <div class="with-legend">{canvas}<Channels n={channels} /></div> : canvas;
+}
+
+function Channels({ n }: { n: number }) {
+  return (
+    <ul class="channels" aria-label="Channels">
+      {Array.from({ length: n }, (_, i) => <li key={i}><span class={`swatch class-${i % COLOURS}`} aria-hidden="true" />channel {i + 1}</li>)}
+    </ul>
+  );
 }
 
 /** Draw an image on a canvas of its own size, which the style sheet enlarges without smoothing. */

@@ -1,8 +1,9 @@
 // Calls with a sequence number over any channel of binary messages: the socket and the notebook use the same.
 import { floats, integers, type Message, type Tensor } from "../api/tensors";
-import type { ModelInfo } from "../api/types";
+import type { Inverse, ModelInfo } from "../api/types";
 import {
-  Superseded, type Combined, type Denoised, type Explorer, type Prepared, type Samples, type Source,
+  Superseded, type Codes, type Combined, type Denoised, type Explorer, type Looked, type Prepared, type Samples,
+  type Source, type Values,
 } from "./explorer";
 
 export interface Channel {
@@ -119,6 +120,41 @@ export function verbs(info: ModelInfo, calls: Calls): Pick<
 
 export function numbersOf(message: Message): Record<string, number> {
   return (message.meta["numbers"] ?? {}) as Record<string, number>;
+}
+
+export function codesOf(message: Message): Codes {
+  return {
+    points: floats(message, "points").data,
+    rows: integers(message, "rows").data,
+    names: message.meta["names"] as [string, string],
+    inverse: message.meta["inverse"] as Inverse,
+    centre: Float32Array.from(message.meta["centre"] as number[]),
+  };
+}
+
+export function valuesOf(message: Message): Values {
+  const labels = message.tensors["labels"]?.data;
+  return {
+    rows: integers(message, "rows").data,
+    labels: labels instanceof Int32Array || labels instanceof Float32Array ? labels : null,
+    error: floats(message, "error").data,
+    score: floats(message, "score").data,
+    labelNames: (message.meta["label_names"] ?? null) as string[] | null,
+    ids: (message.meta["ids"] ?? null) as string[] | null,
+    errorUnit: message.meta["error_unit"] as string,
+    scoreUnit: message.meta["score_unit"] as string,
+  };
+}
+
+export function lookedOf(message: Message): Looked {
+  return {
+    x: samplesOf(message),
+    reconstruction: samplesOf(message, "reconstruction"),
+    z: floats(message, "z").data,
+    error: floats(message, "error").data,
+    labels: message.meta["labels"] as (string | null)[],
+    ids: message.meta["ids"] as string[],
+  };
 }
 
 export function preparedOf(message: Message): Prepared {

@@ -76,7 +76,7 @@ export interface Explorer extends Decoder {
   /** What the weighted mean of samples' codes decodes to: for maps that have no inverse of their own. */
   blend(split: string, rows: number[], weights: number[], lane?: string): Promise<{ x: Samples; z: Float32Array }>;
   combine(
-    split: string, terms: { rows: number[]; weights: number[] } | { expression: string },
+    split: string, terms: ({ rows: number[]; weights: number[] } | { expression: string }) & { lane?: string },
   ): Promise<Combined>;
   interpolate?(
     split: string, a: number, b: number, t: number[], way: "linear" | "spherical", lane?: string,
@@ -86,7 +86,7 @@ export interface Explorer extends Decoder {
     options: { n: number; sampler: string; temperature: number; seed: number; y?: number },
   ): Promise<{ x: Samples; z: Float32Array }>;
   nearest?(z: Float32Array): Promise<{ x: Samples; rows: Int32Array; distance: Float32Array }>;
-  /** A picture file, or a drawing (h,w) of white ink on black, brought to the form of the data. */
+  /** A picture file, a drawing (h,w) of white ink on black, or a table's row (1,D), brought to the form of the data. */
   prepare?(picture: Blob | Samples, draw: boolean): Promise<Prepared>;
   save?(name: string, kind: string, call: Record<string, unknown>): Promise<{ file: string }>;
   close(): void;

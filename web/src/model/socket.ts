@@ -1,8 +1,8 @@
 // The model is on the server: calls go over one WebSocket, large answers over HTTP.
 import { get, getTensors, post, postBytes, runPath } from "../api/http";
-import { floats, integers, pack, unpack } from "../api/tensors";
-import type { Inverse, ModelInfo } from "../api/types";
-import { Calls, preparedOf, samplesOf, verbs } from "./calls";
+import { pack, unpack } from "../api/tensors";
+import type { ModelInfo } from "../api/types";
+import { Calls, codesOf, lookedOf, preparedOf, samplesOf, valuesOf, verbs } from "./calls";
 import type { Explorer, Samples } from "./explorer";
 
 export async function connect(run: string, signal: AbortSignal): Promise<Explorer> {
@@ -13,41 +13,9 @@ export async function connect(run: string, signal: AbortSignal): Promise<Explore
   const explorer: Explorer = {
     info,
     ...verbs(info, line.calls),
-    async codes(split, map, stop, waiting) {
-      const message = await getTensors(query("codes", { split, map }), stop, waiting);
-      return {
-        points: floats(message, "points").data,
-        rows: integers(message, "rows").data,
-        names: message.meta["names"] as [string, string],
-        inverse: message.meta["inverse"] as Inverse,
-        centre: Float32Array.from(message.meta["centre"] as number[]),
-      };
-    },
-    async values(split, stop) {
-      const message = await getTensors(query("values", { split }), stop);
-      const labels = message.tensors["labels"]?.data;
-      return {
-        rows: integers(message, "rows").data,
-        labels: labels instanceof Int32Array || labels instanceof Float32Array ? labels : null,
-        error: floats(message, "error").data,
-        score: floats(message, "score").data,
-        labelNames: (message.meta["label_names"] ?? null) as string[] | null,
-        ids: (message.meta["ids"] ?? null) as string[] | null,
-        errorUnit: message.meta["error_unit"] as string,
-        scoreUnit: message.meta["score_unit"] as string,
-      };
-    },
-    async samples(split, rows) {
-      const message = await getTensors(query("samples", { split, rows: rows.join(",") }));
-      return {
-        x: samplesOf(message),
-        reconstruction: samplesOf(message, "reconstruction"),
-        z: floats(message, "z").data,
-        error: floats(message, "error").data,
-        labels: message.meta["labels"] as (string | null)[],
-        ids: message.meta["ids"] as string[],
-      };
-    },
+    codes: async (split, map, stop, waiting) => codesOf(await getTensors(query("codes", { split, map }), stop, waiting)),
+    values: async (split, stop) => valuesOf(await getTensors(query("values", { split }), stop)),
+    samples: async (split, rows) => lookedOf(await getTensors(query("samples", { split, rows: rows.join(",") }))),
     async prepare(picture: Blob | Samples, draw: boolean) {
       const body = picture instanceof Blob ? picture : pack({ meta: {}, tensors: { x: picture } });
       return preparedOf(await postBytes(runPath(run, `prepare${draw ? "?draw=1" : ""}`), body));

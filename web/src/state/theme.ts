@@ -28,6 +28,6 @@ export function applyTheme(next: Theme = theme()): void {
 }
 
 /** A colour of the style sheet as the canvas takes it. */
-export function colour(name: string, element: Element = document.documentElement): string {
+export function colour(name: string, element: Element = document.querySelector(".narrows-widget") ?? document.documentElement): string {
   return getComputedStyle(element).getPropertyValue(`--${name}`).trim();
 }

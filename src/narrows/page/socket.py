@@ -1,0 +1,106 @@
+"""The WebSocket of a model's views: calls in, answers out, and of each lane only the newest call."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from narrows.errors import FormatError, NarrowsError
+from narrows.page.models import Models
+from narrows.page.wire import Message, pack, unpack
+
+MOST_LANES = 64
+"""Lanes in which calls of one connection may wait at once."""
+UNSUPPORTED, MALFORMED, TOO_LARGE = 1003, 1007, 1009
+"""Codes with which a connection is closed, by RFC 6455."""
+NO_RUN = 4404
+"""The code where there is no such run."""
+
+
+class Lanes:
+    """Calls that wait for their turn: of every lane the newest, in the order in which lanes came."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, Message] = {}
+        self._some = asyncio.Event()
+
+    def put(self, message: Message) -> bool:
+        """Let a call wait, in place of an older one of its lane; False where too many lanes wait already."""
+        lane = str(message.meta.get("lane") or message.meta.get("do"))[:80]
+        if lane not in self._waiting and len(self._waiting) >= MOST_LANES:
+            return False
+        self._waiting[lane] = message  # keeps the place of the one it replaces
+        self._some.set()
+        return True
+
+    async def next(self) -> Message:
+        """Wait for the next call."""
+        await self._some.wait()
+        message = self._waiting.pop(next(iter(self._waiting)))
+        if not self._waiting:
+            self._some.clear()
+        return message
+
+
+async def serve(websocket: WebSocket) -> None:
+    """Answer the calls of one view until it leaves."""
+    models: Models = websocket.app.state.models
+    name = websocket.path_params["run"]
+    await websocket.accept()
+    lanes = Lanes()
+    answering = asyncio.create_task(_answer(models, name, lanes, websocket))
+    try:
+        await _listen(websocket, lanes)
+    finally:
+        answering.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await answering
+
+
+async def _listen(websocket: WebSocket, lanes: Lanes) -> None:
+    """Take calls in until the view leaves, or says something that is none."""
+    while True:
+        event = await websocket.receive()
+        if event["type"] == "websocket.disconnect":
+            return
+        data = event.get("bytes")
+        if data is None:
+            await _close(websocket, UNSUPPORTED, "calls are binary messages")
+            return
+        try:
+            message = unpack(data)
+        except FormatError as error:
+            await _close(websocket, MALFORMED, str(error))
+            return
+        if not lanes.put(message):
+            await websocket.send_bytes(pack(_error(message, f"At most {MOST_LANES} lanes may wait at once.")))
+
+
+async def _answer(models: Models, name: str, lanes: Lanes, websocket: WebSocket) -> None:
+    """Answer one call after the other."""
+    while True:
+        message = await lanes.next()
+        try:
+            worker = await models.get(name)
+        except NarrowsError as error:
+            reply = pack(_error(message, str(error)))
+        else:
+            if worker is None:
+                await _close(websocket, NO_RUN, "there is no such run")
+                return
+            reply = await worker.reply(message)
+        try:
+            await websocket.send_bytes(reply)
+        except (WebSocketDisconnect, RuntimeError):  # it left meanwhile
+            return
+
+
+async def _close(websocket: WebSocket, code: int, reason: str) -> None:
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+        await websocket.close(code, reason.encode()[:120].decode(errors="ignore"))
+
+
+def _error(message: Message, sentence: str) -> Message:
+    return Message({"seq": message.meta.get("seq"), "error": sentence})
