@@ -54,9 +54,9 @@ export class Hand {
   }
 
   /** Take this code, and show its picture. `stamp`: when the event happened, as performance.now() counts. */
-  move(z: ArrayLike<number>, stamp = performance.now()): void {
+  move(z: ArrayLike<number>, stamp = performance.now(), place: [number, number] | null = null): void {
     this.z.set(z);
-    this.place = null;
+    this.place = place;
     this.tell();
     this.ask({ z: this.z.slice() }, stamp);
   }
@@ -148,8 +148,9 @@ export function invert(
   return false;
 }
 
-/** Where a code lies in the plane, or null where the map cannot say. */
+/** Where a code lies in the plane, or null where the map cannot say; of one dimension it knows the x alone. */
 export function project(inverse: Inverse, z: ArrayLike<number>): [number, number] | null {
+  if (inverse.kind === "dims" && inverse.dims[0] === inverse.dims[1]) return null;
   if (inverse.kind === "dims") return [z[inverse.dims[0]]!, z[inverse.dims[1]]!];
   if (inverse.kind === "neighbours") return null;
   const along = (component: number[] = []) => component.reduce((sum, c, i) => sum + c * (z[i]! - (inverse.mean[i] ?? 0)), 0);
@@ -161,7 +162,7 @@ export function decodeAt(
   hand: Hand, codes: Codes, picking: Picking | null, base: { z: ArrayLike<number>; x: number; y: number } | null,
   x: number, y: number, scratch: Float32Array, stamp: number,
 ): void {
-  if (invert(codes.inverse, base, codes.centre, x, y, scratch)) hand.move(scratch, stamp);
+  if (invert(codes.inverse, base, codes.centre, x, y, scratch)) hand.move(scratch, stamp, [x, y]);
   else if (picking !== null) {
     const { points, weights } = picking.neighbours(x, y);
     hand.blend(points.map((point) => codes.rows[point]!), weights, stamp, [x, y]);

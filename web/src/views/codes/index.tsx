@@ -146,7 +146,7 @@ function CodesOf({ explorer }: { explorer: Explorer }) {
             />
           )}
           {codes !== null && <PointedCard {...{ info, shelf, pointed, pinned }} mark={drag ? mark : undefined} rows={codes.rows} errorUnit={values?.errorUnit ?? ""} pin={(point) => (point < 0 ? view.setPin("") : setPin(point))} />}
-          {drag ? <Decoded info={info} hand={hand} hint={hintOf(map, base !== null)} /> : <section class="card"><p class="hint">{info.absent["drag"] ?? "Codes of this model are indices: between two of them there is nothing to decode."}</p></section>}
+          {drag ? <Decoded info={info} hand={hand} hint={hintOf(map, base !== null, one)} /> : <section class="card"><p class="hint">{info.absent["drag"] ?? "Codes of this model are indices: between two of them there is nothing to decode."}</p></section>}
           {drag && (
             <section class="card stack" aria-label="Latent dimensions">
               <Segmented
@@ -164,7 +164,8 @@ function CodesOf({ explorer }: { explorer: Explorer }) {
   );
 }
 
-function hintOf(map: MapName, pinned: boolean): string {
+function hintOf(map: MapName, pinned: boolean, one: boolean): string {
+  if (one) return "Drag in the plane from left to right.";
   if (map === "tsne" || map === "umap") return "Drag in the plane: this map has no inverse, so what is shown is the weighted mean of the eight nearest codes, decoded.";
   const others = pinned ? "the pinned sample" : "the centre";
   return map === "pca" ? `Drag in the plane: a place is a code on the plane of the two components through ${others}.`
