@@ -35,7 +35,7 @@ export function splitOf({ info }: Explorer, name: string): string {
 export function sampleName(looked: Looked | null, i: number, row: number): string {
   const label = looked?.labels[i], id = looked?.ids[i];
   const named = id !== undefined && id !== String(row) ? ` (${id})` : "";
-  return `sample ${row}${named}${label === null || label === undefined ? "" : `, label ${label}`}`;
+  return `sample ${row}${label === null || label === undefined ? "" : `, label ${label}`}${named}`;
 }
 
 /** A sample by slider, by arrows and by number. */
