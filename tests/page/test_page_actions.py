@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from narrows.page import processes
+from narrows.page import actions, processes
 from narrows.page.processes import Started, Trainings
 from narrows.page.trash import PREFIX, Trash
 from narrows.page.watch import Watch
@@ -92,9 +92,10 @@ def test_a_link_to_a_run_is_deleted_and_not_the_run(tmp_path):
     assert not (tmp_path / "runs" / "link").is_symlink()
 
 
-def test_runs_that_are_trained_stay(tmp_path):
+def test_runs_that_are_trained_stay(tmp_path, monkeypatch):
     from narrows.storage.lock import lock_of, locked
 
+    monkeypatch.setattr(actions, "PATIENCE", 0.0)
     run = running(tmp_path, "run")
     with client(tmp_path) as page, locked(lock_of(run)):
         for action, body in (("delete", {}), ("rename", {"to": "x"}), ("resume", {})):
@@ -137,3 +138,4 @@ def test_what_ends_without_a_run_says_why(tmp_path):
     trainings.watch.refresh()
     (problem,) = trainings.watch.since(0).problems
     assert problem.startswith("train x: VAE: latent_dim must be")
+    trainings.close()

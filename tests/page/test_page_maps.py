@@ -231,9 +231,11 @@ def test_no_drawing_is_a_sentence(drawings, drawing):
         drawings.drawn(drawing)
 
 
-def test_tables_take_no_drawings():
-    with pytest.raises(ConfigError, match="images"):
+def test_tables_and_sequences_take_no_drawings():
+    with pytest.raises(DataError, match="of shape"):
         explorer("table").prepare(np.ones((9, 9)))
+    with pytest.raises(ConfigError, match="images"):
+        explorer("sequences").prepare(np.ones((9, 9)))
 
 
 def test_what_is_shown_of_a_drawing_is_what_the_model_gets():

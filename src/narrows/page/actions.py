@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.routing import Route
@@ -10,7 +12,10 @@ from narrows.cli.runs import renamed
 from narrows.errors import ConfigError, TrainingError
 from narrows.page.processes import stop
 from narrows.page.requests import Json, body_of, run_of, text_in, watch_of
-from narrows.storage.lock import check_free, lock_of
+from narrows.storage.lock import check_free, is_held, lock_of
+
+PATIENCE = 10.0
+"""Seconds that a run which was stopped has to end."""
 
 
 def stopped(request: Request) -> Json:
@@ -22,6 +27,9 @@ def stopped(request: Request) -> Json:
 def resumed(request: Request) -> Json:
     """Resume a run in a process of its own."""
     run = run_of(request)
+    until = time.monotonic() + PATIENCE
+    while run.resumable and is_held(lock_of(run.folder)) and time.monotonic() < until:
+        time.sleep(0.05)  # what was stopped a moment ago still saves its model and draws its pictures
     check_free(lock_of(run.folder))
     if not run.resumable:
         raise TrainingError(

@@ -15,12 +15,12 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from narrows import __version__
 from narrows.errors import ConfigError, FormatError, NarrowsError, TrainingError
 from narrows.estimators import ESTIMATORS
-from narrows.page import actions, runs
+from narrows.page import actions, runs, training
 from narrows.page.advice import Adviser
 from narrows.page.events import Ticker
 from narrows.page.models import Models
@@ -55,15 +55,13 @@ def application(
     """
     watch = Watch(folder, only)
     trainings = Trainings(watch)
-    routes = [Route("/", index), Route("/static/{file}", static), Route("/api/page", page)]
-    app = Starlette(
-        routes=[*routes, *runs.ROUTES, *actions.ROUTES], exception_handlers=_handlers(report), lifespan=_lifespan
-    )
-    app.router.routes.extend(ROUTES)
-    app.state.models = Models(watch.folder_of)
+    routes: list[BaseRoute] = [Route("/", index), Route("/static/{file}", static), Route("/api/page", page)]
+    routes += [*runs.ROUTES, *actions.ROUTES, *training.ROUTES, *ROUTES]
+    app = Starlette(routes=routes, exception_handlers=_handlers(report), lifespan=_lifespan)
     app.router.redirect_slashes = False  # a redirection would name the host of a header
     app.state.watch, app.state.trainings, app.state.trash = watch, trainings, Trash(folder)
     app.state.adviser, app.state.ticker = Adviser(watch), Ticker(watch, trainings)
+    app.state.models = Models(watch.folder_of)
     return app
 
 
@@ -75,6 +73,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
     finally:
         state.ticker.close()
+        state.trainings.close()
         state.models.close()
         state.trash.clear()
 

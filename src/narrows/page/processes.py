@@ -69,9 +69,11 @@ class Started:
         errors = CLEANED.split(text)
         return (errors[-1] if len(errors) > 1 else text.rpartition("\n")[2]).strip()
 
-    def close(self) -> None:
-        """Forget what it printed."""
+    def let_go(self) -> None:
+        """Close what it printed, and wait for it no more; it goes on."""
         self._log.close()
+        if self.process.poll() is None:
+            self.process.returncode = 0  # else Python warns of it
 
     def wait_for(self, folder: Path) -> None:
         """Wait until it has a run in a folder; ConfigError with its sentence where it ends without one."""
@@ -104,6 +106,8 @@ class Trainings:
         """Start one, of the run of a name; `what` is what it does."""
         started = Started(arguments, place)
         with self._lock:
+            if name in self._started:
+                self._started[name][1].let_go()
             self._started[name] = what, started
             self.watch.notes.pop(name, None)
         return started
@@ -117,8 +121,15 @@ class Trainings:
                 there = (self.watch.folder / name / "run.json").exists()
                 if started.failure and (what == "resume" or not there):
                     self.watch.notes[name] = f"{what} {name}: {started.failure}"
-                started.close()
+                started.let_go()
                 del self._started[name]
+
+    def close(self) -> None:
+        """Let go of all, which go on."""
+        with self._lock:
+            for _, started in self._started.values():
+                started.let_go()
+            self._started.clear()
 
 
 def stop(run: Run) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import numpy as np
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -16,8 +13,8 @@ from narrows.errors import FormatError
 from narrows.page.events import events
 from narrows.page.history import read_from
 from narrows.page.requests import Json, missing_run, number, run_of, watch_of
+from narrows.page.wire import Message, pack
 from narrows.runs import Run
-from narrows.storage.json import plain
 
 MOST = 2**23
 """Bytes of frames in one answer."""
@@ -67,14 +64,7 @@ def frames(request: Request) -> Response:
     kind = "image" if x.dtype == np.uint8 else "sequence" if x.ndim == 3 else "table"
     labels, names = originals.get("labels"), run.record["data"].get("label_names")
     metadata = {"next": left, "kind": kind, "labels": None if labels is None else _named(labels, names)}
-    return Response(_packed(tensors, metadata), media_type="application/octet-stream")
-
-
-def _packed(tensors: dict[str, Array], metadata: dict[str, Any]) -> bytes:
-    """Return tensors, and all else as JSON, as a safetensors file."""
-    from safetensors.numpy import save
-
-    return save(tensors, {"json": json.dumps(plain(metadata))})
+    return Response(pack(Message(metadata, tensors)), media_type="application/octet-stream")
 
 
 def _read(run: Run, epochs: list[int], x: Array) -> tuple[list[tuple[int, dict[str, Array]]], int | None]:
