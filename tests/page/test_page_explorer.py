@@ -242,3 +242,12 @@ def test_grey_levels_and_back():
     levels = np.arange(128, dtype=np.uint8).reshape(2, 8, 8)
     arrays: Arrays = explored.display.arrays_of(levels)
     np.testing.assert_array_equal(figures.levels_of(arrays.x, (0.0, 1.0)), levels)
+
+
+def test_rows_of_a_table_are_brought_to_the_models_scale():
+    explored = explorer("table")
+    row = table().test[[3]].astype(np.float32)
+    prepared = explored.prepare(row)
+    by_row, by_values = explored.denoise(row=3, seed=1), explored.denoise(input=prepared["input"], seed=1)
+    np.testing.assert_allclose(prepared["x"], row)
+    np.testing.assert_allclose(by_values["denoised"], by_row["denoised"], rtol=1e-4)

@@ -1,6 +1,7 @@
 """Maps of codes, values and thumbnails of a split, and drawings."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image, ImageDraw
 
 from narrows import PCA, figures
 from narrows.data import Dataset
+from narrows.data.dataset import RowIds
 from narrows.errors import ConfigError, DataError, TrainingError
 from narrows.evaluation import squared_error
 from narrows.page import kept
@@ -69,6 +71,14 @@ def test_values_are_those_of_evaluation():
     np.testing.assert_allclose(message.tensors["score"], explored.model.score_samples(test.test), rtol=1e-6)
     np.testing.assert_array_equal(message.tensors["labels"], test.test_labels)
     assert message.meta["label_names"][4] == "four"
+    assert message.meta["ids"] is None  # they are the rows' numbers
+
+
+def test_values_name_the_samples_of_files():
+    explored = explorer()
+    files = np.array([f"digit-{i}.png" for i in range(40)])
+    named = replace(digits(), row_ids={"test": RowIds("file", files, np.arange(40))})
+    assert Maps(Explorer(explored.model, named)).values().meta["ids"] == files.tolist()
 
 
 def test_steps_change_no_bit(monkeypatch):
@@ -221,9 +231,11 @@ def test_no_drawing_is_a_sentence(drawings, drawing):
         drawings.drawn(drawing)
 
 
-def test_tables_take_no_drawings():
-    with pytest.raises(ConfigError, match="images"):
+def test_tables_and_sequences_take_no_drawings():
+    with pytest.raises(DataError, match="of shape"):
         explorer("table").prepare(np.ones((9, 9)))
+    with pytest.raises(ConfigError, match="images"):
+        explorer("sequences").prepare(np.ones((9, 9)))
 
 
 def test_what_is_shown_of_a_drawing_is_what_the_model_gets():

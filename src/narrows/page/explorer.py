@@ -197,7 +197,10 @@ class Explorer(Fitted):
         return {"rows": rows, "distance": distances, "x": self.display.shown(self.model.schema_.values(arrays), arrays)}
 
     def prepare(self, given: Array | bytes | None, *, draw: bool = False) -> Answer:
-        """Return a drawing (h, w), or a picture file, in the form of the data: as it is shown, and on its scale."""
+        """Return a drawing (h, w), a picture file, or rows of a table, in the form of the data, and on their scale."""
+        if self.display.kind == "table" and not isinstance(given, bytes):
+            rows = np.asarray(given)
+            return {"x": rows, "input": self.model.schema_.values(self.arrays(rows, None))}
         drawings = self.drawings
         x = drawings.read(given, drawing=draw) if isinstance(given, bytes) else drawings.drawn(np.asarray(given))
         return {"x": self.display.shown(x), "input": x}

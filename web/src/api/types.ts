@@ -132,5 +132,5 @@ export interface FormField {
 
 export interface Form {
   models: { name: string; about: string; fields: FormField[] }[];
-  presets: { name: string; title: string; model: string; data: string; parameters: Record<string, string> }[];
+  presets: { name: string; title: string; model: string; data: string; data_options?: Record<string, string>; parameters: Record<string, string> }[];
 }

@@ -52,7 +52,7 @@ export function RowBars({ info, row, behind, label, size }: Props) {
               {!Number.isNaN(other) && <rect class="other" x={shareOf(column, other) * 98.4} y="0" width="1.6" height="14" />}
               {!Number.isNaN(value) && <rect class="value" x={shareOf(column, value) * 97.6} y="0" width="2.4" height="14" />}
             </svg>
-            <span class="number" role="cell">{Number.isNaN(value) ? "missing" : number(value)}{column.unit && ` ${column.unit}`}</span>
+            <span class="number" role="cell">{row !== null && Number.isNaN(value) ? "missing" : number(value)}{column.unit && ` ${column.unit}`}</span>
           </div>
         );
       })}

@@ -86,7 +86,9 @@ function LinesCanvas(
 function Channels({ n }: { n: number }) {
   return (
     <ul class="channels" aria-label="Channels">
-      {Array.from({ length: n }, (_, i) => <li key={i}><span class={`swatch class-${i % COLOURS}`} aria-hidden="true" />channel {i + 1}</li>)}
+      {Array.from({ length: n }, (_, i) => (
+        <li key={i}>{i === 0 && "channel "}<span class={`channel-swatch class-${i % COLOURS}`} aria-hidden="true" />{i + 1}</li>
+      ))}
     </ul>
   );
 }

@@ -17,13 +17,10 @@ export async function resume(run: string): Promise<void> {
   });
 }
 
-/** Returns the new name, or null where it was refused. */
-export async function rename(run: string, to: string): Promise<string | null> {
-  let name: string | null = null;
-  await attempt(async () => {
-    name = (await post<{ run: string }>(runPath(run, "rename"), { to })).run;
-    await refresh();
-  });
+/** Returns the new name; rejects with why it was refused. */
+export async function rename(run: string, to: string): Promise<string> {
+  const { run: name } = await post<{ run: string }>(runPath(run, "rename"), { to });
+  await refresh();
   return name;
 }
 

@@ -37,7 +37,7 @@ function Item({ explorer, split, term, lane, onWeight, onRemove }: {
       return { x: decoded, name: term.label === null ? `mean of ${term.index.join(", ")}` : `mean of class ${term.label}` };
     }
     const looked = await explorer.samples(split, [row]);
-    return { x: looked.x, name: sampleName(looked, 0, row) };
+    return { x: looked.x, name: sampleName(looked, 0, row, false) };
   });
   const name = answer?.name ?? (row === null ? operand : `sample ${row}`);
   const wide = Math.max(WIDEST, Math.ceil(Math.abs(term.weight)));

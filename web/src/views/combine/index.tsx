@@ -100,7 +100,7 @@ function Results({ explorer, answer }: { explorer: Explorer; answer: Combined | 
           <Sample info={info} samples={answer?.plain ?? null} size="large" label="The same sum of the samples themselves" />
         </figure>
       </div>
-      <dl class="facts">
+      <dl class="combine-facts">
         <Fact name="Distance of the nearest code">
           {number(numbers["distance of the nearest code"])}
           <span class="faint"> {numbers["nearest row"] === undefined ? "" : `sample ${numbers["nearest row"]}`}</span>

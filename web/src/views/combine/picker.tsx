@@ -85,7 +85,7 @@ export function Picker({ explorer, split, chosen, onPick }: {
 /** Buttons among which the arrow keys move. */
 function Strip({ children }: { children: preact.ComponentChildren }) {
   const ref = useRef<HTMLDivElement>(null);
-  return <div ref={ref} class="strip" role="group" aria-label="Samples; arrow keys move" onKeyDown={(event) => void rove(event, ref.current)}>{children}</div>;
+  return <div ref={ref} class="pick-strip" role="group" aria-label="Samples; arrow keys move" onKeyDown={(event) => void rove(event, ref.current)}>{children}</div>;
 }
 
 /** The labels of all samples; only where there are any. */

@@ -56,7 +56,10 @@ function Measures({ runs }: { runs: string[] }) {
   const { value: table, error, retry } = useRequest<Comparison>(key, (signal) => get(`api/compare?${key}`, signal));
   if (error !== "") return <Notice kind="error" title="No comparison" action={{ label: "Try again", run: retry }}>{error}</Notice>;
   if (table === null) return <Notice kind="loading" title="Measuring" />;
-  const bests = Object.fromEntries(table.measures.map(({ name, lower_is_better: lower }) => [name, best(table, name, lower)]));
+  // Where the data or their scales differ, the server says so, and what it costs is all that compares.
+  const alike = !table.problems.some((problem) => problem.includes("do not compare"));
+  const marked = table.measures.filter(({ name }) => alike || ["parameters", "seconds", "bytes on disk"].includes(name));
+  const bests = Object.fromEntries(marked.map(({ name, lower_is_better: lower }) => [name, best(table, name, lower)]));
   const counts = new Set(table.measures.map(({ name }) => name).filter((name) => table.rows.every(({ values }) => Number.isInteger(values[name] ?? 0))));
   return (
     <section class="card stack" aria-labelledby="measures">

@@ -19,6 +19,7 @@ export function Chosen({ explorer, answer, at }: {
     );
   }
   const near = found.answer?.key === key ? found.answer : null;
+  const mark = info.kind === "table" ? "the second mark" : "dashed"; // in one picture with the new one
   return (
     <div class={`chosen-pair ${info.kind}`}>
       <figure>
@@ -28,8 +29,10 @@ export function Chosen({ explorer, answer, at }: {
       {nearest === undefined
         ? <p class="hint">The training samples are not in this file; <code>narrows open</code> shows the nearest.</p>
         : <figure>
-            <figcaption><strong>Nearest in training</strong>{near !== null && `, sample ${near.rows[0]}`}</figcaption>
-            <Sample info={info} samples={near?.x ?? null} size="large" label="The nearest training sample" />
+            <figcaption>
+              <strong>Nearest in training</strong>{near !== null && `, sample ${near.rows[0]}`}{info.kind !== "image" && `: ${mark}`}
+            </figcaption>
+            {info.kind === "image" && <Sample info={info} samples={near?.x ?? null} size="large" label="The nearest training sample" />}
             <p class="hint" role="status">{near === null ? " " : `Distance ${number(near.distance[0])}, Euclidean, on the model's scale.`}</p>
           </figure>}
       {found.error !== null && <p class="hint wrong">{found.error}</p>}

@@ -12,19 +12,23 @@ export function Rename({ run, taken, onClose }: { run: string; taken: string[]; 
     input?.focus();
     input?.select();
   }, []);
-  const error = problem(name.trim(), run, taken);
+  const [refused, setRefused] = useState<string | undefined>();
+  const error = problem(name.trim(), run, taken) ?? refused;
   const submit = async () => {
-    if (error !== undefined) return;
-    const to = name.trim() === run ? run : await rename(run, name.trim());
-    if (to !== null) onClose(to);
+    setRefused(undefined);
+    try {
+      onClose(name.trim() === run ? run : await rename(run, name.trim()));
+    } catch (reason) {
+      setRefused((reason as Error).message);
+    }
   };
   return (
     <dialog ref={ref} class="dialog" aria-label={`Rename ${run}`} onClose={() => onClose(null)}>
       <form class="stack" method="dialog" onSubmit={(event) => { event.preventDefault(); void submit(); }}>
         <h2>Rename the run</h2>
-        <TextField label="Name" value={name} onInput={setName} error={error} hint="The name of its folder." />
+        <TextField label="Name" value={name} onInput={(text) => { setRefused(undefined); setName(text); }} error={error} hint="The name of its folder." />
         <div class="row">
-          <Button type="submit" kind="primary" disabled={error !== undefined}>Rename</Button>
+          <Button type="submit" kind="primary" disabled={problem(name.trim(), run, taken) !== undefined}>Rename</Button>
           <Button onClick={() => ref.current?.close()}>Cancel</Button>
         </div>
       </form>

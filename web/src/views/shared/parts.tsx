@@ -32,10 +32,10 @@ export function splitOf({ info }: Explorer, name: string): string {
   return name in info.splits ? name : info.default_split;
 }
 
-export function sampleName(looked: Looked | null, i: number, row: number): string {
+export function sampleName(looked: Looked | null, i: number, row: number, withId = true): string {
   const label = looked?.labels[i], id = looked?.ids[i];
-  const named = id !== undefined && id !== String(row) ? ` (${id})` : "";
-  return `sample ${row}${named}${label === null || label === undefined ? "" : `, label ${label}`}`;
+  const named = withId && id !== undefined && id !== String(row) ? ` (${id})` : "";
+  return `sample ${row}${label === null || label === undefined ? "" : `, label ${label}`}${named}`;
 }
 
 /** A sample by slider, by arrows and by number. */

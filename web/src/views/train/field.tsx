@@ -53,16 +53,24 @@ function ComponentField({ field, value, onChange, error }: Props) {
   const usual = partsOf(field.default, field.options).name;
   const open = value !== "" || opened;
   return (
-    <div class="component">
-      <Select
-        label={nameOf(field)} value={parts.name} hint={error ?? (open && option?.about ? option.about : field.help)}
-        options={withDefault({ ...field, default: usual }, names.includes(usual) ? names : [usual, ...names])}
-        onChange={(name) => onChange(name === usual ? "" : name)}
-      />
-      {option !== undefined && option.fields.length > 0 && (open ? (
-        <div class="nested"><Inner option={option} field={field} parts={parts} onChange={(text) => onChange(text === field.default ? "" : text)} /></div>
-      ) : <Button kind="quiet" label={`Options of ${parts.name}`} onClick={() => setOpened(true)}>Options of {parts.name}</Button>)}
-    </div>
+    <>
+      <div class="component">
+        <Select
+          label={nameOf(field)} value={parts.name} hint={error ?? (open && option?.about ? option.about : field.help)}
+          options={withDefault({ ...field, default: usual }, names.includes(usual) ? names : [usual, ...names])}
+          onChange={(name) => onChange(name === usual ? "" : name)}
+        />
+        {!open && option !== undefined && option.fields.length > 0 && (
+          <Button kind="quiet" label={`Options of ${parts.name}`} onClick={() => setOpened(true)}>Options of {parts.name}</Button>
+        )}
+      </div>
+      {open && option !== undefined && option.fields.length > 0 && (
+        <div class="nested panel" role="group" aria-label={`${nameOf(field)}: ${parts.name}`}>
+          <b>{nameOf(field)}: {parts.name}</b>
+          <Inner option={option} field={field} parts={parts} onChange={(text) => onChange(text === field.default ? "" : text)} />
+        </div>
+      )}
+    </>
   );
 }
 
@@ -88,7 +96,7 @@ function ListField({ field, value, onChange, error }: Props) {
   const set = (next: string[]) => onChange(next.join(" "));
   const left = field.options.filter(({ name }) => !items.some((item) => partsOf(item, field.options).name === name));
   return (
-    <div class="component">
+    <div class={items.length > 0 ? "component panel" : "component"}>
       {items.map((item, i) => {
         const parts = partsOf(item, field.options), { name } = parts;
         const option = field.options.find((one) => one.name === name);

@@ -53,7 +53,8 @@ function TrainForm({ form, datasets }: Known) {
     const cleared = Object.fromEntries(Object.keys(values).map((key) => [key, null]));
     setFailed("");
     setParams(found === undefined ? { ...cleared, preset: null } : {
-      ...cleared, preset: to, model: found.model, ...(found.data ? { data: found.data } : {}), ...found.parameters,
+      ...cleared, preset: to, model: found.model, ...(found.data ? { data: found.data } : {}),
+      options: Object.entries(found.data_options ?? {}).map(([key, value]) => `${key}=${value}`).join(" ") || null, ...found.parameters,
     });
   };
   const start = async () => {

@@ -99,6 +99,7 @@ export function optionsOf(text: string): Record<string, string> {
 /** The field that a sentence of the server is about: `VAE: latent_dim must be ...` or `... --latent-dim ...`. */
 export function fieldIn(sentence: string, fields: string[]): string | null {
   const named = /^[\w ]+: ([\w.-]+)/.exec(sentence)?.[1]?.replaceAll("-", "_").split(".")[0];
+  if (named === "name_or_path") return "data"; // as load_dataset calls it
   if (named !== undefined && fields.includes(named)) return named;
   const flag = /--([\w-]+)/.exec(sentence)?.[1]?.replaceAll("-", "_");
   return flag !== undefined && fields.includes(flag) ? flag : null;
