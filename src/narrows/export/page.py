@@ -71,7 +71,8 @@ def _graph(explorer: Explorer) -> tuple[Graph | None, str]:
     try:
         return graph_of(model.module_), ""
     except UnsupportedError as part:
-        return None, f"This page does not decode: it cannot run a part of the network, {part}. Open the run itself: narrows open."
+        why = f"This page does not decode: it cannot run a part of the network, {part}."
+        return None, f"{why} `narrows open` shows the run itself."
 
 
 def _content(explorer: Explorer, graph: Graph | None, why: str) -> Message:
