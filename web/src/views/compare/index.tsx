@@ -1,6 +1,6 @@
 // Several runs side by side: the table of measures, and the same samples reconstructed by each.
 import { get } from "../../api/http";
-import { setParams, useParam } from "../../state/route";
+import { setParams, useRoute } from "../../state/route";
 import { useRequest } from "../../state/request";
 import { useStore } from "../../state/runs";
 import { Notice } from "../../ui/notice";
@@ -17,12 +17,13 @@ const MOST = 12;
 
 export function CompareView() {
   const store = useStore();
-  const [text] = useParam("runs", "");
+  const { params } = useRoute();
   const there = new Set(store.runs.map(({ name }) => name));
-  const runs = namesIn(text).filter((name) => store.state !== "ready" || there.has(name)).slice(0, MOST);
+  const named = [...namesIn(params.get("runs") ?? ""), ...params.getAll("run")]; // the latter as in the server's addresses
+  const runs = [...new Set(named)].filter((name) => store.state !== "ready" || there.has(name)).slice(0, MOST);
   if (store.state === "loading") return <Notice kind="loading" title="Loading the runs" />;
   if (store.state === "error") return <Notice kind="error" title="No answer">{store.error}</Notice>;
-  const set = (names: string[]) => setParams({ runs: namesAs(names) || null, samples: null });
+  const set = (names: string[]) => setParams({ runs: namesAs(names) || null, run: null, from: null });
   return (
     <>
       <div class="head"><h1>Compare</h1></div>
