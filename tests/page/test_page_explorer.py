@@ -172,6 +172,9 @@ def test_a_condition_is_that_of_the_view_or_of_the_sample():
     shown = explored.reconstruct([row])
     np.testing.assert_array_equal(explored.blend([row], [1.0])["x"], shown["reconstruction"])
     np.testing.assert_array_equal(explored.combine(f"{row}")["decoded"], shown["reconstruction"])
+    x = explored.on().values(explored.on().arrays.rows([row]))
+    errors = [explored.denoise(input=x, y=position)["numbers"]["reconstruction"] for position in range(10)]
+    assert explored.denoise(input=x)["numbers"]["reconstruction"] == min(errors)
     with pytest.raises(ConfigError, match="one of the classes"):
         explored.decode(z, "eleven")
 
