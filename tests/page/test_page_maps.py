@@ -59,7 +59,7 @@ def test_indices_are_mapped_by_their_reconstructions():
     message = maps.map("pca")
     assert message.meta["names"] == ["PCA 1 of the reconstructions", "PCA 2 of the reconstructions"]
     assert message.meta["inverse"] == {"kind": "neighbours"}
-    with pytest.raises(ConfigError, match="dims"):
+    with pytest.raises(ConfigError, match="indices"):
         maps.map("dims:0,1")
 
 

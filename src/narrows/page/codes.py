@@ -123,10 +123,11 @@ class Maps:
 
     def _dims(self, on: ModelOnSplit, text: str, limit: int) -> Message:
         """Return two dimensions of the codes, or the only one with 0 beside it."""
+        self.explorer.check_continuous()
         size = on.model.latent_dim_
         dims = [int(d) for d in text.split(",") if d.isascii() and d.isdecimal() and len(d) < 7]
         sound = 1 <= len(dims) <= 2 and len(dims) == text.count(",") + 1 and max(dims) < size
-        if not (sound and on.model.code_.continuous):
+        if not sound:
             raise ConfigError(f"map: dims must be two numbers from 0 to {size - 1}, as in dims:0,1; got {text[:40]!r}.")
         rows = self.rows(on.split, limit)
         points = np.zeros((len(rows), 2))
