@@ -20,8 +20,8 @@ export function CompareView() {
   const [text] = useParam("runs", "");
   const there = new Set(store.runs.map(({ name }) => name));
   const runs = namesIn(text).filter((name) => store.state !== "ready" || there.has(name)).slice(0, MOST);
-  if (store.state === "loading") return <Notice kind="loading" title="Loading the runs" />;
-  if (store.state === "error") return <Notice kind="error" title="No answer">{store.error}</Notice>;
+  if (store.state === "loading") return <Notice whole kind="loading" title="Loading the runs" />;
+  if (store.state === "error") return <Notice whole kind="error" title="No answer">{store.error}</Notice>;
   const set = (names: string[]) => setParams({ runs: namesAs(names) || null, samples: null });
   return (
     <>
