@@ -5,7 +5,8 @@ import pytest
 
 from narrows import figures
 from narrows.analyses.latent_map import agreement
-from narrows.figures import charts
+from narrows.figures import charts, levels_of
+from narrows.figures.samples import colours_of, resized
 
 
 def pixels(picture):
@@ -225,3 +226,13 @@ def test_clouds_and_codes_of_any_size(n):
 def test_channels_last_are_shown_as_channels_first():
     X = np.random.default_rng(0).random((4, 9, 8, 3))
     assert np.array_equal(figures.gallery(X), figures.gallery(X.transpose(0, 3, 1, 2)))
+
+
+@pytest.mark.parametrize("shape", [(1, 7, 6), (2, 5, 5), (3, 9, 8), (4, 9, 8), (9, 7)])
+def test_levels_of_all_are_those_of_each(shape):
+    X = np.random.default_rng(0).normal(0.4, 0.6, size=(5, *shape))
+    X[0, ..., 0] = np.nan
+    for limits in ((0.0, 1.0), (-1.0, 2.3)):
+        each = np.stack([resized(colours_of(x, limits), 1) for x in X])
+        colour = len(shape) == 3 and shape[0] >= 3
+        np.testing.assert_array_equal(levels_of(X, limits), each if colour else each[..., 0])

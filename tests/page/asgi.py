@@ -3,14 +3,14 @@
 import asyncio
 from contextlib import asynccontextmanager
 
-import httpx
+import httpx2
 
 from narrows.page.wire import Message, pack, unpack
 
 
 async def request(app, method, path, **given):
     """Return the response to a request."""
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://127.0.0.1") as client:
         return await client.request(method, path, **given)
 
 

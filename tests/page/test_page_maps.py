@@ -1,6 +1,7 @@
 """Maps of codes, values and thumbnails of a split, and drawings."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image, ImageDraw
 
 from narrows import PCA, figures
 from narrows.data import Dataset
+from narrows.data.dataset import RowIds
 from narrows.errors import ConfigError, DataError, TrainingError
 from narrows.evaluation import squared_error
 from narrows.page import kept
@@ -57,7 +59,7 @@ def test_indices_are_mapped_by_their_reconstructions():
     message = maps.map("pca")
     assert message.meta["names"] == ["PCA 1 of the reconstructions", "PCA 2 of the reconstructions"]
     assert message.meta["inverse"] == {"kind": "neighbours"}
-    with pytest.raises(ConfigError, match="dims"):
+    with pytest.raises(ConfigError, match="indices"):
         maps.map("dims:0,1")
 
 
@@ -69,6 +71,14 @@ def test_values_are_those_of_evaluation():
     np.testing.assert_allclose(message.tensors["score"], explored.model.score_samples(test.test), rtol=1e-6)
     np.testing.assert_array_equal(message.tensors["labels"], test.test_labels)
     assert message.meta["label_names"][4] == "four"
+    assert message.meta["ids"] is None  # they are the rows' numbers
+
+
+def test_values_name_the_samples_of_files():
+    explored = explorer()
+    files = np.array([f"digit-{i}.png" for i in range(40)])
+    named = replace(digits(), row_ids={"test": RowIds("file", files, np.arange(40))})
+    assert Maps(Explorer(explored.model, named)).values().meta["ids"] == files.tolist()
 
 
 def test_steps_change_no_bit(monkeypatch):

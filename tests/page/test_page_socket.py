@@ -16,9 +16,9 @@ from narrows.analyses.combination import Combine
 from narrows.errors import ConfigError, NarrowsError
 from narrows.page import kept, models
 from narrows.page.explorer import Explorer
+from narrows.page.lanes import Lanes
 from narrows.page.models import MOST, Models
 from narrows.page.routes import ROUTES
-from narrows.page.socket import MOST_LANES, Lanes
 from narrows.page.wire import Message, pack, unpack
 from narrows.runs import Run
 from page.asgi import request, socket
@@ -27,23 +27,20 @@ from page.explorers import digits, run_with
 
 def test_of_every_lane_the_newest_call_is_next():
     lanes = Lanes()
-    for seq, lane in enumerate(["decode", "scan", "decode", None, "decode"]):
-        assert lanes.put(Message({"seq": seq, "lane": lane, "do": "denoise"}))
-    assert [taken(lanes) for _ in range(3)] == [4, 1, 3]
+    new = [
+        lanes.put(Message({"seq": seq, "lane": lane, "do": "denoise"}))
+        for seq, lane in enumerate(["decode", "scan", "decode", None, "decode"])
+    ]
+    assert new == [True, True, False, True, False]
+    assert [lanes.take().meta["seq"] for _ in range(len(lanes))] == [4, 1, 3]
 
 
 def test_lanes_are_bounded():
     lanes = Lanes()
-    assert all(lanes.put(Message({"lane": str(i)})) for i in range(MOST_LANES))
-    assert not lanes.put(Message({"lane": "one more"}))
-    assert lanes.put(Message({"lane": "0"}))
-
-
-def taken(lanes):
-    """Return the number of the next call, which is there."""
-    with pytest.raises(StopIteration) as end:
-        lanes.next().send(None)
-    return end.value.value.meta["seq"]
+    assert all(lanes.put(Message({"lane": str(i)})) for i in range(64))
+    with pytest.raises(ConfigError, match="At most 64"):
+        lanes.put(Message({"lane": "one more"}))
+    assert not lanes.put(Message({"lane": "0"}))
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,8 @@
 """The widget of notebooks: the calls of the page over a notebook's channel."""
 
+import queue
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -13,40 +15,63 @@ from narrows.page.wire import Message, pack, unpack
 from page.explorers import digits, explorer, run_with
 
 
-def asked(channel, do, tensors=None, **given):
-    """Return the answer to a call, as a message."""
-    buffers = [memoryview(pack(Message({}, tensors)))] if tensors else []
-    content, parts = channel.answer({"seq": 1, "do": do, **given}, buffers)
-    assert content["seq"] == 1
-    return Message(content, unpack(parts[0]).tensors if parts else {})
+class Kernel(widget.Channel):
+    """A channel whose answers are kept."""
+
+    def __init__(self, explored, folder=None):
+        self.answers = queue.Queue()
+        super().__init__(Maps(explored), folder, lambda content, buffers: self.answers.put((content, buffers)))
+
+    def ask(self, do, tensors=None, **given):
+        """Return the answer to a call, as a message."""
+        buffers = [memoryview(pack(Message({}, tensors)))] if tensors else []
+        self.receive({"seq": 1, "do": do, **given}, buffers)
+        content, parts = self.answers.get(timeout=20)
+        assert content["seq"] == 1
+        return Message(content, unpack(parts[0]).tensors if parts else {})
 
 
 def test_calls_are_those_of_the_socket():
     explored = explorer()
-    channel = widget.Channel(Maps(explored), None)
+    kernel = Kernel(explored)
     z = np.ones((2, 3), np.float32)
-    np.testing.assert_array_equal(asked(channel, "decode", {"z": z}).tensors["x"], explored.decode(z)["x"])
-    assert asked(channel, "codes", map="pca").tensors["points"].shape == (40, 2)
-    assert asked(channel, "info").meta["latent_dim"] == 3
-    assert asked(channel, "denoise", row=2).meta["numbers"] == explored.denoise(row=2)["numbers"]
-    assert "indices" not in asked(channel, "combine", expression="1 + 2").meta["numbers"]
+    np.testing.assert_array_equal(kernel.ask("decode", {"z": z}).tensors["x"], explored.decode(z)["x"])
+    assert kernel.ask("codes", map="pca").tensors["points"].shape == (40, 2)
+    assert kernel.ask("info").meta["latent_dim"] == 3
+    assert kernel.ask("denoise", row=2).meta["numbers"] == explored.denoise(row=2)["numbers"]
+    assert kernel.ask("thumbnails", **{"from": 1, "to": 3}).tensors["tiles"].shape == (2, 8, 8)
+
+
+def test_older_calls_of_a_lane_are_dropped_while_the_model_works():
+    kernel, go_on = Kernel(explorer()), threading.Event()
+    kernel.thread.submit(go_on.wait, 20)
+    for seq in range(9):
+        kernel.receive({"seq": seq, "do": "generate", "n": 1}, [])
+    kernel.receive({"seq": 9, "do": "generate", "n": 1, "lane": "other"}, [])
+    go_on.set()
+    assert [kernel.answers.get(timeout=20)[0]["seq"] for _ in range(2)] == [8, 9]
+    assert kernel.answers.empty()
 
 
 @pytest.mark.parametrize("content", [None, 3, [], {"do": 7}, {"do": "save"}, {"do": "save", "call": {}}])
 def test_hostile_messages_are_answered(content):
-    channel = widget.Channel(Maps(explorer()), None)
-    assert channel.answer(content, [])[0]["error"]
-    assert channel.answer({"do": "decode"}, [b"x"])[0]["error"]
+    kernel = Kernel(explorer())
+    kernel.receive(content, [])
+    assert kernel.answers.get(timeout=20)[0]["error"]
+    kernel.receive({"do": "decode"}, [b"x"])
+    assert kernel.answers.get(timeout=20)[0]["error"]
 
 
 def test_a_result_is_saved_where_there_is_a_run(tmp_path, monkeypatch):
     run = run_with(tmp_path / "run", pca=True)
     monkeypatch.setattr(models, "dataset_of", lambda run, changed: digits())
     shown = run.show()
-    call = {"do": "denoise", "row": 3, "corruption": "masking", "strength": 0.3}
-    assert asked(shown.channel, "save", kind="denoised", call=call).meta["file"] == "denoised-1.png"
-    assert (run.folder / "denoised-1.png").exists()
     assert shown.info["run"] == "run"
+    kernel = Kernel(shown.channel.maps.explorer, shown.channel.folder)
+    call = {"do": "denoise", "row": 3, "corruption": "masking", "strength": 0.3}
+    assert kernel.ask("save", kind="denoised", call=call).meta["file"] == "denoised-1.png"
+    assert (run.folder / "denoised-1.png").exists()
+    assert "rows must be below" in kernel.ask("save", kind="denoised", call={"row": -1}).meta["error"]
 
 
 def test_the_widget_answers_its_front_end(monkeypatch):
@@ -57,6 +82,7 @@ def test_the_widget_answers_its_front_end(monkeypatch):
     sent = []
     monkeypatch.setattr(type(shown), "send", lambda self, content, buffers: sent.append((content, buffers)))
     shown._handle_custom_msg({"seq": 4, "do": "reconstruct", "rows": [1]}, [])
+    shown.channel.thread.shutdown(wait=True)
     ((content, buffers),) = sent
     assert content["seq"] == 4
     np.testing.assert_array_equal(unpack(buffers[0]).tensors["x"][0], data.test[1, 0])
@@ -67,7 +93,7 @@ def test_labels_may_be_names():
     names = np.array(data.label_names)[data.test_labels]
     shown = narrows.explore(explorer().model, data.test, names)
     assert shown.info["label_names"] == sorted(set(names))
-    assert asked(shown.channel, "samples", rows=[5]).meta["labels"] == [names[5]]
+    assert Kernel(shown.channel.maps.explorer).ask("samples", rows=[5]).meta["labels"] == [names[5]]
 
 
 def test_what_does_not_fit_is_told_at_once():

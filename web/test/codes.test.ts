@@ -3,6 +3,7 @@ import type { Codes, Explorer, Samples, Values } from "../src/model/explorer";
 import { Superseded } from "../src/model/explorer";
 import { categories, classColours, fromLab, paint, parse, rangeOf, scaleOf, toLab, type Rgb } from "../src/views/codes/colours";
 import { aligned, density, lifted } from "../src/views/codes/data";
+import { positionsOf } from "../src/views/codes/drawing";
 import { decodeAt, Hand, invert, project } from "../src/views/codes/decoding";
 import { Picking, weightsOf } from "../src/views/codes/picking";
 import { gridCodes } from "../src/views/codes/scan";
@@ -191,9 +192,14 @@ describe("values", () => {
   });
 });
 
+it("finds the pictures of a map that shows some of the samples only", () => {
+  expect(positionsOf(Int32Array.of(2, 9), Int32Array.of(0, 2, 5, 9))).toEqual(Int32Array.of(1, 3));
+  expect(positionsOf(Int32Array.of(2, 9), Int32Array.of(2, 9))).toBeNull();
+});
+
 it("reads the address with care", () => {
   const info = { latent_dim: 3, dims_by_usage: [2, 0, 1], maps: ["pca", "umap"] } as unknown as Explorer["info"];
   expect([dimensionOf("", info, -1), dimensionOf("", info, 2), dimensionOf("1", info, 2), dimensionOf("9", info, -1), dimensionOf("x", info, -1)]).toEqual([2, 0, 1, 2, 2]);
-  expect(mapsOf(info)).toEqual(["dims", "pca", "umap"]);
+  expect(mapsOf(info)).toEqual(["pca", "umap"]);
   expect([toolOf("", true), toolOf("decode", false), toolOf("select", true)]).toEqual(["decode", "pan", "select"]);
 });

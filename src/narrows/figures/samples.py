@@ -167,9 +167,15 @@ def levels_of(X: Array, limits: tuple[float, float], longest: int | None = None)
     array
         uint8, (N, H, W) where there are less than three channels, else (N, H, W, 3).
     """
-    k = 1 if longest is None else -math.ceil(max(X.shape[-2:]) / longest)
-    pixels = np.stack([resized(colours_of(x, limits), 1 if k == -1 else k) for x in X])
-    return pixels if X.ndim == 4 and X.shape[1] >= 3 else pixels[..., 0]
+    colour = X.ndim == 4 and X.shape[1] >= 3
+    k = 1 if longest is None else math.ceil(max(X.shape[-2:]) / longest)
+    if k > 1:
+        pixels = np.stack([resized(colours_of(x, limits), -k) for x in X])
+        return pixels if colour else pixels[..., 0]
+    low, high = limits  # what `colours_of` does with one, with all at once
+    grey = np.clip((np.nan_to_num(X, nan=low) - low) / (high - low), 0, 1)
+    values = grey[:, :3].transpose(0, 2, 3, 1) if colour else grey.mean(1) if X.ndim == 4 else grey
+    return np.round(values * 255).astype(np.uint8)
 
 
 def resized(pixels: Array, k: int) -> NDArray[np.uint8]:

@@ -92,14 +92,21 @@ class Maps:
         return self._answer(points, rows, names, {"kind": "neighbours"}, len(Z))
 
     def values(self, split: str | None = None, limit: int = LIMIT) -> Message:
-        """Return label, squared error and score of the samples that `rows` names."""
+        """Return label, squared error, score and, where they say more than `rows`, ids of the samples."""
         on, rows = self.explorer.on(split), self.rows(split, limit)
         labels, names = on.shown.y, self.explorer.dataset.label_names
         tensors = {"rows": rows, "error": on.measures.error[rows], "score": on.measures.score[rows]}
         if labels is not None and labels.ndim == 1 and labels.dtype.kind in "iufb":
             tensors["labels"] = labels[rows]
         units = {"error_unit": "squared error per sample", "score_unit": "nats, higher is more normal"}
-        return Message({"label_names": None if names is None else list(names), **units}, tensors)
+        ids = self.explorer.dataset.ids(on.split or self.explorer.default_split).values[rows]
+        return Message(
+            {
+                "label_names": None if names is None else list(names), **units,
+                "ids": None if np.array_equal(ids, rows) else [str(each) for each in ids],
+            },
+            tensors,
+        )  # fmt: skip
 
     def tiles(self, split: str | None, start: int, stop: int, limit: int = LIMIT) -> Message:
         """Return small pictures of the samples at positions from start to stop among those that `rows` names.
@@ -116,10 +123,11 @@ class Maps:
 
     def _dims(self, on: ModelOnSplit, text: str, limit: int) -> Message:
         """Return two dimensions of the codes, or the only one with 0 beside it."""
+        self.explorer.check_continuous()
         size = on.model.latent_dim_
         dims = [int(d) for d in text.split(",") if d.isascii() and d.isdecimal() and len(d) < 7]
         sound = 1 <= len(dims) <= 2 and len(dims) == text.count(",") + 1 and max(dims) < size
-        if not (sound and on.model.code_.continuous):
+        if not sound:
             raise ConfigError(f"map: dims must be two numbers from 0 to {size - 1}, as in dims:0,1; got {text[:40]!r}.")
         rows = self.rows(on.split, limit)
         points = np.zeros((len(rows), 2))

@@ -22,6 +22,8 @@ from narrows.page.samples import ModelOnSplit
 
 FAR = 10
 """Deviations of the codes from their centre, beyond which codes are not decoded but cut."""
+INDICES = "Its codes are indices of a codebook, between which there is nothing to decode."
+"""Why some views are absent."""
 MOST_ROWS = 1024
 """Samples that one call shows."""
 
@@ -116,10 +118,7 @@ class Fitted:
     def check_continuous(self) -> None:
         """Raise ConfigError where codes are indices."""
         if not self.model.code_.continuous:
-            raise ConfigError(
-                f"{self.name}: codes must be vectors of real numbers; those of this model are indices, between which "
-                "there is nothing."
-            )
+            raise ConfigError(f"{self.name}: codes must be vectors of real numbers. {INDICES}")
 
     def codes_of(self, z: Array, most: int, owner: str) -> Array:
         """Return codes (n, latent_dim), cut to `code_limits`. Raises: ConfigError where they are none, or too many."""

@@ -14,6 +14,7 @@ from narrows.analyses.scan import REACH
 from narrows.components import AXES
 from narrows.errors import NarrowsError
 from narrows.page.explorer import Explorer
+from narrows.page.fitted import INDICES
 from narrows.params import Param, fields
 
 QUANTILES = np.linspace(0, 1, 11)
@@ -28,7 +29,6 @@ SAMPLERS = {
     "kde": "A kernel at every code of a training sample.",
     "flow": "A neural spline flow, fitted to the codes of training samples.",
 }
-INDICES = "Its codes are indices of a codebook, between which there is nothing to decode."
 
 
 def info(explorer: Explorer) -> dict[str, Any]:
@@ -119,6 +119,8 @@ def _high(strength: Param) -> float:
 def _samplers(explorer: Explorer) -> list[dict[str, str]]:
     """Return what codes can be drawn from, the model's own first."""
     model = explorer.model
+    if not model.code_.continuous:
+        return []
     kept = model.codes_ is not None and len(model.codes_) > 0
     names = ["prior"] if model.module_.probabilistic else []
     if kept or not explorer.gone:

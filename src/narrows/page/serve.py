@@ -76,6 +76,7 @@ class Page:
         config = uvicorn.Config(
             self.guard, log_config=None, access_log=False, lifespan="on", ws_max_size=MAX_BODY, server_header=False,
             proxy_headers=False, timeout_graceful_shutdown=1, http="h11",
+            ws_per_message_deflate=False,  # on one machine it only takes time, for every decoded picture
         )  # fmt: skip
         for name in ("uvicorn", "uvicorn.error", "uvicorn.asgi"):
             logging.getLogger(name).propagate = False  # what went wrong is told by `report`

@@ -7,39 +7,34 @@ import contextlib
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from narrows.errors import FormatError, NarrowsError
+from narrows.errors import ConfigError, FormatError, NarrowsError
+from narrows.page.lanes import Lanes
 from narrows.page.models import Models
 from narrows.page.wire import Message, pack, unpack
 
-MOST_LANES = 64
-"""Lanes in which calls of one connection may wait at once."""
 UNSUPPORTED, MALFORMED, TOO_LARGE = 1003, 1007, 1009
 """Codes with which a connection is closed, by RFC 6455."""
 NO_RUN = 4404
 """The code where there is no such run."""
 
 
-class Lanes:
-    """Calls that wait for their turn: of every lane the newest, in the order in which lanes came."""
+class Queue:
+    """The calls of one connection that wait for their turn."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, Message] = {}
+        self._lanes = Lanes()
         self._some = asyncio.Event()
 
-    def put(self, message: Message) -> bool:
-        """Let a call wait, in place of an older one of its lane; False where too many lanes wait already."""
-        lane = str(message.meta.get("lane") or message.meta.get("do"))[:80]
-        if lane not in self._waiting and len(self._waiting) >= MOST_LANES:
-            return False
-        self._waiting[lane] = message  # keeps the place of the one it replaces
+    def put(self, message: Message) -> None:
+        """Let a call wait; see `Lanes`."""
+        self._lanes.put(message)
         self._some.set()
-        return True
 
     async def next(self) -> Message:
         """Wait for the next call."""
         await self._some.wait()
-        message = self._waiting.pop(next(iter(self._waiting)))
-        if not self._waiting:
+        message = self._lanes.take()
+        if not self._lanes:
             self._some.clear()
         return message
 
@@ -49,17 +44,17 @@ async def serve(websocket: WebSocket) -> None:
     models: Models = websocket.app.state.models
     name = websocket.path_params["run"]
     await websocket.accept()
-    lanes = Lanes()
-    answering = asyncio.create_task(_answer(models, name, lanes, websocket))
+    queue = Queue()
+    answering = asyncio.create_task(_answer(models, name, queue, websocket))
     try:
-        await _listen(websocket, lanes)
+        await _listen(websocket, queue)
     finally:
         answering.cancel()
         with contextlib.suppress(asyncio.CancelledError, Exception):
             await answering
 
 
-async def _listen(websocket: WebSocket, lanes: Lanes) -> None:
+async def _listen(websocket: WebSocket, queue: Queue) -> None:
     """Take calls in until the view leaves, or says something that is none."""
     while True:
         event = await websocket.receive()
@@ -74,14 +69,16 @@ async def _listen(websocket: WebSocket, lanes: Lanes) -> None:
         except FormatError as error:
             await _close(websocket, MALFORMED, str(error))
             return
-        if not lanes.put(message):
-            await websocket.send_bytes(pack(_error(message, f"At most {MOST_LANES} lanes may wait at once.")))
+        try:
+            queue.put(message)
+        except ConfigError as error:
+            await websocket.send_bytes(pack(_error(message, str(error))))
 
 
-async def _answer(models: Models, name: str, lanes: Lanes, websocket: WebSocket) -> None:
+async def _answer(models: Models, name: str, queue: Queue, websocket: WebSocket) -> None:
     """Answer one call after the other."""
     while True:
-        message = await lanes.next()
+        message = await queue.next()
         try:
             worker = await models.get(name)
         except NarrowsError as error:

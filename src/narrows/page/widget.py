@@ -6,7 +6,9 @@ its tensors as a safetensors buffer, and answers likewise.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,16 +18,18 @@ from sklearn.utils.validation import check_is_fitted
 
 from narrows.data import Dataset
 from narrows.data.arrays import Array
-from narrows.errors import ConfigError, DataError, FormatError
+from narrows.errors import ConfigError, DataError, FormatError, NarrowsError
 from narrows.estimators.base import Autoencoder
 from narrows.page.calls import reply
 from narrows.page.codes import Maps
 from narrows.page.explorer import Explorer
 from narrows.page.info import info
+from narrows.page.lanes import Lanes
 from narrows.page.models import load
 from narrows.page.saving import save
 from narrows.page.wire import Message, pack, unpack
 from narrows.runs import Run
+from narrows.storage.json import plain
 
 STATIC = Path(__file__).with_name("static")
 MISSING = "export default { render({ el }) { el.textContent = %r; } };"
@@ -79,7 +83,7 @@ def _dataset(X: Any, y: Any) -> Dataset:
 
 
 class Channel:
-    """Answers the calls of a notebook's front end.
+    """Answers the calls of a notebook's front end, in a thread of its own: the kernel only takes them in.
 
     Parameters
     ----------
@@ -87,21 +91,33 @@ class Channel:
         The model with its data.
     folder
         Of the run, where results are saved; None where there is none.
+    send
+        Takes an answer: JSON, and buffers.
     """
 
-    def __init__(self, maps: Maps, folder: Path | None) -> None:
-        self.maps, self.folder = maps, folder
+    def __init__(self, maps: Maps, folder: Path | None, send: Callable[[dict[str, Any], list[bytes]], object]) -> None:
+        self.maps, self.folder, self.send = maps, folder, send
+        self._lanes, self._lock = Lanes(), threading.Lock()
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="narrows.explore")
 
-    def answer(self, content: Any, buffers: Sequence[Any]) -> tuple[dict[str, Any], list[bytes]]:
-        """Return what is sent back for a message: JSON, and a buffer with the tensors; errors are sentences."""
+    def receive(self, content: Any, buffers: Sequence[Any]) -> None:
+        """Let a call wait for its answer; a newer one of its lane takes its place."""
         meta = dict(content) if isinstance(content, Mapping) else {}
         try:
             tensors: Mapping[str, Array] = unpack(bytes(buffers[0]), None).tensors if buffers else {}
-        except FormatError as error:
-            return {"seq": meta.get("seq"), "error": str(error)}, []
-        message = Message(meta, tensors)
-        result = self._saved(message) if meta.get("do") == "save" else reply(self.maps, message)
-        return dict(result.meta), [pack(result)]
+            with self._lock:
+                new = self._lanes.put(Message(meta, tensors))
+        except (FormatError, ConfigError) as error:
+            self.send({"seq": meta.get("seq"), "error": str(error)}, [])
+            return
+        if new:
+            self.thread.submit(self._answer_next)
+
+    def _answer_next(self) -> None:
+        with self._lock:
+            message = self._lanes.take()
+        result = self._saved(message) if message.meta.get("do") == "save" else reply(self.maps, message)
+        self.send(plain(result.meta), [pack(Message({}, result.tensors))])
 
     def _saved(self, message: Message) -> Message:
         seq = message.meta.get("seq")
@@ -109,7 +125,7 @@ class Channel:
             return Message({"seq": seq, "error": "save: there must be a run to save into; this is a model alone."})
         try:
             return Message({"seq": seq, "file": save(self.maps.explorer, self.folder, message)})
-        except (ConfigError, DataError, OSError) as error:
+        except (NarrowsError, OSError) as error:
             return Message({"seq": seq, "error": str(error)})
 
 
@@ -135,13 +151,9 @@ def _widget() -> Any:
         info: Any = traitlets.Dict().tag(sync=True)
 
         def __init__(self, maps: Maps, folder: Path | None) -> None:
-            self.channel = Channel(maps, folder)
-            super().__init__(info=info(maps.explorer))
-            self.on_msg(self._receive)
-
-        def _receive(self, _: Any, content: Any, buffers: Sequence[Any]) -> None:
-            answer, parts = self.channel.answer(content, buffers)
-            self.send(answer, buffers=parts)
+            super().__init__(info=plain(info(maps.explorer)))
+            self.channel = Channel(maps, folder, lambda answer, parts: self.send(answer, buffers=parts))
+            self.on_msg(lambda _, content, buffers: self.channel.receive(content, buffers))
 
     return ModelWidget
 

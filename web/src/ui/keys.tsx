@@ -8,6 +8,10 @@ const KEYS: [string, [string, string][]][] = [
     ["/", "Filter"], ["↑ ↓", "Row by row; with Shift, select"], ["Space", "Select"], ["Ctrl A", "Select all"], ["Enter", "Open"], ["F2", "Rename"], ["Delete", "Delete"],
   ]],
   ["Curves", [["← →", "Point at an epoch"], ["Shift ← →", "Move"], ["+ −", "Zoom"], ["0", "See all"]]],
+  ["Codes", [
+    ["← ↑ ↓ →", "Point by point; with Shift, move"], ["Enter", "Pin the point"], ["A, B", "Ends of the path"], ["S", "Select what is in sight"],
+    ["+ −", "Zoom"], ["0", "See all"], ["Space and drag", "Move"], ["Shift and drag", "Select"], ["Esc", "Clear"],
+  ]],
   ["Reconstructions", [["Space", "Play or pause"], ["← →", "Epoch by epoch, on the slider"]]],
 ];
 

@@ -97,11 +97,11 @@ export class Pictures {
     return shape === undefined ? null : { height: shape[1] ?? 1, width: shape[2] ?? 1, channels: shape[3] ?? 1 };
   }
 
-  of(point: number): Uint8Array | null {
-    const chunk = this.chunks[Math.floor(point / CHUNK)];
+  of(position: number): Uint8Array | null {
+    const chunk = this.chunks[Math.floor(position / CHUNK)];
     if (chunk === undefined) return null;
     const size = chunk.data.length / (chunk.shape[0] ?? 1);
-    const at = (point % CHUNK) * size;
+    const at = (position % CHUNK) * size;
     return chunk.data.subarray(at, at + size) as Uint8Array;
   }
 }
@@ -111,11 +111,22 @@ export class Atlas {
   private readonly slots: Slots;
   private fit = "";
 
-  constructor(private readonly points: Float32Array, private readonly pictures: Pictures) {
+  private known = 0; // points, from the first, whose picture has come
+
+  /** `positions`: of the points' pictures, ascending; null where they are those of the points. */
+  constructor(
+    private readonly points: Float32Array, private readonly pictures: Pictures, private readonly positions: Int32Array | null,
+  ) {
     this.slots = new Slots(points.length / 2);
   }
 
-  get loaded(): number { return this.pictures.loaded; }
+  /** How many points, from the first, have their picture. */
+  get loaded(): number {
+    const { positions, pictures } = this, n = this.points.length / 2;
+    if (positions === null) return Math.min(n, pictures.loaded);
+    while (this.known < n && positions[this.known]! < pictures.loaded) this.known++;
+    return this.known;
+  }
 
   /** The renderer has a new, empty atlas. */
   prepare(renderer: Renderer): void {
@@ -166,7 +177,7 @@ export class Atlas {
           missing = true;
           continue;
         }
-        const pixels = this.pictures.of(point);
+        const pixels = this.pictures.of(this.positions?.[point] ?? point);
         if (pixels === null || (slot = slots.take(point)) < 0) continue;
         renderer.upload(slot, pixels);
         uploads++;

@@ -3,7 +3,7 @@ import type { ModelInfo } from "../../api/types";
 import type { Values } from "../../model/explorer";
 import { setParams } from "../../state/route";
 import { Segmented, Select, TextField } from "../../ui/controls";
-import { number, whole } from "../../ui/numbers";
+import { whole } from "../../ui/numbers";
 import type { Tool } from "./gestures";
 import { MAPS, mapsOf, type MapName, type useView } from "./state";
 
@@ -15,11 +15,16 @@ export function colouringsOf(values: Values | null): { value: Colouring; label: 
   const some = (numbers: Float32Array) => numbers.length > 0 && numbers.some((v) => Number.isFinite(v));
   const all: { value: Colouring; label: string; there: boolean }[] = [
     { value: "label", label: "Label", there: values.labels !== null },
-    { value: "error", label: "Reconstruction error", there: some(values.error) },
-    { value: "score", label: "Score (higher is more normal)", there: some(values.score) },
+    { value: "error", label: "Error", there: some(values.error) },
+    { value: "score", label: "Score", there: some(values.score) },
   ];
   const there = all.filter((each) => each.there);
   return there.length > 0 ? there : [{ value: "none", label: "–" }];
+}
+
+/** Two digits that count. */
+function brief(value: number): string {
+  return value >= 10 ? value.toFixed(0) : value.toPrecision(2);
 }
 
 /** What dragging with the mouse does. */
@@ -42,7 +47,7 @@ export function Controls(
 ) {
   const dims = info.dims_by_usage.map((dim) => {
     const { name, usage } = info.dims[dim]!;
-    return { value: String(dim), label: `${name} · ${number(usage)} ${info.usage_unit}` };
+    return { value: String(dim), label: `${name} · ${brief(usage)} ${info.usage_unit}` };
   });
   const one = info.latent_dim === 1, splits = Object.entries(info.splits);
   // Another map or axis is another plane: the part that was seen means nothing in it.
@@ -50,8 +55,12 @@ export function Controls(
   return (
     <div class="codes-controls">
       {!one && <Select label="Map" value={map} options={mapsOf(info).map((name) => ({ value: name, label: MAPS[name] }))} onChange={(value) => change({ map: value })} />}
-      {map === "dims" && !one && <Select label="x" value={String(x)} options={dims} onChange={(value) => change({ x: value, y: String(value === String(y) ? x : y) })} />}
-      {map === "dims" && !one && <Select label="y" value={String(y)} options={dims} onChange={(value) => change({ y: value, x: String(value === String(x) ? y : x) })} />}
+      {map === "dims" && !one && (
+        <div class="codes-axes">
+          <Select label="x" value={String(x)} options={dims} onChange={(value) => change({ x: value, y: String(value === String(y) ? x : y) })} />
+          <Select label="y" value={String(y)} options={dims} onChange={(value) => change({ y: value, x: String(value === String(x) ? y : x) })} />
+        </div>
+      )}
       {one && (
         <Select
           label="Height" value={view.y === "density" ? "density" : "error"} onChange={(value) => change({ y: value })}
@@ -66,7 +75,7 @@ export function Controls(
         />
       )}
       <TextField
-        label={found === null ? "Find" : `Find: ${whole(found)} found`} type="search" value={view.query} onInput={view.setQuery} placeholder="label or number"
+        label={found === null ? "Find" : `Find: ${whole(found)} found`} type="search" value={view.query} onInput={view.setQuery} placeholder="label or id"
         list={values?.labelNames ?? undefined}
       />
     </div>

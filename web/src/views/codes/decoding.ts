@@ -47,15 +47,16 @@ export class Hand {
   private drawn = 0;
   private waiting: Place | null = null;
   private stamp = 0;
+  private broken = false;
 
   constructor(private readonly explorer: Explorer, private readonly split: string, private readonly failed: (error: unknown) => void) {
     this.z = Float32Array.from(explorer.info.dims, ({ centre }) => centre);
   }
 
   /** Take this code, and show its picture. `stamp`: when the event happened, as performance.now() counts. */
-  move(z: ArrayLike<number>, stamp = performance.now()): void {
+  move(z: ArrayLike<number>, stamp = performance.now(), place: [number, number] | null = null): void {
     this.z.set(z);
-    this.place = null;
+    this.place = place;
     this.tell();
     this.ask({ z: this.z.slice() }, stamp);
   }
@@ -95,6 +96,7 @@ export class Hand {
     this.inFlight++;
     this.call(place).then(
       ({ x, z }) => {
+        this.broken = false;
         if (number < this.drawn) return;
         this.drawn = number;
         if (z !== null) {
@@ -104,7 +106,9 @@ export class Hand {
         this.draw(x, stamp);
       },
     ).catch((error) => {
-      if (!isSuperseded(error)) this.failed(error);
+      if (isSuperseded(error) || this.broken) return;
+      this.broken = true; // said once, not for each move
+      this.failed(error);
     }).finally(() => {
       this.inFlight--;
       this.send();
@@ -144,8 +148,9 @@ export function invert(
   return false;
 }
 
-/** Where a code lies in the plane, or null where the map cannot say. */
+/** Where a code lies in the plane, or null where the map cannot say; of one dimension it knows the x alone. */
 export function project(inverse: Inverse, z: ArrayLike<number>): [number, number] | null {
+  if (inverse.kind === "dims" && inverse.dims[0] === inverse.dims[1]) return null;
   if (inverse.kind === "dims") return [z[inverse.dims[0]]!, z[inverse.dims[1]]!];
   if (inverse.kind === "neighbours") return null;
   const along = (component: number[] = []) => component.reduce((sum, c, i) => sum + c * (z[i]! - (inverse.mean[i] ?? 0)), 0);
@@ -157,7 +162,7 @@ export function decodeAt(
   hand: Hand, codes: Codes, picking: Picking | null, base: { z: ArrayLike<number>; x: number; y: number } | null,
   x: number, y: number, scratch: Float32Array, stamp: number,
 ): void {
-  if (invert(codes.inverse, base, codes.centre, x, y, scratch)) hand.move(scratch, stamp);
+  if (invert(codes.inverse, base, codes.centre, x, y, scratch)) hand.move(scratch, stamp, [x, y]);
   else if (picking !== null) {
     const { points, weights } = picking.neighbours(x, y);
     hand.blend(points.map((point) => codes.rows[point]!), weights, stamp, [x, y]);

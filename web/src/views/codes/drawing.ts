@@ -24,16 +24,22 @@ export function usePoints(plane: Plane | null, codes: Codes | null, free: boolea
   }, [plane, codes, free, axes]);
 }
 
-/** Thumbnails of images, loaded after the points are on the screen. */
-export function usePictures(plane: Plane | null, explorer: Explorer, split: string, codes: Codes | null): void {
-  const rows = codes?.rows, key = useMemo(() => rows?.slice(0, 64).join() + String(rows?.length), [rows]);
+/** Where rows (ascending) stand among all rows (ascending); null where they are all. */
+export function positionsOf(rows: Int32Array, all: Int32Array): Int32Array | null {
+  if (rows.length === all.length) return null;
+  const at = new Map(Array.from(all, (row, i) => [row, i]));
+  return Int32Array.from(rows, (row) => at.get(row) ?? all.length);
+}
+
+/** Thumbnails of images, loaded after the points are on the screen. `all`: the rows in whose order they come. */
+export function usePictures(plane: Plane | null, explorer: Explorer, split: string, codes: Codes | null, all: Int32Array | null): void {
   const pictures = useMemo(
-    () => (rows === undefined || explorer.thumbnails === undefined ? null : new Pictures(explorer, split, rows.length)), [explorer, split, key],
+    () => (all === null || explorer.thumbnails === undefined ? null : new Pictures(explorer, split, all.length)), [explorer, split, all],
   );
   useEffect(() => () => pictures?.close(), [pictures]);
   useEffect(() => {
     if (plane === null || codes === null || pictures === null) return;
-    plane.setAtlas(new Atlas(codes.points, pictures));
+    plane.setAtlas(new Atlas(codes.points, pictures, positionsOf(codes.rows, all!)));
     const arrived = () => plane.redraw();
     pictures.arrived.add(arrived);
     const timer = setTimeout(() => pictures.load().catch(complain), 100);

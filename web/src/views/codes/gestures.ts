@@ -29,6 +29,7 @@ export class Gestures {
   private moved = false;
   private space = false;
   private lasso: number[] = [];
+  private box = new DOMRect();
   private readonly stop = new AbortController();
 
   constructor(private readonly element: HTMLElement, private readonly does: Meanings) {
@@ -47,9 +48,10 @@ export class Gestures {
 
   dispose(): void { this.stop.abort(); }
 
+  /** Where it happened on the plane, which is measured anew only when no drag is under way: it takes a layout. */
   private place(event: MouseEvent): [number, number] {
-    const box = this.element.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
+    if (this.down.size === 0) this.box = this.element.getBoundingClientRect();
+    return [event.clientX - this.box.left, event.clientY - this.box.top];
   }
 
   private press(event: PointerEvent): void {
@@ -101,8 +103,8 @@ export class Gestures {
   }
 
   private release(event: PointerEvent): void {
-    if (!this.down.delete(event.pointerId)) return;
     const at = this.place(event), mode = this.mode;
+    if (!this.down.delete(event.pointerId)) return;
     if (mode === "pinch") {
       if (this.down.size === 0) this.mode = null;
       return;

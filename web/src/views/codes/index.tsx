@@ -34,9 +34,10 @@ export function CodesView() {
 
 function CodesOf({ explorer }: { explorer: Explorer }) {
   const { info } = explorer;
-  const view = useView(), one = info.latent_dim === 1;
+  const view = useView(), one = info.latent_dim === 1 && info.code.continuous;
   const split = view.split in info.splits ? view.split : info.default_split;
-  const map: MapName = one || !mapsOf(info).includes(view.map as MapName) ? "dims" : (view.map as MapName);
+  const maps = mapsOf(info), asked = view.map as MapName;
+  const map: MapName = one ? "dims" : maps.includes(asked) ? asked : maps[0] ?? "dims";
   const x = dimensionOf(view.x, info, -1), y = one ? 0 : dimensionOf(view.y, info, x);
   const height = view.y === "density" ? "density" : "error";
   const places = useCodes(explorer, split, mapOf(map, x, y)), told = useValues(explorer, split);
@@ -62,7 +63,7 @@ function CodesOf({ explorer }: { explorer: Explorer }) {
   const axes = map === "dims" || map === "pca"; // the values of other maps mean nothing
   usePoints(plane, codes, one, axes);
   const { painting, categories, classes, colouring, unit, found } = useColours(plane, codes, values, view.colour, view.only, view.query, members);
-  usePictures(plane, explorer, split, codes);
+  usePictures(plane, explorer, split, codes, told.value?.rows ?? null);
   const picking = usePicking(plane, codes);
   const [path, setPath] = useState<Float32Array | null>(null);
   useMarks(plane, codes, hand, pointed, pinned, at(a), at(b), path);
@@ -107,12 +108,12 @@ function CodesOf({ explorer }: { explorer: Explorer }) {
   const onPlane = useCallback(setPlane, []);
   const route = useRoute();
   const force = route.params.get("renderer") ?? new URLSearchParams(typeof location === "undefined" ? "" : location.search).get("renderer") ?? "";
-  const n = codes?.rows.length ?? 0;
+  const n = codes?.rows.length ?? 0, total = info.splits[split] ?? n;
   return (
     <>
       <div class="head">
         <h1>Codes</h1>
-        <span class="faint">{info.model}, {info.latent_dim} {one ? "dimension" : "dimensions"}{n > 0 && <> · {whole(n)} samples of {split}</>}</span>
+        <span class="faint">{info.model}, {info.latent_dim} {one ? "dimension" : "dimensions"}{n > 0 && <> · {whole(n)}{n < total && ` of ${whole(total)}`} samples of {split}</>}</span>
       </div>
       <Controls {...{ info, view, split, map, x, y, values, colouring }} found={found?.length ?? null} />
       <div class="codes-body">
@@ -145,7 +146,7 @@ function CodesOf({ explorer }: { explorer: Explorer }) {
             />
           )}
           {codes !== null && <PointedCard {...{ info, shelf, pointed, pinned }} mark={drag ? mark : undefined} rows={codes.rows} errorUnit={values?.errorUnit ?? ""} pin={(point) => (point < 0 ? view.setPin("") : setPin(point))} />}
-          {drag ? <Decoded info={info} hand={hand} hint={hintOf(map, base !== null)} /> : <section class="card"><p class="hint">{info.absent["drag"] ?? "Codes of this model are indices: between two of them there is nothing to decode."}</p></section>}
+          {drag ? <Decoded info={info} hand={hand} hint={hintOf(map, base !== null, one)} /> : <section class="card"><p class="hint">{info.absent["drag"] ?? "Codes of this model are indices: between two of them there is nothing to decode."}</p></section>}
           {drag && (
             <section class="card stack" aria-label="Latent dimensions">
               <Segmented
@@ -163,7 +164,8 @@ function CodesOf({ explorer }: { explorer: Explorer }) {
   );
 }
 
-function hintOf(map: MapName, pinned: boolean): string {
+function hintOf(map: MapName, pinned: boolean, one: boolean): string {
+  if (one) return "Drag in the plane from left to right.";
   if (map === "tsne" || map === "umap") return "Drag in the plane: this map has no inverse, so what is shown is the weighted mean of the eight nearest codes, decoded.";
   const others = pinned ? "the pinned sample" : "the centre";
   return map === "pca" ? `Drag in the plane: a place is a code on the plane of the two components through ${others}.`

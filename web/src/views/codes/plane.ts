@@ -16,8 +16,6 @@ export class Plane {
   readonly tiles = new Tiles();
   points: Float32Array = new Float32Array(0);
   colours: Uint8Array = new Uint8Array(0);
-  /** Pictures drawn so far. */
-  frames = 0;
   /** The user moved the view. */
   moved: () => void = () => undefined;
   showTiles = true;
@@ -171,8 +169,7 @@ export class Plane {
       tiles.count = 0;
       const missing = this.fillTiles();
       this.renderer.draw(view, diameterOf(points.length / 2, view.zoom), tiles);
-      this.frames++;
-      if (window.narrowsMetrics) window.narrowsMetrics.frames++;
+      if (points.length > 0 && window.narrowsMetrics) window.narrowsMetrics.frames++;
       if (missing) this.redraw();
     }
     if (this.staleMarks) this.overlay.draw(view, points, this.marks, this.ratio, this.axes && points.length > 0);

@@ -6,10 +6,9 @@ import type { Tool } from "./gestures";
 export type MapName = "dims" | "pca" | "tsne" | "umap";
 export const MAPS: Record<MapName, string> = { dims: "Two dimensions", pca: "PCA", tsne: "t-SNE", umap: "UMAP" };
 
-/** The maps that the model has; two dimensions always. */
+/** The maps that the model has. */
 export function mapsOf(info: ModelInfo): MapName[] {
-  const named = (Object.keys(MAPS) as MapName[]).filter((map) => info.maps.includes(map));
-  return named.includes("dims") ? named : ["dims", ...named];
+  return (Object.keys(MAPS) as MapName[]).filter((map) => info.maps.includes(map));
 }
 
 /** The dimension of the address, or the most used one that is not taken. */
@@ -35,7 +34,7 @@ export function numberOf(text: string): number | null {
 
 export function useView() {
   const [split, setSplit] = useParam("split", "");
-  const [map, setMap] = useParam("map", "dims");
+  const [map, setMap] = useParam("map", "");
   const [x, setX] = useParam("x", "");
   const [y, setY] = useParam("y", "");
   const [colour, setColour] = useParam("colour", "label");

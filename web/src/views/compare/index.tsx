@@ -1,6 +1,6 @@
 // Several runs side by side: the table of measures, and the same samples reconstructed by each.
 import { get } from "../../api/http";
-import { setParams, useParam } from "../../state/route";
+import { setParams, useRoute } from "../../state/route";
 import { useRequest } from "../../state/request";
 import { useStore } from "../../state/runs";
 import { Notice } from "../../ui/notice";
@@ -17,12 +17,13 @@ const MOST = 12;
 
 export function CompareView() {
   const store = useStore();
-  const [text] = useParam("runs", "");
+  const { params } = useRoute();
   const there = new Set(store.runs.map(({ name }) => name));
-  const runs = namesIn(text).filter((name) => store.state !== "ready" || there.has(name)).slice(0, MOST);
+  const named = [...namesIn(params.get("runs") ?? ""), ...params.getAll("run")]; // the latter as in the server's addresses
+  const runs = [...new Set(named)].filter((name) => store.state !== "ready" || there.has(name)).slice(0, MOST);
   if (store.state === "loading") return <Notice whole kind="loading" title="Loading the runs" />;
   if (store.state === "error") return <Notice whole kind="error" title="No answer">{store.error}</Notice>;
-  const set = (names: string[]) => setParams({ runs: namesAs(names) || null, samples: null });
+  const set = (names: string[]) => setParams({ runs: namesAs(names) || null, run: null, from: null });
   return (
     <>
       <div class="head"><h1>Compare</h1></div>
@@ -56,7 +57,10 @@ function Measures({ runs }: { runs: string[] }) {
   const { value: table, error, retry } = useRequest<Comparison>(key, (signal) => get(`api/compare?${key}`, signal));
   if (error !== "") return <Notice kind="error" title="No comparison" action={{ label: "Try again", run: retry }}>{error}</Notice>;
   if (table === null) return <Notice kind="loading" title="Measuring" />;
-  const bests = Object.fromEntries(table.measures.map(({ name, lower_is_better: lower }) => [name, best(table, name, lower)]));
+  // Where the data or their scales differ, the server says so, and what it costs is all that compares.
+  const alike = !table.problems.some((problem) => problem.includes("do not compare"));
+  const marked = table.measures.filter(({ name }) => alike || ["parameters", "seconds", "bytes on disk"].includes(name));
+  const bests = Object.fromEntries(marked.map(({ name, lower_is_better: lower }) => [name, best(table, name, lower)]));
   const counts = new Set(table.measures.map(({ name }) => name).filter((name) => table.rows.every(({ values }) => Number.isInteger(values[name] ?? 0))));
   return (
     <section class="card stack" aria-labelledby="measures">

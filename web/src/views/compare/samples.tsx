@@ -2,13 +2,13 @@
 import { get, getTensors, runPath } from "../../api/http";
 import type { Message } from "../../api/tensors";
 import type { Kind, RunDetail } from "../../api/types";
-import { Sample } from "../../draw/sample";
 import type { Samples } from "../../model/explorer";
 import { useRequest } from "../../state/request";
 import { useNumber, useParam } from "../../state/route";
 import { Button } from "../../ui/controls";
 import { Notice } from "../../ui/notice";
 import { distributionOf } from "../run/frames";
+import { Strip } from "../run/strip";
 import { drawn } from "./table";
 
 const SHOWN = 12;
@@ -22,7 +22,7 @@ export function ComparedSamples({ runs }: { runs: string[] }) {
   const size = typeof first?.data_about.splits[split] === "number" ? first.data_about.splits[split] as number : SHOWN;
   const start = Math.min(Math.max(0, Math.floor(Number(from) || 0)), Math.max(0, size - 1));
   const rows = draw > 0 ? drawn(SHOWN, size, draw) : Array.from({ length: Math.min(SHOWN, size - start) }, (_, i) => start + i);
-  const path = `api/compare/samples?${runs.map((run) => `run=${encodeURIComponent(run)}`).join("&")}&rows=${rows.join(",")}`;
+  const path = `api/compare/samples?${runs.map((run) => `run=${encodeURIComponent(run)}`).join("&")}&rows=${rows.join(",")}${first?.split ? `&split=${first.split}` : ""}`;
   const compared = useRequest<Message>(first === null ? null : path, (signal) => getTensors(path, signal));
   const { value: message, loading } = compared;
   const error = compared.error || detail.error;
@@ -30,19 +30,9 @@ export function ComparedSamples({ runs }: { runs: string[] }) {
   const kind = originals === null ? "image" : kindOf(message!, originals);
   const columns = first?.data_about.columns ?? null;
   const info = { kind, columns, distribution: kind === "table" && originals !== null ? distributionOf(originals, columns) : [] };
-  const row = (title: string, samples: Samples | null, behind: Samples | null) => (
-    <div class="strip" role="group" aria-label={title} key={title}>
-      <p class="clip" title={title}>{title}</p>
-      <div class={`cells ${kind}`}>
-        {rows.slice(0, kind === "image" ? SHOWN : 4).map((sample, i) => (
-          <Sample
-            key={i} info={info} samples={samples} index={i} size="small" label={`sample ${sample}, ${title}`}
-            behind={behind === null ? null : { shape: [1, ...behind.shape.slice(1)], data: partOf(behind, i) }}
-          />
-        ))}
-      </div>
-    </div>
-  );
+  const labels = (message?.meta["labels"] ?? null) as (string | null)[] | null;
+  const problems = (message?.meta["problems"] ?? []) as string[];
+  const strip = { info, most: Math.min(rows.length, kind === "image" ? SHOWN : kind === "table" ? 3 : 6), labels };
   return (
     <section class="card stack" aria-labelledby="same-samples">
       <div class="spread">
@@ -58,17 +48,18 @@ export function ComparedSamples({ runs }: { runs: string[] }) {
       {error === "" && message === null && <Notice kind="loading" title="Reconstructing" />}
       {error === "" && message !== null && (
         <div class={`stack compared ${loading ? "stale" : ""}`} aria-busy={loading}>
-          {row("original", originals, null)}
-          {runs.filter((run) => message.tensors[run] !== undefined).map((run) => row(run, message.tensors[run] as Samples, kind === "image" ? null : originals))}
+          <Strip {...strip} title="original" what="original" samples={originals} written />
+          {runs.filter((run) => message.tensors[run] !== undefined).map((run) => (
+            <Strip
+              {...strip} key={run} title={run} what={`reconstruction by ${run},`} samples={message.tensors[run] as Samples}
+              behind={kind === "image" ? null : originals}
+            />
+          ))}
+          {problems.map((problem) => <p class="hint" key={problem}>{problem}</p>)}
         </div>
       )}
     </section>
   );
-}
-
-function partOf(samples: Samples, i: number): Samples["data"] {
-  const size = samples.shape.slice(1).reduce((a, b) => a * b, 1);
-  return samples.data.subarray(i * size, (i + 1) * size);
 }
 
 function kindOf(message: Message, originals: Samples): Kind {

@@ -92,7 +92,7 @@ export function About({ detail }: { detail: RunDetail }) {
   return (
     <details class="card">
       <summary><h2>Data and versions</h2></summary>
-      <dl class="facts">{facts.map(([name, text]) => <div key={name}><dt>{name}</dt><dd>{text}</dd></div>)}</dl>
+      <dl class="about-facts">{facts.map(([name, text]) => <div key={name}><dt>{name}</dt><dd>{text}</dd></div>)}</dl>
     </details>
   );
 }

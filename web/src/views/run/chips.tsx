@@ -16,7 +16,7 @@ export function Chips({ shown, fixed, all, colours, most, onChange }: Props) {
     <div class="others" role="group" aria-label="Runs that are shown">
       {shown.map((name) => (
         <span class="chip" key={name}>
-          {colours !== undefined && <span class={`swatch ${colours[name] ?? ""}`} aria-hidden="true" />}
+          {colours !== undefined && <span class={`run-swatch ${colours[name] ?? ""}`} aria-hidden="true" />}
           <span class="clip" title={name}>{name}</span>
           {name !== fixed && <button type="button" aria-label={`Take ${name} out`} onClick={() => onChange(shown.filter((other) => other !== name))}>×</button>}
         </span>

@@ -1,14 +1,14 @@
 // Reconstructions and new samples of every epoch, of all shown runs, under one slider that plays as a film.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { Sample, count } from "../../draw/sample";
-import type { Samples } from "../../model/explorer";
+import { count } from "../../draw/sample";
 import { Button, Select } from "../../ui/controls";
 import { Notice } from "../../ui/notice";
 import { whole } from "../../ui/numbers";
 import type { Feed } from "./feed";
 import { distributionOf, Frames, type Frame } from "./frames";
+import { Strip } from "./strip";
 
-const SHOWN = { image: 16, sequence: 6, table: 4 };
+const SHOWN = { image: 16, sequence: 6, table: 3 };
 
 export function Film({ feeds, colours }: { feeds: Feed[]; colours: Record<string, string> }) {
   const epochs = [...new Set(feeds.flatMap(({ frames }) => frames))].sort((a, b) => a - b);
@@ -91,38 +91,27 @@ function Strips({ run, store, epoch, columns, colour }: { run: string; store: Fr
   const shown = store.at(epoch);
   const { originals, kind } = store;
   if (store.error !== "") return <p class="wrong">{run}: {store.error}</p>;
-  if (originals === null) return <p class="hint">{run}: {store.has(epoch) ? "no frames" : "loading"}</p>;
+  if (originals === null) return <p class="hint">{run}{store.has(epoch) ? " has no frames: it was trained without pictures." : ": loading"}</p>;
   const n = Math.min(SHOWN[kind], count(originals));
   const info = { kind, columns, distribution: kind === "table" ? distributionOf(originals, columns) : [] };
   const frame: Frame | null = shown?.frame ?? null;
   const generated = frame?.samples ?? null;
-  const row = (title: string, samples: Samples | null, behind: Samples | null, what: string, labels: (string | null)[]) => (
-    <div class="strip" role="group" aria-label={`${what} of ${run}`}>
-      <p class="hint">{title}</p>
-      <div class={`cells ${kind}`}>
-        {Array.from({ length: samples === null ? n : Math.min(n, count(samples)) }, (_, i) => (
-          <Sample
-            key={i} info={info} samples={samples} index={i} size="small" label={`${what} ${i + 1}${labels[i] ? `, ${labels[i]}` : ""}`}
-            behind={behind === null ? null : one(behind, i)}
-          />
-        ))}
-      </div>
-    </div>
-  );
+  const strip = { info, most: n, labels: store.labels };
+  const reconstruction = frame?.reconstruction ?? null;
   return (
     <div class="stack run-strips">
-      {colour !== "" && <h3><span class={`swatch ${colour}`} aria-hidden="true" />{run} <span class="hint">epoch {whole(shown?.epoch ?? epoch)}</span></h3>}
-      {kind !== "image" && row("reconstructed, the original behind", frame?.reconstruction ?? null, originals, "reconstruction", store.labels)}
-      {kind === "image" && row("original", originals, null, "original", store.labels)}
-      {kind === "image" && row("reconstructed", frame?.reconstruction ?? null, null, "reconstruction", store.labels)}
-      {generated !== null && row("new samples", generated, null, "new sample", [])}
+      {colour !== "" && <h3><span class={`run-swatch ${colour}`} aria-hidden="true" />{run} <span class="hint">epoch {whole(shown?.epoch ?? epoch)}</span></h3>}
+      {kind === "image" ? (
+        <>
+          <Strip {...strip} title="original" what="original" samples={originals} written />
+          <Strip {...strip} title="reconstructed" what="reconstruction" samples={reconstruction} />
+        </>
+      ) : (
+        <Strip {...strip} title="reconstructed, the original behind" what="reconstruction" samples={reconstruction} behind={originals} written />
+      )}
+      {generated !== null && <Strip {...strip} title="new samples" what="new sample" samples={generated} labels={null} />}
     </div>
   );
-}
-
-function one(samples: Samples, i: number): Samples {
-  const size = samples.shape.slice(1).reduce((a, b) => a * b, 1);
-  return { shape: [1, ...samples.shape.slice(1)], data: samples.data.subarray(i * size, (i + 1) * size) };
 }
 
 /** One store of frames per run, as long as it is shown. */

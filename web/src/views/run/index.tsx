@@ -112,7 +112,7 @@ function Facts({ row }: { row: RunRow }) {
   ];
   const running = row.status === "running";
   return (
-    <div class="card facts-row">
+    <div class="card run-facts">
       {facts.map(([name, value, more]) => (
         <div key={name} class="fact"><span class="hint">{name}</span><b>{value}</b><span class="hint">{more || "\u00a0"}</span></div>
       ))}

@@ -28,7 +28,7 @@ export function Legend(
         <tbody>
           {runs.map((run) => (
             <tr key={run}>
-              <th scope="row"><span class={`swatch ${colours[run] ?? ""}`} aria-hidden="true" />{run}</th>
+              <th scope="row"><span class={`run-swatch ${colours[run] ?? ""}`} aria-hidden="true" />{run}</th>
               {charts.map((chart) => (["train", "validation"] as const).map((split) => (
                 <td class="number" key={`${chart.term} ${split}`}>{number(value(chart, run, split, here))}</td>
               )))}

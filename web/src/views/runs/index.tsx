@@ -15,6 +15,8 @@ import { Table } from "./table";
 import { namesAs, namesIn } from "./window";
 import "./runs.css";
 
+const FEW = 3; // problems that are listed at once
+
 export function RunsView() {
   const store = useStore();
   if (store.state === "loading") return <Notice whole kind="loading" title="Loading the runs" />;
@@ -134,12 +136,8 @@ function orders(): { value: string; label: string }[] {
 
 function Problems({ problems }: { problems: string[] }) {
   if (problems.length === 0) return null;
-  return (
-    <details class="small faint problems">
-      <summary>{problems.length === 1 ? "1 problem" : `${problems.length} problems`}</summary>
-      <ul>{problems.map((problem) => <li key={problem}>{problem}</li>)}</ul>
-    </details>
-  );
+  const list = <ul class="small faint problems" aria-label="Problems">{problems.map((problem) => <li key={problem}>{problem}</li>)}</ul>;
+  return problems.length <= FEW ? list : <details class="small faint"><summary>{problems.length} problems</summary>{list}</details>;
 }
 
 /** The defaults of all parameters, asked for once and only where a filter may need them. */

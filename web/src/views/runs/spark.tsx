@@ -12,11 +12,11 @@ export function Sparkline({ values }: { values: number[] }) {
 
 export function pointsOf(values: number[]): string {
   const finite = values.filter((value) => Number.isFinite(value));
-  if (finite.length === 0) return "";
+  if (finite.length < 2) return ""; // a point is no course
   const low = Math.min(...finite), range = Math.max(...finite) - low || 1;
   const at = (value: number, i: number) => {
-    const x = finite.length === 1 ? WIDTH / 2 : PAD + (i / (finite.length - 1)) * (WIDTH - 2 * PAD);
+    const x = PAD + (i / (finite.length - 1)) * (WIDTH - 2 * PAD);
     return `${x.toFixed(1)},${(HEIGHT - PAD - ((value - low) / range) * (HEIGHT - 2 * PAD)).toFixed(1)}`;
   };
-  return finite.length === 1 ? `${at(low, 0)} ${at(low, 0)}` : finite.map(at).join(" ");
+  return finite.map(at).join(" ");
 }
