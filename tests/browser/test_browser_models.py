@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from browser.conftest import command
+from browser.conftest import command, wait_until
 from browser.test_browser_views import settled
 
 pytestmark = pytest.mark.slow
@@ -49,7 +49,7 @@ def test_denoising_gives_the_figures_of_the_command(server, folder, open_page):
     watched = open_page(server.address)
     watched.go("#/denoise/digits-vae?row=7&strength=0.4&noise=gaussian&seed=3")
     settled(watched.page)
-    watched.page.wait_for_function("document.querySelectorAll('.pane-number b').length === 3")
+    wait_until(watched.page, "() => document.querySelectorAll('.pane-number b').length === 3")
     shown = [float(text.replace(",", "")) for text in watched.page.locator(".pane-number b").all_inner_texts()]
     assert shown == [told["reconstruction"], told["noisy"], told["denoised"]]
     before = pixels(watched.page, "canvas[aria-label='Cleaned']")
@@ -66,7 +66,7 @@ def test_combining_equals_the_command_to_the_last_grey_level(server, folder, ope
     watched.go("#/combine/digits-vae?sum=3 - 7 %2B 0.5*12")
     settled(watched.page)
     canvas = "main canvas.sample"
-    watched.page.wait_for_function("selector => document.querySelector(selector)?.width === 8", arg=canvas)
+    wait_until(watched.page, "selector => document.querySelector(selector)?.width === 8", canvas)
     watched.page.wait_for_timeout(500)
     decoded = pixels(watched.page, canvas)
     scale = 96 // 8
@@ -86,7 +86,7 @@ def test_dragging_in_the_plane_decodes_what_is_there(shared_server, open_page):
     watched.go("#/codes/digits-vae")
     settled(watched.page)
     page = watched.page
-    page.wait_for_function("window.narrowsMetrics.frames > 0")
+    wait_until(page, "() => window.narrowsMetrics.frames > 0")
     box = page.locator("main canvas").first.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(x, y)
@@ -113,7 +113,7 @@ def test_a_drawn_digit_is_reconstructed(shared_server, open_page):
     for share in np.linspace(0.15, 0.85, 12):
         page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * share)
     page.mouse.up()
-    page.wait_for_function("document.querySelectorAll('.pane-number b').length === 3", timeout=15_000)
+    wait_until(page, "() => document.querySelectorAll('.pane-number b').length === 3", seconds=15)
     drawn = pixels(page, "canvas[aria-label='Input']")
     assert drawn.shape == (8, 8)
     assert drawn[:, 3:5].mean() > 3 * drawn[:, [0, 7]].mean() + 20  # a stroke in the middle, as it was drawn

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from browser.conftest import Server, command
+from browser.conftest import Server, command, wait_until
 from browser.test_browser_views import settled
 
 pytestmark = pytest.mark.slow
@@ -87,7 +87,7 @@ def test_delete_is_undone(server, folder, open_page):
     page.get_by_role("button", name="Undo").wait_for()
     assert not (folder / "runs" / "digits-plane").exists()
     page.get_by_role("button", name="Undo").click()
-    page.wait_for_function("!document.querySelector('.toast button:not([aria-label])')")
+    wait_until(page, "() => !document.querySelector('.toast button:not([aria-label])')")
     page.wait_for_timeout(500)
     assert json.loads((folder / "runs" / "digits-plane" / "run.json").read_text())["status"] == "finished"
     assert watched.errors == []
@@ -118,7 +118,7 @@ def test_a_training_is_started_and_stopped_from_the_page(server, folder, open_pa
     page.get_by_label("Data", exact=True).first.fill("digits")
     page.get_by_label("epochs", exact=False).first.fill("3000")
     page.get_by_role("button", name="Start").click()
-    page.wait_for_function("location.hash.startsWith('#/run/')", timeout=30_000)
+    wait_until(page, "() => location.hash.startsWith('#/run/')", seconds=30)
     name = page.evaluate("decodeURIComponent(location.hash.slice(6).split('?')[0])")
     metrics = folder / "runs" / name / "metrics.jsonl"
     deadline = time.time() + 60

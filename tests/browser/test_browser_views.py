@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from browser.conftest import RUNS
+from browser.conftest import RUNS, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -16,7 +16,7 @@ ADDRESSES += [f"#/{view}/{run}" for run in RUNS for view in OF_A_RUN]
 
 def settled(page):
     """Wait until nothing is being loaded, and what came has been drawn."""
-    page.wait_for_function("!document.querySelector('.notice.loading')", timeout=60_000)
+    wait_until(page, "() => !document.querySelector('.notice.loading')", seconds=60)
     page.wait_for_load_state("domcontentloaded")
     page.wait_for_timeout(300)
 
@@ -61,7 +61,7 @@ def test_a_view_is_found_again_by_its_address(shared_server, open_page):
     settled(watched.page)
     assert watched.page.get_by_label("Strength").input_value() == "0.5"
     watched.page.get_by_label("Strength").fill("0.7")
-    watched.page.wait_for_function("location.hash.includes('strength=0.7')")
+    wait_until(watched.page, "() => location.hash.includes('strength=0.7')")
     watched.page.reload()
     settled(watched.page)
     assert watched.page.get_by_label("Strength").input_value() == "0.7"

@@ -1,8 +1,15 @@
 """Runs for tests of the page, and a client that the page lets in."""
 
+import http.client
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from starlette.testclient import TestClient
 
@@ -80,3 +87,45 @@ def trained(folder):
     data = load_dataset("cloud", samples=100, validation=0.2)
     list(record(VAE(latent_dim=1, network="mlp:4", epochs=3), data, folder / "cloud"))
     return folder / "cloud"
+
+
+class Server:
+    """`narrows open` in a process of its own."""
+
+    def __init__(self, folder, *flags):
+        command = [sys.executable, "-m", "narrows", "open", str(folder), "--no-browser", "--token", TOKEN, *flags]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.address, self.words = (self.process.stdout.readline().strip() for _ in range(2))
+        self._open = []
+        self.netloc = urlsplit(self.address).netloc
+
+    def request(self, path, method="GET", timeout=30):
+        """Send a request with the token, and return the answer, which may be a stream."""
+        connection = http.client.HTTPConnection(self.netloc, timeout=timeout)
+        connection.request(method, path, headers={"Authorization": f"Bearer {TOKEN}"})
+        answer = connection.getresponse()
+        self._open += [answer, connection]
+        return answer
+
+    def json(self, path, method="GET"):
+        """Return an answer in JSON."""
+        return json.loads(self.request(path, method).read())
+
+    def stop(self, number=signal.SIGINT, patience=20):
+        """End the server; return its exit code, how long that took, and what it printed."""
+        begun = time.monotonic()
+        if self.process.poll() is None:
+            os.kill(self.process.pid, number)
+        try:
+            printed, _ = self.process.communicate(timeout=patience)
+        finally:
+            self.process.kill()
+            for each in self._open:
+                each.close()
+        return self.process.returncode, time.monotonic() - begun, printed
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.stop()

@@ -22,6 +22,7 @@ FLAGS = {
     "name": "Name of the run folder, in place of MODEL-DATA-NUMBER.",
     "checkpoint_every": "Time or epochs after which a checkpoint is written, to resume from: 5min, 1epoch.",
     "log": "Also write every epoch into logs/ of the run folder, for: tensorboard.",
+    "open": "Open the page on this run in a browser; narrows open RUNS does so later.",
     "config": "A TOML file with any of these flags; flags on the command line win.",
 }
 """Flags of a training beside those of data and the parameters of the model, and their help."""
@@ -92,6 +93,8 @@ class Plan:
     name: str | None = None
     checkpoint_every: str = "10s"
     log: str | None = None
+    open: bool = False
+    """Whether to open the page on the run."""
     start: Start | None = None
     """Where training begins, if not at new weights."""
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import gc
-import importlib.util
 import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from narrows.errors import ConfigError, FormatError, did_you_mean
-
-NEEDED = ("starlette", "uvicorn", "websockets")
+from narrows.cli.beside import BEGUN, check_installed, open_browser
+from narrows.errors import ConfigError, did_you_mean
 
 
 def open_page(
@@ -37,7 +35,7 @@ def open_page(
 ) -> int:
     """Open the page: watch trainings live, and take models in your hands."""
     check_installed()
-    folder, only = _place(Path(runs))
+    folder, only = _place(runs)
     begin = run if only is None else only
     if begin is not None and not (folder / begin / "run.json").exists() and not until_closed:
         known = [path.parent.name for path in folder.glob("*/run.json")]
@@ -60,30 +58,26 @@ def open_page(
         address = page.address(begin)
         if not security.is_loopback(host):
             note(f"{serve.exposure(host)}.")
-        out().print(f"{address}\nCtrl-C ends the page; trainings go on." if not until_closed else f"page: {address}",
-                    soft_wrap=True)  # fmt: skip
+        text = f"{BEGUN}{address}" if until_closed else f"{address}\nCtrl-C ends the page; trainings go on."
+        out().print(text, soft_wrap=True)
         if browser:
-            serve.open_browser(address)
+            open_browser(address)
 
     page.run(begun, sys.stdin.buffer.read if until_closed else None)
     gc.freeze()  # else Python, as it ends, looks for garbage for seconds among all that was imported
     return 0
 
 
-def check_installed() -> None:
-    """Raise ConfigError where a package is missing that only the page needs."""
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ConfigError(
-            f"open: the extra `page` must be installed; {', '.join(missing)} is missing. pip install 'narrows[page]'."
-        )
-
-
-def _place(path: Path) -> tuple[Path, str | None]:
+def _place(runs: str) -> tuple[Path, str | None]:
     """Return the folder of the runs, and the name of the only run to show where that was given."""
-    if (path / "run.json").exists():
-        whole = path.absolute()
-        return whole.parent, whole.name
-    if path.exists() and not path.is_dir():
-        raise FormatError(f"{path}: must be a folder of runs, or a run; it is a file. `narrows runs` lists them.")
+    path = Path(runs)
+    for folder in (path, Path("runs") / runs):
+        if (folder / "run.json").exists():
+            whole = folder.absolute()
+            return whole.parent, whole.name
+    if not path.is_dir() and (runs != "runs" or path.exists()):
+        what = "it is a file" if path.exists() else "there is none"
+        raise ConfigError(
+            f"open: RUNS must be a folder of runs, or a run; got {runs!r}; {what}. Make one: narrows train."
+        )
     return path, None

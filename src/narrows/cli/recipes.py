@@ -12,6 +12,7 @@ from cyclopts import App, Group, Parameter
 from rich.text import Text
 
 from narrows.cli.arguments import Source, command_of, data_flags, flag, values_of_flags
+from narrows.cli.beside import page_beside
 from narrows.cli.console import err, out, table_of
 from narrows.cli.train import followed, model_flags, opening
 from narrows.errors import ConfigError
@@ -37,6 +38,8 @@ class Asked:
     """Parameters of the model, in place of the recipe's."""
     quick: bool
     only: str | None
+    open: bool = False
+    """Whether to open the page on the runs."""
 
     @property
     def changed(self) -> bool:
@@ -105,7 +108,10 @@ def _command(cls: type[Autoencoder] | None) -> Callable[..., Any]:
             listed()
             return 0
         source, quick, only = Source.taken(given), given.pop("quick", False), given.pop("only", None)
-        return _run(load_recipe(name), Asked(source, values_of_flags(cls, given), quick, only))
+        opened = given.pop("open", False)
+        asked = Asked(source, values_of_flags(cls, given), quick, only, opened)
+        with page_beside(opened, source.out or "runs") as show:
+            return _run(load_recipe(name), asked, show)
 
     shared = Group("Recipe", sort_key=0)
     first = Parameter(help="One of `narrows recipes`; the list if left out.", show_default=False)
@@ -117,6 +123,7 @@ def _command(cls: type[Autoencoder] | None) -> Callable[..., Any]:
             group=shared,
         ),
         flag("only", "Only this variant of the recipe.", group=shared),
+        flag("open", "Open the page on the runs in a browser.", bool, False, group=shared),
         *data_flags(
             listed=False, data="the recipe's", data_option="", out="runs, in which every training gets a folder"
         ),
@@ -125,7 +132,7 @@ def _command(cls: type[Autoencoder] | None) -> Callable[..., Any]:
     return command_of(command, parameters, HELP)
 
 
-def _run(recipe: Recipe, asked: Asked) -> int:
+def _run(recipe: Recipe, asked: Asked, show: Callable[[str], None]) -> int:
     """Train every variant, do its analyses, and compare it with its goals."""
     names = [variant.name for variant in recipe.variants]
     if asked.only is not None and asked.only not in names:
@@ -138,7 +145,7 @@ def _run(recipe: Recipe, asked: Asked) -> int:
     points: list[Point] = []
     for variant in prepared.variants:
         if asked.only in (None, variant.name):
-            code, reached = _trained(prepared, variant, asked, points)
+            code, reached = _trained(prepared, variant, asked, points, show)
             if code:
                 return code
             evaluations += [(variant, evaluation) for evaluation in reached]
@@ -148,7 +155,9 @@ def _run(recipe: Recipe, asked: Asked) -> int:
     return 0
 
 
-def _trained(recipe: Recipe, variant: Variant, asked: Asked, points: list[Point]) -> tuple[int, list[Evaluation]]:
+def _trained(
+    recipe: Recipe, variant: Variant, asked: Asked, points: list[Point], show: Callable[[str], None]
+) -> tuple[int, list[Evaluation]]:
     from narrows.analyses import Subject
     from narrows.cli.analyses import report
     from narrows.recipes import evaluate
@@ -170,6 +179,7 @@ def _trained(recipe: Recipe, variant: Variant, asked: Asked, points: list[Point]
         out().print()
         first = opening(variant.model, dataset)
         out().print(f"{variant.name}: {first}" if variant.name else first, soft_wrap=True, style="bold")
+        show(folder.name)
         reports = record(estimator, dataset, folder, command=sys.argv)
         code = followed(folder, reports, estimator, after_epoch=measured)
     finally:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Group, Parameter
 
 from narrows.cli.arguments import RunName, command_of, data_flags, flag, parameter_flags
+from narrows.cli.beside import page_beside
 from narrows.cli.config import FLAGS, VALIDATION, Plan, has_epochs, plan
 from narrows.cli.threads import busy
 from narrows.errors import ConfigError, NarrowsError, did_you_mean
@@ -91,7 +92,7 @@ def _command(model: str, cls: type[Autoencoder]) -> Callable[..., Any]:
     defaults = {"validation": str(VALIDATION), "checkpoint_every": "10s"}
     metavars = {"validation": "FLOAT", "checkpoint_every": "TIME", "log": "CHOICE", "config": "FILE"}
     run = [
-        flag(name, help_, str, defaults.get(name), metavar=metavars.get(name))
+        flag(name, help_, bool if name == "open" else str, defaults.get(name), metavar=metavars.get(name))
         for name, help_ in FLAGS.items()
         if has_epochs(cls) or name not in defaults
     ]
@@ -102,6 +103,11 @@ def _command(model: str, cls: type[Autoencoder]) -> Callable[..., Any]:
 
 
 def _train(asked: Plan) -> int:
+    with page_beside(asked.open, asked.out) as show:
+        return _trained(asked, show)
+
+
+def _trained(asked: Plan, show: Callable[[str], None]) -> int:
     from narrows.cli.console import as_is, out
     from narrows.runs import next_folder, record
     from narrows.runs.folder import remove_empty
@@ -122,6 +128,7 @@ def _train(asked: Plan) -> int:
             console.print(as_is(f"read as: {'; '.join(dataset.notes)}", "dim"), soft_wrap=not console.is_terminal)
         if hint := busy():
             console.print(f"note: {hint}", style="dim", soft_wrap=True)
+        show(folder.name)
         reports = record(estimator, dataset, folder, warm_start=start, checkpoint_every=asked.checkpoint_every)
         reports = reports if asked.log is None else logged(reports, folder, asked.log)
         return followed(folder, reports, estimator, dataset)

@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Route
 from narrows import __version__
 from narrows.errors import ConfigError, FormatError, NarrowsError, TrainingError
 from narrows.estimators import ESTIMATORS
-from narrows.page import actions, runs, training
+from narrows.page import actions, compare, runs, training
 from narrows.page.advice import Adviser
 from narrows.page.events import Ticker
 from narrows.page.models import Models
@@ -56,7 +56,7 @@ def application(
     watch = Watch(folder, only)
     trainings = Trainings(watch)
     routes: list[BaseRoute] = [Route("/", index), Route("/static/{file}", static), Route("/api/page", page)]
-    routes += [*runs.ROUTES, *actions.ROUTES, *training.ROUTES, *ROUTES]
+    routes += [*runs.ROUTES, *actions.ROUTES, *training.ROUTES, *compare.ROUTES, *ROUTES]
     app = Starlette(routes=routes, exception_handlers=_handlers(report), lifespan=_lifespan)
     app.router.redirect_slashes = False  # a redirection would name the host of a header
     app.state.watch, app.state.trainings, app.state.trash = watch, trainings, Trash(folder)

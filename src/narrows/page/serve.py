@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import socket
 import sys
 import threading
-import webbrowser
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
-from typing import Any
 from urllib.parse import quote
 
 import uvicorn
 
 from narrows.errors import ConfigError
 from narrows.page.app import application
-from narrows.page.security import COOKIE, MAX_BODY, Guard, is_loopback, names_of
+from narrows.page.security import COOKIE, MAX_BODY, Guard, names_of
 
 FIRST = 8765
 """The port that is tried first where none is asked for."""
@@ -27,8 +24,6 @@ TRIES = 100
 """Ports that are tried."""
 ANY = ("0.0.0.0", "::")  # noqa: S104 - told from others, and warned of
 """Hosts that stand for all addresses of a machine."""
-TEXT = ("www-browser", "links", "elinks", "lynx", "w3m")
-"""Browsers that would take the terminal."""
 
 
 class Page:
@@ -146,20 +141,3 @@ def exposure(host: str) -> str:
         f"{where} can see the runs, models and data, train, rename and delete, with the token alone; nothing is "
         "encrypted on the way"
     )
-
-
-def open_browser(address: str) -> bool:
-    """Open an address in a graphical browser, and return whether there is one."""
-    if sys.platform not in ("win32", "darwin") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        return False
-    try:
-        browser: Any = webbrowser.get()
-    except webbrowser.Error:
-        return False
-    if getattr(browser, "basename", "") in TEXT or type(browser) is webbrowser.GenericBrowser:
-        return False
-    threading.Thread(target=browser.open, args=(address,), daemon=True).start()
-    return True
-
-
-__all__ = ["FIRST", "Page", "bound", "exposure", "is_loopback", "open_browser"]
