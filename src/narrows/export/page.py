@@ -21,6 +21,7 @@ from narrows.estimators.inference import reconstruct_encoded
 from narrows.export.graph import Graph, UnsupportedError, graph_of
 from narrows.page.explorer import Explorer
 from narrows.page.info import info
+from narrows.page.kept import NAMES
 from narrows.page.wire import Message, pack
 from narrows.projection import plane, tsne
 
@@ -70,7 +71,8 @@ def _graph(explorer: Explorer) -> tuple[Graph | None, str]:
     try:
         return graph_of(model.module_), ""
     except UnsupportedError as part:
-        return None, f"This page does not decode: it cannot run a part of the network, {part}. `narrows open` does."
+        why = f"This page does not decode: it cannot run a part of the network, {part}."
+        return None, f"{why} `narrows open` shows the run itself."
 
 
 def _content(explorer: Explorer, graph: Graph | None, why: str) -> Message:
@@ -80,24 +82,26 @@ def _content(explorer: Explorer, graph: Graph | None, why: str) -> Message:
     rows = np.arange(n)
     arrays = on.arrays.rows(slice(n))
     Z, measures = on.codes[:n], on.measures
+    reconstructions = None if graph is not None else reconstruct_encoded(model, arrays)
     tensors = {
         "x": display.shown(on.values(arrays), arrays), "z": Z, "error": measures.error[:n], "score": measures.score[:n],
-        **_maps(Z), **_units(explorer), **_labels(on.shown.y, n),
+        **_maps(Z, None if model.code_.continuous else reconstructions), **_units(explorer), **_labels(on.shown.y, n),
     }  # fmt: skip
-    if graph is None:
-        tensors["reconstruction"] = display.reconstructed(reconstruct_encoded(model, arrays), arrays)
-    else:
-        tensors |= graph.tensors
+    if reconstructions is not None:
+        tensors["reconstruction"] = display.reconstructed(reconstructions, arrays)
     known, samplers = _info(explorer, n, why, len(Z) >= MAPPED)
-    if samplers:
+    if graph is not None:
+        tensors |= graph.tensors
+    if graph is not None and samplers:
         tensors |= _gaussian(explorer)
     return Message(
         {
             "info": known, "graph": None if graph is None else {"encoder": graph.encoder, "decoder": graph.decoder},
-            "why": why, "names": {"pca": ["component 1", "component 2"], "tsne": ["t-SNE 1", "t-SNE 2"]},
+            "why": why, "names": {map_: [f"{NAMES[map_]} {i}" for i in (1, 2)] for map_ in ("pca", "tsne")},
             "labels": explorer.labels.names(on.shown.y, rows),
             "ids": [str(each) for each in explorer.dataset.ids(known["default_split"]).values[:n]],
-            "label_names": known["label_names"], "error_unit": "squared error", "score_unit": "nats",
+            "label_names": known["label_names"], "error_unit": "squared error per sample",
+            "score_unit": "nats, higher is more normal",
         },
         tensors,
     )  # fmt: skip
@@ -120,13 +124,19 @@ def _info(explorer: Explorer, n: int, why: str, mapped: bool) -> tuple[dict[str,
     return known, any(sampler["name"] == "gaussian" for sampler in samplers)
 
 
-def _maps(Z: Array) -> dict[str, Array]:
-    """Return the principal plane of the codes, and their t-SNE map."""
-    flat = plane(Z)
-    axes = np.zeros((2, Z.shape[1]))
-    axes[: len(flat.axes)] = flat.axes
-    maps = {"pca_mean": flat.mean, "pca_components": axes}
-    return maps if len(Z) < MAPPED else maps | {"tsne": tsne(Z)}
+def _maps(Z: Array, reconstructions: Array | None) -> dict[str, Array]:
+    """Return the principal plane of the codes, and their t-SNE map.
+
+    Codes that are indices have no distances: their reconstructions have, as on the page of `narrows open`.
+    """
+    vectors = Z if reconstructions is None else reconstructions.reshape(len(Z), -1)
+    flat = plane(vectors)
+    maps = {"pca": flat.points}
+    if reconstructions is None:
+        axes = np.zeros((2, Z.shape[1]))
+        axes[: len(flat.axes)] = flat.axes
+        maps |= {"pca_mean": flat.mean, "pca_components": axes}
+    return maps if len(Z) < MAPPED else maps | {"tsne": tsne(vectors)}
 
 
 def _units(explorer: Explorer) -> dict[str, Array]:

@@ -95,11 +95,12 @@ export function offline(message: Message): Explorer {
       if (map === "tsne") {
         return { points: floats(message, "tsne").data, rows, names: content.names.tsne, inverse: { kind: "neighbours" }, centre };
       }
-      const mean = [...floats(message, "pca_mean").data], axes = floats(message, "pca_components").data;
-      const components = [[...axes.subarray(0, k)], [...axes.subarray(k, 2 * k)]];
-      const points = Float32Array.from({ length: 2 * count }, (_, i) =>
-        components[i % 2]!.reduce((total, c, d) => total + c * (code(i >> 1)[d]! - mean[d]!), 0));
-      const inverse: Inverse = { kind: "linear", mean, components };
+      const points = floats(message, "pca").data;
+      const axes = message.tensors["pca_components"]?.data;
+      const inverse: Inverse = axes === undefined ? { kind: "neighbours" } : {
+        kind: "linear", mean: [...floats(message, "pca_mean").data],
+        components: [[...axes.subarray(0, k)], [...axes.subarray(k, 2 * k)]],
+      };
       return { points, rows, names: content.names.pca, inverse, centre };
     },
     async values(split) {

@@ -25,7 +25,7 @@ function content(): Message {
       z: f32([3, 2], 1, 1, 1, -1, 0.6, -0.2), error: f32([3], 0, 0, 0), score: f32([3], 0, 0, 0),
       labels: { shape: [3], data: Int32Array.of(0, 1, 0) }, offset: f32([1], 0), factor: f32([1], 1),
       w0: f32([2, 2], 1, 1, 1, -1), w1: f32([2, 2], 0.5, 0.5, 0.5, -0.5),
-      pca_mean: f32([2], 0, 0), pca_components: f32([2, 2], 0, 1, 1, 0), gaussian_mean: f32([2], 5, 5),
+      pca: f32([3, 2], 1, 1, -1, 1, -0.2, 0.6), pca_mean: f32([2], 0, 0), pca_components: f32([2, 2], 0, 1, 1, 0), gaussian_mean: f32([2], 5, 5),
       gaussian_root: f32([2, 2], 1, 0, 0, 1),
     },
   };

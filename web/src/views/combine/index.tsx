@@ -6,10 +6,9 @@ import type { Combined, Explorer } from "../../model/explorer";
 import { useExplorer } from "../../model/use";
 import { useParam } from "../../state/route";
 import { TextField } from "../../ui/controls";
-import { Absent } from "../../ui/notice";
 import { number } from "../../ui/numbers";
 import { useLive, useSettling } from "../shared/live";
-import { Save, SplitSelect, splitOf, ViewHead, Wrong } from "../shared/parts";
+import { Save, SplitSelect, splitOf, ViewHead, Without, Wrong } from "../shared/parts";
 import { Basket } from "./basket";
 import { Picker } from "./picker";
 import "./combine.css";
@@ -19,7 +18,7 @@ export const FIRST = "0 - 1 + 2";
 export function CombineView() {
   const explorer = useExplorer();
   const why = explorer.info.absent["combine"];
-  return why === undefined ? <Combine explorer={explorer} /> : <Absent what="Combine" why={why} />;
+  return why === undefined ? <Combine explorer={explorer} /> : <Without title="Combine" why={why} />;
 }
 
 function Combine({ explorer }: { explorer: Explorer }) {

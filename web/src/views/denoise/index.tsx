@@ -4,11 +4,10 @@ import type { Explorer, Prepared, Samples, Source } from "../../model/explorer";
 import { useExplorer } from "../../model/use";
 import { useParam } from "../../state/route";
 import { Button, Segmented, Select, Slider } from "../../ui/controls";
-import { Absent } from "../../ui/notice";
 import { number } from "../../ui/numbers";
 import { complain } from "../../ui/toasts";
 import { counted, randomSeed, useLive, useSettlingNumber } from "../shared/live";
-import { RowField, Save, SplitSelect, splitOf, useSampleName, ViewHead, Wrong } from "../shared/parts";
+import { RowField, Save, SplitSelect, splitOf, useSampleName, ViewHead, Without, Wrong } from "../shared/parts";
 import { Drawing } from "./drawing";
 import { EditRow } from "./edit";
 import { FileDrop } from "./file";
@@ -28,7 +27,7 @@ export function sourcesOf({ info, prepare }: Explorer): string[] {
 export function DenoiseView() {
   const explorer = useExplorer();
   const why = explorer.info.absent["denoise"];
-  return why === undefined ? <Denoise explorer={explorer} /> : <Absent what="Denoise" why={why} />;
+  return why === undefined ? <Denoise explorer={explorer} /> : <Without title="Denoise" why={why} />;
 }
 
 function Denoise({ explorer }: { explorer: Explorer }) {

@@ -4,9 +4,8 @@ import type { Explorer, Samples } from "../../model/explorer";
 import { useExplorer } from "../../model/use";
 import { useParam } from "../../state/route";
 import { Button, Checkbox, Segmented, Select, Slider, TextField } from "../../ui/controls";
-import { Absent } from "../../ui/notice";
 import { counted, randomSeed, useLive, useSettling, useSettlingNumber } from "../shared/live";
-import { Save, ViewHead, Wrong } from "../shared/parts";
+import { Save, ViewHead, Without, Wrong } from "../shared/parts";
 import { Chosen } from "./chosen";
 import { Tiles } from "./tiles";
 import "./generate.css";
@@ -23,7 +22,7 @@ export interface Near {
 export function GenerateView() {
   const explorer = useExplorer();
   const why = explorer.info.absent["generate"] ?? (explorer.generate === undefined ? "There is nothing here to draw samples from." : undefined);
-  return why === undefined ? <Generate explorer={explorer} /> : <Absent what="Generate" why={why} />;
+  return why === undefined ? <Generate explorer={explorer} /> : <Without title="Generate" why={why} />;
 }
 
 function Generate({ explorer }: { explorer: Explorer }) {

@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import type { Explorer, Looked } from "../../model/explorer";
 import { Button, Select, Slider, TextField } from "../../ui/controls";
+import { Absent } from "../../ui/notice";
 import { whole } from "../../ui/numbers";
 import { complain, toast } from "../../ui/toasts";
 import { useLive } from "./live";
@@ -13,6 +14,16 @@ export function ViewHead({ title, children }: { title: string; children: string 
       <h1>{title}</h1>
       <p class="faint">{children}</p>
     </div>
+  );
+}
+
+/** A view that makes no sense for this model, and why. */
+export function Without({ title, why }: { title: string; why: string }) {
+  return (
+    <>
+      <h1>{title}</h1>
+      <Absent what={title} why={why} />
+    </>
   );
 }
 
