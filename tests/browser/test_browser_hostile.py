@@ -33,7 +33,7 @@ FORMS = (
 
 def payloads():
     """Return 200 texts: every form, in eight dresses."""
-    dresses = (str, str.upper, lambda t: f" {t}", lambda t: f"x{t}", lambda t: t.replace("<", "\x0b<"),
+    dresses = (str, str.upper, lambda t: f" {t}", lambda t: f"x{t}", lambda t: "\x0b" + t.replace("<", "\x0b<"),
                lambda t: t.replace(" ", "/") + "/", lambda t: t + "é漢", lambda t: t * 2)  # fmt: skip
     return [f"{dress(form.format(SCRIPT))} {i}" for i, form in enumerate(FORMS) for dress in dresses]
 

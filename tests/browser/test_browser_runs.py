@@ -3,6 +3,7 @@
 import json
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import time
@@ -94,13 +95,15 @@ def test_delete_is_undone(server, folder, open_page):
 
 
 def test_a_killed_server_is_said_and_found_again(folder, open_page):
-    server = Server(folder, "--port", "8899", "--token", "a-token-of-my-own")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = Server(folder, "--port", str(port), "--token", "a-token-of-my-own")
     watched = open_page(server.address)
     watched.go("#/runs")
     settled(watched.page)
     server.close(signal.SIGKILL)
     watched.page.get_by_text("does not answer").wait_for(timeout=10_000)
-    again = Server(folder, "--port", "8899", "--token", "a-token-of-my-own")
+    again = Server(folder, "--port", str(port), "--token", "a-token-of-my-own")
     try:
         watched.page.goto(again.address)
         settled(watched.page)
