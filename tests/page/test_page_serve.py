@@ -127,7 +127,7 @@ def test_new_epochs_come_at_once(tmp_path):
             begun = time.monotonic()
             while True:
                 line = stream.readline().decode()
-                if line.startswith("data: ") and f'"epoch": {n}, "epochs": 20, "step"' in line:
+                if line.startswith("data: ") and f'"epoch":{n},"epochs":20,"step"' in line:
                     break
             delays.append(time.monotonic() - begun)
         assert statistics.median(delays) < 0.5

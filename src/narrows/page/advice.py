@@ -46,10 +46,9 @@ class Adviser:
 
     def latest(self, name: str) -> list[Advice] | None:
         """Return the latest advice on a run, or None; where that is out of date, it is computed meanwhile."""
-        known = self._known.get(name)
-        run = self.watch.run(name)
-        key = None if run is None else _key(run)
+        key = self._key(name)
         with self._lock:
+            known = self._known.get(name)
             if key is not None and (known is None or known[0] != key) and name not in self._asked:
                 self._asked.add(name)
                 self._queue.put(name)
@@ -58,31 +57,29 @@ class Adviser:
                     self._worker.start()
         return None if known is None else known[1]
 
+    def _key(self, name: str) -> Key | None:
+        """Return what advice on a run depends on; None where there is nothing to read yet."""
+        known = self.watch.known(name)
+        if known is None:
+            return None
+        run, epochs = known
+        if (status := run.status) != "running":
+            return status, _stamp(run.model_folder / "model.json")
+        step = epochs // 50 + 1  # of many epochs not after each: it reads all of them
+        return None if epochs < FEWEST else (status, epochs // step * step)
+
     def _work(self) -> None:
         while True:
             self._compute(self._queue.get())
 
     def _compute(self, name: str) -> None:
         try:
-            run = self.watch.run(name)
-            key = None if run is None else _key(run)
+            key, run = self._key(name), self.watch.run(name)
             if run is not None and key is not None:
                 self._known[name] = (key, advice_on(run))
         finally:
             with self._lock:
                 self._asked.discard(name)
-
-
-def _key(run: Run) -> Key | None:
-    """Return what advice on a run depends on; None where there is nothing to read yet."""
-    if run.status != "running":
-        return run.status, _stamp(run.model_folder / "model.json")
-    try:
-        lines = (run.folder / "metrics.jsonl").read_bytes().count(b"\n")
-    except OSError:
-        return None
-    step = lines // 50 + 1  # of many epochs not after each: it reads all of them
-    return None if lines < FEWEST else ("running", lines // step * step)
 
 
 def _stamp(path: Path) -> tuple[int, ...]:

@@ -7,7 +7,6 @@ list of runs, and a part of the histories that it follows; it is told what came 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
@@ -21,9 +20,9 @@ from narrows.errors import ConfigError
 from narrows.page.advice import Adviser
 from narrows.page.history import read_from
 from narrows.page.processes import Trainings
+from narrows.page.requests import to_json
 from narrows.page.watch import Watch
 from narrows.runs.frames import Frames
-from narrows.storage.json import plain
 
 TICK = 0.15
 """Seconds between two looks at the runs that are being trained."""
@@ -91,10 +90,13 @@ class Followed:
         self._file: tuple[int, int] = (0, -1)
         self._frames: tuple[int, list[int]] = (-1, [])
         self._advice: Any = None
+        self._folder: Path | None = None
 
     def news(self) -> list[tuple[str, dict[str, Any]]]:
         """Return the events since the last call."""
-        folder = self.watch.folder_of(self.name)
+        if self._folder is None:
+            self._folder = self.watch.folder_of(self.name)
+        folder = self._folder
         return [] if folder is None else [*self._history(folder), *self._new_frames(folder), *self._new_advice()]
 
     def _history(self, folder: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -175,8 +177,7 @@ def _news(followed: Sequence[Followed]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _text(events: Sequence[tuple[str, dict[str, Any]]]) -> bytes:
-    parts = (f"event: {name}\ndata: {json.dumps(plain(data), allow_nan=False)}\n\n" for name, data in events)
-    return "".join(parts).encode()
+    return b"".join(b"event: %s\ndata: %s\n\n" % (name.encode(), to_json(data)) for name, data in events)
 
 
 def followed_of(request: Request) -> list[Followed]:

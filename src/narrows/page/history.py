@@ -106,6 +106,11 @@ class Course:
         return (self._file, self._offset) != before
 
     @property
+    def epochs(self) -> int:
+        """Lines so far."""
+        return self._lines
+
+    @property
     def losses(self) -> list[float]:
         """At most `POINTS` losses from the first epoch to the last: on validation data, if there are any."""
         last = None if (self._lines - 1) % self._stride == 0 else _loss(self.last)  # else it is among them

@@ -21,12 +21,21 @@ BODY = Path("body")
 """What errors call the body of a request."""
 
 
+def to_json(content: Any) -> bytes:
+    """Return content as JSON; numbers that are not finite become null."""
+    try:
+        text = json.dumps(content, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError):  # which is rare, and takes longer
+        text = json.dumps(plain(content), allow_nan=False, separators=(",", ":"))
+    return text.encode()
+
+
 class Json(JSONResponse):
-    """An answer in JSON; numbers that are not finite become null."""
+    """An answer in JSON; see `to_json`."""
 
     def render(self, content: Any) -> bytes:
         """Return the text."""
-        return json.dumps(plain(content), allow_nan=False, separators=(",", ":")).encode()
+        return to_json(content)
 
 
 def watch_of(request: HTTPConnection) -> Watch:

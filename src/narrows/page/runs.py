@@ -113,6 +113,7 @@ def picture(request: Request) -> Response:
 def advice(request: Request) -> Json:
     """Return the latest advice on a run; `pending` where there is newer to come."""
     run = run_of(request)
+    watch_of(request).refresh()
     given = request.app.state.adviser.latest(run.folder.name)
     return Json({"advice": given or [], "pending": given is None})
 

@@ -13,6 +13,8 @@ from narrows.page.history import Course
 from narrows.page.rows import detail_of, row_of
 from narrows.runs import Run
 
+Stamp = tuple[int, ...]
+
 
 class Change(NamedTuple):
     """What changed since a version of the list."""
@@ -30,7 +32,7 @@ class Entry:
     """A run that is known."""
 
     course: Course
-    stamp: tuple[int, ...] = ()
+    stamp: Stamp = ()
     """Of run.json when it was read."""
     run: Run | None = None
     problem: str = ""
@@ -68,10 +70,9 @@ class Watch:
     def refresh(self, *, all_: bool = True) -> int:
         """Look at the folder, or else only at the runs that are being trained; return the version of the list."""
         with self._lock:
-            if all_:
-                self._look()
+            stamps = self._look() if all_ else {}
             for name, entry in self._entries.items():
-                if all_ or entry.active:
+                if entry.active or (name in stamps and stamps[name] != entry.stamp):
                     self._update(name, entry)
             problems = [*sorted(e.problem for e in self._entries.values() if e.problem), *self.notes.values()]
             if problems != self._problems:
@@ -110,6 +111,18 @@ class Watch:
         except FormatError:  # it was removed, or broken, a moment ago
             return None
 
+    def known(self, name: str) -> tuple[Run, int] | None:
+        """Return a run as it was when it was last looked at, and how many epochs it had."""
+        entry = self._entries.get(name)
+        if entry is not None and entry.run is not None:
+            return entry.run, entry.course.epochs
+        run = self.run(name)
+        if run is None:
+            return None
+        course = Course(run.folder / "metrics.jsonl")
+        course.refresh()
+        return run, course.epochs
+
     def detail(self, name: str) -> dict[str, Any] | None:
         """Return all that is known of a run; None where there is none of that name."""
         run = self.run(name)
@@ -117,36 +130,41 @@ class Watch:
             return None
         with self._lock:
             entry = self._entries.get(name)
-            if entry is None:
-                return None
-            entry.course.refresh()
-            return detail_of(run, entry.course)
+            course = Course(run.folder / "metrics.jsonl") if entry is None else entry.course
+            course.refresh()
+            return detail_of(run, course)
 
-    def _look(self) -> None:
-        """Find runs that are new, and those that are gone."""
-        there = {name for name in self.names() if os.path.exists(f"{self.folder}/{name}/run.json")}
-        for name in self._entries.keys() - there:
+    def _look(self) -> dict[str, Stamp]:
+        """Find runs that are new, and those that are gone; return the stamps of those that are there."""
+        stamps = {name: stamp for name in self.names() if (stamp := self._stamp(name))}
+        for name in self._entries.keys() - stamps.keys():
             del self._entries[name]
             self._version += 1
             self._gone[name] = self._version
-        for name in there - self._entries.keys():
+        for name in stamps.keys() - self._entries.keys():
             self._entries[name] = Entry(Course(self.folder / name / "metrics.jsonl"))
             self._gone.pop(name, None)
+        return stamps
+
+    def _stamp(self, name: str) -> Stamp:
+        """Return what tells a state of a run's record from all others; empty where there is no record."""
+        try:
+            stat = os.stat(f"{self.folder}/{name}/run.json")
+        except OSError:
+            return ()
+        return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
     def _update(self, name: str, entry: Entry) -> None:
         """Read what changed of a run."""
-        path = self.folder / name / "run.json"
-        try:
-            stat = path.stat()
-        except OSError:
+        stamp = self._stamp(name)
+        if not stamp:
             return  # it is being removed: the next look tells
-        stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
         read = stamp != entry.stamp
         if read:
             entry.stamp = stamp
             try:
                 name.encode()
-                entry.run, entry.problem = Run(path.parent), ""
+                entry.run, entry.problem = Run(self.folder / name), ""
                 self._gone.pop(name, None)
             except FormatError as error:
                 entry.run, entry.problem = None, str(error)

@@ -46,7 +46,10 @@ function TrainForm({ form, datasets }: Known) {
   const [starting, setStarting] = useState(false);
   const sentence = failed || refused;
   const beside = sentence === "" ? null : fieldIn(sentence, [...fields.map((field) => field.name), "data", "name"]);
-  const wrong = fields.filter((field) => problemWith(field, values[field.name] ?? "") !== undefined);
+  const problems = fields.flatMap((field) => {
+    const problem = problemWith(field, values[field.name] ?? "");
+    return problem === undefined ? [] : [{ name: field.name, problem }];
+  });
 
   const choosePreset = (to: string) => {
     const found = form.presets.find((one) => one.name === to);
@@ -103,15 +106,16 @@ function TrainForm({ form, datasets }: Known) {
               <TextField label="Name of the run" value={name} onInput={setName} placeholder="model, data and a number" error={beside === "name" ? sentence : undefined} hint="Of its folder." />
             </div>
           </section>
-          <Group title="Model" id="model" fields={fields.filter(({ group }) => group === "model")} values={values} draw={draw} />
-          <Group title="Training" id="training" fields={fields.filter(({ group }) => group === "training")} values={values} draw={draw} />
+          <Group title="Model" id="model" fields={fields.filter(({ group }) => group === "model")} values={values} draw={draw} wrong={[...problems.map((one) => one.name), beside ?? ""]} />
+          <Group title="Training" id="training" fields={fields.filter(({ group }) => group === "training")} values={values} draw={draw} wrong={[...problems.map((one) => one.name), beside ?? ""]} />
         </div>
         <aside class="card stack start" aria-labelledby="start">
           <h2 id="start">Start</h2>
           <p class="hint">The same on the command line:</p>
           {command === "" ? <p class="copy wrap hint">The command stands here as soon as all values are right.</p> : <Copy text={command} label="Copy the command" wrap />}
           <Changed values={request.parameters} onClear={() => setParams(Object.fromEntries(Object.keys(values).map((key) => [key, null])))} />
-          <Button type="submit" kind="primary" disabled={starting || wrong.length > 0}>{starting ? "Starting: reading the data" : "Start training"}</Button>
+          <Button type="submit" kind="primary" disabled={starting || problems.length > 0}>{starting ? "Starting: reading the data" : "Start training"}</Button>
+          {problems[0] !== undefined && <p class="hint wrong">{problems[0].problem}</p>}
           <p class="hint">It trains in a process of its own: closing this page does not stop it.</p>
         </aside>
       </form>
@@ -120,14 +124,18 @@ function TrainForm({ form, datasets }: Known) {
 }
 
 function Group(
-  { title, id, fields, values, draw }: {
-    title: string; id: string; fields: FormField[]; values: Record<string, string>; draw: (fields: FormField[]) => preact.ComponentChildren;
+  { title, id, fields, values, draw, wrong }: {
+    title: string; wrong: string[]; id: string; fields: FormField[]; values: Record<string, string>; draw: (fields: FormField[]) => preact.ComponentChildren;
   },
 ) {
   const first = fields.filter(({ name }) => FIRST.includes(name));
   const others = fields.filter(({ name }) => !FIRST.includes(name));
   const changed = others.filter((field) => (values[field.name] ?? "") !== "").length;
   const [open, setOpen] = useState(changed > 0);
+  const refused = others.some(({ name }) => wrong.includes(name));
+  useEffect(() => {
+    if (refused) setOpen(true); // what is wrong is seen
+  }, [refused]);
   if (fields.length === 0) return null;
   return (
     <section class="card stack" aria-labelledby={`group-${id}`}>
