@@ -91,7 +91,8 @@ def test_names_are_data_and_nothing_is_loaded():
     assert not re.search(r"https?://|src=(?!x)", made.replace("http-equiv", ""))
 
 
-def test_large_weights_are_rounded_to_16_bits():
+def test_large_weights_are_rounded_to_16_bits(monkeypatch):
+    monkeypatch.setattr(page, "SMALL", 4096)
     explorer = explorer_of(AE(latent_dim=2, network="mlp:200", epochs=1), IMAGES)
     exact, rounded = page.page_of(explorer), page.page_of(explorer, large=1000)
     assert rounded.rounded
