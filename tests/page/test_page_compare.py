@@ -28,6 +28,8 @@ def folder(tmp_path_factory):
     for name, model in models.items():
         list(record(model, data, folder / name, pictures=False))
     list(record(AE(**small), other, folder / "other", pictures=False))
+    held_out = load_dataset("cloud", samples=100, validation=0.2)
+    list(record(AE(**small), held_out, folder / "held-out", pictures=False))
     written(folder, "bare")
     return folder
 
@@ -53,6 +55,14 @@ def test_measures_are_those_of_the_summaries(page, folder):
         "squared error per sample": True, "ELBO, nats": False, "parameters": True, "seconds": True,
         "bytes on disk": True,
     }  # fmt: skip
+
+
+def test_runs_that_hold_out_other_shares_for_validation_compare(page):
+    runs = ["pca", "held-out"]
+    problems = page.get("/api/compare", params={"run": runs}).json()["problems"]
+    assert not any("different data" in problem for problem in problems)
+    samples = load(page.get("/api/compare/samples", params={"run": runs, "rows": "1,2"}).content)
+    assert samples.keys() == {"originals", *runs}
 
 
 def test_a_run_of_pca_is_its_own_baseline(page):

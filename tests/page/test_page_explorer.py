@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import narrows
 from narrows import figures
 from narrows.analyses import Subject
 from narrows.analyses.combination import Combine
 from narrows.analyses.denoising import Denoise
+from narrows.data import Dataset
 from narrows.data.arrays import Arrays
 from narrows.errors import ConfigError, DataError
 from narrows.figures.captions import MARGIN
@@ -170,6 +172,9 @@ def test_a_condition_is_that_of_the_view_or_of_the_sample():
     shown = explored.reconstruct([row])
     np.testing.assert_array_equal(explored.blend([row], [1.0])["x"], shown["reconstruction"])
     np.testing.assert_array_equal(explored.combine(f"{row}")["decoded"], shown["reconstruction"])
+    x = explored.on().values(explored.on().arrays.rows([row]))
+    errors = [explored.denoise(input=x, y=position)["numbers"]["reconstruction"] for position in range(10)]
+    assert explored.denoise(input=x)["numbers"]["reconstruction"] == min(errors)
     with pytest.raises(ConfigError, match="one of the classes"):
         explored.decode(z, "eleven")
 
@@ -201,6 +206,14 @@ def test_a_model_whose_data_are_gone_still_decodes():
     np.testing.assert_array_equal(explored.decode(np.zeros((1, 3)))["x"], whole.decode(np.zeros((1, 3)))["x"])
     with pytest.raises(DataError, match="they are gone"):
         explored.combine("1 + 2")
+
+
+def test_limits_are_known_without_data():
+    X = 50 + 20 * np.random.default_rng(0).normal(size=(30, 1, 8, 8))
+    model = narrows.AE(latent_dim=2, epochs=1).fit(X)
+    alone, whole = Explorer(model, None), Explorer(model, Dataset("real", X))
+    np.testing.assert_allclose(alone.limits(), whole.limits(), rtol=1e-5)
+    assert explorer().limits() == Explorer(explorer().model, None).limits() == (0, 1)
 
 
 def test_what_is_known_of_a_model():

@@ -86,9 +86,19 @@ def test_steps_change_no_bit(monkeypatch):
     on = ModelOnSplit(explored.model, digits(), "train")
     monkeypatch.setattr("narrows.page.samples.STEP", 1)
     monkeypatch.setattr("narrows.page.samples.chunk_size", lambda shape: 128)
-    assert [*on.encode()] == [128 / 300, 256 / 300, 1]
-    assert [*on.encode()] == []
+    one, other = on.encode(), on.encode()  # two views ask at once
+    assert [next(one), next(other), next(one), next(other, None)] == [128 / 300, 256 / 300, 1, None]
     np.testing.assert_allclose(on.codes, explored.on("train").codes, atol=1e-6)
+    assert len(on.measures.error) == 300
+
+
+def test_reconstructions_of_indices_come_in_steps(monkeypatch):
+    explored = explorer("ae", code="vq:8", network="conv")
+    monkeypatch.setattr("narrows.page.codes.SEEN", 128)
+    maps = Maps(explored)
+    one, other = maps.steps("train"), maps.steps("train")
+    assert [next(one), next(other), next(one), next(other, None)] == [128 / 300, 256 / 300, 1, None]
+    assert maps.map("pca", "train").tensors["points"].shape == (300, 2)
 
 
 def test_thumbnails_are_the_samples():

@@ -46,9 +46,9 @@ class Adviser:
 
     def latest(self, name: str) -> list[Advice] | None:
         """Return the latest advice on a run, or None; where that is out of date, it is computed meanwhile."""
-        known = self._known.get(name)
         key = self._key(name)
         with self._lock:
+            known = self._known.get(name)
             if key is not None and (known is None or known[0] != key) and name not in self._asked:
                 self._asked.add(name)
                 self._queue.put(name)

@@ -212,13 +212,17 @@ def answer(maps: Maps, message: Message) -> Message | Progress:
 
 def reply(maps: Maps, message: Message) -> Message:
     """Return the answer to a call as a message with its `seq`; an error is a sentence in it."""
-    seq = message.meta.get("seq")
     try:
         result = answer(maps, message)
-    except NarrowsError as error:
-        return Message({"seq": seq, "error": str(error)})
-    except Exception as error:  # a fault of narrows: said to whoever asked, and nobody's session ends by it
-        return Message({"seq": seq, "error": f"{type(error).__name__}: {str(error)[:200]}"})
+    except Exception as error:
+        return refusal(message, error)
+    seq = message.meta.get("seq")
     if isinstance(result, Progress):
         return Message({"seq": seq, "progress": result.sentence})
     return Message({**result.meta, "seq": seq}, result.tensors)
+
+
+def refusal(message: Message, error: Exception) -> Message:
+    """Return the answer to a call that failed: nobody's view ends by it, even where the fault is narrows' own."""
+    sentence = str(error) if isinstance(error, NarrowsError) else f"{type(error).__name__}: {str(error)[:200]}"
+    return Message({"seq": message.meta.get("seq"), "error": sentence})

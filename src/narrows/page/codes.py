@@ -20,7 +20,7 @@ from narrows.page.explorer import Explorer
 from narrows.page.kept import NAMES, KeptMaps, Progress
 from narrows.page.samples import ModelOnSplit
 from narrows.page.wire import Message
-from narrows.pca import principal_axes
+from narrows.pca import Axes, principal_axes
 from narrows.projection import plane
 
 LIMIT = 70_000
@@ -29,10 +29,10 @@ MOST = {"tsne": 5_000, "umap": 10_000}
 """Codes on maps that take long, likewise: about a minute."""
 MOST_TILES = 4096
 """Thumbnails that one call draws."""
-AXES = 50
+COMPONENTS = 50
 """Principal components of reconstructions that stand for codes that are indices."""
-SEEN = 5_000
-"""Samples that these are found from."""
+SEEN = 2_048
+"""Samples that these are found from, and that are reconstructed at once."""
 
 
 class Maps:
@@ -51,7 +51,8 @@ class Maps:
     def __init__(self, explorer: Explorer, folder: Path | None = None, model: str = "") -> None:
         self.explorer = explorer
         self.kept = KeptMaps(folder, model)
-        self._reconstructions: dict[str | None, Array] = {}
+        self._reconstructed: dict[str | None, list[Array]] = {}
+        self._axes: dict[str | None, Axes] = {}
 
     def rows(self, split: str | None, limit: int = LIMIT, kind: str = "dims") -> Array:
         """Return the positions in a split that a map shows: (N,), ascending."""
@@ -61,8 +62,7 @@ class Maps:
     def steps(self, split: str | None) -> Iterator[float]:
         """Compute what maps are made of, in steps between which others may use the model."""
         on = self.explorer.on(split)
-        if on.model.code_.continuous:
-            yield from on.encode()
+        yield from on.encode() if on.model.code_.continuous else self._reconstruct(on)
 
     def map(self, name: str, split: str | None = None, limit: int = LIMIT) -> Message | Progress:
         """Return a map, "dims:0,1" (counted from 0), "pca", "tsne" or "umap"; or that it is still being computed.
@@ -150,12 +150,18 @@ class Maps:
         """
         if on.model.code_.continuous:
             return on.codes, ""
-        if on.split not in self._reconstructions:
-            flat = np.concatenate([self._flat(on, slice(i, i + SEEN)) for i in range(0, len(on.arrays.x), SEEN)])
-            axes = principal_axes(flat[:SEEN], min(AXES, *flat[:SEEN].shape))
-            self._reconstructions[on.split] = (flat - axes.mean) @ axes.components.T
-        return self._reconstructions[on.split], "reconstructions"
+        for _ in self._reconstruct(on):
+            pass
+        return np.concatenate(self._reconstructed[on.split]), "reconstructions"
 
-    def _flat(self, on: ModelOnSplit, rows: slice) -> Array:
-        x_hat = reconstruct_encoded(on.model, on.arrays.rows(rows))
-        return x_hat.reshape(len(x_hat), -1)
+    def _reconstruct(self, on: ModelOnSplit) -> Iterator[float]:
+        """Compute the principal components of reconstructions, those of the first ones, in steps."""
+        parts, n = self._reconstructed.setdefault(on.split, []), len(on.arrays.x)
+        while (start := sum(map(len, parts))) < n:  # of two who ask at once each does what is next
+            x_hat = reconstruct_encoded(on.model, on.arrays.rows(slice(start, start + SEEN)))
+            flat = x_hat.reshape(len(x_hat), -1)
+            if not parts:
+                self._axes[on.split] = principal_axes(flat, min(COMPONENTS, *flat.shape))
+            axes = self._axes[on.split]
+            parts.append((flat - axes.mean) @ axes.components.T)
+            yield sum(map(len, parts)) / n

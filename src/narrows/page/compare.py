@@ -13,11 +13,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from narrows.data.arrays import Array
+from narrows.data.catalogue import DATASETS
 from narrows.errors import ConfigError, NarrowsError
 from narrows.evaluation.comparison import LOWER
 from narrows.page.codes import Maps
 from narrows.page.requests import Json, missing_run, watch_of
 from narrows.page.wire import Message, pack
+from narrows.params import write_value
 from narrows.runs import Run
 
 MOST_RUNS, MOST_ROWS = 20, 64
@@ -80,12 +82,25 @@ def _problems(runs: Sequence[Run], *, of_errors: bool = False) -> list[str]:
     without = [run.folder.name for run in runs if run.summary is None]
     problems = [f"{', '.join(without)}: measured once training has ended."] if without and not of_errors else []
     summaries = [(run, run.summary) for run in runs if run.summary is not None]
-    if len({(run.record["data"]["sha256"], summary["split"]) for run, summary in summaries}) > 1:
+    if len({(*_samples_of(run, summary["split"]), summary["split"]) for run, summary in summaries}) > 1:
         return [*problems, "The runs were measured on different data: their errors do not compare."]
     means = [error for run, _ in summaries if (error := run.errors.get("mean")) is not None]
     if means and not math.isclose(min(means), max(means), rel_tol=1e-3):
         problems.append("The runs scale the data in different ways: their squared errors do not compare.")
     return problems
+
+
+def _samples_of(run: Run, split: str | None) -> tuple[object, ...]:
+    """Return what tells the samples of a split apart from those of other data.
+
+    What is held out for validation, which PCA does not need, comes from the training samples: it leaves the test ones.
+    """
+    data = run.record["data"]
+    file, tests = data.get("file_sha256"), data["splits"].get("test")
+    if split not in ("test", None) or not tests or not (file or data["name"] in DATASETS):
+        return (data["sha256"],)
+    options = sorted((name, write_value(value)) for name, value in data["options"].items() if name != "validation")
+    return (file or data["name"], *options, data["splits"].get("seed"), tests)
 
 
 async def samples(request: Request) -> Response:
@@ -98,7 +113,7 @@ async def samples(request: Request) -> Response:
     metadata: dict[str, Any] = {"kind": None, "labels": None, "problems": problems}
     for run in runs:
         name, of = run.folder.name, run.record["data"]
-        if of["sha256"] != runs[0].record["data"]["sha256"]:
+        if _samples_of(run, split) != _samples_of(runs[0], split):
             problems.append(f"{name}: it was trained on other data, {of['name']}.")
             continue
         try:

@@ -137,12 +137,21 @@ class Explorer(Fitted):
             on, positions = self.rows_of(split, () if row is None else (row,), "denoise")
             arrays = on.arrays.rows(positions)
         else:
-            arrays = self.arrays(None, input, y).rows(slice(1))
+            arrays = self.arrays(None, input, self._fitting(input) if y is None else y).rows(slice(1))
         name = corruption or str(corruption_of(self.model))
         if strength is not None:
             name = f"{name.partition(':')[0]}:{float(strength)!r}"
         kind = resolve("corruption", name, "denoise")
         return arrays, denoised(self.model, arrays, kind, check_seed(seed))
+
+    def _fitting(self, input: Array) -> int | None:
+        """Return the class with which a sample is reconstructed best, for a model with a condition that is a class."""
+        levels = self.labels.levels
+        if levels is None:
+            return None
+        x = self.arrays(None, input, 0).x[:1]
+        arrays = self.display.on_scale(np.repeat(x, len(levels), axis=0), levels)
+        return int(squared_errors(arrays.x, reconstruct_encoded(self.model, arrays)).argmin())
 
     def denoise(self, *given: Any, **named: Any) -> Answer:
         """Return what `denoised` does as it is shown, and the squared errors, which are those of `narrows denoise`."""

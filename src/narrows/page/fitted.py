@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from narrows import figures
 from narrows.analyses.expression import LARGEST
 from narrows.analyses.latents import Distribution, display_limits, distribution_of
 from narrows.data import Dataset
@@ -82,10 +83,18 @@ class Fitted:
         """Return the values of images that are shown as black and white, those of the commands for a split."""
         name = split or self.default_split
         if name not in self._limits:
-            low, high = self.model.schema_.limits or (0.0, 1.0)
-            known = (0.0, 1.0) if self.model.schema_.pixels else (low, high if high > low else low + 1)
-            self._limits[name] = known if self.gone else display_limits(self.on(name))
+            self._limits[name] = self._learned_limits() if self.gone else display_limits(self.on(name))
         return self._limits[name]
+
+    def _learned_limits(self) -> tuple[float, float]:
+        """Return the limits of images where there are none to look at: those of what the schema learned."""
+        schema = self.model.schema_
+        if schema.pixels or schema.limits is None:
+            return 0.0, 1.0
+        ends = np.array(schema.limits)
+        if schema.factor is not None and schema.offset is not None:
+            ends = (ends[:, None] - schema.offset) / schema.factor
+        return figures.limits_of(ends)
 
     @cached_property
     def display(self) -> Display:

@@ -40,7 +40,7 @@ def info(explorer: Explorer) -> dict[str, Any]:
     low, high = explorer.code_limits if continuous else (0.0, float(model.code_.levels))
     return {
         "run": explorer.name, "model": type(model).__name__, "kind": display.kind,
-        "shape": list(display.shape), "columns": None if model.schema_.columns is None else list(model.schema_.columns),
+        "shape": list(display.shape), "columns": _columns(explorer),
         "latent_dim": model.latent_dim_ if continuous else int(np.prod(model.code_.shape)),
         "code": {"continuous": continuous, "shape": list(model.code_.shape)},
         "probabilistic": model.module_.probabilistic, "condition": explorer.labels.conditions,
@@ -134,6 +134,12 @@ def _maps(explorer: Explorer) -> list[str]:
     return [*names, "pca", "tsne", *(["umap"] if find_spec("umap") else [])]
 
 
+def _columns(explorer: Explorer) -> list[str] | None:
+    """Return the names of a table's columns, or of the channels of sequences that were cut out of one."""
+    names, shape = explorer.model.schema_.columns or explorer.dataset.columns, explorer.display.shape
+    return None if names is None or len(shape) > 2 or len(names) != shape[-1] else list(names)
+
+
 def _distribution(explorer: Explorer) -> list[dict[str, Any]]:
     """Return the quantiles of every column of a table, in the units of the data; none where the data are gone."""
     if explorer.display.kind != "table" or explorer.gone:
@@ -141,7 +147,7 @@ def _distribution(explorer: Explorer) -> list[dict[str, Any]]:
     on = explorer.on("train")
     part = on.train.rows(slice(SEEN))
     X = explorer.display.shown(on.values(part), part).astype(np.float64)
-    columns = explorer.model.schema_.columns or [f"column {i + 1}" for i in range(X.shape[1])]
+    columns = _columns(explorer) or [f"column {i + 1}" for i in range(X.shape[1])]
     quantiles = np.nanquantile(X, QUANTILES, axis=0).T
     return [
         {"name": name, "quantiles": [float(v) for v in values], "unit": ""}

@@ -12,7 +12,7 @@ import torch
 from threadpoolctl import ThreadpoolController
 
 from narrows.errors import DataError, NarrowsError
-from narrows.page.calls import reply, steps
+from narrows.page.calls import refusal, reply, steps
 from narrows.page.codes import Maps
 from narrows.page.explorer import Explorer
 from narrows.page.mapping import stop
@@ -107,8 +107,8 @@ class Worker:
             if message.meta.get("do") in ("codes", "values"):
                 await self.steps(message)
             return await self.run(lambda maps: pack(reply(maps, message)))
-        except NarrowsError as error:
-            return pack(Message({"seq": message.meta.get("seq"), "error": str(error)}))
+        except Exception as error:
+            return pack(refusal(message, error))
 
 
 def load(folder: Path) -> Maps:

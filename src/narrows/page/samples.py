@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -81,21 +81,22 @@ class ModelOnSplit(ModelOnData):
 
     def encode(self) -> Iterator[float]:
         """Compute the codes; yield after every step which share of them there is."""
-        for rows in self._steps(self._codes):
+        while (rows := self._next(sum(map(len, self._codes)))) is not None:
             self._codes.append(codes(self.model, self.arrays.rows(rows)))
             yield rows.stop / len(self.arrays.x)
 
     def evaluate(self) -> Iterator[float]:
         """Compute errors and scores; yield after every step which share of them there is."""
-        for rows in self._steps([part.error for part in self._measures]):
+        while (rows := self._next(sum(len(part.error) for part in self._measures))) is not None:
             part = self.arrays.rows(rows)
             score = map_batches(self.model, self.model.module_.score, part, exact=True)
             self._measures.append(Measures(squared_error(self.model, part), score))
             yield rows.stop / len(self.arrays.x)
 
-    def _steps(self, parts: Sequence[Array]) -> Iterator[slice]:
-        """Yield the rows that are still to be computed, step by step; whole chunks, so that steps change no bit."""
-        chunk = chunk_size(self.model.sample_shape_)
-        step, n = chunk * max(1, STEP // chunk), len(self.arrays.x)
-        for start in range(sum(map(len, parts)), n, step):
-            yield slice(start, min(start + step, n))
+    def _next(self, start: int) -> slice | None:
+        """Return the rows of the next step, whole chunks, so that steps change no bit; None where all are computed.
+
+        Of two who ask at once each computes what is next.
+        """
+        chunk, n = chunk_size(self.model.sample_shape_), len(self.arrays.x)
+        return None if start >= n else slice(start, min(start + chunk * max(1, STEP // chunk), n))

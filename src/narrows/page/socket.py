@@ -7,7 +7,8 @@ import contextlib
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from narrows.errors import ConfigError, FormatError, NarrowsError
+from narrows.errors import ConfigError, FormatError
+from narrows.page.calls import refusal
 from narrows.page.lanes import Lanes
 from narrows.page.models import Models
 from narrows.page.wire import Message, pack, unpack
@@ -72,7 +73,7 @@ async def _listen(websocket: WebSocket, queue: Queue) -> None:
         try:
             queue.put(message)
         except ConfigError as error:
-            await websocket.send_bytes(pack(_error(message, str(error))))
+            await websocket.send_bytes(pack(refusal(message, error)))
 
 
 async def _answer(models: Models, name: str, queue: Queue, websocket: WebSocket) -> None:
@@ -81,8 +82,8 @@ async def _answer(models: Models, name: str, queue: Queue, websocket: WebSocket)
         message = await queue.next()
         try:
             worker = await models.get(name)
-        except NarrowsError as error:
-            reply = pack(_error(message, str(error)))
+        except Exception as error:
+            reply = pack(refusal(message, error))
         else:
             if worker is None:
                 await _close(websocket, NO_RUN, "there is no such run")
@@ -97,7 +98,3 @@ async def _answer(models: Models, name: str, queue: Queue, websocket: WebSocket)
 async def _close(websocket: WebSocket, code: int, reason: str) -> None:
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):
         await websocket.close(code, reason.encode()[:120].decode(errors="ignore"))
-
-
-def _error(message: Message, sentence: str) -> Message:
-    return Message({"seq": message.meta.get("seq"), "error": sentence})

@@ -18,9 +18,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from narrows.data import Dataset
 from narrows.data.arrays import Array
-from narrows.errors import ConfigError, DataError, FormatError, NarrowsError
+from narrows.errors import ConfigError, DataError, FormatError
 from narrows.estimators.base import Autoencoder
-from narrows.page.calls import reply
+from narrows.page.calls import refusal, reply
 from narrows.page.codes import Maps
 from narrows.page.explorer import Explorer
 from narrows.page.info import info
@@ -108,7 +108,7 @@ class Channel:
             with self._lock:
                 new = self._lanes.put(Message(meta, tensors))
         except (FormatError, ConfigError) as error:
-            self.send({"seq": meta.get("seq"), "error": str(error)}, [])
+            self.send(dict(refusal(Message(meta), error).meta), [])
             return
         if new:
             self.thread.submit(self._answer_next)
@@ -120,13 +120,13 @@ class Channel:
         self.send(plain(result.meta), [pack(Message({}, result.tensors))])
 
     def _saved(self, message: Message) -> Message:
-        seq = message.meta.get("seq")
-        if self.folder is None:
-            return Message({"seq": seq, "error": "save: there must be a run to save into; this is a model alone."})
         try:
-            return Message({"seq": seq, "file": save(self.maps.explorer, self.folder, message)})
-        except (NarrowsError, OSError) as error:
-            return Message({"seq": seq, "error": str(error)})
+            if self.folder is None:
+                raise ConfigError("save: there must be a run to save into; this is a model alone.")
+            file = save(self.maps.explorer, self.folder, message)
+        except Exception as error:
+            return refusal(message, error)
+        return Message({"seq": message.meta.get("seq"), "file": file})
 
 
 @cache

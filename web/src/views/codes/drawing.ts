@@ -1,7 +1,7 @@
 // Brings what the view shows onto the plane.
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Codes, Explorer } from "../../model/explorer";
-import { current, setParams } from "../../state/route";
+import { current, setParams, useParam } from "../../state/route";
 import { complain } from "../../ui/toasts";
 import { Atlas, Pictures } from "./atlas";
 import type { Cell } from "./cell";
@@ -12,16 +12,22 @@ import type { Plane } from "./plane";
 const REST = 300; // ms after which the part that is seen goes into the address
 
 export function usePoints(plane: Plane | null, codes: Codes | null, free: boolean, axes: boolean): void {
+  const [seen] = useParam("window", ""), written = useRef("");
   useEffect(() => {
     if (plane === null || codes === null) return;
     let timer = 0;
-    plane.setPoints(codes.points, free, axes, current().params.get("window") ?? "");
+    plane.setPoints(codes.points, free, axes, written.current = current().params.get("window") ?? "");
     plane.moved = () => {
       clearTimeout(timer);
-      timer = window.setTimeout(() => setParams({ window: plane.view.write() || null }), REST);
+      timer = window.setTimeout(() => setParams({ window: (written.current = plane.view.write()) || null }), REST);
     };
     return () => clearTimeout(timer);
   }, [plane, codes, free, axes]);
+  useEffect(() => {
+    if (plane === null || seen === written.current) return; // not the view itself wrote it: a link, or the browser's history
+    written.current = seen;
+    plane.look(seen);
+  }, [plane, seen]);
 }
 
 /** Where rows (ascending) stand among all rows (ascending); null where they are all. */

@@ -146,7 +146,7 @@ function CodesOf({ explorer }: { explorer: Explorer }) {
             />
           )}
           {codes !== null && <PointedCard {...{ info, shelf, pointed, pinned }} mark={drag ? mark : undefined} rows={codes.rows} errorUnit={values?.errorUnit ?? ""} pin={(point) => (point < 0 ? view.setPin("") : setPin(point))} />}
-          {drag ? <Decoded info={info} hand={hand} hint={hintOf(map, base !== null, one)} /> : <section class="card"><p class="hint">{info.absent["drag"] ?? "Codes of this model are indices: between two of them there is nothing to decode."}</p></section>}
+          {drag ? <Decoded info={info} hand={hand} label={base === null ? null : sample?.looked.labels[0] ?? null} hint={hintOf(map, base !== null, one)} /> : <section class="card"><p class="hint">{info.absent["drag"] ?? "Codes of this model are indices: between two of them there is nothing to decode."}</p></section>}
           {drag && (
             <section class="card stack" aria-label="Latent dimensions">
               <Segmented
