@@ -51,9 +51,8 @@ class Batch:
     def __len__(self) -> int:
         return len(self.x)
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def randn(self, shape: torch.Size | tuple[int, ...], dtype: torch.dtype | None = None) -> Tensor:
-        """Return standard normal noise from `rng`."""
+        """Return standard normal noise from `rng`; what is compiled calls it as it is, see `training.compilation`."""
         return torch.randn(shape, generator=self.rng, device=self.x.device, dtype=dtype or self.x.dtype)
 
 

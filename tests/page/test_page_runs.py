@@ -10,7 +10,7 @@ from safetensors.numpy import load
 from narrows.cli.app import application as commands
 from narrows.page import runs as routes
 from narrows.page.history import POINTS, Course, read_from
-from narrows.page.rows import command_of
+from narrows.page.rows import command_of, row_of
 from narrows.page.watch import Watch
 from narrows.runs import Run
 from page.served import append, client, epoch, run_record, running, trained, written
@@ -232,6 +232,19 @@ def test_runs_that_are_broken_are_told_and_the_others_shown(tmp_path):
         answer = page.get("/api/runs").json()
         assert [row["name"] for row in answer["runs"]] == ["broken"]
         assert len(answer["problems"]) == 4
+
+
+def test_records_with_odd_content_cost_no_other_run(tmp_path, monkeypatch):
+    written(tmp_path, "good")
+    odd = written(tmp_path, "odd")
+    with client(tmp_path) as page:
+        assert len(page.get("/api/runs").json()["runs"]) == 2
+        monkeypatch.setattr("narrows.page.watch.row_of", lambda run, _: 1 / 0 if run.name == "odd" else row_of(run, _))
+        (odd / "run.json").write_text(json.dumps(run_record(epoch=7)))
+        answer = page.get("/api/runs").json()
+        assert [row["name"] for row in answer["runs"]] == ["good"]
+        assert "odd: must hold a run that can be shown; ZeroDivisionError" in answer["problems"][0]
+        assert page.head("/api/events").status_code == 200
 
 
 def test_a_single_run(tmp_path):

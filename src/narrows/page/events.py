@@ -14,7 +14,7 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from narrows.errors import ConfigError
 from narrows.page.advice import Adviser
@@ -70,7 +70,10 @@ class Ticker:
     async def _run(self) -> None:
         look = 0
         while self._listeners and not self.closing:
-            await run_in_threadpool(self._look, all_=look % EVERY == 0)
+            try:
+                await run_in_threadpool(self._look, all_=look % EVERY == 0)
+            except Exception as error:  # whatever it is, the others are told, and it goes on
+                self.watch.notes["page"] = f"The runs could not be looked at: {type(error).__name__}: {error}"
             for event in self._listeners:
                 event.set()
             look += 1
@@ -194,8 +197,10 @@ def followed_of(request: Request) -> list[Followed]:
     return followed
 
 
-async def events(request: Request) -> StreamingResponse:
+async def events(request: Request) -> Response:
     """Answer with the stream of what changes."""
+    if request.method == "HEAD":
+        return Response(media_type="text/event-stream")
     state = request.app.state
     followed = followed_of(request)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # a proxy must not wait for more

@@ -172,12 +172,22 @@ class Watch:
                 entry.run, entry.problem = None, f"{name!r}: a run's name must be text. Rename its folder."
         if entry.run is None:
             if entry.row:
-                entry.row = {}
-                self._version += 1
-                self._gone[name] = self._version
+                self._gone_since(name, entry)
             return
         if entry.course.refresh() or read or entry.active:
-            row = row_of(entry.run, entry.course)
-            if row != entry.row:
+            try:
+                row = row_of(entry.run, entry.course)
+            except Exception as error:  # of a record whose form is right and whose content is not
+                entry.problem = f"{name}: must hold a run that can be shown; {type(error).__name__}: {error}."
+                row = {}
+            if row != entry.row and not row:
+                self._gone_since(name, entry)
+            elif row != entry.row:
                 self._version += 1
                 entry.row, entry.version = row, self._version
+
+    def _gone_since(self, name: str, entry: Entry) -> None:
+        """Note that a run can be shown no more."""
+        entry.row = {}
+        self._version += 1
+        self._gone[name] = self._version

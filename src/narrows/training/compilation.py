@@ -16,6 +16,8 @@ def compiled(module: Module) -> Callable[[Batch, str], Loss]:
     The first step takes the compiler some 20 seconds. What changes from step to step enters as a tensor: a number in
     Python would be compiled in.
     """
+    if not hasattr(Batch.randn, "_torchdynamo_disable"):  # here, since to import the compiler takes seconds
+        Batch.randn = torch.compiler.disable(Batch.randn)  # type: ignore[method-assign]
     function: Any = torch.compile(module.loss, dynamic=False)
     shape: list[torch.Size] = []
 

@@ -29,7 +29,7 @@ import { dimensionOf, mapOf, mapsOf, numberOf, toolOf, useView, type MapName } f
 export function CodesView() {
   const explorer = useExplorer();
   const why = explorer.info.absent["codes"];
-  return why === undefined ? <CodesOf explorer={explorer} /> : <><h1>Codes</h1><Absent what="Codes" why={why} /></>;
+  return why === undefined ? <CodesOf explorer={explorer} /> : <Absent what="Codes" why={why} />;
 }
 
 function CodesOf({ explorer }: { explorer: Explorer }) {
