@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from torch import nn
 
-from narrows import AE, PCA
+from narrows import AE, PCA, load_dataset
+from narrows.cli.app import main
 from narrows.data import Dataset
 from narrows.errors import ConfigError
 from narrows.export import page
 from narrows.page.explorer import Explorer
 from narrows.page.wire import unpack
+from narrows.runs import record
 
 rng = np.random.default_rng(0)
 IMAGES = rng.integers(0, 256, (40, 1, 6, 5)).astype(np.uint8)
@@ -89,7 +91,8 @@ def test_names_are_data_and_nothing_is_loaded():
     assert not re.search(r"https?://|src=(?!x)", made.replace("http-equiv", ""))
 
 
-def test_large_weights_are_rounded_to_16_bits():
+def test_large_weights_are_rounded_to_16_bits(monkeypatch):
+    monkeypatch.setattr(page, "SMALL", 4096)
     explorer = explorer_of(AE(latent_dim=2, network="mlp:200", epochs=1), IMAGES)
     exact, rounded = page.page_of(explorer), page.page_of(explorer, large=1000)
     assert rounded.rounded
@@ -118,3 +121,21 @@ def test_the_file_says_where_the_front_end_is_missing(built):
     (built / "offline.js").unlink()
     with pytest.raises(ConfigError, match="npm run build"):
         page.page_of(explorer_of(PCA(latent_dim=2), IMAGES))
+
+
+def test_command_writes_a_new_file_and_says_what_is_wrong(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    list(record(PCA(latent_dim=1), load_dataset("cloud", samples=40), "runs/cloud", pictures=False))
+    assert main(["export", "cloud", "page.html"]) == 0
+    assert content_of((tmp_path / "page.html").read_text()).meta["info"]["run"] == "cloud"
+    assert re.search(r"cloud: 0\.0 MB, \d+ samples\n", capsys.readouterr().out)
+    for given, problem in (
+        (["page.html"], "must be a new file; 'page.html' is there. Add --force"),
+        (["page.pdf"], "must end in .html; got 'page.pdf'"),
+        (["page.html", "--to", "pages"], "--to must be one of page; got 'pages'."),
+    ):
+        assert main(["export", "cloud", *given]) == 2
+        assert problem in " ".join(capsys.readouterr().err.split())
+    assert main(["export", "cloud", "page.html", "--force"]) == 0
+    assert main(["export", "cloud"]) == 0
+    assert (tmp_path / "runs" / "cloud" / "page.html").exists()

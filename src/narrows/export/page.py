@@ -33,8 +33,8 @@ LARGE = 3_000_000
 """Bytes; of a larger file the weights are rounded to 16 bits."""
 STEPS = 32767
 """Positive numbers of 16 bits with a sign."""
-SMALL = 4096
-"""Weights of a layer that are not worth rounding."""
+SMALL = 20_000
+"""Weights of a layer that are not worth rounding; PCA's maps, whose logits feel it most, are mostly among them."""
 CORRUPTIONS = ("gaussian", "dropout", "masking", "uniform", "salt_pepper")
 """Kinds of noise that web/src/offline/noise.ts knows."""
 STATIC = Path(__file__).parents[1] / "page" / "static"

@@ -44,6 +44,7 @@ class Started:
     def __init__(self, arguments: Sequence[str], place: Path | None = None) -> None:
         written, path = tempfile.mkstemp(prefix="narrows-", suffix=".log")
         self._log = open(path, "rb")  # noqa: SIM115
+        self._text = ""
         try:
             self.process = subprocess.Popen(  # noqa: S603 - a list of arguments: no shell reads it
                 [sys.executable, "-m", "narrows", *arguments], cwd=place, stdin=subprocess.DEVNULL, stdout=written,
@@ -63,14 +64,17 @@ class Started:
     @property
     def message(self) -> str:
         """The error that it printed, or else its last line."""
-        size = os.fstat(self._log.fileno()).st_size
-        self._log.seek(max(0, size - 20_000))
-        text = self._log.read(20_000).decode(errors="replace").strip()
+        with contextlib.suppress(ValueError):  # closed by another thread: what was read last holds
+            size = os.fstat(self._log.fileno()).st_size
+            self._log.seek(max(0, size - 20_000))
+            self._text = self._log.read(20_000).decode(errors="replace").strip()
+        text = self._text
         errors = CLEANED.split(text)
         return (errors[-1] if len(errors) > 1 else text.rpartition("\n")[2]).strip()
 
     def let_go(self) -> None:
-        """Close what it printed, and wait for it no more; it goes on."""
+        """Close what it printed, of which the end is kept, and wait for it no more; it goes on."""
+        _ = self.message
         self._log.close()
         if self.process.poll() is None:
             self.process.returncode = 0  # else Python warns of it

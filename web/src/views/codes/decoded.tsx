@@ -10,14 +10,14 @@ import { extentOf, TilePen } from "./tile";
 const UNIT = 420;
 const READABLE = 120; // ms between two states of a table's bars
 
-export function Decoded({ info, hand, hint }: { info: ModelInfo; hand: Hand; hint: string }) {
+export function Decoded({ info, hand, hint, label }: { info: ModelInfo; hand: Hand; hint: string; label: string | null }) {
   return (
     <section class="card stack codes-decoded" aria-label="Decoded">
       <h2>Decoded</h2>
       <div class={`codes-shown ${info.kind}`}>
         {info.kind === "table" ? <Bars info={info} hand={hand} /> : <Picture info={info} hand={hand} />}
         <div class="stack">
-          {info.condition !== null && <Condition info={info} hand={hand} names={info.condition} />}
+          {info.condition !== null && <Condition hand={hand} names={info.condition} label={label} />}
           <p class="hint">{hint}</p>
         </div>
       </div>
@@ -78,12 +78,16 @@ function Bars({ info, hand }: { info: ModelInfo; hand: Hand }) {
   return <RowBars info={info} row={x} behind={null} label="What the code at hand decodes to" size="medium" />;
 }
 
-function Condition({ info, hand, names }: { info: ModelInfo; hand: Hand; names: string[] }) {
+/** The label that a conditional model decodes with: at first that of the pinned sample. */
+function Condition({ hand, names, label }: { hand: Hand; names: string[]; label: string | null }) {
   const [y, setY] = useState(0);
+  useEffect(() => {
+    if (label !== null && names.includes(label)) setY(names.indexOf(label));
+  }, [label]);
   useEffect(() => {
     hand.y = y;
     hand.again();
-  }, [hand, y, info]);
+  }, [hand, y]);
   return (
     <Select
       label="Label to decode with" value={String(y)} options={names.map((name, i) => ({ value: String(i), label: name }))}

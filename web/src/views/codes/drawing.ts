@@ -1,7 +1,7 @@
 // Brings what the view shows onto the plane.
-import { useEffect, useMemo, useState } from "preact/hooks";
-import type { Codes, Explorer } from "../../model/explorer";
-import { current, setParams } from "../../state/route";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { Codes, Explorer, Values } from "../../model/explorer";
+import { current, setParams, useParam } from "../../state/route";
 import { complain } from "../../ui/toasts";
 import { Atlas, Pictures } from "./atlas";
 import type { Cell } from "./cell";
@@ -9,19 +9,26 @@ import { project, type Hand } from "./decoding";
 import { Picking } from "./picking";
 import type { Plane } from "./plane";
 
+const LIMIT = 70_000; // codes that are shown at most
 const REST = 300; // ms after which the part that is seen goes into the address
 
 export function usePoints(plane: Plane | null, codes: Codes | null, free: boolean, axes: boolean): void {
+  const [seen] = useParam("window", ""), written = useRef("");
   useEffect(() => {
     if (plane === null || codes === null) return;
     let timer = 0;
-    plane.setPoints(codes.points, free, axes, current().params.get("window") ?? "");
+    plane.setPoints(codes.points, free, axes, written.current = current().params.get("window") ?? "");
     plane.moved = () => {
       clearTimeout(timer);
-      timer = window.setTimeout(() => setParams({ window: plane.view.write() || null }), REST);
+      timer = window.setTimeout(() => setParams({ window: (written.current = plane.view.write()) || null }), REST);
     };
     return () => clearTimeout(timer);
   }, [plane, codes, free, axes]);
+  useEffect(() => {
+    if (plane === null || seen === written.current) return; // not the view itself wrote it: a link, or the browser's history
+    written.current = seen;
+    plane.look(seen);
+  }, [plane, seen]);
 }
 
 /** Where rows (ascending) stand among all rows (ascending); null where they are all. */
@@ -29,6 +36,12 @@ export function positionsOf(rows: Int32Array, all: Int32Array): Int32Array | nul
   if (rows.length === all.length) return null;
   const at = new Map(Array.from(all, (row, i) => [row, i]));
   return Int32Array.from(rows, (row) => at.get(row) ?? all.length);
+}
+
+/** The rows in whose order thumbnails come: all of a split, or those that the values name where these are fewer. */
+export function useRows(total: number, values: Values | null): Int32Array | null {
+  const all = useMemo(() => (total <= LIMIT ? Int32Array.from({ length: total }, (_, i) => i) : null), [total]);
+  return all ?? values?.rows ?? null;
 }
 
 /** Thumbnails of images, loaded after the points are on the screen. `all`: the rows in whose order they come. */

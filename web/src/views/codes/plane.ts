@@ -209,6 +209,12 @@ export class Plane {
     this.changed();
   }
 
+  /** See the part that an address names. */
+  look(window: string): void {
+    this.view.read(window);
+    this.redraw();
+  }
+
   fit(): void {
     this.view.fit();
     this.changed();

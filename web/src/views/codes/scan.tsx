@@ -38,11 +38,12 @@ export function Scan({ info, explorer, hand, first, second }: { info: ModelInfo;
   const range = (dim: number): [number, number] => [info.dims[dim]!.low, info.dims[dim]!.high];
 
   useEffect(() => {
-    let current = true, timer = 0, drawn: Float32Array | null = null;
+    let current = true, timer = 0, drawn: Float32Array | null = null, label: number | null = null;
     const fresh = () => {
       timer = 0;
-      if (drawn !== null && hand.z.every((v, i) => i === x || i === y || v === drawn![i])) return;
+      if (drawn !== null && label === hand.y && hand.z.every((v, i) => i === x || i === y || v === drawn![i])) return;
       drawn = hand.z.slice();
+      label = hand.y;
       const asked = drawn;
       explorer.decode(gridCodes(drawn, x, y, range(x), range(y), n), { lane: "scan", ...(hand.y === null ? {} : { y: hand.y }) }).then(
         (samples) => { if (current && drawn === asked && canvas.current !== null) drawGrid(canvas.current, info, samples, n, UNIT); },

@@ -30,7 +30,8 @@ export function Sliders({ info, hand, base, pinned }: { info: ModelInfo; hand: H
         input.setAttribute("aria-valuetext", text);
       });
     };
-    const later = () => { frame ||= requestAnimationFrame(write); };
+    // Every other frame: it takes as long as the picture, and is looked at less.
+    const later = () => { frame ||= requestAnimationFrame(() => { frame = requestAnimationFrame(write); }); };
     write();
     hand.onCode.add(later);
     return () => {
@@ -47,7 +48,7 @@ export function Sliders({ info, hand, base, pinned }: { info: ModelInfo; hand: H
   return (
     <div class="stack">
       <div class="spread">
-        <p class="hint">Most used first ({info.usage_unit}). A double click resets one.</p>
+        <p class="hint">Most used first ({info.usage_unit}). A double click, or Delete, resets one.</p>
         <Button onClick={() => hand.move(base)}>{pinned ? "Reset to the pinned sample" : "Reset to the centre"}</Button>
       </div>
       <div ref={list} class="codes-sliders">
@@ -59,6 +60,7 @@ export function Sliders({ info, hand, base, pinned }: { info: ModelInfo; hand: H
               <input
                 id={`codes-z${dim}`} type="range" min={low} max={high} step={(high - low) / STEPS || "any"}
                 onInput={(event) => set(dim, Number(event.currentTarget.value), event.timeStamp)}
+                onKeyDown={(event) => { if (event.key === "Delete" || event.key === "Backspace") set(dim, base[dim]!, event.timeStamp); }}
                 onDblClick={(event) => set(dim, base[dim]!, event.timeStamp)}
               />
               <output for={`codes-z${dim}`} />

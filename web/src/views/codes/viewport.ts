@@ -126,7 +126,7 @@ export class Viewport {
   }
 
   read(text: string): void {
-    const [cx, cy, zoom] = text.split(",").map(Number);
+    const [cx, cy, zoom] = text === "" ? [] : text.split(",").map(Number);
     if (cx === undefined || cy === undefined || zoom === undefined || ![cx, cy, zoom].every(Number.isFinite)) return this.fit();
     this.cx = cx;
     this.cy = cy;

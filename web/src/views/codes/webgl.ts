@@ -238,7 +238,7 @@ export class WebglRenderer implements Renderer {
     this.begin(this.tiles, view);
     const { uniform } = this.tiles;
     const unit = (tiles.size * ratio) / Math.max(width, height);
-    const edge = Math.max(1, 1.5 * ratio);
+    const edge = Math.max(1, Math.round(1.5 * ratio));
     const w = width * unit + 2 * edge + 1, h = height * unit + 2 * edge + 1;
     gl.uniform2f(uniform("pixels"), w, h);
     gl.uniform2f(uniform("extent"), (2 * w) / this.canvas.width, (2 * h) / this.canvas.height);
