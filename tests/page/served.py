@@ -3,9 +3,11 @@
 import http.client
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from functools import cache
 from pathlib import Path
@@ -82,11 +84,17 @@ def append(run, line):
 
 
 @cache
-def trained(folder):
-    """Train a small model into a run, and return its folder."""
+def _trained():
+    """Train a small model into a run, once for all tests."""
+    folder = tempfile.TemporaryDirectory(prefix="narrows-tests-")
     data = load_dataset("cloud", samples=100, validation=0.2)
-    list(record(VAE(latent_dim=1, network="mlp:4", epochs=3), data, folder / "cloud"))
-    return folder / "cloud"
+    list(record(VAE(latent_dim=1, network="mlp:4", epochs=3), data, Path(folder.name) / "cloud"))
+    return folder
+
+
+def trained(folder):
+    """Put the run of a small model into a folder, and return its own."""
+    return shutil.copytree(Path(_trained().name) / "cloud", Path(folder) / "cloud")
 
 
 class Server:
