@@ -169,8 +169,9 @@ def many(bench: Bench) -> dict[str, Any]:
     for renderer in ("webgl", "canvas"):
         with bench.served() as address, bench.page(address) as page:
             page.evaluate(f"location.hash = '#/codes/mnist?split=train&renderer={renderer}'")
-            page.wait_for_function("window.narrowsMetrics?.firstPaint > 0", timeout=180_000)
-            results[f"{renderer}: data to first paint, s"] = page.evaluate("window.narrowsMetrics.firstPaint") / 1000
+            while not page.evaluate(PAINTED):
+                page.wait_for_timeout(5)
+            results[f"{renderer}: data to first paint, s"] = page.evaluate(PAINTED) / 1000
             page.wait_for_timeout(8000)
             box = page.locator("main canvas").first.bounding_box()
             middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -191,6 +192,14 @@ def many(bench: Bench) -> dict[str, Any]:
             results[f"{renderer}: frames a second, panning"] = page.evaluate("window.narrowsMetrics.frames") / SECONDS
             results[f"{renderer}: memory of the tab, MB"] = _memory(page)
     return results
+
+
+PAINTED = """() => {
+    const came = performance.getEntriesByType("resource").filter(({ name }) => name.includes("/codes?")).at(-1);
+    if (!came || !window.narrowsMetrics?.frames) return 0;
+    window.paintedAt ??= performance.now();
+    return window.paintedAt - came.responseEnd;
+}"""
 
 
 def _memory(page: Any) -> float:

@@ -38,7 +38,9 @@ def shipped():
 def test_package_holds_source_and_nothing_else():
     others = {name for name in shipped() if not name.endswith(".py")}
     recipes = {name for name in others if name.startswith("narrows/recipes/") and name.endswith(".toml")}
-    assert others - recipes == {"narrows/py.typed"}
+    page = {f"narrows/page/static/{name}" for name in ("index.html", "icon.svg")}
+    page |= {f"narrows/page/static/{name}.{kind}" for name in ("app", "offline", "widget") for kind in ("js", "css")}
+    assert others - recipes == {"narrows/py.typed", *page}
     assert len(recipes) == 27
 
 

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -170,6 +171,14 @@ def axe():
     if not AXE.exists():
         pytest.skip("needs axe-core: npm ci --prefix web")
     return AXE.read_text()
+
+
+def wait_until(page, condition, arg=None, seconds=30):
+    """Wait until a function of the page is true; Playwright's own needs eval, which the page's policy forbids."""
+    deadline = time.monotonic() + seconds
+    while not page.evaluate(condition, arg):
+        assert time.monotonic() < deadline, f"never true: {condition}"
+        page.wait_for_timeout(20)
 
 
 def fetched(address):

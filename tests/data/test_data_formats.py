@@ -111,6 +111,7 @@ def test_sparse_matrices_are_whole_not_their_values(tmp_path, kind):
         load(tmp_path / "huge.npz")
 
 
+@pytest.mark.filterwarnings("ignore:Validating sparse tensor invariants")  # torch 2.14 says that it checks them
 def test_tensors(tmp_path):
     X, y = torch.from_numpy(T), torch.arange(20)
     for content in (X, {"X": X, "y": y}, (X, y), {"X": X.to_sparse(), "y": y}):

@@ -19,6 +19,7 @@ from narrows.page.explorer import Explorer
 from narrows.page.lanes import Lanes
 from narrows.page.models import MOST, Models
 from narrows.page.routes import ROUTES
+from narrows.page.saving import saved
 from narrows.page.wire import Message, pack, unpack
 from narrows.runs import Run
 from page.asgi import request, socket
@@ -131,9 +132,11 @@ def test_a_result_is_saved_as_the_command_draws_it(app, folder):
     result = Combine(expression="3 - 7 + 12")(Subject(Run(folder / "vae"), digits(), out=folder / "command.png"))
     assert (folder / "vae" / first).read_bytes() == result.pictures[0].read_bytes()
     record = Run(folder / "vae").record["analyses"]["combined-1"]
-    assert record == {**result.numbers, "call": {"do": "combine", "expression": "3 - 7 + 12"}}
-    saved = save({"name": "five of mine", "kind": "generated", "call": {"n": 5, "sampler": "gmm", "seed": 1}})
-    assert Image.open(folder / "vae" / saved.json()["file"]).width > 100
+    caption = "sample 3 - sample 7 + sample 12, test samples"
+    assert record == {**result.numbers, "caption": caption, "call": {"do": "combine", "expression": "3 - 7 + 12"}}
+    assert saved(Run(folder / "vae"))[folder / "vae" / first] == caption
+    five = save({"name": "five of mine", "kind": "generated", "call": {"n": 5, "sampler": "gmm", "seed": 1}})
+    assert Image.open(folder / "vae" / five.json()["file"]).width > 100
     for name in ("../x", "/etc/x", "", "a/b", "a\0", "." * 3, "x" * 99):
         response = save({"name": name or "\n", "kind": "denoised", "call": {"row": 1}})
         assert response.status_code == 400, name

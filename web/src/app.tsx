@@ -124,18 +124,18 @@ function Shown({ view, run }: { view: View; run: string | null }) {
     return view.id === "compare" ? <CompareView /> : <RunsView />;
   }
   if (run === null) {
-    if (store.state === "loading") return <Notice kind="loading" title="Loading the runs" />;
+    if (store.state === "loading") return <Notice whole kind="loading" title="Loading the runs" />;
     return (
-      <Notice kind="empty" title="No run yet" action={{ label: "Train a model", run: () => go({ view: "train", run: null, params: new URLSearchParams() }) }}>
+      <Notice whole kind="empty" title="No run yet" action={{ label: "Train a model", run: () => go({ view: "train", run: null, params: new URLSearchParams() }) }}>
         Train one here, or with <code>narrows train vae</code>; it appears by itself.
       </Notice>
     );
   }
   if (store.state === "ready" && !store.runs.some(({ name }) => name === run)) {
     const problem = store.problems.find((sentence) => sentence.includes(run));
-    if (store.expected.has(run) && problem === undefined) return <Notice kind="loading" title={`${run} begins`}>Its data are read, or fetched first.</Notice>;
+    if (store.expected.has(run) && problem === undefined) return <Notice whole kind="loading" title={`${run} begins`}>Its data are read, or fetched first.</Notice>;
     return (
-      <Notice kind="error" title="No such run" action={{ label: "See all runs", run: () => go({ view: "runs", run: null, params: new URLSearchParams() }) }}>
+      <Notice whole kind="error" title="No such run" action={{ label: "See all runs", run: () => go({ view: "runs", run: null, params: new URLSearchParams() }) }}>
         {problem ?? `${run} is not in this folder: it was deleted, renamed or moved.`}
       </Notice>
     );

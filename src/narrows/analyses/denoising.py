@@ -70,6 +70,8 @@ class Denoised(NamedTuple):
     """Reconstructed from the noisy one."""
     errors: dict[str, float]
     """Squared errors per sample of the last three against the clean input, summed over values; means over samples."""
+    corruption: Corruption
+    """What was done to the input."""
 
     def drawn(self, n: int) -> Image.Image:
         """Return the first n samples in the four versions under each other."""
@@ -85,4 +87,4 @@ def denoised(model: Autoencoder, arrays: Arrays, corruption: Corruption, seed: i
     errors = {
         name: float(squared_errors(x, part, arrays.mask).mean()) for name, part in zip(names, parts[1:], strict=True)
     }
-    return Denoised(*parts, errors)
+    return Denoised(*parts, errors, corruption)

@@ -10,6 +10,7 @@ from narrows.components import AXES
 from narrows.data.options import OPTIONS
 from narrows.estimators import ESTIMATORS
 from narrows.page.history import Course
+from narrows.page.saving import saved
 from narrows.params import Param, fields, write_value
 from narrows.runs import Run
 
@@ -56,7 +57,7 @@ def detail_of(run: Run, course: Course) -> dict[str, Any]:
         "versions": record.get("versions", {}),
         "ended": record.get("ended"),
         "summary": run.summary,
-        "pictures": [{"file": path.name, "caption": caption} for path, caption in run.pictures.items()],
+        "pictures": [{"file": path.name, "caption": caption} for path, caption in (run.pictures | saved(run)).items()],
         "frames": run.frames.epochs,
         "label_names": data.get("label_names"),
         "terms": _terms(course.last),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from narrows import figures
 from narrows.analyses import combination
+from narrows.analyses.expression import Term
 from narrows.errors import ConfigError
 from narrows.page.calls import Arguments, combined, denoised, drawn
 from narrows.page.explorer import Explorer
@@ -18,12 +19,13 @@ from narrows.runs import Run
 if TYPE_CHECKING:
     from PIL import Image
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,60}")
-"""What the name of a picture may be, so that it is a file in the run's folder and nothing else."""
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ .-]{0,60}")
+"""What the name of a picture may be, without its ending, so that it is a file in the run's folder and nothing else."""
 MOST = 1000
 """Pictures of one name."""
 
-Drawn = tuple["Image.Image", dict[str, float]]
+Drawn = tuple["Image.Image", dict[str, float], str]
+"""A picture, its numbers, and a caption."""
 
 
 def save(explorer: Explorer, folder: Path, message: Message) -> str:
@@ -52,14 +54,21 @@ def save(explorer: Explorer, folder: Path, message: Message) -> str:
     stem = str(name).removesuffix(".png") or FILES[kind]
     if not NAME.fullmatch(stem):
         raise ConfigError(f"save: name must be of letters, digits, spaces, _, - and points; got {stem[:80]!r}.")
-    picture, numbers = KINDS[kind](explorer, Arguments(Message(call, message.tensors)))
+    picture, numbers, caption = KINDS[kind](explorer, Arguments(Message(call, message.tensors)))
     run = Run(folder)
     path = run.draw(_free(folder, stem), picture)
     if run.status != "running":  # else its record is its training's
         known = {name: value for name, value in call.items() if name not in ("seq", "lane", "input")}
-        entry = {**numbers, "call": known}
+        entry = {**numbers, "caption": caption[:200], "call": known}
         run.update(analyses={**run.record.get("analyses", {}), path.stem: entry})
     return path.name
+
+
+def saved(run: Run) -> dict[Path, str]:
+    """Return the existing pictures that were saved into a run, and what each shows."""
+    entries = run.record.get("analyses", {}).items()
+    captions = {run.folder / f"{name}.png": entry.get("caption") for name, entry in entries if NAME.fullmatch(name)}
+    return {path: caption for path, caption in captions.items() if isinstance(caption, str) and path.is_file()}
 
 
 def _free(folder: Path, stem: str) -> str:
@@ -73,20 +82,34 @@ def _free(folder: Path, stem: str) -> str:
 
 def _combination(explorer: Explorer, given: Arguments) -> Drawn:
     on, terms, result, label = explorer.combination(**combined(given))
+    written = " ".join(f"{'-' if term.weight < 0 else '+'} {_weighted(term)}" for term in terms).removeprefix("+ ")
+    caption = f"{written}, {on.shown.name} samples"
     if explorer.display.kind == "image":
-        return combination.drawn(on, terms, result, explorer.limits(given.split), label), result.numbers
-    return figures.compare({"plain sum": result.plain[None], "decoded": result.decoded[None]}), result.numbers
+        limits = explorer.limits(given.split)
+        return combination.drawn(on, terms, result, limits, label), result.numbers, caption
+    rows = {"plain sum": result.plain[None], "decoded": result.decoded[None]}
+    return figures.compare(rows), result.numbers, caption
+
+
+def _weighted(term: Term) -> str:
+    return term.name if abs(term.weight) == 1 else f"{abs(term.weight):g} * {term.name}"
 
 
 def _denoised(explorer: Explorer, given: Arguments) -> Drawn:
-    _, result = explorer.denoised(**denoised(given))
-    return result.drawn(1), result.errors
+    arguments = denoised(given)
+    _, result = explorer.denoised(**arguments)
+    own = arguments["input"] is not None
+    sample = "a drawing" if own else f"{explorer.on(given.split).shown.name} sample {arguments['row']}"
+    return result.drawn(1), result.errors, f"{sample}, {result.corruption}"
 
 
 def _generated(explorer: Explorer, given: Arguments) -> Drawn:
-    z = explorer.drawn(**drawn(given))
-    labels = explorer.labels.of(given.y, len(z))
-    return figures.gallery(explorer.model.schema_.decode(explorer.model.decode(z, labels))), {}
+    arguments = drawn(given)
+    z = explorer.drawn(**arguments)
+    picture = figures.gallery(
+        explorer.model.schema_.decode(explorer.model.decode(z, explorer.labels.of(given.y, len(z))))
+    )
+    return picture, {}, f"new samples, {arguments['sampler']}, temperature {arguments['temperature']:g}"
 
 
 KINDS: dict[str, Callable[[Explorer, Arguments], Drawn]] = {

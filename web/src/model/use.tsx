@@ -45,8 +45,8 @@ export function WithExplorer(
     };
   }, [run, tries]);
   if (state?.error !== undefined) {
-    return <Notice kind="error" title="No model" action={{ label: "Try again", run: () => setTries(tries + 1) }}>{state.error}</Notice>;
+    return <Notice whole kind="error" title="No model" action={{ label: "Try again", run: () => setTries(tries + 1) }}>{state.error}</Notice>;
   }
-  if (state?.explorer === undefined || state.run !== run) return <Notice kind="loading" title="Loading the model">{run}</Notice>;
+  if (state?.explorer === undefined || state.run !== run) return <Notice whole kind="loading" title="Loading the model">{run}</Notice>;
   return <Given explorer={state.explorer} key={run}>{children}</Given>;
 }

@@ -9,13 +9,13 @@ import { Hands } from "../views/hands";
 import { contentOf } from "./content";
 
 async function start(root: HTMLElement): Promise<void> {
-  render(<main class="alone"><Notice kind="loading" title="Unpacking the model" /></main>, root);
+  render(<main class="alone"><Notice whole kind="loading" title="Unpacking the model" /></main>, root);
   try {
     const explorer = offline(await contentOf(document.getElementById("content")?.textContent ?? ""));
     render(<Hands explorer={explorer} foot={<ThemeSwitch />} />, root);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    render(<main class="alone"><Notice kind="error" title="This page cannot be shown">{message} A current browser is needed.</Notice></main>, root);
+    render(<main class="alone"><Notice whole kind="error" title="This page cannot be shown">{message} A current browser is needed.</Notice></main>, root);
   }
 }
 

@@ -8,14 +8,16 @@ interface Action {
 }
 
 export function Notice(
-  { kind, title, children, action }: {
+  { kind, title, children, action, whole = false }: {
     kind: "empty" | "loading" | "absent" | "error"; title: string; children?: ComponentChildren; action?: Action | undefined;
+    /** Whether it stands for the whole view, whose heading its title is then. */
+    whole?: boolean;
   },
 ) {
   return (
     <div class={`notice ${kind}`} role={kind === "error" ? "alert" : "status"}>
       {kind === "loading" && <span class="spinner" aria-hidden="true" />}
-      <h2>{title}</h2>
+      {whole ? <h1>{title}</h1> : <h2>{title}</h2>}
       {children !== undefined && <p>{children}</p>}
       {action && <Button onClick={action.run}>{action.label}</Button>}
     </div>
@@ -24,5 +26,5 @@ export function Notice(
 
 /** Why a view, or a part of one, is absent: `info.absent[name]`. */
 export function Absent({ what, why }: { what: string; why: string }) {
-  return <Notice kind="absent" title={`${what}: not for this model`}>{why}</Notice>;
+  return <Notice whole kind="absent" title={`${what}: not for this model`}>{why}</Notice>;
 }

@@ -1,6 +1,6 @@
 // Brings what the view shows onto the plane.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { Codes, Explorer } from "../../model/explorer";
+import type { Codes, Explorer, Values } from "../../model/explorer";
 import { current, setParams, useParam } from "../../state/route";
 import { complain } from "../../ui/toasts";
 import { Atlas, Pictures } from "./atlas";
@@ -9,6 +9,7 @@ import { project, type Hand } from "./decoding";
 import { Picking } from "./picking";
 import type { Plane } from "./plane";
 
+const LIMIT = 70_000; // codes that are shown at most
 const REST = 300; // ms after which the part that is seen goes into the address
 
 export function usePoints(plane: Plane | null, codes: Codes | null, free: boolean, axes: boolean): void {
@@ -35,6 +36,12 @@ export function positionsOf(rows: Int32Array, all: Int32Array): Int32Array | nul
   if (rows.length === all.length) return null;
   const at = new Map(Array.from(all, (row, i) => [row, i]));
   return Int32Array.from(rows, (row) => at.get(row) ?? all.length);
+}
+
+/** The rows in whose order thumbnails come: all of a split, or those that the values name where these are fewer. */
+export function useRows(total: number, values: Values | null): Int32Array | null {
+  const all = useMemo(() => (total <= LIMIT ? Int32Array.from({ length: total }, (_, i) => i) : null), [total]);
+  return all ?? values?.rows ?? null;
 }
 
 /** Thumbnails of images, loaded after the points are on the screen. `all`: the rows in whose order they come. */

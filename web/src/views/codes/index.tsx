@@ -13,7 +13,7 @@ import { Controls, Tools } from "./controls";
 import { aligned, lifted, useCodes, useSample, useShelf, useValues } from "./data";
 import { Decoded } from "./decoded";
 import { decodeAt, Hand } from "./decoding";
-import { useMarks, usePicking, usePictures, usePoints } from "./drawing";
+import { useMarks, usePicking, usePictures, usePoints, useRows } from "./drawing";
 import { ClassLegend, ScaleLegend } from "./legend";
 import { useColours } from "./painting";
 import { PathPanel } from "./path";
@@ -29,7 +29,7 @@ import { dimensionOf, mapOf, mapsOf, numberOf, toolOf, useView, type MapName } f
 export function CodesView() {
   const explorer = useExplorer();
   const why = explorer.info.absent["codes"];
-  return why === undefined ? <CodesOf explorer={explorer} /> : <><h1>Codes</h1><Absent what="Codes" why={why} /></>;
+  return why === undefined ? <CodesOf explorer={explorer} /> : <Absent what="Codes" why={why} />;
 }
 
 function CodesOf({ explorer }: { explorer: Explorer }) {
@@ -63,7 +63,7 @@ function CodesOf({ explorer }: { explorer: Explorer }) {
   const axes = map === "dims" || map === "pca"; // the values of other maps mean nothing
   usePoints(plane, codes, one, axes);
   const { painting, categories, classes, colouring, unit, found } = useColours(plane, codes, values, view.colour, view.only, view.query, members);
-  usePictures(plane, explorer, split, codes, told.value?.rows ?? null);
+  usePictures(plane, explorer, split, codes, useRows(info.splits[split] ?? 0, told.value));
   const picking = usePicking(plane, codes);
   const [path, setPath] = useState<Float32Array | null>(null);
   useMarks(plane, codes, hand, pointed, pinned, at(a), at(b), path);

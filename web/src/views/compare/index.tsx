@@ -21,8 +21,8 @@ export function CompareView() {
   const there = new Set(store.runs.map(({ name }) => name));
   const named = [...namesIn(params.get("runs") ?? ""), ...params.getAll("run")]; // the latter as in the server's addresses
   const runs = [...new Set(named)].filter((name) => store.state !== "ready" || there.has(name)).slice(0, MOST);
-  if (store.state === "loading") return <Notice kind="loading" title="Loading the runs" />;
-  if (store.state === "error") return <Notice kind="error" title="No answer">{store.error}</Notice>;
+  if (store.state === "loading") return <Notice whole kind="loading" title="Loading the runs" />;
+  if (store.state === "error") return <Notice whole kind="error" title="No answer">{store.error}</Notice>;
   const set = (names: string[]) => setParams({ runs: namesAs(names) || null, run: null, from: null });
   return (
     <>

@@ -31,7 +31,7 @@ export function RunView({ run }: { run: string }) {
   const feed = feeds.find((one) => one.run === run);
   const row = there.get(run) ?? feed?.detail ?? null;
   if (row === null || feed === undefined) {
-    return feed?.error ? <Notice kind="error" title="No such run">{feed.error}</Notice> : <Notice kind="loading" title="Loading the run">{run}</Notice>;
+    return feed?.error ? <Notice whole kind="error" title="No such run">{feed.error}</Notice> : <Notice whole kind="loading" title="Loading the run">{run}</Notice>;
   }
   const detail = feed.detail;
   return (

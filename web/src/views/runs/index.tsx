@@ -19,9 +19,9 @@ const FEW = 3; // problems that are listed at once
 
 export function RunsView() {
   const store = useStore();
-  if (store.state === "loading") return <Notice kind="loading" title="Loading the runs" />;
+  if (store.state === "loading") return <Notice whole kind="loading" title="Loading the runs" />;
   if (store.state === "error") {
-    return <Notice kind="error" title="No answer" action={{ label: "Try again", run: () => void refresh() }}>{store.error}</Notice>;
+    return <Notice whole kind="error" title="No answer" action={{ label: "Try again", run: () => void refresh() }}>{store.error}</Notice>;
   }
   if (store.runs.length === 0) return <Empty problems={store.problems} />;
   return <List />;

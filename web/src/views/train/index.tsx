@@ -22,8 +22,8 @@ export function TrainView() {
     const [form, { datasets }] = await Promise.all([get<Form>("api/form", signal), get<{ datasets: Known["datasets"] }>("api/data", signal)]);
     return { form, datasets };
   });
-  if (error !== "") return <Notice kind="error" title="No form" action={{ label: "Try again", run: retry }}>{error}</Notice>;
-  if (known === null) return <Notice kind="loading" title="Loading the form" />;
+  if (error !== "") return <Notice whole kind="error" title="No form" action={{ label: "Try again", run: retry }}>{error}</Notice>;
+  if (known === null) return <Notice whole kind="loading" title="Loading the form" />;
   return <TrainForm {...known} />;
 }
 
