@@ -12,7 +12,7 @@ from starlette.websockets import WebSocketDisconnect
 from narrows.errors import ConfigError
 from narrows.page.app import application
 from narrows.page.security import HEADERS, MAX_BODY, Guard, check_token, is_loopback, names_of
-from page.served import BASE, TOKEN, client, stranger, written
+from page.served import BASE, TOKEN, client, run_record, stranger, written
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY")
 
@@ -301,6 +301,27 @@ def test_names_that_are_no_runs(folder):
             assert answer.status_code == 404, name
         assert page.get("/api/runs/oen").json()["error"].endswith("Did you mean 'one'?")
         assert [row["name"] for row in page.get("/api/runs").json()["runs"]] == ["one"]
+
+
+def test_names_are_text_wherever_they_stand(folder):
+    """No answer that holds a name from a run is anything that a browser would take for a page."""
+    names = [
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "javascript:alert(1)",
+        "\"'><svg onload=alert(1)>",
+    ]
+    for i, name in enumerate(names):
+        safe = name.replace("/", "\u2215")
+        written(folder, safe, status="failed", error=name, data=run_record()["data"] | {"name": name, "source": name})
+        with client(folder) as page:
+            for path in ("/api/runs", f"/api/runs/{quote(safe, safe='')}", f"/api/runs/{i}{quote(name, safe='')}"):
+                answer = page.get(path)
+                assert answer.headers["content-type"] == "application/json"
+                assert answer.headers["x-content-type-options"] == "nosniff"
+            known = page.get(f"/api/runs/{quote(safe, safe='')}").json()
+            assert (known["name"], known["data_about"]["source"], known["failure"]) == (safe, name, name)
+            assert stranger(folder).get(f"/?token={quote(name)}").text.count("<script") == 0
 
 
 def test_tokens_that_one_chooses():
