@@ -2,6 +2,7 @@
 
 import base64
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
@@ -19,10 +20,14 @@ START = """async ([module, style, info]) => {
         on: (_, callback) => heard.push(callback),
         off: () => undefined,
         send: async (content, _, buffers = []) => {
-            const [answer, parts] = await window.kernel(content, buffers.map(text));
-            for (const callback of heard) callback(answer, parts.map(part => new DataView(bytes(part).buffer)));
+            await window.kernel(content, buffers.map(text));
         },
     };
+    setInterval(async () => {
+        for (const [answer, parts] of await window.answers()) {
+            for (const callback of heard) callback(answer, parts.map(part => new DataView(bytes(part).buffer)));
+        }
+    }, 20);
     document.head.append(Object.assign(document.createElement("style"), { textContent: style }));
     const url = URL.createObjectURL(new Blob([module], { type: "text/javascript" }));
     const { default: widget } = await import(url);
@@ -37,33 +42,40 @@ VIEWS = {"Combine": "The decoded sum of the codes", "Denoise": "Cleaned", "Gener
 
 
 @pytest.fixture(scope="module")
-def channel(trained):
-    """Return what answers the calls of a widget on a run."""
+def model(trained):
+    """Return a model with its data."""
     if not (STATIC / "widget.js").exists():
         pytest.skip("needs the built page: npm ci && npm run build in web/")
     from narrows.page.models import load
-    from narrows.page.widget import Channel
 
-    folder = trained / "runs" / "digits-vae"
-    return Channel(load(folder), folder)
+    return load(trained / "runs" / "digits-vae")
 
 
-def test_widget_shows_the_views_and_leaves_the_notebook_alone(channel, chromium, axe):
+def test_widget_shows_the_views_and_leaves_the_notebook_alone(model, chromium, axe):
     from narrows.page.info import info
+    from narrows.page.widget import Channel
+    from narrows.storage.json import plain
+
+    waiting = SimpleQueue()
+    channel = Channel(model, None, lambda answer, parts: waiting.put((answer, parts)))
 
     def kernel(_, content, buffers):
-        answer, parts = channel.answer(content, [base64.b64decode(buffer) for buffer in buffers])
-        return [answer, [base64.b64encode(part).decode() for part in parts]]
+        channel.receive(content, [base64.b64decode(buffer) for buffer in buffers])
+
+    def answers(_):
+        taken = [waiting.get() for _ in range(waiting.qsize())]
+        return [[answer, [base64.b64encode(part).decode() for part in parts]] for answer, parts in taken]
 
     context = chromium.new_context(viewport={"width": 900, "height": 700})
     page, errors = context.new_page(), []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.expose_binding("kernel", kernel)
+    page.expose_binding("answers", answers)
     page.set_content(NOTEBOOK)
     before = page.evaluate(LOOK)
     files = [(STATIC / name).read_text(encoding="utf-8") for name in ("widget.js", "widget.css")]
-    page.evaluate(START, [*files, info(channel.maps.explorer)])
+    page.evaluate(START, [*files, plain(info(model.explorer))])
     assert page.evaluate(LOOK) == before
     for view, canvas in VIEWS.items():
         page.get_by_role("button", name=view, exact=True).click()
@@ -77,3 +89,4 @@ def test_widget_shows_the_views_and_leaves_the_notebook_alone(channel, chromium,
     page.evaluate("closeWidget()")
     assert page.evaluate("document.querySelector('main').childElementCount") == 0
     context.close()
+    channel.thread.shutdown()

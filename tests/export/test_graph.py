@@ -13,7 +13,8 @@ from torch import nn
 
 from narrows import AE, PCA, VAE
 from narrows.estimators.inference import evaluating
-from narrows.export.graph import UnsupportedError, graph_of
+from narrows.export.graph import graph_of
+from narrows.export.layers import UnsupportedError
 from narrows.module import Batch
 from narrows.nn import MLP, Conv, Residual
 

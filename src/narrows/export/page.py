@@ -18,7 +18,8 @@ from narrows.analyses.latents import training_codes
 from narrows.data.arrays import Array
 from narrows.errors import ConfigError
 from narrows.estimators.inference import reconstruct_encoded
-from narrows.export.graph import Graph, UnsupportedError, graph_of
+from narrows.export.graph import graph_of
+from narrows.export.layers import Graph, UnsupportedError
 from narrows.page.explorer import Explorer
 from narrows.page.info import info
 from narrows.page.kept import NAMES

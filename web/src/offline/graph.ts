@@ -1,4 +1,4 @@
-// Networks as lists of layers, executed in the page: what src/narrows/export/graph.py writes of a fitted module.
+// Networks as lists of layers, executed in the page: what src/narrows/export writes of a fitted module.
 import type { Tensor } from "../api/tensors";
 
 /** n samples of one shape: (n, ...shape), row by row. */

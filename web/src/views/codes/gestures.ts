@@ -119,7 +119,9 @@ export class Gestures {
   private wheel(event: WheelEvent): void {
     event.preventDefault();
     const pixels = event.deltaMode === 0 ? event.deltaY : event.deltaY * LINE;
-    this.does.zoom(...this.place(event), Math.exp(-pixels * (event.ctrlKey ? PER_PIXEL_PINCH : PER_PIXEL)));
+    const at = this.place(event);
+    this.does.zoom(...at, Math.exp(-pixels * (event.ctrlKey ? PER_PIXEL_PINCH : PER_PIXEL)));
+    if (this.down.size === 0) this.does.hover(...at); // another point may lie there now
   }
 
   private key(event: KeyboardEvent, pressed: boolean): void {
