@@ -12,7 +12,7 @@ from narrows.errors import ConfigError, DataError
 from narrows.page import models, widget
 from narrows.page.codes import Maps
 from narrows.page.wire import Message, pack, unpack
-from page.explorers import digits, explorer, run_with
+from webpage.explorers import digits, explorer, run_with
 
 
 class Kernel(widget.Channel):

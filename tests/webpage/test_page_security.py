@@ -12,7 +12,7 @@ from starlette.websockets import WebSocketDisconnect
 from narrows.errors import ConfigError
 from narrows.page.app import application
 from narrows.page.security import HEADERS, MAX_BODY, Guard, check_token, is_loopback, names_of
-from page.served import BASE, TOKEN, client, run_record, stranger, written
+from webpage.served import BASE, TOKEN, client, run_record, stranger, written
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY")
 

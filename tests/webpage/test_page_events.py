@@ -12,7 +12,7 @@ from narrows.page import events
 from narrows.page.app import application
 from narrows.page.events import Followed, stream
 from narrows.runs.frames import Frames
-from page.served import append, client, epoch, running, written
+from webpage.served import append, client, epoch, running, written
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from narrows.page.processes import Started, Trainings
 from narrows.page.trash import PREFIX, Trash
 from narrows.page.watch import Watch
 from narrows.storage.process import this_process
-from page.served import client, running, written
+from webpage.served import client, running, written
 
 
 @pytest.fixture

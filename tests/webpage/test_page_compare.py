@@ -8,7 +8,7 @@ from safetensors.numpy import load
 
 from narrows import AE, PCA, VAE, load_dataset
 from narrows.runs import Run, record
-from page.served import client, written
+from webpage.served import client, written
 
 pytestmark = pytest.mark.usefixtures("blank_pictures")
 

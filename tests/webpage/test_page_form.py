@@ -13,7 +13,7 @@ from narrows.page.form import form
 from narrows.page.training import asked
 from narrows.params import fields
 from narrows.runs import Run
-from page.served import client
+from webpage.served import client
 
 
 @pytest.fixture

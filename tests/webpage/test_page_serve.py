@@ -17,7 +17,7 @@ import webbrowser
 import pytest
 
 from narrows.cli import beside, main
-from page.served import TOKEN, Server, append, epoch, running, trained, written
+from webpage.served import TOKEN, Server, append, epoch, running, trained, written
 
 
 @pytest.fixture

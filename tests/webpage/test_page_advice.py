@@ -10,7 +10,7 @@ from narrows.page import advice
 from narrows.page.advice import Adviser, advice_on
 from narrows.page.watch import Watch
 from narrows.runs import Run, record
-from page.served import append, client, epoch, running, trained, written
+from webpage.served import append, client, epoch, running, trained, written
 
 pytestmark = pytest.mark.usefixtures("blank_pictures")
 

@@ -13,7 +13,7 @@ from narrows.page.history import POINTS, Course, read_from
 from narrows.page.rows import command_of, row_of
 from narrows.page.watch import Watch
 from narrows.runs import Run
-from page.served import append, client, epoch, run_record, running, trained, written
+from webpage.served import append, client, epoch, run_record, running, trained, written
 
 pytestmark = pytest.mark.usefixtures("blank_pictures")
 

@@ -22,8 +22,8 @@ from narrows.page.routes import ROUTES
 from narrows.page.saving import saved
 from narrows.page.wire import Message, pack, unpack
 from narrows.runs import Run
-from page.asgi import request, socket
-from page.explorers import digits, run_with
+from webpage.asgi import request, socket
+from webpage.explorers import digits, run_with
 
 
 def test_of_every_lane_the_newest_call_is_next():

@@ -18,7 +18,7 @@ from narrows.page.drawing import Drawings, _measured
 from narrows.page.explorer import Explorer
 from narrows.page.kept import KeptMaps, Progress
 from narrows.page.samples import ModelOnSplit
-from page.explorers import digits, explorer
+from webpage.explorers import digits, explorer
 
 
 def test_dimensions_are_those_of_the_codes():

@@ -16,7 +16,7 @@ from narrows.figures.captions import MARGIN
 from narrows.figures.samples import TILE, edges_of
 from narrows.page.explorer import Explorer
 from narrows.page.info import info
-from page.explorers import digits, explorer, run_with, sequences, table
+from webpage.explorers import digits, explorer, run_with, sequences, table
 
 
 @pytest.fixture(scope="module")
