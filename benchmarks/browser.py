@@ -29,8 +29,9 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 FLAGS = [
     "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--enable-precise-memory-info",
+    "--disable-sync", "--disable-gpu",
 ]  # fmt: skip
+"""Rendering in software, as on a machine without a graphics card."""
 SECONDS = 10.0
 """How long one drags."""
 

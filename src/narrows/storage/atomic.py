@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -57,9 +58,12 @@ def open_regular(path: Path) -> BinaryIO:
 
     Raises FormatError where it is missing, is no regular file, or cannot be read.
     """
-    if not path.is_file():
-        what = "it is something else" if path.exists() else "it is missing"
-        raise FormatError(f"{path}: must be a file; {what}. Is {path.parent} a narrows folder?")
+    try:
+        regular = stat.S_ISREG(path.stat().st_mode)  # asked once: another process may write or remove it meanwhile
+    except (OSError, ValueError):
+        raise FormatError(f"{path}: must be a file; it is missing. Is {path.parent} a narrows folder?") from None
+    if not regular:
+        raise FormatError(f"{path}: must be a file; it is something else. Is {path.parent} a narrows folder?")
     try:
         return path.open("rb")
     except OSError as error:
