@@ -2,6 +2,7 @@
 
 python benchmarks/browser.py                     everything: about ten minutes on two cores
 python benchmarks/browser.py --only drag,live    some of it
+python benchmarks/browser.py --page              write what was measured into docs/page.md
 
 Needs Debian's chromium, `pip install -e ".[dev]"`, and for the 60,000 digits NARROWS_DATA with MNIST. What was measured
 is printed, and written into benchmarks/browser.json.
@@ -32,6 +33,7 @@ FLAGS = [
     "--disable-sync", "--disable-gpu",
 ]  # fmt: skip
 """Rendering in software, as on a machine without a graphics card."""
+MARK = "<!-- measured -->"
 SECONDS = 10.0
 """How long one drags."""
 
@@ -164,7 +166,7 @@ def drag(bench: Bench) -> dict[str, Any]:
 
 
 def many(bench: Bench) -> dict[str, Any]:
-    """60,000 codes of MNIST with thumbnails: first paint, pan, zoom and memory."""
+    """54,000 codes of MNIST, its training split, with thumbnails: first paint, pan, zoom and memory."""
     bench.train("mnist", "vae", "--data", "mnist", "--latent-dim", "20", "--epochs", "2")
     results: dict[str, Any] = {}
     for renderer in ("webgl", "canvas"):
@@ -311,11 +313,42 @@ PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
 }  # fmt: skip
 
 
+def write_page(results: dict[str, Any]) -> None:
+    """Write the last section of docs/page.md."""
+    path = HERE.parent / "docs" / "page.md"
+    text = path.read_text().split(MARK)[0]
+    cores = {f"{part['cores']} cores, Chromium {part['chromium']}, rendering in software" for part in results.values()}
+    lines = [
+        f"{MARK}\n",
+        f"`python benchmarks/browser.py`, {'; '.join(sorted(cores))}.\n",
+        "| what | | load before |",
+        "|---|---|---|",
+    ]
+    for name, part in results.items():
+        about = (PARTS[name].__doc__ or "").splitlines()[0].rstrip(".:")
+        lines.append(f"| **{about}** | | {part['load before']:.1f} |")
+        for what, value in part["measured"].items():
+            told = (
+                f"{value:.3g}"
+                if isinstance(value, float) and value < 1000
+                else f"{value:,.0f}"
+                if isinstance(value, float)
+                else value
+            )
+            told = " to ".join(f"{each:.2f}" for each in value) if isinstance(value, list) else told
+            lines.append(f"| {what} | {told} | |")
+    path.write_text(text + "\n".join(lines) + "\n")
+
+
 def main() -> None:
     """Measure, print, and write the file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=",".join(PARTS), help=f"some of {', '.join(PARTS)}")
+    parser.add_argument("--page", action="store_true", help="write docs/page.md from the file")
     asked = parser.parse_args()
+    if asked.page:
+        write_page(json.loads((HERE / "browser.json").read_text()))
+        return
     from playwright.sync_api import sync_playwright
 
     path = HERE / "browser.json"
