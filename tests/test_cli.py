@@ -584,6 +584,7 @@ def test_mistakes_with_components_are_named_before_data_are_loaded(flags, messag
     assert message in fails(["train", "ae", "--data", "no-such-data", *flags.split()], capsys)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "flags"),
     [

@@ -259,6 +259,7 @@ def test_a_network_of_ones_own(table, tmp_path):
 # Priors that do not factorise -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_mixture_as_prior(tmp_path):
     """No closed form of the divergence: the draw estimates it, and the bound is the bound."""
     rng = np.random.default_rng(0)

@@ -43,6 +43,7 @@ def test_join_repeats_over_all_other_axes(shape, axis):
         assert (added[row] == values[row]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [None, np.array(["cat", "dog", "emu"])])
 def test_samples_of_a_class_have_its_mean(names, tmp_path):
     X, y = classes()

@@ -208,6 +208,7 @@ def test_other_pictures_are_put_side_by_side():
     assert figures.sheet({"epoch 1": pages["epoch 1"]}).height > 300
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 5, 60])
 def test_clouds_and_codes_of_any_size(n):
     rng = np.random.default_rng(n)

@@ -150,6 +150,7 @@ def in_threads(*functions):
     return results
 
 
+@pytest.mark.slow
 def test_fits_in_threads_are_those_of_one_thread():
     """Weights, order, noise, dropout in a user's layers, and what is drawn: none is of a global generator."""
     network = (

@@ -120,6 +120,7 @@ def test_too_few_samples_and_a_missing_package_are_named(groups, tmp_path, monke
         Map(method="umap")(groups)
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_picture_and_prints_the_numbers(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["train", "pca", "--data", "digits", "--latent-dim", "4"]) == 0

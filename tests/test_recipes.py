@@ -104,6 +104,7 @@ def test_a_recipe_that_falls_short_says_by_how_much(tmp_path, monkeypatch, capsy
     assert f"fell short by {goal['value'] - goal['target']:.4g}"[:16] in told.out
 
 
+@pytest.mark.slow
 def test_one_variant_can_be_run_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["recipe", "faces-linear", "--quick", "--only", "8"]) == 0

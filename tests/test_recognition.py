@@ -65,6 +65,7 @@ def test_the_cosine_leaves_out_how_long_a_code_is():
         few_labels(values, labelled, [0, 1], test, [0], **given, metric="cosin")
 
 
+@pytest.mark.slow
 def test_codes_stand_beside_those_of_pca_and_the_values_themselves(digits):
     result = Recognise(draws=5)(digits)
     numbers, data = result.numbers, digits.dataset

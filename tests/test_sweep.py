@@ -53,6 +53,7 @@ def made(digits, tmp_path_factory):
     return sweep, list(sweep.train())
 
 
+@pytest.mark.slow
 def test_every_combination_is_trained_with_every_seed_into_a_run_of_its_own(made):
     sweep, done = made
     assert [(t.values["latent_dim"], t.seed) for t in done] == [(2, 0), (5, 0), (2, 1), (5, 1)]
@@ -140,6 +141,7 @@ def test_a_sweep_that_is_interrupted_goes_on_within_the_training_at_work(digits,
         assert {**a.measures, "seconds": 0} == {**b.measures, "seconds": 0}
 
 
+@pytest.mark.slow
 def test_a_training_that_diverges_is_a_finding(digits, tmp_path):
     fixed = {**SMALL, "optimizer": "sgd", "latent_dim": 2, "schedule": "constant", "epochs": 30}
     sweep = sweep_of(digits, tmp_path / "out", grid={"learning_rate": (1e-4, 1e6)}, seeds=1, fixed=fixed)

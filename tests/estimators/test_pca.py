@@ -100,6 +100,7 @@ def test_single_precision_products_lose_no_more_than_single_precision(solver, of
     assert found.noise_variance_ == pytest.approx(expected.noise_variance_, rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pixels", [True, False])
 def test_a_range_holds_nearly_all_of_the_variance(pixels):
     rng = np.random.default_rng(0)
@@ -127,6 +128,7 @@ def test_a_range_holds_all_of_a_variance_that_falls(monkeypatch):
     np.testing.assert_array_equal(found.components_, PCA(latent_dim=40, solver="range").fit(X).components_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
 @pytest.mark.parametrize("columns", [0, 7, 100])
 def test_a_range_of_data_with_fewer_dimensions_than_it_follows(columns, scale):

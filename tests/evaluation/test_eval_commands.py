@@ -34,6 +34,7 @@ def typed(folder, monkeypatch, capsys):
     return run
 
 
+@pytest.mark.slow
 def test_evaluate_prints_and_writes(typed, folder):
     text = typed("evaluate", "first", "--samples", "3", "--features", "pixels")
     assert "PCA" in text
@@ -70,6 +71,7 @@ def test_training_tells_once_what_goes_wrong_and_sums_up_at_its_end(typed):
     assert "Ctrl-C stops. Try --kl-warmup 0.3 (the KL term rises slowly), or --beta 1 (the KL" in lines[first]
 
 
+@pytest.mark.slow
 def test_sound_trainings_end_without_advice(typed, monkeypatch):
     monkeypatch.setattr("narrows.cli.advice.PATIENCE", 1e9)  # a busy machine is no reason not to look
     text = typed("train", "pca", *SMALL, "--latent-dim", "8", "--name", "sound")
@@ -81,6 +83,7 @@ def test_sound_trainings_end_without_advice(typed, monkeypatch):
     assert text.splitlines()[-1].startswith("narrows diagnose runs/large")
 
 
+@pytest.mark.slow
 def test_compare_trains_what_is_not_trained(typed, folder):
     text = typed("compare", "first", "pca", "--out", "both")
     header, first, *_ = text.splitlines()[1:]

@@ -42,6 +42,7 @@ def compared(digits):
     return found
 
 
+@pytest.mark.slow
 def test_rows_are_measured_over_seeds(compared, digits):
     train, y, test, y_test = digits
     assert [(row.name, row.seeds) for row in compared.rows] == [("AE", 2), ("VAE", 2), ("PCA", 1)]

@@ -133,6 +133,7 @@ def test_scale_of_a_column_and_of_all(cloud):
     assert diagnose(narrows.PCA(latent_dim=3).fit(X), X) == []  # the linear code does not mind
 
 
+@pytest.mark.slow
 def test_learning_rate_too_high(digits):
     model = narrows.AE(latent_dim=5, learning_rate=1.0, epochs=10, **SMALL).fit(digits[0])
     findings = diagnose(model, digits[0])

@@ -43,6 +43,7 @@ def test_identity_code(factors):
     assert min(found[:3]) >= 0.9
 
 
+@pytest.mark.slow
 def test_zero_code(factors):
     Z = np.zeros((3000, 10))
     for measure in (mig, sap, factor_vae_score, modularity):

@@ -24,6 +24,7 @@ def watched(model, X, **options):
     return fired
 
 
+@pytest.mark.slow
 def test_learning_rate_too_high_is_told_early(digits):
     fired = watched(narrows.AE(latent_dim=5, learning_rate=1.0, epochs=20, **SMALL), digits[0])
     assert fired["learning rate too high"] <= 10
@@ -74,6 +75,7 @@ def test_a_rise_that_is_small_beside_the_whole_fall_is_no_overfitting():
     assert [finding.rule for finding in diagnose_history(history, narrows.AE())] == ["overfitting"]
 
 
+@pytest.mark.slow
 def test_default_sizes_are_those_that_training_took():
     X = np.random.default_rng(0).normal(size=(60, 8))
     model = narrows.VAE(network="mlp:4", learning_rate=1e-4).fit(X)

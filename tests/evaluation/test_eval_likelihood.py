@@ -35,6 +35,7 @@ def test_exact_posterior_gives_log_p_for_every_count(linear_gaussian, samples, d
     np.testing.assert_allclose(narrows.elbo(model, X, samples=samples), truth, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_wrong_posterior_rises_with_the_count_towards_log_p(linear_gaussian):
     model, X = linear_gaussian(n=300, shift=0.4)
     means = [narrows.log_likelihood(model, X, samples=k).mean() for k in COUNTS]

@@ -16,6 +16,9 @@ from narrows.evaluation import compare_models
 from narrows.evaluation.report import write_report
 
 
+pytestmark = pytest.mark.slow  # two models are trained twice, and drawn
+
+
 class Page(HTMLParser):
     """Collects what the page holds."""
 

@@ -17,6 +17,7 @@ CLASSES = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:load_dataset")
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such names")
 def test_odd_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
