@@ -15,7 +15,6 @@ import narrows
 from narrows.evaluation import compare_models
 from narrows.evaluation.report import write_report
 
-
 pytestmark = pytest.mark.slow  # two models are trained twice, and drawn
 
 
