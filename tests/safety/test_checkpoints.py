@@ -427,6 +427,26 @@ def test_a_signal_stops_within_a_step(
     assert_same(AE(**SMALL).fit(X, validation=0.2, resume=tmp_path), AE(**SMALL).fit(X, validation=0.2))
 
 
+def test_a_signal_in_the_evaluation_after_a_smaller_last_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The means are over fewer samples than the rows that whole batches have."""
+    chunks = Batches.chunks
+    calls: list[None] = []
+
+    def raising(*arguments: Any, **options: Any) -> Any:
+        calls.append(None)
+        if len(calls) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return chunks(*arguments, **options)
+
+    monkeypatch.setattr(Batches, "chunks", raising)
+    fields = {**SMALL, "batch_size": 11}
+    with pytest.raises(KeyboardInterrupt):
+        AE(**fields).fit(X, validation=0.2, resume=tmp_path)
+    monkeypatch.undo()
+    assert int(len(X) * 0.8) % 11
+    assert_same(AE(**fields).fit(X, validation=0.2, resume=tmp_path), AE(**fields).fit(X, validation=0.2))
+
+
 CAMPAIGN = pytest.mark.campaign
 
 

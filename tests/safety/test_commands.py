@@ -67,9 +67,8 @@ def test_who_comes_second_is_told_who_is_at_it(
     assert Run("runs/x").status == "finished"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("number", "advice"), [
-    (errno.ENOSPC, "Make room, then: narrows resume runs/x"),
+    pytest.param(errno.ENOSPC, "Make room, then: narrows resume runs/x", marks=pytest.mark.slow),
     pytest.param(errno.EDQUOT, "Make room, then: narrows resume runs/x", marks=CAMPAIGN),
     pytest.param(errno.EIO, "Mend that, then: narrows resume runs/x", marks=CAMPAIGN),
 ])  # fmt: skip

@@ -236,9 +236,10 @@ def test_the_command_line(number: int, tmp_path: Path, monkeypatch: pytest.Monke
     assert main(["resume", "x"]) == 2  # there is nothing left to do
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("blank_pictures_here")
-@pytest.mark.parametrize("saves", [30, pytest.param(500, marks=pytest.mark.campaign)])
+@pytest.mark.parametrize(
+    "saves", [pytest.param(30, marks=pytest.mark.slow), pytest.param(500, marks=pytest.mark.campaign)]
+)
 def test_a_reader_never_sees_a_partial_file(
     saves: int, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
