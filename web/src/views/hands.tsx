@@ -51,6 +51,7 @@ export function Hands({ explorer, foot, level = "page" }: { explorer: Explorer; 
 }
 
 function described({ info }: Explorer): string {
-  const count = Object.entries(info.splits).map(([name, n]) => `${whole(n)} ${name} samples`).join(", ");
+  const splits = Object.entries(info.splits);
+  const count = splits.map(([name, n]) => `${whole(n)} ${splits.length > 1 ? `${name} ` : ""}samples`).join(", "); // one split needs no name
   return `${info.model}, latent dimension ${info.latent_dim}${count && `, ${count}`}`;
 }

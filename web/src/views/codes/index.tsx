@@ -113,7 +113,7 @@ function CodesOf({ explorer }: { explorer: Explorer }) {
     <>
       <div class="head">
         <h1>Codes</h1>
-        <span class="faint">{info.model}, {info.latent_dim} {one ? "dimension" : "dimensions"}{n > 0 && <> · {whole(n)}{n < total && ` of ${whole(total)}`} samples of {split}</>}</span>
+        <span class="faint">{info.model}, {info.latent_dim} {one ? "dimension" : "dimensions"}{n > 0 && <> · {whole(n)}{n < total && ` of ${whole(total)}`} samples{Object.keys(info.splits).length > 1 && ` of ${split}`}</>}</span>
       </div>
       <Controls {...{ info, view, split, map, x, y, values, colouring }} found={found?.length ?? null} />
       <div class="codes-body">
