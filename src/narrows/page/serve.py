@@ -22,7 +22,7 @@ FIRST = 8765
 """The port that is tried first where none is asked for."""
 TRIES = 100
 """Ports that are tried."""
-ANY = ("0.0.0.0", "::")  # noqa: S104  # nosec B104 - told from others, and warned of
+ANY = ("0.0.0.0", "::")  # noqa: S104  # nosec B104
 """Hosts that stand for all addresses of a machine."""
 
 
