@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import datetime
 import json
+import math
 import os
 import platform
 import re
@@ -134,8 +135,6 @@ def _drag(page: Any, target: str) -> dict[str, Any]:
     page.mouse.down()
     started = page.evaluate("() => { window.narrowsMetrics.decoded = 0; return performance.now() }")
     end, i = time.perf_counter() + SECONDS, 0
-    import math
-
     while time.perf_counter() < end:
         angle = i * 0.05
         page.mouse.move(centre[0] + radius * math.cos(angle), centre[1] + radius * math.sin(1.7 * angle))

@@ -26,7 +26,7 @@ WAVES = np.random.default_rng(2).normal(size=(20, 11, 3))
 
 
 def own():
-    """Layers that narrows itself does not use, and that a network of one's own may have."""
+    """Return a user-defined network with layers that those of narrows do not have."""
     encoder = nn.Sequential(
         nn.Conv2d(1, 4, 3, padding=1), nn.GroupNorm(2, 4), nn.GELU(), nn.MaxPool2d(2, ceil_mode=True), nn.Flatten(),
         nn.Linear(4 * 6 * 5, 12), nn.LayerNorm(12), nn.GELU("tanh"), nn.Dropout(0.5), nn.Linear(12, 3),
