@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -179,12 +178,3 @@ def wait_until(page, condition, arg=None, seconds=30):
     while not page.evaluate(condition, arg):
         assert time.monotonic() < deadline, f"never true: {condition}"
         page.wait_for_timeout(20)
-
-
-def fetched(address):
-    """Return the status of a request without a cookie."""
-    try:
-        with urllib.request.urlopen(address, timeout=10) as reply:
-            return reply.status
-    except urllib.error.HTTPError as error:
-        return error.code

@@ -13,7 +13,7 @@ from narrows.page.lanes import Lanes
 from narrows.page.models import Models
 from narrows.page.wire import Message, pack, unpack
 
-UNSUPPORTED, MALFORMED, TOO_LARGE = 1003, 1007, 1009
+UNSUPPORTED, MALFORMED = 1003, 1007
 """Codes with which a connection is closed, by RFC 6455."""
 NO_RUN = 4404
 """The code where there is no such run."""
