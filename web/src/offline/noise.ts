@@ -50,6 +50,3 @@ export function corrupt(x: Float32Array, kind: string, strength: number, seed: n
   if (chosen === undefined) throw new Error(`This page has no noise of the kind ${kind}.`);
   return x.map(chosen);
 }
-
-/** The kinds that `corrupt` knows. */
-export const KINDS = ["gaussian", "dropout", "masking", "uniform", "salt_pepper"];
