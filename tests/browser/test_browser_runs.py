@@ -131,7 +131,10 @@ def test_a_training_is_started_and_stopped_from_the_page(server, folder, open_pa
     page.get_by_text("interrupted").first.wait_for(timeout=30_000)
     record = json.loads((folder / "runs" / name / "run.json").read_text())
     assert record["status"] == "interrupted"
-    assert (folder / "runs" / name / "model" / "model.json").exists()
+    deadline = time.time() + 60
+    while not (folder / "runs" / name / "model" / "model.json").exists():  # saved after the status is written
+        assert time.time() < deadline
+        time.sleep(0.05)
     assert page.get_by_role("button", name="Resume").is_visible()
     assert watched.errors == []
 

@@ -59,15 +59,23 @@ def load_model(folder: str | Path, **objects: Any) -> Autoencoder:
         A parameter has a value that it may not have.
     """
     path = Path(folder) / "model.json"
-    record = read_record(path)
     while True:
+        before = _written(path)
         try:
-            return _restored(path, record, objects)
+            return _restored(path, read_record(path), objects)
         except FormatError:
-            newer = read_record(path)
-            if newer == record:
+            if _written(path) == before:
                 raise
-            record = newer  # it was saved anew while it was read
+            # It was saved anew while it was read. The content does not tell: the same model may be saved again.
+
+
+def _written(path: Path) -> tuple[int, int] | None:
+    """Return what changes whenever a file is replaced; None where there is none."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def read_schema(folder: Path) -> Schema:
