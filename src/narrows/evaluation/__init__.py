@@ -89,14 +89,14 @@ from narrows.probability.densities import (
 )
 
 __all__ = [
-    "DCI", "DENSITIES", "PIXELS", "SCORES", "ActiveUnits", "AgainstBaselines", "AggregatePosterior", "Baseline", "Cell",
-    "CodeDensity", "ColumnScores", "Comparison", "DensityCoverage", "Detection", "Disentanglement", "Estimate",
-    "FactorGrid", "Features", "FewLabels", "Finding", "FlowDensity", "Information", "KernelCodeDensity", "KernelDistance",
-    "MixtureDensity", "OneAgainstRest", "Perplexity", "PrecisionRecall", "Reconstruction", "Remedy", "Row",
-    "active_units", "against_baselines", "aggregate_posterior", "anomaly_scores", "bits_per_dimension",
+    "DCI", "DENSITIES", "PIXELS", "SCORES", "ActiveUnits", "AgainstBaselines", "AggregatePosterior", "Baseline",
+    "Cell", "CodeDensity", "ColumnScores", "Comparison", "DensityCoverage", "Detection", "Disentanglement", "Estimate",
+    "FactorGrid", "Features", "FewLabels", "Finding", "FlowDensity", "Information", "KernelCodeDensity",
+    "KernelDistance", "MixtureDensity", "OneAgainstRest", "Perplexity", "PrecisionRecall", "Reconstruction", "Remedy",
+    "Row", "active_units", "against_baselines", "aggregate_posterior", "anomaly_scores", "bits_per_dimension",
     "classifier_features", "column_scores", "compare", "compare_models", "completeness", "dci", "density_coverage",
-    "detection", "diagnose", "diagnose_history", "diagnose_summary", "disentanglement_of_matrix", "elbo", "factor_grid",
-    "factor_vae_score", "few_label_accuracy", "fit_density", "frechet_distance", "frechet_from_moments",
+    "detection", "diagnose", "diagnose_history", "diagnose_summary", "disentanglement_of_matrix", "elbo",
+    "factor_grid", "factor_vae_score", "few_label_accuracy", "fit_density", "frechet_distance", "frechet_from_moments",
     "inception_features", "information", "kernel_distance", "kl_per_dimension", "knn_accuracy", "log_likelihood",
     "logistic_accuracy", "mean_and_error", "measure_disentanglement", "measure_generation", "measure_reconstruction",
     "mig", "modularity", "modularity_of_matrix", "mutual_information_matrix", "one_against_rest", "pca_baseline",
