@@ -23,6 +23,7 @@ from narrows.cli.data import data
 from narrows.cli.evaluate import COMPARE, compare_application, diagnose, evaluate
 from narrows.cli.export import export
 from narrows.cli.open import open_page
+from narrows.cli.push import push
 from narrows.cli.runs import delete, rename, runs
 from narrows.cli.show import show
 from narrows.cli.use import encode, reconstruct, sample, score
@@ -79,7 +80,14 @@ def application(tokens: Sequence[str]) -> App:
             "data": data,
             "version": version,
         },
-        USE: {"encode": encode, "score": score, "reconstruct": reconstruct, "sample": sample, "export": export},
+        USE: {
+            "encode": encode,
+            "score": score,
+            "reconstruct": reconstruct,
+            "sample": sample,
+            "export": export,
+            "push": push,
+        },
         EVALUATE: {"evaluate": evaluate, "diagnose": diagnose},
     }
     for group, commands in groups.items():
