@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from narrows.cli.beside import BEGUN, check_installed, open_browser
+from narrows.cli.beside import BEGUN, check_page, open_browser
 from narrows.errors import ConfigError, did_you_mean
 
 
@@ -34,7 +34,7 @@ def open_page(
     ] = False,
 ) -> int:
     """Open the page: watch trainings live, and take models in your hands."""
-    check_installed()
+    check_page()
     folder, only = _place(runs)
     begin = run if only is None else only
     if begin is not None and not (folder / begin / "run.json").exists() and not until_closed:
