@@ -25,6 +25,7 @@ from narrows.cli.export import export
 from narrows.cli.open import open_page
 from narrows.cli.push import push
 from narrows.cli.runs import delete, rename, runs
+from narrows.cli.serve import serve
 from narrows.cli.show import show
 from narrows.cli.use import encode, reconstruct, sample, score
 from narrows.errors import NarrowsError
@@ -86,6 +87,7 @@ def application(tokens: Sequence[str]) -> App:
             "reconstruct": reconstruct,
             "sample": sample,
             "export": export,
+            "serve": serve,
             "push": push,
         },
         EVALUATE: {"evaluate": evaluate, "diagnose": diagnose},
