@@ -15,7 +15,7 @@ def random_frame(seed: int, n: int | None = None) -> pd.DataFrame:
     n = int(rng.integers(5, 60)) if n is None else n
     names = [str(name) for name in rng.permutation(NAMES)[: rng.integers(2, 11)]]
     kinds = [str(kind) for kind in rng.choice(list(COLUMNS), len(names))]
-    kinds[0] = str(rng.choice(["normal", "words", "counts"]))
+    kinds[:2] = [str(rng.choice(["normal", "truth", "counts"])), "words"]  # one of them is not plain numbers
     columns = {name: COLUMNS[kind](rng, n) for name, kind in zip(names, kinds, strict=True)}
     frame = pd.DataFrame(columns)
     if rng.random() < 0.5:
@@ -23,7 +23,7 @@ def random_frame(seed: int, n: int | None = None) -> pd.DataFrame:
     return frame
 
 
-def _with_gaps(rng, values: list, share: float = 0.2) -> list:
+def _with_gaps(rng, values: list[object], share: float = 0.2) -> list[object]:
     return [None if rng.random() < share and i else value for i, value in enumerate(values)]
 
 

@@ -98,7 +98,7 @@ def people():
         {
             "id": [f"p{i}" for i in range(n)],
             "age": old,
-            "city": np.where(rng.random(n) < 0.1, None, city),
+            "city": pd.Series(city).where(rng.random(n) > 0.1),
             "member": rng.random(n) < 0.3,
             "visits": rng.negative_binomial(2, 0.05, n),
             "spent": np.where(rng.random(n) < 0.5, 0.0, np.exp(rng.normal(4, 1, n))),

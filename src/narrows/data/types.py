@@ -224,7 +224,8 @@ class ColumnType:
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
         """Return the type that `record` described."""
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in record.items()})
+        plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in record.items()}
+        return cls(**plain)
 
     def __str__(self) -> str:
         """Return the type in words."""

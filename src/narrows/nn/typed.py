@@ -36,6 +36,13 @@ class TypedInput(nn.Module):
     "missing" is a level, sine and cosine of a date's cycles, and one feature per column that says where it is missing.
     """
 
+    column: Tensor
+    level: Tensor
+    mean: Tensor
+    one_hot: Tensor
+    spike: Tensor
+    gaps: Tensor
+
     def __init__(self, features: Sequence[ColumnType], *, hides: bool = False) -> None:
         super().__init__()
         self.features = tuple(features)
@@ -80,7 +87,7 @@ class TypedInput(nn.Module):
         """Return the features (B, size)."""
         parts = [self.linear_features(x, mask)]
         for i, embedding in zip(self.many, self.embeddings, strict=True):
-            last = embedding.num_embeddings - 1
+            last = self.features[i].classes
             index = x[:, i].round().long().clamp(0, last - 1)
             parts.append(embedding(index if mask is None else torch.where(mask[:, i], index, last)).to(x))
         for i, length in self.dates:

@@ -110,6 +110,10 @@ class Link:
 class ColumnLayer(LikelihoodLayer):
     """The likelihoods within a module: scales, dispersions, degrees of freedom and thresholds, learned per column."""
 
+    floor: Tensor
+    factor: Tensor
+    offset: Tensor
+
     def __init__(self, of: ColumnLikelihoods) -> None:
         nn.Module.__init__(self)
         self.of = of
@@ -139,7 +143,7 @@ class ColumnLayer(LikelihoodLayer):
     @property
     def scales(self) -> Tensor:
         """(D,), the learned deviations, at least `floor`."""
-        return self.floor + self.log_scales.exp()  # type: ignore[operator]
+        return self.floor + self.log_scales.exp()
 
     def start(self, deviation: float) -> float:
         """Start the learned scales at a standard deviation, and return the variance then."""
@@ -185,7 +189,7 @@ GROUPS = (
 class ColumnDistribution(Distribution):
     """p(x | z) of a row of typed columns, independent over them."""
 
-    arg_constraints: ClassVar[dict[str, Any]] = {}  # type: ignore[assignment]
+    arg_constraints: ClassVar[dict[str, Any]] = {}
     support = _Values()
 
     def __init__(self, h: Tensor, layer: ColumnLayer) -> None:
@@ -251,7 +255,7 @@ class ColumnDistribution(Distribution):
     def _counts(self, members: list[int], value: Tensor) -> Tensor:
         """Return whole numbers: counts, and positions of levels in ordinal columns."""
         layer = self.layer
-        return (value * layer.factor[members] + layer.offset[members]).round().clamp(min=0)  # type: ignore[index]
+        return (value * layer.factor[members] + layer.offset[members]).round().clamp(min=0)
 
     def _log_prob_normal(self, group: str, value: Tensor) -> Tensor:
         _, x, loc, scale = self._members(group, value)
