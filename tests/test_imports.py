@@ -12,7 +12,8 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src"
 PACKAGE = SOURCE / "narrows"
 ORDER = [
-    ["errors"], ["params"], ["components"], ["rng", "storage", "pca", "objectives", "projection", "figures", "numbers"],
+    ["errors"], ["params"], ["components"], ["rng", "storage", "moments", "objectives", "projection"],
+    ["pca", "figures", "numbers"],
     ["module"], ["data", "corruptions", "conditions"], ["probability", "nn"], ["penalties"], ["training"],
     ["estimators"], ["evaluation"], ["runs"], ["sweeps", "analyses"], ["recipes"], ["cli", "page", "export"],
 ]  # fmt: skip  # which way things flow: a part imports what stands before it, or beside it

@@ -190,6 +190,11 @@ class Module(nn.Module):
             "'prior'. Use 'gmm'."
         )
 
+    def likelihood(self, z: Tensor, batch: Batch | None = None) -> Distribution:
+        """Return p(x | z), whose `log_prob` gives one value per value of x; ConfigError where the model has none."""
+        name = type(self).__name__.removesuffix("Module")
+        raise ConfigError(f"{name}: likelihood must be that of a model with one; this model has none. Use AE or VAE.")
+
     def corrupted(self, batch: Batch) -> Tensor:
         """Return the batch's input with the corruption in training, unchanged in evaluation."""
         if self.corruption is None or not self.training:

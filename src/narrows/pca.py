@@ -11,14 +11,12 @@ import scipy.linalg
 import torch
 from torch import Tensor, nn
 
+from narrows.moments import ROWS, Moments, shift_of
+
 Array = np.ndarray[Any, Any]
 
 LARGEST = 1e150
 """Values beyond have no finite square in double precision."""
-ROWS = 4096
-"""Rows that are multiplied at once, so that sums over more are in double precision."""
-EXACT, WHOLE = 2**10, 2**16
-"""Rows of pixels whose products float32 sums without rounding, and whole numbers of 32 bits do."""
 BLOCKS, OVERSAMPLING = 6, 24
 """The range finder follows a quarter of latent_dim and this many dimensions through so many powers, and keeps all."""
 CODES = 2**30
@@ -91,20 +89,6 @@ def _mean(X: Array, center: bool) -> Array:
     return total / len(X) / (255 if X.dtype == np.uint8 else 1)
 
 
-def _shift(X: Array) -> Array | None:
-    """Return what to subtract from rows before they are multiplied, in their type; None where nothing need be.
-
-    Products of values far from 0 lose the digits of what varies. Where no mean is over twice the largest deviation,
-    they lose hardly any, and subtracting would cost as much as a quarter of the product.
-    """
-    d = math.prod(X.shape[1:])
-    few = max(100, min(1000, 2**20 // d))
-    sample = np.asarray(X[:: max(1, len(X) // few)]).reshape(-1, d).astype(np.float64)
-    mean = sample.mean(0)
-    near = float((mean**2).max()) <= 4 * float(sample.var(0).max())
-    return None if near else mean.astype(np.float32 if X.dtype == np.uint8 else X.dtype)
-
-
 def _svd(X: Array, center: bool, k: int) -> Found:
     """Decompose the data: all digits are kept."""
     mean, rows = _centred(X, center)
@@ -114,15 +98,8 @@ def _svd(X: Array, center: bool, k: int) -> Found:
 
 def _covariance(X: Array, center: bool, k: int) -> Found:
     """Decompose the D x D product, built in one pass."""
-    unit, products = (255.0, _pixel_products) if X.dtype == np.uint8 else (1.0, _products)
-    product, sums, shift = products(X)
-    mean = shift + sums / len(X) if center else np.zeros_like(shift)
-    # Rows less their shift are there, rows less their mean are wanted: r + e has the product rr + re + er + ee.
-    e = shift - mean
-    if e.any():
-        product += np.outer(sums, e)
-        if not center:  # else this is 0
-            product += np.outer(e, sums + len(X) * e)
+    unit, found = 255.0 if X.dtype == np.uint8 else 1.0, Moments.of(X)
+    mean, product = found.mean if center else np.zeros_like(found.shift), found.scatter(center=center)
     # A few of many axes are quicker found alone; else numpy is, whose threads are awake from the product.
     if mean.size > MANY and 8 * k < mean.size:
         values, vectors = scipy.linalg.eigh(product, subset_by_index=[mean.size - k, mean.size - 1])
@@ -130,51 +107,6 @@ def _covariance(X: Array, center: bool, k: int) -> Found:
         values, vectors = np.linalg.eigh(product)
     values, vectors = values[-k:] / unit**2, vectors[:, -k:]
     return mean / unit, values[::-1], np.ascontiguousarray(vectors.T[::-1]), float(np.trace(product)) / unit**2
-
-
-def _products(X: Array) -> tuple[Array, Array, Array]:
-    """Return the product of rows less a shift (D, D), their sums and the shift (D,).
-
-    They are multiplied in the data's own type, and summed in double precision.
-    """
-    d, shift = math.prod(X.shape[1:]), _shift(X)
-    product, sums = np.zeros((d, d)), np.zeros(d)
-    kept = np.empty((min(ROWS, len(X)), d), X.dtype)  # one for all: memory that is new costs as much as a pass
-    for start in range(0, len(X), ROWS):
-        rows = np.asarray(X[start : start + ROWS]).reshape(-1, d)
-        if shift is not None:
-            rows = np.subtract(rows, shift, out=kept[: len(rows)])
-        product += rows.T @ rows
-        sums += np.ones(len(rows), rows.dtype) @ rows
-    return product, sums, np.zeros(d) if shift is None else shift.astype(np.float64)
-
-
-def _pixel_products(X: Array) -> tuple[Array, Array, Array]:
-    """Return the same of pixels, from 0 to 255, with not one digit lost.
-
-    Pixels less 128 are whole numbers of 8 bits, whose products are at most 2^14: sums of 2^16 of them fit 32 bits.
-    Processors that multiply them natively take a quarter of the time of float32, which sums 2^10 of them exactly.
-    """
-    d, whole = math.prod(X.shape[1:]), _multiplies_whole()
-    product, sums = np.zeros((d, d)), np.zeros(d)
-    size = WHOLE if whole else EXACT
-    for start in range(0, len(X), size):
-        pixels = np.asarray(X[start : start + size]).reshape(-1, d)
-        if whole:
-            rows = torch.from_numpy((pixels ^ np.uint8(128)).view(np.int8))
-            product += torch._int_mm(rows.T, rows).numpy()
-            sums += torch._int_mm(rows.T, torch.ones(len(rows), 8, dtype=torch.int8))[:, 0].numpy()
-        else:
-            near = pixels - np.float32(128)
-            product += near.T @ near
-            sums += np.ones(len(near), np.float32) @ near
-    return product, sums, np.full(d, 128.0)
-
-
-def _multiplies_whole() -> bool:
-    """Whether torch has the product of 8-bit whole numbers, and the processor too; neither is documented."""
-    probe = getattr(torch.cpu, "_is_vnni_supported", None)
-    return hasattr(torch, "_int_mm") and probe is not None and bool(probe())
 
 
 def _width(k: int) -> int:
@@ -190,7 +122,7 @@ def _range(X: Array, center: bool, k: int) -> Found:
     In float32, sums of squares in double.
     """
     mean, unit = _mean(X, center), 255.0 if X.dtype == np.uint8 else 1.0
-    shift = _shift(X) if center else None
+    shift = shift_of(X) if center else None
     offset = torch.from_numpy(mean * unit if shift is None else mean * unit - shift).float()
     most, generator = min(len(X), mean.size), torch.Generator().manual_seed(0)
     width, single = min(_width(k), most), torch.finfo(torch.float32)

@@ -7,8 +7,7 @@ import pytest
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA as REFERENCE
 
-import narrows.pca as axes
-from narrows import PCA
+from narrows import PCA, moments
 from narrows.errors import ConfigError
 
 RNG = np.random.default_rng(0)
@@ -71,10 +70,10 @@ def test_score_is_the_density_of_a_normal_distribution():
 @pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize("center", [True, False])
 def test_products_of_pixels_lose_no_digit(center, whole, monkeypatch):
-    if whole and not axes._multiplies_whole():
+    if whole and not moments._multiplies_whole():
         pytest.skip("the processor has no product of 8-bit whole numbers")
-    monkeypatch.setattr(axes, "_multiplies_whole", lambda: whole)
-    monkeypatch.setattr(axes, "WHOLE", 1000)
+    monkeypatch.setattr(moments, "_multiplies_whole", lambda: whole)
+    monkeypatch.setattr(moments, "WHOLE", 1000)
     rng = np.random.default_rng(0)
     X = rng.integers(0, 256, (2500, 12)).astype(np.uint8)  # three times what is summed at once, and a rest
     X[:, :4] = 255  # the largest products that there are
@@ -88,10 +87,11 @@ def test_products_of_pixels_lose_no_digit(center, whole, monkeypatch):
 @pytest.mark.parametrize("solver", ["covariance", "range"])
 @pytest.mark.parametrize("offset", [0.0, 0.5, 1000.0])
 def test_single_precision_products_lose_no_more_than_single_precision(solver, offset, monkeypatch):
-    monkeypatch.setattr(axes, "ROWS", 700)  # several pieces, and a rest
+    for module in ("moments", "pca"):
+        monkeypatch.setattr(f"narrows.{module}.ROWS", 700)  # several pieces, and a rest
     rng = np.random.default_rng(0)
     X = (rng.normal(size=(5000, 6)) @ rng.normal(size=(6, 30)) + offset).astype(np.float32)
-    assert (axes._shift(X) is None) == (offset < 1)
+    assert (moments.shift_of(X) is None) == (offset < 1)
     found = PCA(latent_dim=5, solver=solver).fit(X)
     expected = REFERENCE(5, svd_solver="full").fit(X.astype(np.float64))
     np.testing.assert_allclose(found.mean_, expected.mean_, rtol=1e-6, atol=1e-6)
@@ -117,7 +117,7 @@ def test_a_range_holds_nearly_all_of_the_variance(pixels):
 
 @pytest.mark.slow
 def test_a_range_holds_all_of_a_variance_that_falls(monkeypatch):
-    monkeypatch.setattr(axes, "ROWS", 700)
+    monkeypatch.setattr("narrows.pca.ROWS", 700)
     rng = np.random.default_rng(0)
     X = rng.normal(size=(2000, 1000)) * np.arange(1, 1001) ** -0.75 + 0.5  # variance falls as in photographs
     X = X.astype(np.float32)

@@ -140,12 +140,17 @@ class Schema:
             return 0.0
         return -float(np.log(self.factor).sum()) * self.n_features / len(self.factor)
 
-    def log_jacobian_of(self, mask: Tensor | None) -> Tensor | float:
-        """Return the same for the observed values of each sample, (B,)."""
+    def log_jacobian_of(self, x: Tensor, mask: Tensor | None) -> Tensor | float:
+        """Return the same for the observed values of each sample: (B, *shape) -> (B,), or one number for all."""
         if mask is None or self.factor is None:
             return self.log_jacobian
-        logs = -torch.from_numpy(np.log(self._expanded(self.factor))).float().to(mask.device)
-        return torch.where(mask, logs, 0.0).flatten(1).sum(1)
+        return torch.where(mask, self.log_jacobian_of_values(x).float(), 0.0).flatten(1).sum(1)
+
+    def log_jacobian_of_values(self, x: Tensor) -> Tensor:
+        """Return log |dx / dX| of every value, in double precision where the device has it: (B, *shape)."""
+        if self.factor is None:
+            return x.new_zeros(()).expand_as(x)
+        return -torch.from_numpy(np.log(self._expanded(self.factor))).to(x.device).expand(x.shape)
 
     def __str__(self) -> str:
         """Return the form and the scale of samples in words."""

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torch import Tensor
+from torch.distributions import Distribution, Normal
 
 from narrows.data.arrays import Array, Arrays
 from narrows.data.schema import Schema
@@ -53,6 +54,11 @@ class PCAModule(Module):
     def decode(self, z: Tensor, batch: Batch | None = None) -> Tensor:
         """Return the points on the axes: (B, *shape)."""
         return (z * self.scale @ self.components + self.mean).reshape(-1, *self.shape)
+
+    def likelihood(self, z: Tensor, batch: Batch | None = None) -> Distribution:
+        """Return p(x | z) of the probabilistic model: normals around the point on the axes."""
+        tiny = float(self.variance.max()) * torch.finfo(z.dtype).eps + torch.finfo(z.dtype).tiny
+        return Normal(self.decode(z), self.noise_variance.clamp(min=tiny).sqrt(), validate_args=False)
 
     def loss(self, batch: Batch, phase: str = MAIN) -> Loss:
         """Return half the squared error, in training and out of it."""
