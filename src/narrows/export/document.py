@@ -1,4 +1,4 @@
-"""What is written beside exported functions, as `schema.json`: the form of the data, of the codes and of the functions."""
+"""What is written beside exported functions, as `schema.json`: the form of data and codes, and the functions."""
 
 from __future__ import annotations
 

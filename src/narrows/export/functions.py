@@ -99,8 +99,9 @@ class Function(nn.Module):
         mask = ~torch.isnan(raw) if self.takes_missing else None
         if lengths is not None and mask is not None:
             mask = mask & (torch.arange(raw.shape[1], device=raw.device) < lengths[:, None])[:, :, None]
-        jacobian = self.schema.log_jacobian_of(mask) if self.module.density else 0.0
-        return Batch(self.scale(raw).to(self.module.dtype), mask, lengths, y, log_jacobian=jacobian)
+        x = self.scale(raw).to(self.module.dtype)
+        jacobian = self.schema.log_jacobian_of(x, mask) if self.module.density else 0.0
+        return Batch(x, mask, lengths, y, log_jacobian=jacobian)
 
     def units(self, x: Tensor) -> Tensor:
         """Return samples in the data's units."""

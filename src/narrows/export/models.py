@@ -20,6 +20,7 @@ from narrows.export.document import document_of, example, metadata_of, ports, wr
 from narrows.export.folders import replaced
 from narrows.export.functions import FUNCTIONS, Function
 from narrows.export.parity import Run, compare, largest, median_time
+from narrows.export.requirements import check_installed
 from narrows.export.runtime import SCHEMA, opened
 from narrows.export.samples import drawn_samples, expected, named_arrays
 from narrows.storage.json import pack_json
@@ -125,6 +126,8 @@ def export_model(
             f"export: int8 must go with a model of single precision; {type(model).__name__} computes in double. "
             "Leave it out."
         )
+    if form.opened is opened:
+        check_installed("onnx", "onnxscript", "onnxruntime")
     if X is None:
         X, y = drawn_samples(model, ROWS)
     steps = model.schema_.steps if model.schema_.ragged else None

@@ -53,8 +53,8 @@ def compare(
 
 def _refuse(name: str, apart: float) -> None:
     raise ConfigError(
-        f"export: {name} must be within {TOLERANCE:g} of torch, relative to the spread of its values; it is {apart:.2g} "
-        "away. Nothing was written."
+        f"export: {name} must be within {TOLERANCE:g} of torch, relative to the spread of its values; it is "
+        f"{apart:.2g} away. Nothing was written."
     )
 
 

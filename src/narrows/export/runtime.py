@@ -75,8 +75,9 @@ class Form:
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Form:
         """Return the form that `schema.json` describes."""
-        values = {name: record[name] for name in cls.__dataclass_fields__}
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+        names = cls.__dataclass_fields__
+        values: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in record.items() if n in names}
+        return cls(**values)
 
     @property
     def ragged(self) -> bool:
@@ -255,8 +256,8 @@ class OnnxModel:
         levels = np.rint(X.astype(np.float64) * 255)
         if np.abs(levels - X * 255.0).max() > 1e-3:
             raise DataError(
-                f"{self.form.model}: X must be grey levels 0 to 255, or such divided by 255, for an exported model; got "
-                "others. Round them: (X * 255).round().astype('uint8')."
+                f"{self.form.model}: X must be grey levels 0 to 255, or such divided by 255, for an exported model; "
+                "got others. Round them: (X * 255).round().astype('uint8')."
             )
         return levels.astype(np.uint8)
 

@@ -29,9 +29,7 @@ def program_bytes(
     batch = torch.export.Dim("batch")
     shapes: dict[str, Any] = {name: {0: batch} for name in example}
     try:
-        program = torch.export.export(
-            function, (dict(example),), dynamic_shapes={"tensors": shapes}, strict=False
-        )
+        program = torch.export.export(function, (dict(example),), dynamic_shapes={"tensors": shapes}, strict=False)
     except (torch._dynamo.exc.UserError, RuntimeError, TypeError) as error:
         raise ConfigError(f"export: model must be one that torch exports; {reason(error)}") from error
     file = io.BytesIO()
