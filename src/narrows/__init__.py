@@ -48,7 +48,7 @@ _MODULES = {
     "log_likelihood": "evaluation",
     "register": "components",
 }
-_PACKAGES = ("analyses", "components", "data", "errors", "estimators", "evaluation", "figures", "runs", "sweeps")
+_PACKAGES = ("analyses", "components", "data", "errors", "estimators", "evaluation", "figures", "hub", "runs", "sweeps")
 """Reached as `narrows.runs` after `import narrows` alone; they too are imported when they are first used."""
 
 

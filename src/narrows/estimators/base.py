@@ -424,9 +424,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             Labels, for a model with a condition.
         """
         check_is_fitted(self)
-        return self.schema_.decode(self.decode(self._check_codes(Z), y))
+        return self.schema_.decode(self.decode(self.check_codes(Z), y))
 
-    def _check_codes(self, Z: ArrayLike) -> Array:
+    def check_codes(self, Z: ArrayLike) -> Array:
+        """Return codes as `decode` takes them, (N, *code_.shape), ordered ones filled up with 0.
+
+        Raises: DataError or ValueError where they are no finite numbers, of another shape, or no indices of the code.
+        """
         name, spec = type(self).__name__, self.code_
         kinds: Any = [np.float64, np.float32] if spec.continuous else "numeric"
         codes = check_array(Z, dtype=kinds, input_name="Z", estimator=self, allow_nd=True)

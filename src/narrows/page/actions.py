@@ -10,8 +10,9 @@ from starlette.routing import Route
 
 from narrows.cli.runs import renamed
 from narrows.errors import ConfigError, TrainingError
+from narrows.http.answers import Json
 from narrows.page.processes import stop
-from narrows.page.requests import Json, body_of, run_of, text_in, watch_of
+from narrows.page.requests import body_of, run_of, text_in, watch_of
 from narrows.storage.lock import check_free, is_held, lock_of
 
 PATIENCE = 10.0
