@@ -638,6 +638,30 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         check_is_fitted(self)
         return save_model(self, Path(folder))
 
+    def export(self, folder: str | Path, format: str = "onnx", *, X: Any = None, y: Any = None) -> Path:
+        """Write encoder, decoder, reconstruct and score for others to run, without narrows, and return the folder.
+
+        Needs the extra `export`. `narrows.export_model` does the same, has more options, and tells what was measured.
+
+        Parameters
+        ----------
+        folder
+            A new or an empty folder.
+        format
+            "onnx" (see `narrows.load_onnx`), "triton" or "torch".
+        X, y
+            Held-out samples and labels, on which the files are compared with torch.
+
+        Raises
+        ------
+        ConfigError
+            A part of the model cannot be exported, or differs from torch; nothing is left behind.
+        """
+        from narrows import export_model  # what exports stands far after this in the order of imports
+
+        export_model(self, folder, format, X=X, y=y)
+        return Path(folder)
+
 
 def _continued(
     trainer: Trainer, weights: Mapping[str, Any], start: Autoencoder, model: Autoencoder, module: Module, *rest: Any
