@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from narrows.data.arrays import Array
-from narrows.data.columns import shortened
-from narrows.data.conversion import LARGEST
+from narrows.data.columns import LARGEST, shortened
 from narrows.data.frames import WORDS, numbers_in
 from narrows.data.types_table import MixedTable, Values, text_values
 from narrows.errors import DataError
