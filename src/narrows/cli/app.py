@@ -27,7 +27,7 @@ from narrows.cli.push import push
 from narrows.cli.runs import delete, rename, runs
 from narrows.cli.serve import serve
 from narrows.cli.show import show
-from narrows.cli.use import encode, reconstruct, sample, score
+from narrows.cli.use import anomalies, encode, reconstruct, sample, score
 from narrows.errors import NarrowsError
 
 TRAIN, LOOK, USE = Group("Train", sort_key=1), Group("Look", sort_key=2), Group("Use", sort_key=3)
@@ -84,6 +84,7 @@ def application(tokens: Sequence[str]) -> App:
         USE: {
             "encode": encode,
             "score": score,
+            "anomalies": anomalies,
             "reconstruct": reconstruct,
             "sample": sample,
             "export": export,
