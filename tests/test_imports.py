@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 PACKAGE = SOURCE / "narrows"
 ORDER = [
     ["errors"], ["params"], ["components"], ["rng", "storage", "moments", "objectives", "projection"],
-    ["pca", "figures", "numbers"],
+    ["pca", "ppca", "figures", "numbers"],
     ["module"], ["data", "corruptions", "conditions"], ["probability", "nn"], ["penalties"], ["training"],
     ["estimators"], ["evaluation"], ["runs"], ["sweeps", "analyses"], ["recipes"], ["http"],
     ["cli", "page", "export", "serve", "hub"],
