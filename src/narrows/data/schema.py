@@ -101,8 +101,8 @@ class Schema:
 
         Notes
         -----
-        uint8 counts as pixels, but for data frames, tables of values up to 127, and images of 0 and 1: those are
-        numbers. Images of uint16 are scaled by their range.
+        uint8 counts as pixels, but for tables whose columns have names, are fewer than 64, or hold values up to 127,
+        and images of 0 and 1: those are numbers. Images of uint16 are scaled by their range.
         """
         return cls(**learnt(X, y, scale=scale, columns=columns, like=like, owner=owner, double=double))
 
