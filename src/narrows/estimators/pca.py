@@ -107,7 +107,7 @@ class PCAModule(ExactModule):
         n, k = self.mean.numel(), self.variance.numel()
         across = (centred.square().sum(1) - along.square().sum(1)).clamp(min=0)
         # Data that lie in a plane have no density: a variance of 0 counts as the rounding error of the largest.
-        tiny = float(self.variance.max()) * torch.finfo(x.dtype).eps + torch.finfo(x.dtype).tiny
+        tiny = self.variance.max() * torch.finfo(x.dtype).eps + torch.finfo(x.dtype).tiny
         variance, noise = self.variance.clamp(min=tiny), self.noise_variance.clamp(min=tiny)
         log_determinant = variance.log().sum() + (n - k) * noise.log()
         distance = (along.square() / variance).sum(1) + (across / noise if k < n else 0)
