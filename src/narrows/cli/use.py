@@ -36,12 +36,13 @@ def score(run: RunName = None, /, *, by: By = "score", source: Source) -> None:
     """Score samples, higher is more normal; `narrows anomalies` says which are not."""
     from narrows.cli import scores
     from narrows.cli.samples import Written, samples_of, target, write_samples
+    from narrows.evaluation.anomaly import UNFITTED
 
     chosen = run_of(run)
     path, written = target(chosen, source, "scores.csv"), Written(chosen.folder)
     dataset, model = source.dataset(chosen), chosen.load()
     samples = samples_of(dataset, source)
-    own = dataset if source.data is None else scores.own_data_of(chosen) if by not in scores.UNFITTED else None
+    own = dataset if source.data is None else scores.own_data_of(chosen) if by not in UNFITTED else None
     found = scores.scores_of(model, samples, dataset.columns, own, by)
     columns = found.columns()
     write_samples(path, samples.keys(dataset.label_names), columns, columns)
