@@ -6,7 +6,7 @@ from scipy.stats import chi2
 
 from narrows.data.order import Division, Order, Permutation
 
-SIZES = [1, 2, 3, 7, 8, 9, 16, 17, 100, 255, 256, 257, 1000, 4097]
+SIZES = [1, 2, 3, 7, 8, 9, 16, 17, 100, 255, 256, 257, 1000]
 
 
 @pytest.mark.parametrize("drawn", [0, 2**20])
@@ -48,7 +48,7 @@ def test_an_order_is_a_bijection_from_wherever_it_begins(n, block, window):
 
 def test_every_row_may_come_at_any_place():
     """Also those of the rest that fills no block: where blocks begin is another place in every epoch."""
-    n, epochs = 50, 2000
+    n, epochs = 50, 500
     places = np.stack([np.argsort(Order(n, 1, 0, epoch, block=7, window=21).rows(0, n)) for epoch in range(epochs)])
     counts = np.stack([np.bincount(places[:, row] // 10, minlength=5) for row in range(n)])
     assert chi2.sf(((counts - epochs / 5) ** 2 / (epochs / 5)).sum(), 4 * (n - 1)) > 1e-3

@@ -11,6 +11,7 @@ import torch
 from scipy import sparse
 
 from narrows.data.arrays import Array
+from narrows.data.stored import StoredRows
 from narrows.errors import DataError
 
 FORMS = "a table (N, D), sequences (N, T, D) or images (N, C, H, W)"
@@ -44,6 +45,8 @@ def as_array(X: Any, owner: str) -> Array | list[Array]:
 
     Masked values become NaN. Raises: DataError where X holds anything but numbers, or has rows of different length.
     """
+    if isinstance(X, StoredRows):
+        return X  # type: ignore[return-value]
     if sparse.issparse(X):
         return densified(X, owner)
     if isinstance(X, torch.Tensor):

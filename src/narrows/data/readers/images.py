@@ -53,27 +53,21 @@ def read_images(path: Path, *, size: str | int | None = None, mode: str = "auto"
     scale by the range of all training images. The pages of a TIFF file are samples, called name.tif#1 and so on.
     """
     with reading(path):
-        names = sorted(
-            (Path(folder) / name).relative_to(path).as_posix()
-            for folder, _, files in os.walk(path)
-            for name in files
-            if _is_image(name)
-        )
-    return _from_names(path, names, lambda name: _read_plain(path / name), size, mode, strict)
+        names = files_in(path)
+    return _from_names(path, names, lambda name: read_plain(path / name), size, mode, strict)
 
 
 def read_image_zip(path: Path, *, size: str | int | None = None, mode: str = "auto", strict: bool = False) -> Dataset:
     """Read a zip archive of images as `read_images` reads a folder; nothing is unpacked to disk."""
     with reading(path), zipfile.ZipFile(path) as archive:
-        members = zip_members(archive, str(path))
-        names = sorted(name for name in members if _is_image(PurePosixPath(name).name))
-        return _from_names(path, names, lambda name: archive.read(members[name]), size, mode, strict)
+        members = members_in(archive, path)
+        return _from_names(path, list(members), lambda name: archive.read(members[name]), size, mode, strict)
 
 
 def read_image(path: Path, *, size: str | int | None = None, mode: str = "auto", strict: bool = False) -> Dataset:
     """Read one image, or all pages of a TIFF file, as `read_images` reads a folder."""
     with reading(path):
-        return _from_names(path, [path.name], lambda name: _read_plain(path), size, mode, strict)
+        return _from_names(path, [path.name], lambda name: read_plain(path), size, mode, strict)
 
 
 def decode_all(
@@ -192,14 +186,8 @@ def _from_names(
     names = [
         name if len(numbers) == 1 else f"{name}#{i + 1}" for name, numbers in pages.items() for i in range(len(numbers))
     ]
-    folders = [PurePosixPath(name).parts[:-1] for name in names]
-    while all(folders) and len({folder[0] for folder in folders}) == 1:  # a folder around everything names no class
-        folders = [folder[1:] for folder in folders]
-    splits = [_SPLITS.get(folder[0].lower()) if folder else None for folder in folders]
-    published = "train" in splits and None not in splits
-    classes = ["/".join(folder[1:] if published else folder) for folder in folders]
-    label_names = tuple(sorted(set(classes)))
-    codes = np.array([label_names.index(name) for name in classes]) if len(label_names) > 1 else None
+    splits, label_names, codes = arrangement(names)
+    published = splits is not None
     decoded = (image for name, numbers in pages.items() for image in _decoded(read, name, numbers, sides, mode))
     images, numbers, skipped = decode_all(names, decoded, strict=strict)
     labels = None if codes is None else codes[numbers]
@@ -208,7 +196,8 @@ def _from_names(
     named = RowIds("file", np.array([as_text(names[i]) for i in numbers]), np.arange(len(numbers)))
     ids = {"train": named}
     if published:
-        split_of = np.array([str(splits[i]) for i in numbers])
+        assert splits is not None
+        split_of = np.array([splits[i] for i in numbers])
         for split in ("train", "validation", "test"):
             rows = np.flatnonzero(split_of == split)
             if len(rows):
@@ -222,6 +211,39 @@ def _from_names(
         **parts, label_names=text, source=str(path), skipped=skipped, files=files, how=how,
         row_ids=ids,
     )  # fmt: skip
+
+
+def arrangement(names: Sequence[str]) -> tuple[list[str] | None, tuple[str, ...], Array | None]:
+    """Return what the folders of files say: the split of each, the names of classes, and the class of each.
+
+    There are no splits unless all files have one and some are for training, and no classes where there is but one.
+    """
+    folders = [PurePosixPath(name).parts[:-1] for name in names]
+    while all(folders) and len({folder[0] for folder in folders}) == 1:  # a folder around everything names no class
+        folders = [folder[1:] for folder in folders]
+    splits = [_SPLITS.get(folder[0].lower()) if folder else None for folder in folders]
+    published = "train" in splits and None not in splits
+    classes = ["/".join(folder[1:] if published else folder) for folder in folders]
+    label_names = tuple(sorted(set(classes)))
+    number = {name: i for i, name in enumerate(label_names)}
+    codes = np.array([number[name] for name in classes]) if len(label_names) > 1 else None
+    return [str(split) for split in splits] if published else None, label_names, codes
+
+
+def files_in(path: Path) -> list[str]:
+    """Return the images of a folder by name, sorted."""
+    return sorted(
+        (Path(folder) / name).relative_to(path).as_posix()
+        for folder, _, files in os.walk(path)
+        for name in files
+        if _is_image(name)
+    )
+
+
+def members_in(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
+    """Return the images of a zip archive by name, sorted."""
+    members = zip_members(archive, str(path))
+    return {name: members[name] for name in sorted(members) if _is_image(PurePosixPath(name).name)}
 
 
 def _pages(read: Callable[[str], bytes], name: str) -> list[int]:
@@ -249,7 +271,7 @@ def _is_image(name: str) -> bool:
     return name.lower().endswith(SUFFIXES) and not name.startswith(".")
 
 
-def _read_plain(path: Path) -> bytes:
+def read_plain(path: Path) -> bytes:
     if not stat.S_ISREG(path.stat().st_mode):
         raise DataError("not a plain file")
     return path.read_bytes()
