@@ -190,6 +190,11 @@ class Module(nn.Module):
             "'prior'. Use 'gmm'."
         )
 
+    def likelihood(self, z: Tensor, batch: Batch | None = None) -> Distribution:
+        """Return p(x | z), whose `log_prob` gives one value per value of x; ConfigError where the model has none."""
+        name = type(self).__name__.removesuffix("Module")
+        raise ConfigError(f"{name}: likelihood must be that of a model with one; this model has none. Use AE or VAE.")
+
     def corrupted(self, batch: Batch) -> Tensor:
         """Return the batch's input with the corruption in training, unchanged in evaluation."""
         if self.corruption is None or not self.training:
@@ -210,6 +215,21 @@ class Module(nn.Module):
 
 def _first_weight(module: nn.Module) -> Tensor:
     return next(module.parameters())
+
+
+class ExactModule(Module):
+    """Adds what follows in closed form: `score` is log p(x) itself, and the distribution of missing values is known."""
+
+    exact_score = True
+    noise_size: int
+    """How many standard normal numbers a draw of a sample's missing values takes."""
+
+    @abstractmethod
+    def complete(self, batch: Batch, noise: Tensor | None = None) -> Tensor:
+        """Return x with the mean of what is missing given what is observed, (B, *shape).
+
+        With noise (m, B, noise_size), draws from that distribution: (m, B, *shape).
+        """
 
 
 class LatentVariableModule(Module):

@@ -10,8 +10,9 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from narrows.errors import ConfigError
+from narrows.http.security import MAX_BODY, check_token, is_loopback, names_of
 from narrows.page.app import application
-from narrows.page.security import HEADERS, MAX_BODY, Guard, check_token, is_loopback, names_of
+from narrows.page.security import HEADERS, Guard
 from webpage.served import BASE, TOKEN, client, run_record, stranger, written
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY")
@@ -326,7 +327,7 @@ def test_names_are_text_wherever_they_stand(folder):
 
 
 def test_tokens_that_one_chooses():
-    assert check_token("a.b-c_d~1234567890")
+    assert check_token("a.b-c_d~1234567890", "open")
     for token in ("short", "", "a" * 201, "spaces are not good", "a/b?c=d&efghijklmnop", "ümläütsümläütsümläüts"):
         with pytest.raises(ConfigError, match="token must have"):
-            check_token(token)
+            check_token(token, "open")

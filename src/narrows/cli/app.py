@@ -23,7 +23,9 @@ from narrows.cli.data import data
 from narrows.cli.evaluate import COMPARE, compare_application, diagnose, evaluate
 from narrows.cli.export import export
 from narrows.cli.open import open_page
+from narrows.cli.push import push
 from narrows.cli.runs import delete, rename, runs
+from narrows.cli.serve import serve
 from narrows.cli.show import show
 from narrows.cli.use import encode, reconstruct, sample, score
 from narrows.errors import NarrowsError
@@ -79,7 +81,15 @@ def application(tokens: Sequence[str]) -> App:
             "data": data,
             "version": version,
         },
-        USE: {"encode": encode, "score": score, "reconstruct": reconstruct, "sample": sample, "export": export},
+        USE: {
+            "encode": encode,
+            "score": score,
+            "reconstruct": reconstruct,
+            "sample": sample,
+            "export": export,
+            "serve": serve,
+            "push": push,
+        },
         EVALUATE: {"evaluate": evaluate, "diagnose": diagnose},
     }
     for group, commands in groups.items():

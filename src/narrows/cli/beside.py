@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import subprocess
 import sys
@@ -12,8 +11,8 @@ import webbrowser
 from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
+from narrows.cli.installed import check_installed
 from narrows.cli.plugins import FLAG, without_plugins
-from narrows.errors import ConfigError
 
 NEEDED = ("starlette", "uvicorn", "websockets")
 """Packages that only the page needs."""
@@ -23,13 +22,9 @@ BEGUN = "page: "
 """Before the address of a page that serves beside a training."""
 
 
-def check_installed() -> None:
+def check_page() -> None:
     """Raise ConfigError where a package is missing that only the page needs."""
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ConfigError(
-            f"open: the extra `page` must be installed; {', '.join(missing)} is missing. pip install 'narrows[page]'."
-        )
+    check_installed("open", "page", NEEDED)
 
 
 def open_browser(address: str) -> bool:
@@ -55,7 +50,7 @@ def page_beside(asked: bool, runs: str) -> Iterator[Callable[[str], None]]:
     if not asked:
         yield lambda run: None
         return
-    check_installed()
+    check_page()
     _, files = without_plugins(sys.argv[1:])
     plugins = [word for file in files for word in (FLAG, file)]
     command = [sys.executable, "-m", "narrows", *plugins, "open", runs, "--until-closed", "--no-browser"]

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from narrows.cli.beside import BEGUN, check_installed, open_browser
+from narrows.cli.beside import BEGUN, check_page, open_browser
 from narrows.errors import ConfigError, did_you_mean
 
 
@@ -34,22 +34,21 @@ def open_page(
     ] = False,
 ) -> int:
     """Open the page: watch trainings live, and take models in your hands."""
-    check_installed()
+    check_page()
     folder, only = _place(runs)
     begin = run if only is None else only
     if begin is not None and not (folder / begin / "run.json").exists() and not until_closed:
         known = [path.parent.name for path in folder.glob("*/run.json")]
         raise ConfigError(f"open: run must be one of those in {folder}; got {begin!r}.{did_you_mean(begin, known)}")
-    if port is not None and not 0 <= port <= 65535:
-        raise ConfigError(f"open: port must be a whole number from 0 to 65535; got {port}.")
-    from narrows.page import security, serve
+    from narrows.http import security
+    from narrows.page import serve
 
     if not security.is_loopback(host) and token is None:
         raise ConfigError(
             f"open: token must be given with a host that is not this machine alone; got {host!r} and none. With it, "
             f"{serve.exposure(host)}. Add --token, or leave --host out."
         )
-    secret = security.new_token() if token is None else security.check_token(token)
+    secret = security.new_token() if token is None else security.check_token(token, "open")
     from narrows.cli.console import note, out
 
     page = serve.Page(folder, token=secret, only=only, host=host, port=port, hosts=allow_host or (), report=note)

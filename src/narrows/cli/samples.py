@@ -16,6 +16,7 @@ from narrows.data.dataset import Dataset
 from narrows.errors import ConfigError, did_you_mean
 from narrows.runs import Run
 from narrows.storage.columns import ENDINGS, write_columns
+from narrows.storage.hub import is_fetched
 
 SPLITS = ("train", "validation", "test", "all")
 
@@ -79,6 +80,8 @@ def target(run: Run, source: Source, default: str, endings: tuple[str, ...] = EN
 
     Raises ConfigError where it has none of the endings, cannot lie where it should, or is there and --force is not.
     """
+    if source.out is None and is_fetched(run.folder):
+        raise ConfigError(f"--out must be given for a model of the hub, such as --out {default}.")
     file = run.folder / default if source.out is None else Path(source.out)
     if file.suffix.lower() not in endings:
         *first, last = endings

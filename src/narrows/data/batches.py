@@ -99,7 +99,7 @@ class Batches:
         x = raw.to(self.dtype)
         if raw.dtype == torch.uint8:
             x = x.div_(255)
-        jacobian = self.schema.log_jacobian_of(mask) if self.density else 0.0
+        jacobian = self.schema.log_jacobian_of(x, mask) if self.density else 0.0
         return Batch(x, mask, lengths, parts.get("y"), progress, rng or torch.Generator().manual_seed(0), jacobian)
 
 

@@ -9,8 +9,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 from narrows.data.arrays import Array
-from narrows.data.columns import Problem, positions_of, problems_of, raise_problems
-from narrows.data.conversion import listed
+from narrows.data.columns import Problem, listed, positions_of, problems_of, raise_problems
 from narrows.errors import DataError
 
 TYPES = ("Boolean", "Float32", "Float64", *(f"{u}Int{bits}" for u in ("", "U") for bits in (8, 16, 32, 64)))

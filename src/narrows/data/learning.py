@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,7 +51,9 @@ def _scale(
     if not isinstance(X, list) and scale in ("auto", None) and counts_as_pixels(X, table=table):
         return {"scale": "pixels", "limits": (0.0, float(WHITE)), "two_tone": two_tone(X)}
     if not isinstance(X, list) and double and scale is None:  # a model of all digits needs no statistics
-        return {"scale": None, "limits": (float(X.min()), float(X.max()))}
+        limits = (float(X.min()), float(X.max()))
+        if not math.isnan(limits[0]):
+            return {"scale": None, "limits": limits}
     facts = facts_of(X, shape)
     counts = len(shape) == 3 and dtype == np.uint16
     return {

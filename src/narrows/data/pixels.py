@@ -6,7 +6,6 @@ import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import DataConversionWarning
 
 from narrows.data.arrays import Array, on_disk
 from narrows.errors import DataError
@@ -39,7 +38,7 @@ def two_tone(X: Array) -> bool:
     For such the cross-entropy tells the samples apart; where greys prevail, it hardly depends on x. It goes by a
     thousand samples at most.
     """
-    x = X[:: max(1, len(X) // SEEN)].reshape(-1, X[0].size).astype(np.float64) / WHITE
+    x = np.asarray(X[:: max(1, len(X) // SEEN)]).reshape(-1, X[0].size).astype(np.float64) / WHITE
     return bool((x * (1 - x)).mean() < x.var(0).mean())
 
 
@@ -128,4 +127,8 @@ def _near(X: Array, schema: Any, owner: str) -> Array:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, DataConversionWarning, stacklevel=2)
+    try:
+        from sklearn.exceptions import DataConversionWarning as Kind  # takes half a second
+    except ImportError:  # an exported model runs without scikit-learn
+        Kind = UserWarning
+    warnings.warn(message, Kind, stacklevel=2)

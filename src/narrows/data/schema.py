@@ -23,6 +23,7 @@ from narrows.data.frames import frame_columns, frame_kind, to_frame
 from narrows.data.learning import learnt
 from narrows.data.pixels import as_fitted
 from narrows.data.scales import finite_sum, scaled_rows
+from narrows.data.stored import Mapped
 from narrows.errors import DataError
 
 
@@ -140,12 +141,17 @@ class Schema:
             return 0.0
         return -float(np.log(self.factor).sum()) * self.n_features / len(self.factor)
 
-    def log_jacobian_of(self, mask: Tensor | None) -> Tensor | float:
-        """Return the same for the observed values of each sample, (B,)."""
+    def log_jacobian_of(self, x: Tensor, mask: Tensor | None) -> Tensor | float:
+        """Return the same for the observed values of each sample: (B, *shape) -> (B,), or one number for all."""
         if mask is None or self.factor is None:
             return self.log_jacobian
-        logs = -torch.from_numpy(np.log(self._expanded(self.factor))).float().to(mask.device)
-        return torch.where(mask, logs, 0.0).flatten(1).sum(1)
+        return torch.where(mask, self.log_jacobian_of_values(x).float(), 0.0).flatten(1).sum(1)
+
+    def log_jacobian_of_values(self, x: Tensor) -> Tensor:
+        """Return log |dx / dX| of every value, in double precision where the device has it: (B, *shape)."""
+        if self.factor is None:
+            return x.new_zeros(()).expand_as(x)
+        return -torch.from_numpy(np.log(self._expanded(self.factor))).to(x.device).expand(x.shape)
 
     def __str__(self) -> str:
         """Return the form and the scale of samples in words."""
@@ -223,6 +229,18 @@ class Schema:
             return arrays
         x, mask = self.scaled(np.asarray(arrays.x), dtype)
         return arrays._replace(x=x, mask=mask)
+
+    def on_scale(self, arrays: Arrays, dtype: np.dtype[Any], fill: Array | None = None) -> Arrays:
+        """Return the same, but that rows on disk are scaled as they are read; missing values are `fill`, or 0."""
+        if not on_disk(arrays.x) or (self.pixels and arrays.x.dtype == np.uint8):
+            return arrays
+
+        def scaled(X: Array) -> Array:
+            x, mask = self.scaled(X, dtype)
+            return x if mask is None or fill is None else np.where(mask, x, fill.astype(dtype))
+
+        rows: Any = Mapped(arrays.x, scaled, arrays.x.shape[1:], dtype, "on the model's scale")
+        return arrays._replace(x=rows)
 
     def decode(self, x: Array, *, like: Any = None, lengths: Array | None = None) -> Any:
         """Return samples as X was: its units, type, columns and kind of data frame, and sequences of their lengths.

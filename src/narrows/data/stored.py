@@ -100,7 +100,9 @@ class StoredRows(ABC):
 
     def reshape(self, *shape: Any) -> StoredRows:
         """Return rows with samples of another shape."""
-        sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape
+        sizes = list(shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape)
+        if -1 in sizes[1:]:
+            sizes[sizes.index(-1, 1)] = math.prod(self.shape[1:]) // math.prod(n for n in sizes[1:] if n != -1)
         name = f"{self.identity} as {sizes[1:]}"
         return Mapped(self, lambda rows: rows.reshape(len(rows), *sizes[1:]), tuple(sizes[1:]), self.dtype, name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
 from narrows.components import AXES, resolve_all
 from narrows.conditions import Condition, join
@@ -76,7 +77,11 @@ class AEModule(NetworkModule):
 
     def decode(self, z: Tensor, batch: Batch | None = None) -> Tensor:
         """Return the likelihood's mean."""
-        return self.observed(self.networks.decode(self.layer.latents_of(z), batch)).mean
+        return self.likelihood(z, batch).mean
+
+    def likelihood(self, z: Tensor, batch: Batch | None = None) -> Distribution:
+        """Return p(x | z) at a code."""
+        return self.observed(self.networks.decode(self.layer.latents_of(z), batch))
 
     def loss(self, batch: Batch, phase: str = MAIN) -> Loss:
         """Return the reconstruction and the penalties; or the loss of a penalty's own phase."""
@@ -105,8 +110,7 @@ class AEModule(NetworkModule):
 
     def score(self, batch: Batch) -> Tensor:
         """Return log p(x | z) at the code."""
-        z = self.layer.latents_of(self.layer.encode(self.networks.encode(batch.x, batch)))
-        distribution = self.observed(self.networks.decode(z, batch))
+        distribution = self.likelihood(self.encode(batch), batch)
         return batch.log_jacobian - negative_log_likelihood(distribution, batch.x, batch.mask)
 
     def phases(self) -> dict[str, Iterable[nn.Parameter]]:

@@ -424,9 +424,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             Labels, for a model with a condition.
         """
         check_is_fitted(self)
-        return self.schema_.decode(self.decode(self._check_codes(Z), y))
+        return self.schema_.decode(self.decode(self.check_codes(Z), y))
 
-    def _check_codes(self, Z: ArrayLike) -> Array:
+    def check_codes(self, Z: ArrayLike) -> Array:
+        """Return codes as `decode` takes them, (N, *code_.shape), ordered ones filled up with 0.
+
+        Raises: DataError or ValueError where they are no finite numbers, of another shape, or no indices of the code.
+        """
         name, spec = type(self).__name__, self.code_
         kinds: Any = [np.float64, np.float32] if spec.continuous else "numeric"
         codes = check_array(Z, dtype=kinds, input_name="Z", estimator=self, allow_nd=True)
@@ -618,6 +622,30 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         check_is_fitted(self)
         return save_model(self, Path(folder))
+
+    def export(self, folder: str | Path, format: str = "onnx", *, X: Any = None, y: Any = None) -> Path:
+        """Write encoder, decoder, reconstruct and score for others to run, without narrows, and return the folder.
+
+        Needs the extra `export`. `narrows.export_model` does the same, has more options, and tells what was measured.
+
+        Parameters
+        ----------
+        folder
+            A new or an empty folder.
+        format
+            "onnx" (see `narrows.load_onnx`), "triton" or "torch".
+        X, y
+            Held-out samples and labels, on which the files are compared with torch.
+
+        Raises
+        ------
+        ConfigError
+            A part of the model cannot be exported, or differs from torch; nothing is left behind.
+        """
+        from narrows import export_model  # what exports stands far after this in the order of imports
+
+        export_model(self, folder, format, X=X, y=y)
+        return Path(folder)
 
 
 def _continued(

@@ -15,7 +15,7 @@ from narrows.data.batches import chunk_size
 from narrows.errors import ConfigError
 from narrows.estimators import inference
 from narrows.estimators.validation import check_samples
-from narrows.module import Batch, LatentVariableModule
+from narrows.module import Batch, ExactModule, LatentVariableModule
 from narrows.objectives import sum_values
 
 
@@ -45,7 +45,9 @@ def impute(model: Any, X: ArrayLike, y: Any = None, *, samples: int = 1000, seed
         The model takes no missing values, or `samples` is below 1.
     """
     if not model.takes_missing:
-        raise ConfigError(f"{type(model).__name__}: impute must have a model that takes missing values; use AE or VAE.")
+        raise ConfigError(
+            f"{type(model).__name__}: impute must have a model that takes missing values; use PCA, AE or VAE."
+        )
     if isinstance(samples, bool) or not isinstance(samples, int | np.integer) or samples < 1:
         raise ConfigError(f"{type(model).__name__}: samples must be a whole number >= 1; got {samples!r}.")
     check_is_fitted(model)
@@ -54,7 +56,9 @@ def impute(model: Any, X: ArrayLike, y: Any = None, *, samples: int = 1000, seed
     data = schema.in_memory(model._encode(given, y), model.computing_dtype)
     if data.mask is None:
         return schema.presented(_padded(given, data), like=X, lengths=data.lengths)
-    if module.probabilistic:
+    if isinstance(module, ExactModule):
+        filled = inference.map_batches(model, module.complete, data, exact=True)
+    elif module.probabilistic:
         size = max(1, chunk_size(schema.sample_shape) // int(samples))
         first = [0]
 

@@ -1,6 +1,7 @@
 """Measures of a fitted model; each states its unit, its variant and its source.
 
 errors.py           the squared error, and the PCA baseline
+columns.py          every column's share of the score, in nats
 likelihood.py       ELBO, importance-weighted bounds, bits per dimension
 reconstruction.py   squared error, PSNR, SSIM, beside PCA and the mean
 representation.py   KL per dimension, active units, aggregate posterior, mutual information, codebooks
@@ -26,6 +27,7 @@ from narrows.evaluation.anomaly import (
     predict_anomalies,
     threshold,
 )
+from narrows.evaluation.columns import ColumnScores, column_scores
 from narrows.evaluation.comparison import Cell, Comparison, Row, compare_models
 from narrows.evaluation.diagnosis import Finding, Remedy, diagnose, diagnose_history, diagnose_summary
 from narrows.evaluation.disentanglement import (
@@ -87,14 +89,14 @@ from narrows.probability.densities import (
 )
 
 __all__ = [
-    "DCI", "DENSITIES", "PIXELS", "SCORES", "ActiveUnits", "AgainstBaselines", "AggregatePosterior", "Baseline", "Cell",
-    "CodeDensity", "Comparison", "DensityCoverage", "Detection", "Disentanglement", "Estimate", "FactorGrid",
-    "Features", "FewLabels", "Finding", "FlowDensity", "Information", "KernelCodeDensity", "KernelDistance",
-    "MixtureDensity", "OneAgainstRest", "Perplexity", "PrecisionRecall", "Reconstruction", "Remedy", "Row",
-    "active_units", "against_baselines", "aggregate_posterior", "anomaly_scores", "bits_per_dimension",
-    "classifier_features", "compare", "compare_models", "completeness", "dci", "density_coverage", "detection",
-    "diagnose", "diagnose_history", "diagnose_summary", "disentanglement_of_matrix", "elbo", "factor_grid",
-    "factor_vae_score", "few_label_accuracy", "fit_density", "frechet_distance", "frechet_from_moments",
+    "DCI", "DENSITIES", "PIXELS", "SCORES", "ActiveUnits", "AgainstBaselines", "AggregatePosterior", "Baseline",
+    "Cell", "CodeDensity", "ColumnScores", "Comparison", "DensityCoverage", "Detection", "Disentanglement", "Estimate",
+    "FactorGrid", "Features", "FewLabels", "Finding", "FlowDensity", "Information", "KernelCodeDensity",
+    "KernelDistance", "MixtureDensity", "OneAgainstRest", "Perplexity", "PrecisionRecall", "Reconstruction", "Remedy",
+    "Row", "active_units", "against_baselines", "aggregate_posterior", "anomaly_scores", "bits_per_dimension",
+    "classifier_features", "column_scores", "compare", "compare_models", "completeness", "dci", "density_coverage",
+    "detection", "diagnose", "diagnose_history", "diagnose_summary", "disentanglement_of_matrix", "elbo",
+    "factor_grid", "factor_vae_score", "few_label_accuracy", "fit_density", "frechet_distance", "frechet_from_moments",
     "inception_features", "information", "kernel_distance", "kl_per_dimension", "knn_accuracy", "log_likelihood",
     "logistic_accuracy", "mean_and_error", "measure_disentanglement", "measure_generation", "measure_reconstruction",
     "mig", "modularity", "modularity_of_matrix", "mutual_information_matrix", "one_against_rest", "pca_baseline",

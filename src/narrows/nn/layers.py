@@ -113,7 +113,7 @@ class Encoder(nn.Module):
         """Return (B, heads * latent_dim, *map); `lengths` (B,) are the steps of padded sequences."""
         latents = self.layout.latents
         h = self.features(x, lengths)
-        return h if len(latents) == 1 else h.reshape(len(h), -1, *latents[1:])
+        return h if len(latents) == 1 else h.reshape(h.shape[0], -1, *latents[1:])
 
 
 class Decoder(nn.Module):

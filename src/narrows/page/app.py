@@ -20,12 +20,12 @@ from starlette.routing import BaseRoute, Route
 from narrows import __version__
 from narrows.errors import ConfigError, FormatError, NarrowsError, TrainingError
 from narrows.estimators import ESTIMATORS
+from narrows.http.answers import Json, sentence_of
 from narrows.page import actions, compare, runs, training
 from narrows.page.advice import Adviser
 from narrows.page.events import Ticker
 from narrows.page.models import Models
 from narrows.page.processes import Trainings
-from narrows.page.requests import Json
 from narrows.page.routes import ROUTES
 from narrows.page.trash import Trash
 from narrows.page.watch import Watch
@@ -107,7 +107,7 @@ def page(request: Request) -> Json:
 
 def _handlers(report: Callable[[str], object]) -> dict[Any, Any]:
     def of_http(request: Request, error: HTTPException) -> Json:
-        return Json({"error": _sentence(error)}, error.status_code, headers=error.headers)
+        return Json({"error": sentence_of(error)}, error.status_code, headers=error.headers)
 
     def of_narrows(request: Request, error: NarrowsError) -> Json:
         return Json({"error": str(error)}, _status(error, STATUS))
@@ -120,12 +120,6 @@ def _handlers(report: Callable[[str], object]) -> dict[Any, Any]:
         return Json({"error": f"Something is wrong in narrows itself: {type(error).__name__}: {error}"}, 500)
 
     return {HTTPException: of_http, NarrowsError: of_narrows, OSError: of_files, Exception: of_others}
-
-
-def _sentence(error: HTTPException) -> str:
-    if error.status_code == 404 and error.detail == "Not Found":
-        return "There is nothing at this address."
-    return "The address is for another method." if error.status_code == 405 else error.detail
 
 
 def _status(error: Exception, known: dict[type[Exception], int]) -> int:

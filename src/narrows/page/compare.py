@@ -16,8 +16,9 @@ from narrows.data.arrays import Array
 from narrows.data.catalogue import DATASETS
 from narrows.errors import ConfigError, NarrowsError
 from narrows.evaluation.comparison import LOWER
+from narrows.http.answers import Json
 from narrows.page.codes import Maps
-from narrows.page.requests import Json, missing_run, watch_of
+from narrows.page.requests import missing_run, watch_of
 from narrows.page.wire import Message, pack
 from narrows.params import write_value
 from narrows.runs import Run

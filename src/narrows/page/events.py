@@ -17,10 +17,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from narrows.errors import ConfigError
+from narrows.http.answers import to_json
 from narrows.page.advice import Adviser
 from narrows.page.history import read_from
 from narrows.page.processes import Trainings
-from narrows.page.requests import to_json
 from narrows.page.watch import Watch
 from narrows.runs.frames import Frames
 

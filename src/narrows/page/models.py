@@ -8,9 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
-from threadpoolctl import ThreadpoolController
-
 from narrows.errors import DataError, NarrowsError
 from narrows.page.calls import refusal, reply, steps
 from narrows.page.codes import Maps
@@ -19,6 +16,7 @@ from narrows.page.mapping import stop
 from narrows.page.wire import Message, pack
 from narrows.runs import Run, dataset_of
 from narrows.storage.record import read_record
+from narrows.training.effort import use_one_thread
 
 T = TypeVar("T")
 MOST = 3
@@ -73,7 +71,7 @@ class Worker:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.saved, self.failed = folder, _saved(folder), False
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"model of {folder.name}", initializer=_one_thread)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"model of {folder.name}", initializer=use_one_thread)
         self._loading = self._thread.submit(load, folder)
 
     @property
@@ -135,9 +133,3 @@ def _saved(folder: Path) -> int:
         return (folder / "model" / "model.json").stat().st_mtime_ns
     except OSError:
         return 0
-
-
-def _one_thread() -> None:
-    """Let this thread compute by itself: helpers cost more than they gain in small products, and a training waits."""
-    torch.get_num_threads()  # sets the number of this thread's helpers when it is first asked for
-    ThreadpoolController().select(user_api="openmp").limit(limits=1)

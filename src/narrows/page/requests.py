@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from pathlib import Path
@@ -10,32 +9,14 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse
 
 from narrows.errors import ConfigError, FormatError, did_you_mean
 from narrows.page.watch import Watch
 from narrows.runs import Run
-from narrows.storage.json import parse_json, plain
+from narrows.storage.json import parse_json
 
 BODY = Path("body")
 """What errors call the body of a request."""
-
-
-def to_json(content: Any) -> bytes:
-    """Return content as JSON; numbers that are not finite become null."""
-    try:
-        text = json.dumps(content, allow_nan=False, separators=(",", ":"))
-    except (TypeError, ValueError):  # which is rare, and takes longer
-        text = json.dumps(plain(content), allow_nan=False, separators=(",", ":"))
-    return text.encode()
-
-
-class Json(JSONResponse):
-    """An answer in JSON; see `to_json`."""
-
-    def render(self, content: Any) -> bytes:
-        """Return the text."""
-        return to_json(content)
 
 
 def watch_of(request: HTTPConnection) -> Watch:

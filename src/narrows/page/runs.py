@@ -10,9 +10,10 @@ from starlette.routing import Route
 
 from narrows.data.arrays import Array
 from narrows.errors import FormatError
+from narrows.http.answers import Json
 from narrows.page.events import events
 from narrows.page.history import read_from
-from narrows.page.requests import Json, missing_run, number, run_of, watch_of
+from narrows.page.requests import missing_run, number, run_of, watch_of
 from narrows.page.wire import Message, pack
 from narrows.runs import Run
 

@@ -18,8 +18,9 @@ from narrows.cli.config import DATA, plan
 from narrows.data.options import OPTIONS
 from narrows.errors import ConfigError, did_you_mean
 from narrows.estimators import ESTIMATORS
+from narrows.http.answers import Json
 from narrows.page.form import datasets, form
-from narrows.page.requests import Json, body_of, watch_of
+from narrows.page.requests import body_of, watch_of
 from narrows.params import Param, fields
 from narrows.runs.folder import remove_empty
 from narrows.runs.names import next_folder
@@ -157,7 +158,7 @@ def _started(request: Request, body: Mapping[str, Any]) -> dict[str, Any]:
         tokens = ["train", training.model, *(flag.token for flag in training.flags)]
         started = request.app.state.trainings.start(name, "train", tokens)
     try:
-        started.wait_for(watch.folder / name)
+        started.wait_for((watch.folder / name / "run.json").exists)
     finally:
         remove_empty(watch.folder / name)
     watch.refresh()

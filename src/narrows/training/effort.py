@@ -106,3 +106,9 @@ def on_one_thread(reports: Generator[Report, None, None]) -> Generator[Report, N
             if report is None:
                 return
             yield report
+
+
+def use_one_thread() -> None:
+    """Let this thread compute by itself: helpers cost more than they gain in small products, and others may wait."""
+    torch.get_num_threads()  # sets the number of this thread's helpers when it is first asked for
+    ThreadpoolController().select(user_api="openmp").limit(limits=1)

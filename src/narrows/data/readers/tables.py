@@ -38,6 +38,21 @@ def csv_table(
         raise ConfigError(f"load_dataset: decimal must be '.' or ','; got {decimal!r}.")
     with reading(path), opened(path) as stream:
         text, name = read_text(stream, path, encoding)
+        table = table_of_text(
+            text, path, header=header, delimiter=delimiter, decimal=decimal, missing=missing, skip=skip,
+            transpose=transpose,
+        )  # fmt: skip
+    if name != "UTF-8":
+        table.notes.append(f"encoding {name}")
+    return table
+
+
+def table_of_text(
+    text: str, path: Path, *, header: bool | None = None, delimiter: str | None = None, decimal: str | None = None,
+    missing: Any = None, skip: int = 0, transpose: bool = False,
+) -> Table:  # fmt: skip
+    """Return the table that a text holds; `path` is for messages. See `csv_table`."""
+    with reading(path):
         rows = rows_of(text, path, header=header, delimiter=delimiter, decimal=decimal, skip=skip, transpose=transpose)
         fields = [list(column) for column in zip(*rows.body, strict=True)]
         decimal = decimal or decimal_sign(fields, rows.delimiter)
@@ -45,9 +60,7 @@ def csv_table(
             column_of_texts(name, texts, codes_of(missing), decimal)
             for name, texts in zip(rows.names, fields, strict=True)
         ]
-    notes = [*rows.notes, *([] if name == "UTF-8" else [f"encoding {name}"])]
-    notes += ["decimal commas"] if decimal == "," else []
-    return Table(path, columns, rows.named, notes)
+    return Table(path, columns, rows.named, [*rows.notes, *(["decimal commas"] if decimal == "," else [])])
 
 
 def workbook_table(
@@ -92,6 +105,12 @@ def json_table(path: Path, *, missing: Any = None) -> Table:
             content = json.loads(text)
         except json.JSONDecodeError:
             content = [json.loads(line) for line in text.splitlines() if line.strip()]
+        return table_of_json(content, path, missing=missing)
+
+
+def table_of_json(content: Any, path: Path, *, missing: Any = None) -> Table:
+    """Return the table that JSON holds; `path` is for messages. See `json_table`."""
+    with reading(path):
         named, values = _columns_of_json(content, path)
         columns = [column_of_values(name, column, codes_of(missing)) for name, column in values.items()]
     return Table(path, columns, named)

@@ -1,0 +1,284 @@
+"""What is asked of a model: encode, decode, reconstruct, score, denoise; their inputs, their outputs, and the answer.
+
+A request is checked by itself, before it waits; only what is sound is computed together with others.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import replace
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from narrows.data.arrays import Array, Arrays
+from narrows.data.axes import returned
+from narrows.errors import DataError
+from narrows.estimators import inference
+from narrows.estimators.base import Autoencoder
+from narrows.serve.tensors import datatype_of
+
+Tensors = Mapping[str, Array]
+
+
+class Port(NamedTuple):
+    """An input or an output of a verb."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    """-1 where the size is free; the first is that of the rows."""
+    optional: bool = False
+
+
+class Question(NamedTuple):
+    """A request that is sound, on the model's scale."""
+
+    arrays: Arrays
+    """Samples; of `decode` x are codes, and y labels as they were given."""
+    like: Array | None = None
+    """The samples as they were given, whose order of axes the answer has."""
+
+    def __len__(self) -> int:
+        return len(self.arrays.x)
+
+
+class Verb(ABC):
+    """Something that is asked of a fitted model.
+
+    Parameters
+    ----------
+    model
+        A fitted estimator; it is not changed.
+    """
+
+    name: ClassVar[str]
+    about: ClassVar[str]
+
+    def __init__(self, model: Autoencoder) -> None:
+        self.model = copy(model)
+        # Tensors have no names of columns, of which every request would be warned.
+        self.model.__dict__.pop("feature_names_in_", None)
+        self.schema = replace(model.schema_, frame=None)
+        self.owner = type(model).__name__
+
+    @property
+    @abstractmethod
+    def inputs(self) -> tuple[Port, ...]:
+        """What it takes."""
+
+    @property
+    @abstractmethod
+    def output(self) -> Port:
+        """What it gives."""
+
+    @abstractmethod
+    def question(self, tensors: Tensors) -> Question:
+        """Return a request that is sound. Raises: DataError or ValueError where it is not."""
+
+    @abstractmethod
+    def answer(self, arrays: Arrays) -> Array:
+        """Return the answer to all rows, on the model's scale."""
+
+    def presented(self, result: Array, question: Question) -> Array:
+        """Return the answer to a question as its output holds it."""
+        return np.ascontiguousarray(result)
+
+    def answers(self, questions: Sequence[Question]) -> list[Array]:
+        """Return the answers to several questions, computed together."""
+        result = self.answer(joined([question.arrays for question in questions]))
+        ends = np.cumsum([len(question) for question in questions])
+        return [
+            self.presented(result[end - len(question) : end], question)
+            for end, question in zip(ends, questions, strict=True)
+        ]
+
+    def check_names(self, tensors: Tensors) -> None:
+        """Raise DataError where an input is missing, or there is one that it does not take."""
+        known = {port.name for port in self.inputs}
+        needed = {port.name for port in self.inputs if not port.optional}
+        if needed - tensors.keys() or tensors.keys() - known:
+            optional = [f"{port.name} if wanted" for port in self.inputs if port.optional]
+            names = ", ".join([port.name for port in self.inputs if not port.optional] + optional)
+            raise DataError(f"{self.name}: inputs must be {names}; got {', '.join(sorted(tensors))[:100] or 'none'}.")
+
+    # Ports ------------------------------------------------------------------------------------------------------------
+
+    def _samples(self, name: str) -> Port:
+        """Return the port of samples, in the order of axes that those of fit had."""
+        schema = self.schema
+        if schema.kind == "images":
+            shape = returned(np.empty((0, *schema.sample_shape)), schema.axes).shape[1:]
+        else:
+            shape = tuple(-1 if n is None else n for n in schema.shape)
+        return Port(name, datatype_of(np.dtype(schema.dtype)), (-1, *shape))
+
+    def _codes(self) -> Port:
+        code = self.model.code_
+        dtype = self.model.computing_dtype if code.continuous else np.dtype(np.int64)
+        return Port("z", datatype_of(dtype), (-1, *code.shape))
+
+    def _labels(self) -> tuple[Port, ...]:
+        if not self.schema.label_size:
+            return ()
+        levels = self.schema.levels
+        if levels is None:
+            size = self.schema.label_values
+            return (Port("y", "FP64", (-1,) if size == 1 else (-1, size)),)
+        return (Port("y", datatype_of(np.array(levels).dtype), (-1,)),)
+
+
+class OfSamples(Verb):
+    """Asks something of samples."""
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """Samples, the steps of padded sequences, and labels for a model with a condition."""
+        lengths = (Port("lengths", "INT64", (-1,), optional=True),) if self.schema.ragged else ()
+        return (self._samples("x"), *lengths, *self._labels())
+
+    def question(self, tensors: Tensors) -> Question:
+        """Return samples, checked as the estimator checks them, on the model's scale."""
+        self.check_names(tensors)
+        X = tensors["x"]
+        samples = X if "lengths" not in tensors else _cut(X, tensors["lengths"], self.name)
+        return Question(self.model.arrays(samples, _plain(tensors.get("y"))), X)
+
+
+class Encode(OfSamples):
+    """The codes of samples, without noise."""
+
+    name, about = "encode", "The codes of samples, without noise."
+
+    @property
+    def output(self) -> Port:
+        """Codes."""
+        return self._codes()
+
+    def answer(self, arrays: Arrays) -> Array:
+        """Return the codes."""
+        return inference.encode(self.model, arrays)
+
+
+class Reconstruct(OfSamples):
+    """Samples decoded from their codes."""
+
+    name, about = "reconstruct", "Samples decoded from their codes, in the units of the data."
+
+    @property
+    def output(self) -> Port:
+        """Samples."""
+        return self._samples("x_hat")
+
+    def answer(self, arrays: Arrays) -> Array:
+        """Return reconstructions."""
+        return inference.reconstruct_encoded(self.model, arrays)
+
+    def presented(self, result: Array, question: Question) -> Array:
+        """Return reconstructions in the units of the data, padded sequences with 0 after their ends."""
+        X: Array = self.schema.in_units(result)
+        lengths = question.arrays.lengths
+        if lengths is None:
+            return np.ascontiguousarray(self.schema.presented(X, like=question.like))
+        assert question.like is not None
+        X = X[:, : question.like.shape[1]]
+        beyond = np.arange(X.shape[1]) >= lengths[:, None]
+        return np.where(beyond[..., None], X.dtype.type(0), X)
+
+
+class Denoise(Reconstruct):
+    """Noisy samples, cleaned: their reconstructions."""
+
+    name = "denoise"
+    about = "Noisy samples, cleaned: their reconstructions. Best by a model that was trained with a corruption."
+
+
+class Score(OfSamples):
+    """How normal samples are."""
+
+    name, about = "score", "How normal each sample is, in nats of the data as given: higher is more normal."
+
+    @property
+    def output(self) -> Port:
+        """One number for each sample."""
+        return Port("score", datatype_of(self.model.computing_dtype), (-1,))
+
+    def answer(self, arrays: Arrays) -> Array:
+        """Return the scores."""
+        return inference.map_batches(self.model, self.model.module_.score, arrays, exact=True)
+
+
+class Decode(Verb):
+    """The samples that codes stand for."""
+
+    name, about = "decode", "The samples that codes stand for, the mean over x, in the units of the data."
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """Codes, and labels for a model with a condition."""
+        return (self._codes(), *self._labels())
+
+    @property
+    def output(self) -> Port:
+        """Samples, sequences as long as the longest of training."""
+        port = self._samples("x")
+        return port._replace(shape=(-1, *self.schema.sample_shape)) if self.schema.ragged else port
+
+    def question(self, tensors: Tensors) -> Question:
+        """Return codes, checked as the estimator checks them."""
+        self.check_names(tensors)
+        codes, y = self.model.check_codes(tensors["z"]), _plain(tensors.get("y"))
+        if self.schema.label_size:
+            self.schema.labels_of(y, len(codes), self.owner)
+        return Question(Arrays(codes, y=y))
+
+    def answer(self, arrays: Arrays) -> Array:
+        """Return samples."""
+        return self.model.decode(arrays.x, arrays.y)
+
+    def presented(self, result: Array, question: Question) -> Array:
+        """Return samples in the units of the data, in the order of axes that those of fit had."""
+        return np.ascontiguousarray(self.schema.decode(result))
+
+
+VERBS: dict[str, type[Verb]] = {verb.name: verb for verb in (Encode, Decode, Reconstruct, Score, Denoise)}
+
+
+def joined(parts: Sequence[Arrays]) -> Arrays:
+    """Return the rows of several samples as one, whatever type and mask each has."""
+    if len(parts) == 1:
+        return parts[0]
+    xs = [part.x for part in parts]
+    if len({x.dtype for x in xs}) > 1:  # of one model some give pixels, and others pixels divided by 255
+        xs = [x.astype(np.float32) / np.float32(255) if x.dtype == np.uint8 else x for x in xs]
+    masks = [part.mask for part in parts]
+    mask = None
+    if any(each is not None for each in masks):
+        mask = np.concatenate([np.ones(x.shape, bool) if m is None else m for m, x in zip(masks, xs, strict=True)])
+    return Arrays(
+        np.concatenate(xs), mask, _concatenated([part.lengths for part in parts]),
+        _concatenated([part.y for part in parts]),
+    )  # fmt: skip
+
+
+def _concatenated(parts: Sequence[Array | None]) -> Array | None:
+    there = [part for part in parts if part is not None]
+    return np.concatenate(there) if there else None
+
+
+def _plain(y: Array | None) -> Array | None:
+    """Return labels of text as numpy holds text, which classes are compared with."""
+    return y.astype(str) if y is not None and y.dtype == object and y.size else y
+
+
+def _cut(X: Array, lengths: Array, owner: str) -> list[Array]:
+    """Return padded sequences (N, T, D) cut to their lengths."""
+    sound = X.ndim == 3 and lengths.shape == (len(X),) and lengths.dtype.kind in "iu"
+    if not sound or not len(X) or not (lengths.min() >= 1 and lengths.max() <= X.shape[1]):
+        raise DataError(
+            f"{owner}: lengths must be whole numbers from 1 to the steps of x (N, T, D), one for each; got shape "
+            f"{list(lengths.shape)} for x of {list(X.shape)}."
+        )
+    return [x[:n] for x, n in zip(X, lengths, strict=True)]
