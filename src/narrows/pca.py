@@ -52,7 +52,9 @@ def principal_axes(X: Array, k: int, *, center: bool = True, solver: str = "auto
     n, d = len(X), math.prod(X.shape[1:])
     if solver == "auto":
         work = float(n) * d * min(n, d)
-        if work < 2e9 and (type(X) is np.ndarray or n * d < FEW):  # a second or so: the decomposition of the data keeps all digits
+        if work < 2e9 and (
+            type(X) is np.ndarray or n * d < FEW
+        ):  # a second or so: the decomposition of the data keeps all digits
             solver = "svd"
         elif work > HUGE and 6 * BLOCKS * _width(k) < min(n, d):
             solver = "range"

@@ -139,8 +139,8 @@ def _(patch: Patch) -> None:
 
 @variant("the order is drawn anew", RESUMED)
 def _(patch: Patch) -> None:
-    real = loop._order
-    patch.setattr(loop, "_order", lambda n, size, seed, epoch: real(n, size, time.time_ns() % 2**31, epoch))
+    real = loop.feed
+    patch.setattr(loop, "feed", lambda data, size, seed, *at: real(data, size, time.time_ns() % 2**31, *at))
 
 
 # Files

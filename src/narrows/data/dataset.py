@@ -18,7 +18,7 @@ from narrows.data import options
 from narrows.data.arrays import Array
 from narrows.data.order import Division
 from narrows.data.splits import SourceFiles, divide, take_rows
-from narrows.data.stored import Chosen, StoredRows
+from narrows.data.stored import Chosen, Joined, StoredRows, stored
 from narrows.errors import ConfigError, DataError
 
 
@@ -167,7 +167,10 @@ class Dataset:
             return splits[0]._replace(name="")
         order, labels = self._order(), [y for _, _, y in splits if y is not None]
         y = np.concatenate(labels)[order] if len(labels) == len(splits) else None
-        return Split("all" if len(splits) > 1 else "", np.concatenate([X for _, X, _ in splits])[order], y)
+        name, parts = "all" if len(splits) > 1 else "", [X for _, X, _ in splits]
+        if isinstance(parts[0], StoredRows):
+            return Split(name, Joined([stored(X) for X in parts], order), y)  # type: ignore[arg-type]
+        return Split(name, np.concatenate(parts)[order], y)
 
     @property
     def evaluation_split(self) -> Split:

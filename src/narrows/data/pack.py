@@ -9,7 +9,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
@@ -19,8 +20,12 @@ from typing import Any
 
 import numpy as np
 
+from narrows.data.catalogue import load_dataset
+from narrows.data.packed_tables import ParquetFiles, TextTable
+from narrows.data.readers.arrow import PARQUET
+from narrows.data.readers.images import files_in, members_in
 from narrows.data.shards import INDEX, PARTS, Index, Shard, checksum, read_index
-from narrows.data.sources import Block, Source, Stream, Task, source_of
+from narrows.data.sources import Arrays, Block, Images, Npy, Source, Stream, Task
 from narrows.data.stored import Array
 from narrows.errors import ConfigError, DataError
 from narrows.storage.json import plain, read_json, write_json
@@ -28,6 +33,9 @@ from narrows.storage.lock import locked
 
 UNFINISHED = "packing.json"
 """Says what is being packed, until the index is there."""
+
+TABLE, IMAGE = ("label", "id", "drop", "columns"), ("size", "mode")
+"""Options of tables, and of images."""
 
 Told = Callable[[int, int], object]
 """Called with the number of shards that are there, and of all of them, 0 where that is not known."""
@@ -74,6 +82,7 @@ def pack(
     into = Path(folder)
     taken = source_of(source, options)
     into.mkdir(parents=True, exist_ok=True)
+    _check_vacant(into)
     with locked(into / "lock"):
         if _begun(into, taken):
             return into
@@ -91,6 +100,12 @@ def pack(
     return into
 
 
+def _check_vacant(into: Path) -> None:
+    names = {each.name for each in into.iterdir()}
+    if not names <= {"lock"} and not names & {INDEX, UNFINISHED}:
+        raise ConfigError(f"pack: folder must be new, empty, or hold an unfinished pack; got {str(into)!r}.")
+
+
 def _begun(into: Path, source: Source) -> bool:
     """Return whether all is done; refuse a folder that holds something else."""
     described = plain(source.description)
@@ -102,10 +117,11 @@ def _begun(into: Path, source: Source) -> bool:
         before = read_json(into / UNFINISHED)
         if before != described:
             changed = ", ".join(name for name in described if before.get(name) != described[name])
-            raise ConfigError(f"pack: folder must hold an unfinished pack of the same source; {into} differs in {changed}.")
+            raise ConfigError(
+                f"pack: folder must hold an unfinished pack of the same source; {into} differs in {changed}."
+            )
         return False
-    if any(each.name != "lock" for each in into.iterdir()):
-        raise ConfigError(f"pack: folder must be new, empty, or hold an unfinished pack; got {str(into)!r}.")
+    _check_vacant(into)
     write_json(into / UNFINISHED, described)
     return False
 
@@ -131,7 +147,9 @@ def _all(into: Path, source: Source, jobs: int, told: Told) -> None:
                 done += 1
                 told(done, total)
         except BrokenProcessPool as error:
-            raise DataError("pack: a process was killed, as systems do that are short of memory. Run it again.") from error
+            raise DataError(
+                "pack: a process was killed, as systems do that are short of memory. Run it again."
+            ) from error
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -198,3 +216,40 @@ def _finish(into: Path, source: Source, total: int) -> None:
     for number in range(total):
         _record(into, number).unlink()
     (into / UNFINISHED).unlink()
+
+
+def source_of(source: Any, options: Mapping[str, Any]) -> Source:
+    """Return what reads a source; ConfigError or DataError where nothing does."""
+    if not isinstance(source, str | os.PathLike):
+        return Arrays(source, _only(options, ()))
+    path = Path(source)
+    if not path.exists():
+        raise DataError(f"pack: source must be an existing file or folder; got {str(path)!r}, which does not exist.")
+    suffix = path.suffix.lower()
+    if path.is_dir():
+        if parquet := sorted(file for file in path.rglob("*") if file.suffix.lower() in PARQUET):
+            return ParquetFiles(str(path), _only(options, TABLE), parquet)
+        if names := files_in(path):
+            return Images(str(path), _only(options, IMAGE), names)
+    elif suffix in PARQUET:
+        return ParquetFiles(str(path), _only(options, TABLE), [path])
+    elif suffix in (".csv", ".tsv"):
+        return TextTable(str(path), _only(options, TABLE))
+    elif suffix == ".npy":
+        return Npy(str(path), _only(options, ()))
+    elif suffix == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            if names := list(members_in(archive, path)):
+                return Images(str(path), _only(options, IMAGE), names)
+    data = load_dataset(path, test=0, shuffle=False, **options)
+    return Arrays([(data.train, data.train_labels)], {}, name=str(path), columns=data.columns, names=data.label_names)
+
+
+def _only(options: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
+    """Return options that were given; ConfigError where one is none of the source's."""
+    given = {name: value for name, value in options.items() if value is not None}
+    if unknown := [name for name in given if name not in known]:
+        raise ConfigError(
+            f"pack: options must be among {', '.join(known) or 'none'} for this source; got {unknown[0]!r}."
+        )
+    return given

@@ -39,8 +39,8 @@ class Roles:
         if bad := [name for name in features if not numeric(schema.field(name).type)]:
             shown = ", ".join(f"{name!r} ({schema.field(name).type})" for name in bad[:10])
             raise DataError(
-                f"pack: features must be numbers; got {shown}. Leave them out by drop={','.join(bad[:10])!r}, or make one "
-                "the label or the id."
+                f"pack: features must be numbers; got {shown}. Leave them out by drop={','.join(bad[:10])!r}, or "
+                "make one the label or the id."
             )
         if not features:
             raise unsound(path, "hold columns of numbers; got none.")
@@ -70,7 +70,9 @@ class Roles:
         y = None if self.label is None else self._labels(table.column(self.label))
         ids = None
         if self.id is not None:
-            ids = np.array([str(value).encode("utf-8", "surrogateescape") for value in table.column(self.id).to_pylist()])
+            ids = np.array(
+                [str(value).encode("utf-8", "surrogateescape") for value in table.column(self.id).to_pylist()]
+            )
         return Block(x, y, ids, names=tuple(self.classes or ()))
 
     def _labels(self, values: Any) -> Array:

@@ -23,7 +23,7 @@ from narrows.data.frames import frame_columns, frame_kind, to_frame
 from narrows.data.learning import learnt
 from narrows.data.pixels import as_fitted
 from narrows.data.scales import finite_sum, scaled_rows
-from narrows.data.stored import Mapped
+from narrows.data.stored import Mapped, StoredRows
 from narrows.errors import DataError
 
 
@@ -186,6 +186,8 @@ class Schema:
             x, mask, lengths = padded(scaled, self.sample_shape, dtype, owner)
             return Arrays(x, mask, lengths, labels)
         X = as_fitted(X, self, owner)
+        if isinstance(X, StoredRows) and X.dtype == np.uint8 and not self.pixels:
+            X = Mapped(X, lambda rows: rows.astype(np.float32), X.shape[1:], np.dtype(np.float32), X.identity)
         if self.pixels if X.dtype == np.uint8 else on_disk(X):  # uint8 that is no pixels is read: it stands for them
             return Arrays(X, None, None, labels)
         x, mask = self.scaled(X, dtype)
@@ -220,7 +222,7 @@ class Schema:
 
     def values(self, arrays: Arrays) -> Array:
         """Return `arrays.x` in double precision on the model's scale, pixels in [0, 1]; what is masked is 0."""
-        x = self.in_memory(arrays, np.dtype(np.float64)).x
+        x = np.asarray(self.in_memory(arrays, np.dtype(np.float64)).x)
         return x / 255.0 if x.dtype == np.uint8 else np.asarray(x, np.float64)
 
     def in_memory(self, arrays: Arrays, dtype: np.dtype[Any]) -> Arrays:

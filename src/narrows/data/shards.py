@@ -1,9 +1,9 @@
 """Shards: a folder of `.npy` files and an index, whose rows are read where they are; `narrows data pack` writes it.
 
-    shards.json       what samples are, and every shard: its rows, its split, the checksum of its files
-    000000.npy        (n, *shape), rows in order
-    000000.y.npy      (n,), their labels, where there are any
-    000000.id.npy     (n,), what tells them apart, as UTF-8, where it is more than their numbers
+shards.json       what samples are, and every shard: its rows, its split, the checksum of its files
+000000.npy        (n, *shape), rows in order
+000000.y.npy      (n,), their labels, where there are any
+000000.id.npy     (n,), what tells them apart, as UTF-8, where it is more than their numbers
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.data.dataset import Dataset, RowIds, as_read
+from narrows.data.readers.arrays import npy_header
 from narrows.data.stored import Array, StoredRows
 from narrows.errors import DataError, FormatError
 from narrows.storage.form import check_form
@@ -93,7 +94,7 @@ def read_index(folder: Path) -> Index:
     check_form(record, _FORM, path, "shards")
     if record["format"] != FORMAT:
         raise FormatError(f"{path}: must be of format {FORMAT}; got {record['format']}. Pack the data again.")
-    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in record.items()}
+    plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in record.items()}
     index = Index(**{**plain, "shards": tuple(Shard(**shard) for shard in record["shards"])})
     bad = [s.name for s in index.shards if not s.name.isdigit() or s.split not in SPLITS or s.rows < 1]
     if bad or not index.shards or any(n < 1 for n in index.shape) or np.dtype(index.dtype).kind not in "buif":
@@ -109,7 +110,12 @@ class Shards(StoredRows):
     """
 
     def __init__(
-        self, paths: Sequence[Path], rows: Sequence[int], shape: tuple[int, ...], dtype: np.dtype[Any], identity: str,
+        self,
+        paths: Sequence[Path],
+        rows: Sequence[int],
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        identity: str,
         first: int = 0,
     ) -> None:
         self.paths, self.dtype, self.identity, self.first = tuple(paths), dtype, identity, first
@@ -133,11 +139,13 @@ class Shards(StoredRows):
         with self.paths[shard].open("rb", buffering=0) as file:
             # Samples are what the file ends with; how long its header is does not matter.
             file.seek((first - size) * self.row_bytes, os.SEEK_END)
-            view = memoryview(rows.reshape(-1).view(np.uint8))
+            view = memoryview(rows.reshape(-1).view(np.uint8).data)
             while len(view):
                 count = file.readinto(view)
                 if not count:
-                    raise DataError(f"{self.paths[shard]}: must hold {size} rows; it is cut short. Pack the data again.")
+                    raise DataError(
+                        f"{self.paths[shard]}: must hold {size} rows; it is cut short. Pack the data again."
+                    )
                 view = view[count:]
 
     def pick(self, rows: NDArray[np.int64]) -> Array:
@@ -215,16 +223,19 @@ def _together(path: Path, shards: Sequence[Shard], part: str) -> Array:
 
 
 def _check_sizes(path: Path, shards: Sequence[Shard], index: Index, dtype: np.dtype[Any]) -> None:
-    size = int(np.prod(index.shape)) * dtype.itemsize
     for shard in shards:
         file = path / f"{shard.name}.npy"
         try:
-            there = file.stat().st_size
+            held = npy_header(file)
         except OSError as error:
             raise FormatError(f"{file}: must be there; {error.strerror}. Copy it, or pack the data again.") from error
-        # A header takes a multiple of 64 bytes.
-        if not 0 < there - shard.rows * size <= 2**16:
-            raise FormatError(f"{file}: must hold {shard.rows} rows of {size} bytes; got {there}. Pack the data again.")
+        except DataError as error:
+            raise FormatError(f"{error} Pack the data again.") from error
+        if held != ((shard.rows, *index.shape), dtype):
+            raise FormatError(
+                f"{file}: must hold {shard.rows} rows of {index.shape} of {dtype}; got {held[1]} of {held[0]}. "
+                "Pack the data again."
+            )
 
 
 def verify(path: Path) -> list[str]:

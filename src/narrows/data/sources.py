@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,11 +14,10 @@ import numpy as np
 from narrows.data.arrays import Array
 from narrows.data.axes import order_of
 from narrows.data.readers.arrays import as_labels, as_samples, npy_array
-from narrows.data.readers.arrow import PARQUET
 from narrows.data.readers.checks import reading, unsound
 from narrows.data.readers.decoding import decode
-from narrows.data.readers.images import UNREADABLE, arrangement, files_in, image_size, members_in, read_plain
-from narrows.errors import ConfigError, DataError
+from narrows.data.readers.images import UNREADABLE, arrangement, image_size, read_plain
+from narrows.errors import DataError
 
 SHARD = 2**26
 """Bytes of the samples of a shard, about."""
@@ -97,52 +95,6 @@ class Stream(Source):
         raise NotImplementedError
 
 
-def source_of(source: Any, options: Mapping[str, Any]) -> Source:
-    """Return what reads a source; ConfigError or DataError where nothing does."""
-    if not isinstance(source, str | os.PathLike):
-        return Arrays(source, _only(options, ()))
-    path = Path(source)
-    if not path.exists():
-        raise DataError(f"pack: source must be an existing file or folder; got {str(path)!r}, which does not exist.")
-    suffix = path.suffix.lower()
-    if path.is_dir():
-        if parquet := sorted(file for file in path.rglob("*") if file.suffix.lower() in PARQUET):
-            from narrows.data.packed_tables import ParquetFiles
-
-            return ParquetFiles(str(path), _only(options, TABLE), parquet)
-        if names := files_in(path):
-            return Images(str(path), _only(options, IMAGE), names)
-    elif suffix in PARQUET:
-        from narrows.data.packed_tables import ParquetFiles
-
-        return ParquetFiles(str(path), _only(options, TABLE), [path])
-    elif suffix in (".csv", ".tsv"):
-        from narrows.data.packed_tables import TextTable
-
-        return TextTable(str(path), _only(options, TABLE))
-    elif suffix == ".npy":
-        return Npy(str(path), _only(options, ()))
-    elif suffix == ".zip":
-        with zipfile.ZipFile(path) as archive:
-            if names := list(members_in(archive, path)):
-                return Images(str(path), _only(options, IMAGE), names)
-    from narrows.data.catalogue import load_dataset  # which knows all readers
-
-    data = load_dataset(path, test=0, **options)
-    return Arrays([(data.train, data.train_labels)], {}, name=str(path), columns=data.columns, names=data.label_names)
-
-
-TABLE, IMAGE = ("label", "id", "drop", "columns"), ("size", "mode")
-
-
-def _only(options: Mapping[str, Any], known: tuple[str, ...]) -> dict[str, Any]:
-    """Return options that were given; ConfigError where one is none of the source's."""
-    given = {name: value for name, value in options.items() if value is not None}
-    if unknown := [name for name in given if name not in known]:
-        raise ConfigError(f"pack: options must be among {', '.join(known) or 'none'} for this source; got {unknown[0]!r}.")
-    return given
-
-
 def cut(n: int, size: int, split: str = "train", start: int = 0) -> list[Task]:
     """Return tasks of at most `size` parts each."""
     return [Task(split, first, min(first + size, start + n)) for first in range(start, start + n, size)]
@@ -160,7 +112,7 @@ class Images(Source):
 
     def __post_init__(self) -> None:
         splits, classes, codes = arrangement(self.names)
-        order = range(len(self.names))
+        order = list(range(len(self.names)))
         if splits is not None:
             order = sorted(order, key=lambda i: (("train", "validation", "test").index(splits[i]), self.names[i]))
             self.names = [self.names[i] for i in order]
@@ -196,7 +148,8 @@ class Images(Source):
     def block(self, task: Task) -> Block:
         """Decode the images of a shard."""
         images = np.empty((task.stop - task.start, *self.form.shape), self.form.dtype)
-        there, skipped = [], []
+        there: list[int] = []
+        skipped: list[str] = []
         for number in range(task.start, task.stop):
             image = self._decoded(self.names[number])
             if isinstance(image, Exception):
@@ -211,7 +164,9 @@ class Images(Source):
     def _alike(self, image: Array, name: str) -> Array:
         shape, dtype = self.form.shape, np.dtype(self.form.dtype)
         grey = image.shape == (1, *shape[1:]) and shape[0] == 3
-        if (image.shape != shape and not grey) or not np.can_cast(image.dtype, dtype, "safe" if dtype.kind == "u" else "same_kind"):
+        if (image.shape != shape and not grey) or not np.can_cast(
+            image.dtype, dtype, "safe" if dtype.kind == "u" else "same_kind"
+        ):
             what = "x".join(map(str, image.shape))
             raise DataError(
                 f"pack: images must be as the first one, {'x'.join(map(str, shape))} of {dtype}; got {what} of "
@@ -265,7 +220,9 @@ class Arrays(Stream):
         for number, item in enumerate(self.items):
             x, y = item if isinstance(item, tuple) else (item, None)
             if isinstance(x, str | bytes) or np.ndim(x) < 1:
-                raise DataError(f"pack: source must give arrays (n, *shape); got {type(x).__name__}. Give blocks of rows.")
+                raise DataError(
+                    f"pack: source must give arrays (n, *shape); got {type(x).__name__}. Give blocks of rows."
+                )
             array = np.asarray(x)
             order = order_of(array) if number == 0 else order
             rows = as_samples(array, f"array {number}", order)
@@ -288,8 +245,8 @@ def gathered(source: Source, blocks: Iterator[Block]) -> Iterator[Block]:
         form = source.form
         if x.shape[1:] != form.shape or str(x.dtype) != form.dtype or (block.y is None) != (form.labels is None):
             raise DataError(
-                f"pack: arrays must be as the first one, samples of {form.shape} of {form.dtype}, with labels or without; "
-                f"got samples of {x.shape[1:]} of {x.dtype}."
+                f"pack: arrays must be as the first one, samples of {form.shape} of {form.dtype}, with labels or "
+                f"without; got samples of {x.shape[1:]} of {x.dtype}."
             )
         kept.append(block)
         count += len(x)
@@ -312,7 +269,5 @@ def _joined(blocks: list[Block]) -> Block:
 
 
 def _rows(block: Block, rows: slice) -> Block:
-    parts = (None if part is None else part[rows] for part in (block.x, block.y, block.ids))
-    return Block(*parts, names=block.names)  # type: ignore[arg-type]
-
-
+    y, ids = (None if part is None else part[rows] for part in (block.y, block.ids))
+    return Block(block.x[rows], y, ids, names=block.names)

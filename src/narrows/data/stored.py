@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,9 +65,14 @@ class StoredRows(ABC):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             start, stop, step = index.indices(len(self))
-            return Part(self, start, max(start, stop)) if step == 1 else self.pick(np.arange(start, stop, step))
+            if step == 1:
+                whole = (start, stop) == (0, len(self))
+                return self if whole else Part(self, start, max(start, stop))
+            return self.pick(np.arange(start, stop, step))
         if isinstance(index, tuple):
-            raise IndexError(f"rows on disk are picked by one index, of rows; got {len(index)}. Read them first: X[a:b].")
+            raise IndexError(
+                f"rows on disk are picked by one index, of rows; got {len(index)}. Read them first: X[a:b]."
+            )
         rows = np.asarray(index)
         if rows.dtype == bool:
             if rows.shape != (len(self),):
@@ -113,8 +119,7 @@ class Part(StoredRows):
     def __init__(self, source: StoredRows, start: int, stop: int) -> None:
         self.source, self.start = source, start
         self.shape, self.dtype = (stop - start, *source.shape[1:]), source.dtype
-        whole = (start, stop) == (0, len(source))
-        self.identity = source.identity if whole else f"{source.identity}[{start}:{stop}]"
+        self.identity = f"{source.identity}[{start}:{stop}]"
 
     def read(self, start: int, stop: int) -> Array:
         """Return neighbouring rows."""
@@ -154,6 +159,64 @@ class Chosen(StoredRows):
     def numbers(self, positions: Any) -> NDArray[np.int64]:
         """Return the numbers that rows have where they are stored."""
         return self.source.numbers(self.rows_at(positions))
+
+
+class Joined(StoredRows):
+    """Rows of several, one after the other, in an order."""
+
+    def __init__(self, sources: Sequence[StoredRows], order: NDArray[np.int64]) -> None:
+        self.sources, self.order = tuple(sources), order
+        self._starts = np.cumsum([0, *map(len, sources)])
+        self.shape, self.dtype = (len(order), *sources[0].shape[1:]), sources[0].dtype
+        self.identity = " and ".join(source.identity for source in sources)
+
+    def read(self, start: int, stop: int) -> Array:
+        """Return rows at neighbouring positions."""
+        return self.pick(np.arange(start, stop))
+
+    def pick(self, rows: NDArray[np.int64]) -> Array:
+        """Return rows at positions in any order."""
+        wanted = self.order[rows]
+        picked = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        for source, start in zip(self.sources, self._starts, strict=False):
+            here = np.flatnonzero((start <= wanted) & (wanted < start + len(source)))
+            if len(here):
+                picked[here] = source.pick(wanted[here] - start)
+        return picked
+
+
+class MemoryMap(StoredRows):
+    """A memory map of numpy, or a view of one."""
+
+    def __init__(self, array: Array) -> None:
+        self.array, self.shape, self.dtype = array, array.shape, array.dtype
+
+    @property
+    def identity(self) -> str:  # type: ignore[override]
+        """A checksum of rows at equal distances."""
+        return sampled_sha256(self.array)
+
+    def read(self, start: int, stop: int) -> Array:
+        """Return neighbouring rows."""
+        return np.array(self.array[start:stop], subok=False)
+
+    def pick(self, rows: NDArray[np.int64]) -> Array:
+        """Return rows in any order."""
+        return np.array(self.array[rows], subok=False)
+
+
+def stored(rows: Any) -> StoredRows:
+    """Return rows on disk as stored ones, whichever they are."""
+    return rows if isinstance(rows, StoredRows) else MemoryMap(rows)
+
+
+def sampled_sha256(X: Array) -> str:
+    """Return a checksum of an array's bytes; beyond 256 MB, of rows at equal distances."""
+    step = max(1, X.nbytes // 2**28)
+    digest = hashlib.sha256()
+    for start in range(0, len(X), 4096 * step):
+        digest.update(np.ascontiguousarray(X[start : start + 4096 * step : step]).data.cast("B"))
+    return digest.hexdigest()
 
 
 class Mapped(StoredRows):

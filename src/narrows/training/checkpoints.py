@@ -7,7 +7,6 @@ checksums.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 import warnings
@@ -18,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from narrows.data.stored import StoredRows
+from narrows.data.stored import StoredRows, sampled_sha256
 from narrows.errors import ConfigError, FormatError, TrainingError
 from narrows.storage.form import check_form
 from narrows.storage.json import plain
@@ -236,11 +235,7 @@ def fingerprint(X: np.ndarray[Any, Any] | StoredRows) -> dict[str, Any]:
     """
     if isinstance(X, StoredRows):
         return {"shape": list(X.shape), "dtype": str(X.dtype), "sha256": X.identity}
-    step = max(1, X.nbytes // 2**28)
-    digest = hashlib.sha256()
-    for start in range(0, len(X), 4096 * step):
-        digest.update(np.ascontiguousarray(X[start : start + 4096 * step : step]).data.cast("B"))
-    return {"shape": list(X.shape), "dtype": str(X.dtype), "sha256": digest.hexdigest()}
+    return {"shape": list(X.shape), "dtype": str(X.dtype), "sha256": sampled_sha256(X)}
 
 
 def _differences(a: Any, b: Any) -> list[str]:

@@ -272,6 +272,7 @@ def _is_image(name: str) -> bool:
 
 
 def read_plain(path: Path) -> bytes:
+    """Return the content of a file; DataError where it is a pipe or a device."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise DataError("not a plain file")
     return path.read_bytes()
