@@ -139,7 +139,7 @@ def _(patch: Patch) -> None:
 
 @variant("the order is drawn anew", RESUMED)
 def _(patch: Patch) -> None:
-    real = loop.feed
+    real = feeds.feed
     patch.setattr(loop, "feed", lambda data, size, seed, *at: real(data, size, time.time_ns() % 2**31, *at))
 
 

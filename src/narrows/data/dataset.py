@@ -169,7 +169,7 @@ class Dataset:
         y = np.concatenate(labels)[order] if len(labels) == len(splits) else None
         name, parts = "all" if len(splits) > 1 else "", [X for _, X, _ in splits]
         if isinstance(parts[0], StoredRows):
-            return Split(name, Joined([stored(X) for X in parts], order), y)  # type: ignore[arg-type]
+            return Split(name, Joined([stored(X) for X in parts], order), y)
         return Split(name, np.concatenate(parts)[order], y)
 
     @property

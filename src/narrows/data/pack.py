@@ -15,7 +15,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ import numpy as np
 from narrows.data.catalogue import load_dataset
 from narrows.data.packed_tables import ParquetFiles, TextTable
 from narrows.data.readers.arrow import PARQUET
-from narrows.data.readers.images import files_in, members_in
+from narrows.data.readers.image_files import is_image, names_in
 from narrows.data.shards import INDEX, PARTS, Index, Shard, checksum, read_index
 from narrows.data.sources import Arrays, Block, Images, Npy, Source, Stream, Task
 from narrows.data.stored import Array
@@ -229,8 +229,8 @@ def source_of(source: Any, options: Mapping[str, Any]) -> Source:
     if path.is_dir():
         if parquet := sorted(file for file in path.rglob("*") if file.suffix.lower() in PARQUET):
             return ParquetFiles(str(path), _only(options, TABLE), parquet)
-        if names := files_in(path):
-            return Images(str(path), _only(options, IMAGE), names)
+        if names_in(path):
+            return Images(str(path), _only(options, IMAGE))
     elif suffix in PARQUET:
         return ParquetFiles(str(path), _only(options, TABLE), [path])
     elif suffix in (".csv", ".tsv"):
@@ -239,8 +239,8 @@ def source_of(source: Any, options: Mapping[str, Any]) -> Source:
         return Npy(str(path), _only(options, ()))
     elif suffix == ".zip":
         with zipfile.ZipFile(path) as archive:
-            if names := list(members_in(archive, path)):
-                return Images(str(path), _only(options, IMAGE), names)
+            if any(is_image(PurePosixPath(name).name) for name in archive.namelist()):
+                return Images(str(path), _only(options, IMAGE))
     data = load_dataset(path, test=0, shuffle=False, **options)
     return Arrays([(data.train, data.train_labels)], {}, name=str(path), columns=data.columns, names=data.label_names)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from narrows.data.arrays import Array
 from narrows.data.readers.checks import needed, reading, unsound
-from narrows.data.sources import SHARD, Block, Form, Source, Stream, Task, gathered
+from narrows.data.sources import SHARD, Block, Form, Source, Stream, Task, gathered, utf8
 from narrows.errors import ConfigError, DataError
 
 
@@ -70,9 +70,7 @@ class Roles:
         y = None if self.label is None else self._labels(table.column(self.label))
         ids = None
         if self.id is not None:
-            ids = np.array(
-                [str(value).encode("utf-8", "surrogateescape") for value in table.column(self.id).to_pylist()]
-            )
+            ids = utf8([str(value) for value in table.column(self.id).to_pylist()])
         return Block(x, y, ids, names=tuple(self.classes or ()))
 
     def _labels(self, values: Any) -> Array:

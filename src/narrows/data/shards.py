@@ -31,6 +31,7 @@ from narrows.storage.json import read_json
 INDEX = "shards.json"
 FORMAT = 1
 SPLITS = ("train", "validation", "test")
+"""In the order in which a folder has them."""
 OPENED = 64
 """Files that are mapped at once."""
 IDS = 2**26

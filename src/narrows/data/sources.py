@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,9 +14,11 @@ import numpy as np
 from narrows.data.arrays import Array
 from narrows.data.axes import order_of
 from narrows.data.readers.arrays import as_labels, as_samples, npy_array
-from narrows.data.readers.checks import reading, unsound
-from narrows.data.readers.decoding import decode
-from narrows.data.readers.images import UNREADABLE, arrangement, image_size, read_plain
+from narrows.data.readers.checks import as_text, reading, unsound
+from narrows.data.readers.image_files import decoded as decode_file
+from narrows.data.readers.image_files import opened_images, read_plain
+from narrows.data.readers.images import image_size
+from narrows.data.shards import SPLITS
 from narrows.errors import DataError
 
 SHARD = 2**26
@@ -100,7 +102,8 @@ def cut(n: int, size: int, split: str = "train", start: int = 0) -> list[Task]:
     return [Task(split, first, min(first + size, start + n)) for first in range(start, start + n, size)]
 
 
-def _utf8(names: list[str]) -> Array:
+def utf8(names: list[str]) -> Array:
+    """Return names as bytes."""
     return np.array([name.encode("utf-8", "surrogateescape") for name in names])
 
 
@@ -108,58 +111,56 @@ def _utf8(names: list[str]) -> Array:
 class Images(Source):
     """A folder or a zip archive of images: sub-folders are splits and classes, and malformed images are left out."""
 
-    names: list[str]
-
     def __post_init__(self) -> None:
-        splits, classes, codes = arrangement(self.names)
-        order = list(range(len(self.names)))
-        if splits is not None:
-            order = sorted(order, key=lambda i: (("train", "validation", "test").index(splits[i]), self.names[i]))
-            self.names = [self.names[i] for i in order]
-            codes = None if codes is None else codes[list(order)]
-        self.codes = None if codes is None else codes.astype(np.min_scalar_type(len(classes)))
-        self.label_names = classes if self.codes is not None else None
-        first = next((image for image in map(self._decoded, self.names) if not isinstance(image, Exception)), None)
+        with opened_images(Path(self.name)) as images:
+            order = list(range(len(images)))
+            splits = [str(split) for split in images.splits] if images.published else ["train"] * len(images)
+            if images.published:
+                order.sort(key=lambda i: (SPLITS.index(splits[i]), i))
+            self.files, self.pages = [images.files[i] for i in order], images.pages[order]
+            self.names = [images.name(i) for i in order]
+            self.label_names, self.codes = images.label_names, None
+            if images.codes is not None and images.label_names is not None:
+                self.codes = images.codes[order].astype(np.min_scalar_type(len(images.label_names)))
+            decoded = (self._decoded(images.read, number) for number in range(len(images)))
+            first = next((image for image in decoded if not isinstance(image, Exception)), None)
         if first is None:
             raise unsound(Path(self.name), "hold a sound image; got none.")
-        if first.dtype == np.int32:
-            first = first.astype(np.float32)
-        labels = None if self.codes is None else str(self.codes.dtype)
-        self.form = Form(first.shape, str(first.dtype), labels=labels, ids="file")
-        size = max(1, SHARD // first.nbytes)
-        counts = [(split, splits.count(split) if splits else 0) for split in ("train", "validation", "test")]
-        start = 0
-        for split, count in counts if splits else [("train", len(self.names))]:
-            self.tasks += cut(count, size, split, start)
-            start += count
+        dtype = np.dtype(np.float32) if first.dtype == np.int32 else first.dtype
+        self.form = Form(
+            first.shape, str(dtype), labels=None if self.codes is None else str(self.codes.dtype), ids="file"
+        )
+        start, size = 0, max(1, SHARD // (first.size * dtype.itemsize))
+        for split in SPLITS:
+            self.tasks += cut(splits.count(split), size, split, start)
+            start += splits.count(split)
 
-    def _decoded(self, name: str) -> Array | Exception:
-        path = Path(self.name)
-        try:
-            if path.is_dir():
-                content = read_plain(path / name)
-            else:
-                with zipfile.ZipFile(path) as archive:
-                    content = archive.read(name)
-            return decode(content, size=image_size(self.options.get("size")), mode=self.options.get("mode", "auto"))
-        except UNREADABLE as error:
-            return error
+    def _decoded(self, read: Callable[[str], bytes], number: int) -> Array | Exception:
+        sides, mode = image_size(self.options.get("size")), self.options.get("mode", "auto")
+        (image,) = decode_file(read, self.files[number], [max(0, int(self.pages[number]))], sides, mode)
+        return image
 
     def block(self, task: Task) -> Block:
         """Decode the images of a shard."""
+        path = Path(self.name)
+        if path.is_dir():
+            return self._block(task, lambda name: read_plain(path / name))
+        with zipfile.ZipFile(path) as archive:
+            return self._block(task, archive.read)
+
+    def _block(self, task: Task, read: Callable[[str], bytes]) -> Block:
         images = np.empty((task.stop - task.start, *self.form.shape), self.form.dtype)
         there: list[int] = []
         skipped: list[str] = []
         for number in range(task.start, task.stop):
-            image = self._decoded(self.names[number])
+            image = self._decoded(read, number)
             if isinstance(image, Exception):
-                skipped.append(f"{self.names[number]}: {image}")
+                skipped.append(f"{as_text(self.names[number])}: {image}")
                 continue
             images[len(there)] = self._alike(image, self.names[number])
             there.append(number)
         y = None if self.codes is None else self.codes[there]
-        ids = _utf8([self.names[i] for i in there])
-        return Block(images[: len(there)], y, ids, tuple(skipped))
+        return Block(images[: len(there)], y, utf8([self.names[i] for i in there]), tuple(skipped))
 
     def _alike(self, image: Array, name: str) -> Array:
         shape, dtype = self.form.shape, np.dtype(self.form.dtype)

@@ -24,10 +24,12 @@ from narrows.data.batches import chunk_size
 from narrows.data.order import Division
 from narrows.data.schema import Schema
 from narrows.data.stored import Chosen, stored
+from narrows.data.types_table import MixedTable
 from narrows.errors import ConfigError, DataError
 from narrows.estimators import imputation, inference
 from narrows.estimators.memory import check_memory
 from narrows.estimators.persistence import describe_all, save_model
+from narrows.estimators.synthesis import rows_at
 from narrows.estimators.validation import check_samples
 from narrows.figures import notebook
 from narrows.module import Batch, CodeSpec, Module
@@ -96,6 +98,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     """Whether the model computes in double precision."""
     takes_missing: ClassVar[bool] = False
     """Whether NaN counts as a missing value."""
+    takes_types: ClassVar[bool] = False
+    """Whether columns of a table may hold text, categories, dates and the like."""
 
     # Parameters -------------------------------------------------------------------------------------------------------
 
@@ -255,7 +259,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 samples, y, held_out = self._split(samples, y, float(validation))
             schema = start.schema_ if start is not None else Schema.of(
                 samples, y, scale=self._scale(), columns=columns, like=X, owner=type(self).__name__,
-                double=self.takes_float64,
+                double=self.takes_float64, types=self.get_params(deep=False).get("columns"),
             )  # fmt: skip
             if start is not None and columns is not None and schema.columns not in (None, tuple(columns)):
                 raise DataError(
@@ -327,7 +331,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 return None
             if on_disk(values):
                 return Chosen(stored(values), len(index), index.__getitem__, f" divided {share} by {self._seed}")
-            return [values[i] for i in index] if isinstance(values, list) else np.asarray(values)[index]
+            if isinstance(values, list):
+                return [values[i] for i in index]
+            return values[index] if isinstance(values, MixedTable) else np.asarray(values)[index]
 
         return rows(X, kept), rows(y, kept), (rows(X, held), rows(y, held))
 
@@ -401,6 +407,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self.takes_missing
+        tags.input_tags.string = tags.input_tags.categorical = self.takes_types
         tags.input_tags.sparse = True  # as dense arrays, where these fit into memory
         return tags
 
@@ -536,9 +543,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return float(self.score_samples(X, y).mean(dtype=np.float64))
 
     def sample(
-        self, n: int = 1, seed: int | None = None, sampler: str = "prior", *, X: ArrayLike | None = None, y: Any = None
-    ) -> Any:
+        self, n: int = 1, seed: int | None = None, sampler: str = "prior", *, X: ArrayLike | None = None, y: Any = None,
+        clip: bool = False,
+    ) -> Any:  # fmt: skip
         """Return new samples, the means over x at codes that are drawn: (n, *shape), in X's units.
+
+        Of tables of typed columns they are draws from p(x | z), with levels, whole numbers and times as in X, and
+        values are missing at the rate of each column; identifiers are left out.
 
         Parameters
         ----------
@@ -556,6 +567,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             fitted once, with the model's seed.
         y
             The label of all, or of each, for a model with a condition.
+        clip
+            Whether numbers of typed columns stay within the range of training.
 
         Raises
         ------
@@ -564,6 +577,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         Z = self.sample_codes(n, seed, sampler, X=X)
         labels = np.broadcast_to(np.asarray(y), (n,)) if y is not None and np.ndim(y) == 0 else y
+        if self.schema_.types is not None:
+            return rows_at(self, Z, labels, seed, clip=clip)
         return self.schema_.decode(self.decode(Z, labels))
 
     def sample_codes(
