@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 import torch
 
+from narrows.data import feeds
 from narrows.data.readers import checks, decoding, images
 from narrows.data.splits import SourceFiles
 from narrows.errors import DivergedError, FormatError
