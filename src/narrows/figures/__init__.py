@@ -27,6 +27,7 @@ from narrows.figures.tables import CORRELATED, RealAndDrawn, synthesis
 from narrows.figures.thumbnails import thumbnail_map
 
 __all__ = [
-    "CORRELATED", "LARGEST", "Line", "RealAndDrawn", "bars", "cloud", "codes", "compare", "curves", "gallery", "is_image", "latent_map",
-    "levels_of", "limits_of", "plane", "room", "rows", "scaled", "sheet", "signed", "sweep", "synthesis", "thumbnail_map", "total",
+    "CORRELATED", "LARGEST", "Line", "RealAndDrawn", "bars", "cloud", "codes", "compare", "curves", "gallery",
+    "is_image", "latent_map", "levels_of", "limits_of", "plane", "room", "rows", "scaled", "sheet", "signed", "sweep",
+    "synthesis", "thumbnail_map", "total",
 ]  # fmt: skip

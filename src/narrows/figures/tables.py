@@ -66,6 +66,8 @@ def synthesis(
 
 
 def _distributions(columns: Sequence[RealAndDrawn], of: int) -> Image.Image:
+    from matplotlib.patches import Patch
+
     across = min(4, len(columns))
     rows = math.ceil(len(columns) / across)
     figure = figure_of(max(6.0, 2.9 * across), 1.9 * rows + 0.6)
@@ -79,7 +81,7 @@ def _distributions(columns: Sequence[RealAndDrawn], of: int) -> Image.Image:
         axes.spines["left"].set_visible(False)
         distance = "" if math.isnan(column.distance) else f"  {column.distance:.3f}"
         axes.set_title(f"{_short(column.name)}{distance}", fontsize=9, color=INK, loc="left")
-    handles = [grid.flat[0].bar([0], [0], color=colour) for colour in (SECOND, ACCENT)]
+    handles = [Patch(color=colour) for colour in (SECOND, ACCENT)]
     note = "" if of == len(columns) else f": {len(columns)} of {of} columns, least alike first"
     figure.legend(
         handles, ["real", f"drawn{note}"], loc="outside upper left", ncols=2, frameon=False, fontsize=9, labelcolor=INK,
@@ -198,7 +200,7 @@ def _name_cells(axes: Axes, side: str, names: Sequence[str]) -> None:
 
 
 def _correlations(names: Sequence[str], real: Array, drawn: Array) -> Image.Image:
-    figure = figure_of(11.6, 4.2)
+    figure = figure_of(11.6, 4.9)
     panels = figure.subplots(1, 3)
     shown = None
     for axes, values, title in zip(panels, (real, drawn, drawn - real), ("real", "drawn", "drawn - real"), strict=True):

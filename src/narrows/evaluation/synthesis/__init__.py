@@ -28,7 +28,7 @@ from narrows.evaluation.synthesis.validity import Validity, validity
 
 __all__ = [
     "BASELINES", "Column", "Drawn", "GaussianCopula", "Pair", "Prediction", "Synthesis", "Validity", "baseline_rows",
-    "closest_distances", "column_distance", "columns_of", "correlation_ratio", "independent_rows", "measure_synthesis",
-    "pair_distances", "picture_synthesis", "predictions", "rank_correlation", "share_nearer", "share_of_copies", "taken", "total_variation",
-    "validity",
+    "closest_distances", "column_distance", "columns_of", "correlation_ratio", "independent_rows",
+    "measure_synthesis", "pair_distances", "picture_synthesis", "predictions", "rank_correlation", "share_nearer",
+    "share_of_copies", "taken", "total_variation", "validity",
 ]  # fmt: skip

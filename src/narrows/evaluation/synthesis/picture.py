@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ ROWS = 5000
 
 
 def picture_synthesis(
-    real: Any, drawn: Any, *, categories: tuple[str, ...] | list[str] = (), seed: int = 0
+    real: Any, drawn: Any, *, categories: Sequence[str] = (), names: Sequence[str] | None = None, seed: int = 0
 ) -> Image.Image:
     """Return distributions of columns and pairs, least alike first, and correlations, real and drawn.
 
@@ -27,12 +28,12 @@ def picture_synthesis(
     ----------
     real, drawn
         Tables as `measure_synthesis` takes them.
-    categories
-        Names of columns of numbers that stand for categories.
+    categories, names
+        As there.
     seed
         Of the choice of 5,000 rows of each at most, and of pairs.
     """
-    columns = columns_of(real, drawn, categories=categories, owner="picture_synthesis")
+    columns = columns_of(real, drawn, categories=categories, names=names, owner="picture_synthesis")
     kept = [subset(len(values), ROWS, seed) for values in columns[0].values]
     columns = [column.rows(*kept) for column in columns]
     distances = [column_distance(column) for column in columns]
