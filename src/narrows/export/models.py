@@ -22,7 +22,7 @@ from narrows.export.functions import FUNCTIONS, Function
 from narrows.export.parity import Run, compare, largest, median_time
 from narrows.export.requirements import check_installed
 from narrows.export.runtime import SCHEMA, opened
-from narrows.export.samples import drawn_samples, expected, named_arrays
+from narrows.export.samples import comparable, expected
 from narrows.storage.json import pack_json
 
 if TYPE_CHECKING:
@@ -128,11 +128,9 @@ def export_model(
         )
     if form.opened is opened:
         check_installed("onnx", "onnxscript", "onnxruntime")
-    if X is None:
-        X, y = drawn_samples(model, ROWS)
     steps = model.schema_.steps if model.schema_.ragged else None
     with replaced(Path(folder), SCHEMA, force=force) as draft:
-        arrays = {key: value[:ROWS] for key, value in named_arrays(model, X, y).items()}
+        arrays = comparable(model, ROWS, X, y)
         wanted, agree = expected(model, arrays), np.ones(len(arrays["x"]), bool)
         document, files = document_of(model, name, licence), []
         for key, kind in FUNCTIONS.items():

@@ -10,7 +10,7 @@ import torch
 
 from narrows.data.arrays import Array, Arrays
 from narrows.estimators import inference
-from narrows.export.functions import input_type
+from narrows.export.functions import input_type, takes_missing
 from narrows.module import Batch, LatentVariableModule
 from narrows.training.arrays import as_array
 
@@ -47,6 +47,21 @@ def named_arrays(model: Autoencoder, X: Any, y: Any = None) -> Named:
     if data.lengths is not None:
         arrays["lengths"] = data.lengths.astype(np.int64)
     return arrays
+
+
+def comparable(model: Autoencoder, n: int, X: Any = None, y: Any = None) -> Named:
+    """Return at most n samples that what is exported takes: those without missing values where it takes none.
+
+    Where there are none, samples that the model decodes.
+    """
+    if X is not None:
+        arrays = named_arrays(model, X, y)
+        there = np.ones(len(arrays["x"]), bool)
+        if not takes_missing(model) and arrays["x"].dtype.kind == "f":
+            there = ~np.isnan(arrays["x"].reshape(len(there), -1)).any(1)
+        if there.any():
+            return {name: array[there][:n] for name, array in arrays.items()}
+    return named_arrays(model, *drawn_samples(model, n))
 
 
 def _in_units(model: Autoencoder, data: Arrays) -> Array:
