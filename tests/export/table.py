@@ -11,8 +11,10 @@ import sys
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch.onnx._internal.exporter._registration import ONNXRegistry
 
@@ -43,7 +45,7 @@ MORE = {
     "vae-recurrent-condition": (VAE, {"network": "recurrent:5", "condition": "concat"}, ("long",)),
 }
 """Combinations that the contract of the estimators does not have."""
-ALL = CASES | MORE
+ALL: dict[str, Any] = {**CASES, **MORE}
 EVERY = [*PAIRS, *((case, kind) for case, (_, _, kinds) in MORE.items() for kind in kinds)]
 
 
@@ -122,12 +124,9 @@ def row(case, kind, apart):
 @contextlib.contextmanager
 def one_registry():
     """Let torch's exporter gather its operators once, which takes longer than to export a small model."""
-    original = vars(ONNXRegistry)["from_torchlib"]
-    ONNXRegistry.from_torchlib = staticmethod(functools.cache(ONNXRegistry.from_torchlib))
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(functools.cache(ONNXRegistry.from_torchlib)))
         yield
-    finally:
-        ONNXRegistry.from_torchlib = original
 
 
 def main():

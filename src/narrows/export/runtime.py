@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,11 @@ from narrows.data.classes import encoded_labels
 from narrows.data.columns import check_values, positions_of, shortened
 from narrows.data.pixels import as_fitted
 from narrows.errors import DataError, FormatError
+from narrows.export.form import FORMAT, RECORD, SCHEMA, Form
+from narrows.export.requirements import check_installed
+from narrows.storage.form import check_form
 from narrows.storage.json import read_json
 
-SCHEMA = "schema.json"
-FORMAT = 1
 CHUNK = 4096
 """Samples that are computed at once."""
 MODERATE = 1e30
@@ -31,6 +31,7 @@ MODERATE = 1e30
 
 def session_of(path: str | Path, threads: int | None = None) -> Any:
     """Return an ONNX Runtime session on the CPU; `threads` None leaves their number to it."""
+    check_installed("onnxruntime")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -53,60 +54,6 @@ def opened(path: Path) -> Any:
     return run
 
 
-@dataclass(frozen=True)
-class Form:
-    """The form of a model's samples and codes, as `schema.json` has it; it stands for a `Schema` where one is asked."""
-
-    model: str
-    kind: str
-    shape: tuple[int | None, ...]
-    steps: int | None
-    dtype: str
-    input: str
-    """The type in which samples enter the functions."""
-    columns: tuple[str, ...] | None
-    axes: str | None
-    scale: str | float | None
-    limits: tuple[float, float] | None
-    missing: bool
-    """Whether NaN counts as a missing value."""
-    levels: tuple[Any, ...] | None
-    label_values: int
-    code: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, record: Mapping[str, Any]) -> Form:
-        """Return the form that `schema.json` describes."""
-        names = cls.__dataclass_fields__
-        values: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in record.items() if n in names}
-        return cls(**values)
-
-    @property
-    def ragged(self) -> bool:
-        """Whether sequences differ in length."""
-        return None in self.shape
-
-    @property
-    def pixels(self) -> bool:
-        """Whether X is uint8."""
-        return self.scale == "pixels"
-
-    @property
-    def sample_shape(self) -> tuple[int, ...]:
-        """Shape of a sample, padded to the longest sequence."""
-        return tuple(self.steps if n is None and self.steps is not None else int(n or 0) for n in self.shape)
-
-    @property
-    def n_features(self) -> int:
-        """Values of a sample."""
-        return math.prod(self.sample_shape)
-
-    @property
-    def takes_labels(self) -> bool:
-        """Whether y must be given."""
-        return self.levels is not None or self.label_values > 0
-
-
 class OnnxModel:
     """An exported model: the verbs of the estimator that it was, computed by ONNX Runtime.
 
@@ -125,15 +72,16 @@ class OnnxModel:
     def __init__(self, folder: str | Path, threads: int | None = None) -> None:
         path = Path(folder) / SCHEMA
         self.schema = read_json(path)
-        if self.schema.get("format") != FORMAT or "functions" not in self.schema:
+        if self.schema.get("format") != FORMAT:
             raise FormatError(f"{path}: must be a model that narrows exported, of format {FORMAT}. Export it again.")
+        check_form(self.schema, RECORD, path, "schema")
         self.form = Form.of(self.schema)
         self.columns = self.form.columns
         self._folder, self._threads = Path(folder), threads
         self._sessions: dict[str, Any] = {}
         self._ready = None if self.form.takes_labels or self.columns or self.form.ragged else self.form.sample_shape
         self._input = np.dtype(self.form.input)
-        self._usual = _usual_largest(self.form)
+        self._usual = self.form.usual_largest
 
     def session(self, function: str) -> Any:
         """Return the session of encoder, decoder, reconstruct or score."""
@@ -220,7 +168,10 @@ class OnnxModel:
         except ValueError as error:
             raise DataError(f"{name}: X must be an array of numbers; got {error}.") from error
         if array.dtype == object:
-            array = array.astype(np.float64)
+            try:
+                array = array.astype(np.float64)  # None is missing
+            except (TypeError, ValueError) as error:
+                raise DataError(f"{name}: X must be an array of numbers; got {error}.") from error
         if array.dtype.kind not in "biuf" or not array.size:
             raise DataError(f"{name}: X must hold real numbers, one at least; got {array.dtype}, {array.shape}.")
         check_values(array, form.columns, name, missing=form.missing)
@@ -304,14 +255,6 @@ class OnnxModel:
         if form.kind != "images":
             return X
         return returned(X, form.axes if like is None else given_order(like, form.shape))
-
-
-def _usual_largest(form: Form) -> tuple[float, float] | None:
-    """Return between what the largest of some values lies where their unit need not be found out; None for any."""
-    low, high = form.limits or (-1.0, 0.0)
-    if form.columns is not None or low < 0:
-        return None
-    return (-math.inf, high) if high <= 1 else (1.0, math.inf)
 
 
 _Z = ["z"]
