@@ -144,7 +144,10 @@ def values_of(dataset: Dataset) -> str:
     import numpy as np
 
     from narrows.data.pixels import counts_as_pixels
+    from narrows.data.types_table import MixedTable
 
+    if isinstance(dataset.train, MixedTable):
+        return dataset.train.words
     parts = list(dataset.train) if dataset.train.dtype == object else [dataset.train]
     finite = [part[np.isfinite(part)] for part in parts]
     low = min((float(part.min()) for part in finite if part.size), default=float("nan"))

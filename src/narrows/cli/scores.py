@@ -14,7 +14,8 @@ from narrows.cli.console import note, out, table_of
 from narrows.cli.samples import Samples, Written, numbered
 from narrows.data import Dataset
 from narrows.data.arrays import Array
-from narrows.errors import DataError
+from narrows.data.types_table import MixedTable
+from narrows.errors import ConfigError, DataError
 from narrows.estimators.base import Autoencoder
 from narrows.evaluation import anomaly_scores, squared_error, threshold
 from narrows.evaluation.errors import squared_error_by_feature
@@ -125,6 +126,8 @@ def print_scores(model: Autoencoder, samples: Samples, scores: Scores) -> None:
 
 def draw_worst(path: Path, model: Autoencoder, samples: Samples, scores: Scores, written: Written) -> None:
     """Draw the least normal samples above their reconstructions; of images their errors, too."""
+    if isinstance(samples.X, MixedTable):
+        raise ConfigError("score: --picture must be left out for a table with text or times. The file has all values.")
     worst = np.argsort(scores.score, kind="stable")[: figures.room(model.sample_shape_)]
     X, X_hat = _with_reconstruction(model, samples, worst)
     rows = {"least normal": X, "reconstruction": X_hat}
@@ -145,13 +148,35 @@ def _off(model: Autoencoder, samples: Samples, worst: Array, scores: Scores) -> 
     """Return of each sample the columns that are most unlike their reconstruction, in words."""
     names, table, texts = scores.names, model.schema_.kind == "table", []
     of_features = np.asarray(scores.of_features)
-    X, X_hat = _with_reconstruction(model, samples, worst) if table else (worst, worst)
+    if isinstance(samples.X, MixedTable):
+        cells = _cells(model, samples, worst)
+    elif table:
+        cells = [[[_short(v) for v in row] for row in part] for part in _with_reconstruction(model, samples, worst)]
+    else:
+        cells = []
     for position, i in enumerate(worst):
         errors = np.nan_to_num(of_features[i])
         columns = [c for c in np.argsort(-errors, kind="stable")[:OFF] if errors[c] > 0]
-        pairs = [f" {_short(X[position, c])} ({_short(X_hat[position, c])})" if table else "" for c in columns]
+        pairs = [f" {cells[0][position][c]} ({cells[1][position][c]})" if cells else "" for c in columns]
         texts.append(", ".join(names[c] + pair for c, pair in zip(columns, pairs, strict=True)))
     return texts
+
+
+def _cells(model: Autoencoder, samples: Samples, rows: Array) -> list[list[list[str]]]:
+    """Return the values of typed columns in these rows, and their reconstructions, in words."""
+    X = samples.X[rows]
+    X_hat = model.reconstruct(X, y=None if samples.y is None else samples.y[rows])
+    found = []
+    for table in (X, X_hat):
+        columns = [table.columns[column.name].objects() for column in model.schema_.features]
+        found.append([[_word(value) for value in row] for row in zip(*columns, strict=True)])
+    return found
+
+
+def _word(value: Any) -> str:
+    if value is None:
+        return "missing"
+    return value if isinstance(value, str) else f"{float(value):.4g}"
 
 
 def _short(value: Any) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from narrows.data import options
 from narrows.data.arrays import Array
 from narrows.data.splits import SourceFiles, divide, take_rows
+from narrows.data.types_table import MixedTable, joined
 from narrows.errors import ConfigError, DataError
 
 
@@ -115,6 +116,11 @@ class Dataset:
         return tuple(int(n) for n in self.train.shape[1:])
 
     @property
+    def typed(self) -> bool:
+        """Whether samples are rows of a table whose columns have types of their own: text, times and the like."""
+        return isinstance(self.train, MixedTable)
+
+    @property
     def split_names(self) -> tuple[str, ...]:
         """The names of the splits that there are, of train, validation and test."""
         return tuple(name for name in ("train", "validation", "test") if getattr(self, name) is not None)
@@ -159,7 +165,9 @@ class Dataset:
             return splits[0]._replace(name="")
         order, labels = self._order(), [y for _, _, y in splits if y is not None]
         y = np.concatenate(labels)[order] if len(labels) == len(splits) else None
-        return Split("all" if len(splits) > 1 else "", np.concatenate([X for _, X, _ in splits])[order], y)
+        parts = [X for _, X, _ in splits]
+        together = joined(parts) if isinstance(self.train, MixedTable) else np.concatenate(parts)
+        return Split("all" if len(splits) > 1 else "", together[order], y)
 
     @property
     def evaluation_split(self) -> Split:
@@ -173,6 +181,10 @@ class Dataset:
         for name in ("train", "test", "validation", "train_labels", "test_labels", "validation_labels"):
             array = getattr(self, name)
             if array is None:
+                continue
+            if isinstance(array, MixedTable):
+                digest.update(f"{name}|{array.shape}|".encode())
+                array.update(digest)
                 continue
             if array.dtype == object:  # sequences of different lengths
                 for part in array:
