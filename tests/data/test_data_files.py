@@ -5,6 +5,7 @@ import gzip
 import io
 import struct
 import zipfile
+from typing import Any
 
 import numpy as np
 import pytest
@@ -201,7 +202,8 @@ def test_csv(tmp_path):
     assert load_dataset(path, drop="kind,a").sample_shape == (1,)
     data = load_dataset(path)
     assert data.typed
-    assert data.train.columns["kind"].objects()[0] == "cat"
+    table: Any = data.train
+    assert table.columns["kind"].objects()[0] == "cat"
     with pytest.raises(ConfigError, match="Did you mean 'kind'"):
         load_dataset(path, label="kid")
 
@@ -239,7 +241,7 @@ def test_parquet(tmp_path):
     data = load_dataset(path, label="k", test=0, shuffle=False)
     assert np.array_equal(data.train, [[1, 0.5], [np.nan, 1.5], [3, 2.5]], equal_nan=True)
     assert data.train_labels.tolist() == [0, 1, 0]
-    table = load_dataset(path, test=0, shuffle=False).train
+    table: Any = load_dataset(path, test=0, shuffle=False).train
     assert [values.objects() for values in table.columns.values()] == [[1, None, 3], [0.5, 1.5, 2.5], ["u", "v", "u"]]
 
 
