@@ -28,7 +28,7 @@ from narrows.cli.push import push
 from narrows.cli.runs import delete, rename, runs
 from narrows.cli.serve import serve
 from narrows.cli.show import show
-from narrows.cli.use import reconstruct, sample, score
+from narrows.cli.use import anomalies, reconstruct, sample, score
 from narrows.errors import NarrowsError
 from narrows.plugins import import_plugin
 
@@ -86,6 +86,7 @@ def application(tokens: Sequence[str]) -> App:
         USE: {
             "encode": encode,
             "score": score,
+            "anomalies": anomalies,
             "reconstruct": reconstruct,
             "sample": sample,
             "export": export,
