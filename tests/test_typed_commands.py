@@ -69,8 +69,8 @@ def test_rows_are_reconstructed_and_drawn(trained, capsys):
 def test_codes_and_scores(trained, capsys):
     run("encode a", capsys)
     assert len(pd.read_csv(trained / "codes.csv")) == 60
-    out = run("score a --data people.csv", capsys)
-    assert "of 300 samples flagged" in out
+    assert "300 samples scored" in run("score a --data people.csv", capsys)
+    assert "of 300 samples" in run("anomalies a --data people.csv", capsys)
     out = run("evaluate a", capsys)
     assert "log likelihood [nats" in out
     assert "table of 5 columns" in run("show a", capsys)
@@ -81,7 +81,7 @@ def test_codes_and_scores(trained, capsys):
     [
         ("map a", "Map: data must be numbers or images; got a table of typed columns"),
         ("sample a --out drawn.png --force", "--out must end in .csv or .parquet for a table with text or times"),
-        ("score a --picture x.png", "--picture must be left out for a table with text or times"),
+        ("anomalies a --picture x.png", "--picture must be left out for a table with text or times"),
         ("train pca --data people.csv", "PCA: X must hold numbers; got others in key, city"),
         ("train vae --data people.csv --column zip", "--column must be written NAME=KIND; got 'zip'"),
         ("train vae --data people.csv --column zap=real", "columns must name columns of X; got 'zap'"),

@@ -147,7 +147,7 @@ def print_scores(samples: Samples, scores: Scores) -> None:
 def draw_worst(path: Path, model: Autoencoder, samples: Samples, scores: Array, written: Written) -> None:
     """Draw the least normal samples above their reconstructions; of images their errors, too."""
     if isinstance(samples.X, MixedTable):
-        raise ConfigError("score: --picture must be left out for a table with text or times. The file has all values.")
+        raise ConfigError("anomalies: --picture must be left out for a table with text or times. The file has all values.")
     worst = np.argsort(scores, kind="stable")[: figures.room(model.sample_shape_)]
     X, X_hat = _with_reconstruction(model, samples, worst)
     rows = {"least normal": X, "reconstruction": X_hat}
@@ -191,6 +191,8 @@ def _cells(model: Autoencoder, samples: Samples, rows: Array) -> tuple[Array, Ar
 
 
 def _short(value: Any) -> str:
-    if value is None or isinstance(value, str):
-        return value or "missing"
-    return f"{float(value):.4g}" if math.isfinite(float(value)) else "missing"
+    """Return a value in a few characters."""
+    try:
+        return f"{float(value):.4g}" if math.isfinite(float(value)) else "missing"
+    except (TypeError, ValueError):
+        return "missing" if value is None else str(value)
