@@ -147,7 +147,7 @@ def print_scores(samples: Samples, scores: Scores) -> None:
 def draw_worst(path: Path, model: Autoencoder, samples: Samples, scores: Array, written: Written) -> None:
     """Draw the least normal samples above their reconstructions; of images their errors, too."""
     if isinstance(samples.X, MixedTable):
-        raise ConfigError("anomalies: --picture must be left out for a table with text or times. The file has all values.")
+        raise ConfigError("anomalies: --picture must be left out for a table with text or times. The file has them.")
     worst = np.argsort(scores, kind="stable")[: figures.room(model.sample_shape_)]
     X, X_hat = _with_reconstruction(model, samples, worst)
     rows = {"least normal": X, "reconstruction": X_hat}

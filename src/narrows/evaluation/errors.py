@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from narrows.data.arrays import Array, Arrays
+from narrows.data.arrays import Array, Arrays, on_disk
 from narrows.data.axes import AS_MODELS
 from narrows.data.batches import chunk_size
 from narrows.errors import DataError
@@ -159,6 +159,8 @@ def _filled(model: Autoencoder, arrays: Arrays, mean: Array | None = None) -> Ar
     """Return samples on the model's scale, missing values replaced by the mean; pixels as they are."""
     if arrays.x.dtype == np.uint8:
         return arrays.x
+    if on_disk(arrays.x) and not (model.schema_.missing and mean is None):
+        return model.schema_.on_scale(arrays, np.dtype(np.float64), fill=mean).x
     x = values(model, arrays)
     if model.schema_.types is not None:
         known = None if arrays.mask is None else torch.from_numpy(arrays.mask)
