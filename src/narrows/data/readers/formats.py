@@ -23,6 +23,7 @@ from narrows.data.readers.parts import TEXT
 from narrows.data.readers.table import Table, Use
 from narrows.data.readers.tables import csv_table, json_table, table_reader, workbook_table
 from narrows.data.readers.tensors import read_tensors
+from narrows.data.shards import INDEX, read_shards
 from narrows.errors import DataError
 
 read_csv, read_workbook = table_reader(csv_table), table_reader(workbook_table)
@@ -110,6 +111,8 @@ def split_files(name: str) -> dict[str, Path]:
 
 
 def _folder_loader(path: Path) -> Callable[..., Dataset]:
+    if (path / INDEX).is_file():
+        return partial(read_shards, path)
     if (idx := _idx_in(path)) is not None:
         return partial(read_idx, idx)
     kinds = kinds_in(path)
