@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from narrows.cli.arguments import Source, with_source
-from narrows.cli.console import as_is, note, out, table_of
+from narrows.cli.console import as_is, in_flags, note, out, table_of
 from narrows.data.options import OPTIONS
 from narrows.numbers import number
 
@@ -161,7 +161,7 @@ def _columns(uses: list[Use]) -> Table:
 
 
 def _said(notes: Any) -> list[tuple[str, str]]:
-    return [("read as" if i == 0 else "", text) for i, text in enumerate(notes)]
+    return [("read as" if i == 0 else "", in_flags(text)) for i, text in enumerate(notes)]
 
 
 def _print_dataset(name: str, options: Mapping[str, Any]) -> None:
