@@ -58,7 +58,7 @@ def comparable(model: Autoencoder, n: int, X: Any = None, y: Any = None) -> Name
         arrays = named_arrays(model, X, y)
         there: Array = np.ones(len(arrays["x"]), bool)
         if not takes_missing(model) and arrays["x"].dtype.kind == "f":
-            there = np.isfinite(arrays["x"].reshape(len(there), -1)).all(axis=1)
+            there = np.asarray(np.isfinite(arrays["x"].reshape(len(there), -1)).all(axis=1))
         if there.any():
             return {name: array[there][:n] for name, array in arrays.items()}
     return named_arrays(model, *drawn_samples(model, n))
