@@ -32,7 +32,7 @@ def test_the_conditional_mean_of_a_linear_gaussian_model():
     W, s = pca.components_, pca.noise_variance_
     C = (W.T * (pca.explained_variance_ - s)) @ W + s * np.eye(6)
     holes = with_gaps(X[:40])
-    filled = vae.impute(holes, samples=10_000)
+    filled = vae.impute(holes, importance_samples=10_000)
     for x, out in zip((holes - offset) / factor, (filled - offset) / factor, strict=True):
         o = ~np.isnan(x)
         expected = C[np.ix_(~o, o)] @ np.linalg.solve(C[np.ix_(o, o)], x[o])
@@ -92,12 +92,12 @@ def test_of_frames_and_sequences_too(model):
 def test_draws_depend_on_the_seed_and_the_row_alone(monkeypatch):
     X = with_gaps(plane(30))
     vae = VAE(**QUICK).fit(X)
-    filled = vae.impute(X, samples=50, seed=3)
-    np.testing.assert_array_equal(vae.impute(X, samples=50, seed=3), filled)
-    assert not np.array_equal(vae.impute(X, samples=50, seed=4), filled)
-    np.testing.assert_allclose(vae.impute(X[:7], samples=50, seed=3), filled[:7], rtol=1e-5)
+    filled = vae.impute(X, importance_samples=50, seed=3)
+    np.testing.assert_array_equal(vae.impute(X, importance_samples=50, seed=3), filled)
+    assert not np.array_equal(vae.impute(X, importance_samples=50, seed=4), filled)
+    np.testing.assert_allclose(vae.impute(X[:7], importance_samples=50, seed=3), filled[:7], rtol=1e-5)
     monkeypatch.setattr("narrows.data.batches.ROWS", 100)
-    np.testing.assert_allclose(vae.impute(X, samples=50, seed=3), filled, rtol=1e-5)
+    np.testing.assert_allclose(vae.impute(X, importance_samples=50, seed=3), filled, rtol=1e-5)
 
 
 def test_errors():

@@ -12,6 +12,7 @@ from narrows.conditions import Condition, join
 from narrows.data.schema import Schema
 from narrows.errors import ConfigError
 from narrows.estimators.neural import NeuralAutoencoder
+from narrows.missingness import MissingnessLayer
 from narrows.module import MAIN, Batch, Loss, Module, Prior
 from narrows.nn import Decoder, Encoder
 from narrows.nn.codes import CodeLayer
@@ -24,13 +25,17 @@ from narrows.probability.likelihoods import LikelihoodLayer
 class Conditional(nn.Module):
     """An encoder and a decoder, to which the values of a condition are joined where there is one."""
 
-    def __init__(self, encoder: Encoder, decoder: Decoder, condition: Condition | None) -> None:
+    def __init__(
+        self, encoder: Encoder, decoder: Decoder, condition: Condition | None, inputs: nn.Module | None = None
+    ) -> None:
         super().__init__()
-        self.encoder, self.decoder, self.condition = encoder, decoder, condition
+        self.encoder, self.decoder, self.condition, self.inputs = encoder, decoder, condition, inputs
 
-    def encode(self, x: Tensor, batch: Batch) -> Tensor:
-        """Return the encoder's output for an input (B, *shape)."""
-        layout = self.encoder.layout
+    def encode(self, batch: Batch) -> Tensor:
+        """Return the encoder's output."""
+        layout, x = self.encoder.layout, batch.x
+        if self.inputs is not None:
+            x = self.inputs(x, batch.mask)
         if self.condition is not None and batch.y is not None:
             x = join(x, self.condition.values(batch.y, layout.condition, x), layout.feature_axis + 1)
         return self.encoder(x, batch.lengths)
@@ -44,6 +49,8 @@ class Conditional(nn.Module):
 
 class NetworkModule(Module):
     """Encoder and decoder, the code between them, and the likelihood after them."""
+
+    missingness: MissingnessLayer | None = None
 
     def __init__(self, networks: Conditional, code: CodeLayer, likelihood: LikelihoodLayer) -> None:
         super().__init__()
@@ -73,7 +80,7 @@ class AEModule(NetworkModule):
 
     def encode(self, batch: Batch) -> Tensor:
         """Return the codes."""
-        return self.layer.encode(self.networks.encode(batch.x, batch))
+        return self.layer.encode(self.networks.encode(batch))
 
     def decode(self, z: Tensor, batch: Batch | None = None) -> Tensor:
         """Return the likelihood's mean."""
@@ -85,11 +92,11 @@ class AEModule(NetworkModule):
 
     def loss(self, batch: Batch, phase: str = MAIN) -> Loss:
         """Return the reconstruction and the penalties; or the loss of a penalty's own phase."""
-        x = self.corrupted(batch)
+        seen = self.corrupted(batch)
         slope = self.training and any(layer.penalty.slope for layer in self._penalties)
         if slope:  # evaluation does without a gradient
-            x = x.detach().requires_grad_()
-        h = self.networks.encode(x, batch)
+            seen.x = seen.x.detach().requires_grad_()
+        h = self.networks.encode(seen)
         if phase != MAIN:
             layer = next(layer for layer in self._penalties if layer.name == phase)
             return layer.phase_loss(self.layer(h, batch).z.detach(), batch)
@@ -100,7 +107,7 @@ class AEModule(NetworkModule):
         for layer in self._penalties:
             if layer.penalty.slope and not slope:
                 continue
-            objective[layer.name] = layer.term(x, z, batch)
+            objective[layer.name] = layer.term(seen.x, z, batch)
             metrics |= layer.penalty.metrics(z)
         return Loss(objective, metrics, batch_metrics)
 
@@ -163,7 +170,7 @@ class AE(NeuralAutoencoder):
         """Return the module for samples of a schema."""
         owner = type(self).__name__
         penalties: tuple[Penalty, ...] = resolve_all("penalty", self.penalty, owner)
-        encoder, decoder, code, layout, likelihood, network = self.networks(schema)
+        encoder, decoder, code, layout, likelihood, network, inputs = self.networks(schema)
         for penalty in penalties:
             penalty.check(owner, code.activation)
         names = [AXES["penalty"].name_of(penalty) or type(penalty).__name__.lower() for penalty in penalties]
@@ -173,7 +180,7 @@ class AE(NeuralAutoencoder):
             )
         layers = [penalty.layer(name, layout.latents) for name, penalty in zip(names, penalties, strict=True)]
         module = AEModule(
-            Conditional(encoder, decoder, self._component("condition")), code.layer(layout.latents),
+            Conditional(encoder, decoder, self._component("condition"), inputs), code.layer(layout.latents),
             likelihood.layer(), layers,
         )  # fmt: skip
         module.layers_draw = network.draws

@@ -11,9 +11,15 @@ import torch
 from narrows.data.arrays import Array, Arrays, on_disk
 from narrows.data.schema import Schema
 from narrows.nn import Network, Start
+from narrows.nn.masked import MaskedInput
 from narrows.pca import Axes, principal_axes
+from narrows.ppca import Gaussian, incomplete_axes
 from narrows.probability.likelihoods import LikelihoodLayer
 
+ROWS = 20_000
+"""Rows with missing values that principal axes are taken of."""
+RANK = 64
+"""The most axes along which missing values are filled for the encoder."""
 PART = 2**22
 """Values that are looked at once at a time in double precision."""
 
@@ -44,6 +50,12 @@ def start_at_data(estimator: Any, module: Any, data: Arrays) -> None:
     likelihood = observed.of
     likelihood.check(found.low, found.high, found.grey, type(estimator).__name__)
     observed.start(found.deviation)
+    if module.missingness is not None:
+        module.missingness.start(torch.from_numpy(data.mask))
+    inputs = module.networks.inputs
+    if isinstance(inputs, MaskedInput) and (incomplete := _incomplete(data)) is not None:
+        *_, (axes, _) = incomplete_axes(*incomplete, inputs.loadings.shape[1])
+        inputs.start(Gaussian.of(*map(torch.as_tensor, (axes.mean, axes.components, axes.variance, axes.noise))))
     links = {"linear": likelihood.link, "sigmoid": lambda mean: torch.logit(mean, eps=1e-3)}
     in_range = likelihood.bounded or network.output_activation == "linear" or 0 <= found.low <= found.high <= 1
     network.start(
@@ -60,11 +72,31 @@ def start_at_data(estimator: Any, module: Any, data: Arrays) -> None:
 
 
 def _axes(data: Arrays, schema: Schema, k: int, mean: Array) -> Axes:
-    """Return principal axes of the training data on the model's scale; missing values count as their feature's mean."""
+    """Return principal axes of the training data on the model's scale.
+
+    Where values of a table are missing, of some rows by EM; those of images and sequences count as their mean.
+    """
     x, mask, *_ = schema.in_memory(data, np.dtype(np.float32))
+    if schema.kind == "table" and (incomplete := _incomplete(data)) is not None:
+        *_, (axes, _) = incomplete_axes(*incomplete, min(k, len(x), schema.n_features))
+        return axes
     if mask is not None:
         x = np.where(mask, x, mean.astype(x.dtype))
     return principal_axes(x, min(k, len(x), schema.n_features))
+
+
+def filling_rank(n: int, d: int) -> int:
+    """Return the rank of the Gaussian by which missing values of n rows of d values are filled for the encoder."""
+    return max(1, min(d - 1, n // 5, RANK))
+
+
+def _incomplete(data: Arrays) -> tuple[Array, Array] | None:
+    """Return values and mask of some rows spread over the data; None where nothing is missing."""
+    if data.mask is None:
+        return None
+    some = data.rows(slice(None, None, math.ceil(len(data.x) / ROWS)))
+    assert some.mask is not None
+    return np.asarray(some.x, np.float64), some.mask
 
 
 def moments(data: Arrays, schema: Schema) -> Moments:

@@ -14,17 +14,18 @@ from torch import nn
 
 from narrows.components import resolve
 from narrows.conditions import Condition
-from narrows.corruptions import Corruption
+from narrows.corruptions import Corruption, Own
 from narrows.data.arrays import Arrays
 from narrows.data.batches import Batches
 from narrows.data.schema import Schema
 from narrows.errors import ConfigError
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.initialisation import start_at_data
+from narrows.estimators.initialisation import filling_rank, start_at_data
 from narrows.estimators.persistence import describe_all
 from narrows.module import Module
 from narrows.nn import Decoder, Encoder, Layout, Network, Pair
 from narrows.nn.codes import Code
+from narrows.nn.masked import MaskedInput
 from narrows.params import model, param, validate
 from narrows.probability.likelihoods import Likelihood
 from narrows.training import Checkpoints, Report, Settings, Trainer, fingerprint
@@ -152,20 +153,28 @@ class NeuralAutoencoder(Autoencoder):
             return auto_latent_dim(schema.n_features)
         return int(self.latent_dim)
 
-    def networks(self, schema: Schema) -> tuple[Encoder, Decoder, Code, Layout, Likelihood, Network]:
+    def networks(self, schema: Schema) -> tuple[Encoder, Decoder, Code, Layout, Likelihood, Network, nn.Module | None]:
         """Return new networks for samples of a schema, and what they were built for."""
         network = self.network_for(schema)
         likelihood = self.likelihood_for(schema, network)
         code: Code = resolve("code", self.code, type(self).__name__)
         condition = self._component("condition")
+        inputs = self.inputs_for(schema, network)
         layout = Layout(
             shape=schema.sample_shape, latents=code.latents(network, schema.sample_shape, self.latent_size(schema)),
             heads=self.heads, outputs=likelihood.outputs,
             condition=0 if condition is None else condition.size(schema.label_size),
             link=None if likelihood.located else likelihood.link,
+            inputs=None if inputs is None else inputs.size,
         )  # fmt: skip
         encoder, decoder = network.build(layout)
-        return encoder, decoder, code, layout, likelihood, network
+        return encoder, decoder, code, layout, likelihood, network, inputs
+
+    def inputs_for(self, schema: Schema, network: Network) -> MaskedInput | None:
+        """Return what makes the encoder's features of the values and the mask of a table; None for other samples."""
+        if schema.kind != "table" or not schema.missing or not network.sees_mask:
+            return None
+        return MaskedInput(schema.n_features, filling_rank(schema.rows, schema.n_features))
 
     # Training ---------------------------------------------------------------------------------------------------------
 
@@ -200,7 +209,8 @@ class NeuralAutoencoder(Autoencoder):
         keep_freed()
         module, schema = self.module_, self.schema_
         given: Any = self.corruption  # a user's function is taken too
-        module.corruption = given if given is None or callable(given) else resolve("corruption", given, name)
+        own = callable(given) and not isinstance(given, Corruption)
+        module.corruption = Own(function=given) if own else resolve("corruption", given, name)
         parts = held_out(len(data.x), self.seed) if validation is None and self.epochs == "auto" else None
         start_at_data(self, module, data)
         module.to(device_of(self.device))

@@ -57,6 +57,8 @@ class Layout:
     """Values of a condition that are joined to the features of the encoder's input, and to the decoder's latents."""
     link: Callable[[Tensor], Tensor] | None = None
     """From a mean over x to the decoder output that gives it; None where that is the mean itself."""
+    inputs: int | None = None
+    """Features that enter the encoder, where there are more than those of a sample, which come first."""
 
     @property
     def feature_axis(self) -> int:
@@ -70,7 +72,7 @@ class Layout:
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Of what enters the encoder: a sample, and the condition joined to its features."""
-        return self._features(lambda size: size + self.condition)
+        return self._features(lambda size: (self.inputs or size) + self.condition)
 
     @property
     def output_shape(self) -> tuple[int, ...]:
