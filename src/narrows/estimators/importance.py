@@ -14,6 +14,7 @@ from narrows.estimators.inference import from_noise, row_noise
 from narrows.missingness import completed
 from narrows.module import Batch, LatentVariableModule
 from narrows.objectives import sum_values
+from narrows.probability.typed import ColumnDistribution
 from narrows.rng import Seeded, seed_of
 
 
@@ -33,6 +34,9 @@ class Weighted(NamedTuple):
     def mean(self) -> Tensor:
         """The mean over x: (B, *shape)."""
         k, b = self.weight.shape
+        if isinstance(self.likelihood, ColumnDistribution):  # a mean of indices of levels is none
+            moments = self.likelihood.moments.unflatten(0, (k, b))
+            return self.likelihood.point(torch.einsum("kb,kb...->b...", self.weight.to(moments.dtype), moments))
         x = self.likelihood.mean.unflatten(0, (k, b)) if self.x is None else self.x
         return torch.einsum("kb,kb...->b...", self.weight.to(x.dtype), x)
 
@@ -47,7 +51,10 @@ class Weighted(NamedTuple):
             return self.x[chosen, column]
         z = self.z[chosen, column]
         likelihood = module.likelihood(z.flatten(0, 1), batch.repeated(n))
-        with Seeded(seed_of(seed, rows.start), z.device):
+        stream = Seeded(seed_of(seed, rows.start), z.device)
+        if isinstance(likelihood, ColumnDistribution):
+            return likelihood.draw(stream.generator).unflatten(0, (n, len(rows)))
+        with stream:
             return likelihood.sample().unflatten(0, (n, len(rows)))
 
 

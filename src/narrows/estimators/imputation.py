@@ -13,6 +13,7 @@ from torch import Tensor
 
 from narrows.data.arrays import Array, Arrays
 from narrows.data.batches import VALUES, Batches, chunk_size
+from narrows.data.types_schema import as_given, decoded_table
 from narrows.errors import ConfigError, did_you_mean
 from narrows.estimators import inference
 from narrows.estimators.importance import weighted_draws
@@ -33,9 +34,10 @@ def impute(
     """Return X with its missing values filled in: like X, in its units; observed values stay as they are.
 
     PCA gives the conditional mean, exactly. A model with a posterior gives the mean over x of importance-weighted draws
-    z_k ~ q(z | x observed), sum_k w_k E[x | z_k] / sum_k w_k with w_k = p(x observed | z_k) p(z_k) / q(z_k | x observed)
-    (Mattei & Frellsen 2019, arXiv:1812.02633, eq. 11), where p(mask | x_k) is a factor of w_k if missingness is modelled
-    (Ipsen et al. 2021, arXiv:2006.12871). Others give the reconstruction.
+    z_k ~ q(z | x observed), sum_k w_k E[x | z_k] / sum_k w_k with w_k = p(x observed | z_k) p(z_k) / q(z_k | .)
+    (Mattei & Frellsen 2019, arXiv:1812.02633, eq. 11), where p(mask | x_k) is a factor of w_k if missingness is
+    modelled (Ipsen et al. 2021, arXiv:2006.12871). Others give the reconstruction. Of categories it is the likeliest
+    level, by probabilities averaged as means of numbers are.
 
     Parameters
     ----------
@@ -71,8 +73,8 @@ def impute(
         drawn = _drawn(model, data, int(samples), int(importance_samples), seed)
         return [_presented(model, x, given, data, X) for x in drawn]
     if data.mask is None:
-        return schema.presented(_padded(given, data), like=X, lengths=data.lengths)
-    if isinstance(module, ExactModule):
+        filled = data.x
+    elif isinstance(module, ExactModule):
         filled = inference.map_batches(model, module.complete, data, exact=True)
     elif module.probabilistic:
         filled = _weighted_means(model, data, int(importance_samples), seed)
@@ -172,6 +174,8 @@ def _weighted_means(model: Any, data: Arrays, samples: int, seed: int) -> Array:
 def _presented(model: Any, filled: Array, given: Any, data: Arrays, X: Any) -> Any:
     """Return filled samples of the model's scale as X was; what was observed comes back to the last digit."""
     schema = model.schema_
+    if schema.types is not None:
+        return as_given(given.filled(decoded_table(filled, schema.types, given=given)), schema.frame, X)
     mask = np.ones(filled.shape, bool) if data.mask is None else data.mask
     if schema.pixels:  # given on [0, 1], or nothing could be missing
         filled = schema.in_units(np.where(mask, schema.values(data), filled))

@@ -13,11 +13,13 @@ from narrows.data.schema import Schema
 from narrows.nn import Network, Start
 from narrows.nn.masked import MaskedInput
 from narrows.pca import Axes, principal_axes
-from narrows.ppca import Gaussian, incomplete_axes
+from narrows.ppca import Gaussian, last_axes
 from narrows.probability.likelihoods import LikelihoodLayer
 
 ROWS = 20_000
-"""Rows with missing values that principal axes are taken of."""
+"""Rows that principal axes are taken of, of typed columns and where values are missing."""
+ROUGHLY: dict[str, Any] = {"iterations": 200, "tolerance": 1e-5}
+"""How EM ends where training only starts at what it finds."""
 RANK = 64
 """The most axes along which missing values are filled for the encoder."""
 PART = 2**22
@@ -45,6 +47,9 @@ def start_at_data(estimator: Any, module: Any, data: Arrays) -> None:
     """
     schema: Schema = estimator.schema_
     network: Network = estimator.network_for(schema)
+    if schema.types is not None:
+        _start_at_columns(estimator, network, module, data)
+        return
     observed: LikelihoodLayer = module.observed
     found = moments(data, schema)
     likelihood = observed.of
@@ -53,8 +58,8 @@ def start_at_data(estimator: Any, module: Any, data: Arrays) -> None:
     if module.missingness is not None:
         module.missingness.start(torch.from_numpy(data.mask))
     inputs = module.networks.inputs
-    if isinstance(inputs, MaskedInput) and (incomplete := _incomplete(data)) is not None:
-        *_, (axes, _) = incomplete_axes(*incomplete, inputs.loadings.shape[1])
+    if isinstance(inputs, MaskedInput) and data.mask is not None:
+        axes = _axes(data, schema, inputs.loadings.shape[1], found.mean)
         inputs.start(Gaussian.of(*map(torch.as_tensor, (axes.mean, axes.components, axes.variance, axes.noise))))
     links = {"linear": likelihood.link, "sigmoid": lambda mean: torch.logit(mean, eps=1e-3)}
     in_range = likelihood.bounded or network.output_activation == "linear" or 0 <= found.low <= found.high <= 1
@@ -71,32 +76,43 @@ def start_at_data(estimator: Any, module: Any, data: Arrays) -> None:
     )
 
 
+def _start_at_columns(estimator: Any, network: Network, module: Any, data: Arrays) -> None:
+    """Start at the means and the principal axes of the linear features of typed columns, of rows spread over all."""
+    rows = data.rows(slice(None, None, max(1, len(data.x) // ROWS)))
+    with torch.no_grad():
+        mask = None if rows.mask is None else torch.from_numpy(rows.mask)
+        linear = module.networks.inputs.linear_features(torch.from_numpy(rows.x), mask).numpy()
+    network.start(
+        module.encoder,
+        module.decoder,
+        Start(
+            mean=torch.from_numpy(linear.mean(0, dtype=np.float64)).to(module.dtype),
+            link=module.observed.of.link,
+            data_bias=estimator.data_bias,
+            axes=lambda k: principal_axes(linear, min(k, *linear.shape)),
+            set_scale=module.observed.start,
+        ),
+    )
+
+
 def _axes(data: Arrays, schema: Schema, k: int, mean: Array) -> Axes:
     """Return principal axes of the training data on the model's scale.
 
     Where values of a table are missing, of some rows by EM; those of images and sequences count as their mean.
     """
     x, mask, *_ = schema.in_memory(data, np.dtype(np.float32))
-    if schema.kind == "table" and (incomplete := _incomplete(data)) is not None:
-        *_, (axes, _) = incomplete_axes(*incomplete, min(k, len(x), schema.n_features))
-        return axes
+    k = min(k, len(x), schema.n_features)
+    if mask is not None and schema.kind == "table":
+        some = slice(None, None, math.ceil(len(x) / ROWS))
+        return last_axes(x[some], mask[some], k, **ROUGHLY)
     if mask is not None:
         x = np.where(mask, x, mean.astype(x.dtype))
-    return principal_axes(x, min(k, len(x), schema.n_features))
+    return principal_axes(x, k)
 
 
 def filling_rank(n: int, d: int) -> int:
     """Return the rank of the Gaussian by which missing values of n rows of d values are filled for the encoder."""
-    return max(1, min(d - 1, n // 5, RANK))
-
-
-def _incomplete(data: Arrays) -> tuple[Array, Array] | None:
-    """Return values and mask of some rows spread over the data; None where nothing is missing."""
-    if data.mask is None:
-        return None
-    some = data.rows(slice(None, None, math.ceil(len(data.x) / ROWS)))
-    assert some.mask is not None
-    return np.asarray(some.x, np.float64), some.mask
+    return max(1, min(d // 2, n // 5, RANK))
 
 
 def moments(data: Arrays, schema: Schema) -> Moments:

@@ -36,7 +36,7 @@ class PCAModule(ExactModule):
         super().__init__()
         n = math.prod(shape)
         self.shape, self.whiten = shape, whiten
-        self.code = CodeSpec((k,), torch.float64, ordered=True)
+        self.code, self.noise_size = CodeSpec((k,), torch.float64, ordered=True), k + n
         self.mean = _constant(n)
         self.components = _constant(k, n)
         self.variance = _constant(k)
@@ -71,11 +71,6 @@ class PCAModule(ExactModule):
             filled[part.rows] = part.filled
         return filled.reshape(batch.x.shape)
 
-    @property
-    def noise_size(self) -> int:
-        """How many normal numbers a draw takes."""
-        return len(self.variance) + len(self.mean)
-
     def decode(self, z: Tensor, batch: Batch | None = None) -> Tensor:
         """Return the points on the axes: (B, *shape)."""
         return (z * self.scale @ self.components + self.mean).reshape(-1, *self.shape)
@@ -107,7 +102,7 @@ class PCAModule(ExactModule):
         n, k = self.mean.numel(), self.variance.numel()
         across = (centred.square().sum(1) - along.square().sum(1)).clamp(min=0)
         # Data that lie in a plane have no density: a variance of 0 counts as the rounding error of the largest.
-        tiny = float(self.variance.max()) * torch.finfo(x.dtype).eps + torch.finfo(x.dtype).tiny
+        tiny = self.variance.max() * torch.finfo(x.dtype).eps + torch.finfo(x.dtype).tiny
         variance, noise = self.variance.clamp(min=tiny), self.noise_variance.clamp(min=tiny)
         log_determinant = variance.log().sum() + (n - k) * noise.log()
         distance = (along.square() / variance).sum(1) + (across / noise if k < n else 0)

@@ -24,7 +24,7 @@ class MaskedInput(nn.Module):
 
     def __init__(self, n: int, rank: int) -> None:
         super().__init__()
-        self.size = 2 * n
+        self.linear, self.size = n, 2 * n
         self.register_buffer("mean", torch.zeros(n))
         self.register_buffer("loadings", torch.zeros(n, rank))
         self.register_buffer("noise", torch.ones(()))
