@@ -54,11 +54,12 @@ class Batch:
 
     def repeated(self, k: int) -> Batch:
         """Return the batch k times: that of (k, B) codes, flattened to (k * B); without the Jacobian."""
-        parts = (
-            None if part is None else part.expand(k, *part.shape).flatten(0, 1)
-            for part in (self.x, self.mask, self.lengths, self.y)
-        )
-        return Batch(*parts, self.progress, self.rng)  # type: ignore[arg-type]
+
+        def many(part: Tensor) -> Tensor:
+            return part.expand(k, *part.shape).flatten(0, 1)
+
+        mask, lengths, y = (None if part is None else many(part) for part in (self.mask, self.lengths, self.y))
+        return Batch(many(self.x), mask, lengths, y, self.progress, self.rng)
 
     def randn(self, shape: torch.Size | tuple[int, ...], dtype: torch.dtype | None = None) -> Tensor:
         """Return standard normal noise from `rng`; what is compiled calls it as it is, see `training.compilation`."""

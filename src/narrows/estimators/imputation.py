@@ -114,8 +114,8 @@ def conditional(
     """
     name = type(model).__name__
     check_is_fitted(model)
-    for key, value in (("n", n), ("importance_samples", importance_samples)):
-        _check_count(name, key, value)
+    for key, count in (("n", n), ("importance_samples", importance_samples)):
+        _check_count(name, key, count)
     schema = model.schema_
     if schema.kind != "table":
         raise ConfigError(f"{name}: conditional must have a model of tables; got one of {schema.kind}.")

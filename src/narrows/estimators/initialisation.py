@@ -56,9 +56,10 @@ def start_at_data(estimator: Any, module: Any, data: Arrays) -> None:
     likelihood.check(found.low, found.high, found.grey, type(estimator).__name__)
     observed.start(found.deviation)
     if module.missingness is not None:
-        module.missingness.start(torch.from_numpy(data.mask))
+        mask = schema.in_memory(data, np.dtype(np.float32)).mask
+        module.missingness.start(torch.from_numpy(np.ones(data.x.shape, bool) if mask is None else mask))
     inputs = module.networks.inputs
-    if isinstance(inputs, MaskedInput) and data.mask is not None:
+    if isinstance(inputs, MaskedInput):
         axes = _axes(data, schema, inputs.loadings.shape[1], found.mean)
         inputs.start(Gaussian.of(*map(torch.as_tensor, (axes.mean, axes.components, axes.variance, axes.noise))))
     links = {"linear": likelihood.link, "sigmoid": lambda mean: torch.logit(mean, eps=1e-3)}
