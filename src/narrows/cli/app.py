@@ -20,6 +20,7 @@ from narrows import __version__
 from narrows.cli import analyses, plugins, recipes, sweep, threads, train
 from narrows.cli.console import as_is, error, out
 from narrows.cli.data import data
+from narrows.cli.encode import encode
 from narrows.cli.evaluate import COMPARE, compare_application, diagnose, evaluate
 from narrows.cli.export import export
 from narrows.cli.open import open_page
@@ -27,8 +28,9 @@ from narrows.cli.push import push
 from narrows.cli.runs import delete, rename, runs
 from narrows.cli.serve import serve
 from narrows.cli.show import show
-from narrows.cli.use import encode, reconstruct, sample, score
+from narrows.cli.use import reconstruct, sample, score
 from narrows.errors import NarrowsError
+from narrows.plugins import import_plugin
 
 TRAIN, LOOK, USE = Group("Train", sort_key=1), Group("Look", sort_key=2), Group("Use", sort_key=3)
 EXPLORE, EVALUATE = Group("Explore", sort_key=4), Group("Evaluate", sort_key=5)
@@ -112,7 +114,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
                 threads.set_threads(number)
             tokens, files = plugins.without_plugins(tokens)
             for file in files:
-                plugins.import_plugin(file)
+                import_plugin(file)
             app = application(tokens)
             command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False, verbose=False)
             return command(*bound.args, **bound.kwargs) or 0

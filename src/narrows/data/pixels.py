@@ -24,9 +24,10 @@ FAR = 10
 def counts_as_pixels(X: Array, *, table: bool = False) -> bool:
     """Return whether an array holds pixels 0..255: uint8 that is no table of counts, and no mask of 0 and 1.
 
-    `table` says that X was a data frame or a sparse matrix, which holds no pixels.
+    `table` says that X was a data frame or a sparse matrix, or that its columns have names: it holds no pixels. Nor
+    does an array (N, D) of less than 64 columns, the values of a picture of 8 x 8, or of values up to 127.
     """
-    if X.dtype != np.uint8 or table or not X.size:
+    if X.dtype != np.uint8 or table or not X.size or (X.ndim == 2 and X.shape[1] < SMALLEST**2):
         return False
     high = int(X.max())
     return high > HALF if X.ndim == 2 else high != 1

@@ -108,8 +108,8 @@ class Schema:
 
         Notes
         -----
-        uint8 counts as pixels, but for data frames, tables of values up to 127, and images of 0 and 1: those are
-        numbers. Images of uint16 are scaled by their range.
+        uint8 counts as pixels, but for tables whose columns have names, are fewer than 64, or hold values up to 127,
+        and images of 0 and 1: those are numbers. Images of uint16 are scaled by their range.
         """
         if isinstance(X, MixedTable):
             return cls(**learnt_types(X, y, types=types, like=like, owner=owner))
