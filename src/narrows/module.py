@@ -246,8 +246,6 @@ class LatentVariableModule(Module):
     """Adds the three distributions from which bounds, samples and diagnosis are computed, outside the models."""
 
     probabilistic = True
-    missingness: Any = None
-    """p(mask | x), a `narrows.missingness.MissingnessLayer`; None where values are missing at random."""
 
     @abstractmethod
     def posterior(self, batch: Batch) -> Posterior:
@@ -260,6 +258,10 @@ class LatentVariableModule(Module):
     @abstractmethod
     def likelihood(self, z: Tensor, batch: Batch | None = None) -> Distribution:
         """Return p(x | z), whose `log_prob` gives one value per value of x: (B, *shape)."""
+
+    def mask_log_prob(self, x: Tensor, mask: Tensor) -> Tensor | None:
+        """Return log p(mask | x) of complete samples, (B,); None, as here, where values are missing at random."""
+        return None
 
     def encode(self, batch: Batch) -> Tensor:
         """Return the posterior mean."""

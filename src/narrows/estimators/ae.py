@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -50,11 +51,10 @@ class Conditional(nn.Module):
 class NetworkModule(Module):
     """Encoder and decoder, the code between them, and the likelihood after them."""
 
-    missingness: MissingnessLayer | None = None
-
     def __init__(self, networks: Conditional, code: CodeLayer, likelihood: LikelihoodLayer) -> None:
         super().__init__()
         self.networks, self.layer, self.observed = networks, code, likelihood
+        self.missingness: MissingnessLayer | None = None
         self.code = code.spec
         self.density = not likelihood.of.discrete
 
@@ -165,6 +165,8 @@ class AE(NeuralAutoencoder):
     penalty: str | Penalty | tuple[str | Penalty, ...] = param(
         (), "Penalties on the code, any number: sparsity, l1, contractive, adversarial.", axis="penalty", many=True
     )
+
+    hides: ClassVar[bool] = True
 
     def build(self, schema: Schema) -> AEModule:
         """Return the module for samples of a schema."""

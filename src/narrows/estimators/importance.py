@@ -81,10 +81,11 @@ def weighted_draws(
     likelihood = module.likelihood(z.flatten(0, 1), many)
     log_weight = sum_values(likelihood.log_prob(many.x), many.mask).view(samples, -1) + log_prior - log_q
     x = None
-    if module.missingness is not None and many.mask is not None:
-        size = tuple(batch.x.shape[1:])
-        (uniform,) = row_noise(rows, size, samples, samples, seed_of(seed, 1))
-        x = completed(many, likelihood, torch.special.ndtr(from_noise(uniform, batch.x)).flatten(0, 1))
-        log_weight = log_weight + module.missingness.log_prob(x, many.mask).view(samples, -1)
+    if many.mask is not None and module.mask_log_prob(many.x, many.mask) is not None:
+        (normal,) = row_noise(rows, tuple(batch.x.shape[1:]), samples, samples, seed_of(seed, 1))
+        x = completed(many, likelihood, torch.special.ndtr(from_noise(normal, batch.x)).flatten(0, 1))
+        missing = module.mask_log_prob(x, many.mask)
+        assert missing is not None
+        log_weight = log_weight + missing.view(samples, -1)
         x = x.unflatten(0, (samples, len(batch)))
     return Weighted(z, torch.softmax(log_weight, 0), likelihood, x)

@@ -14,7 +14,7 @@ from torch import nn
 
 from narrows.components import resolve
 from narrows.conditions import Condition
-from narrows.corruptions import Corruption, Own
+from narrows.corruptions import CopyMask, Corruption, Own
 from narrows.data.arrays import Arrays
 from narrows.data.batches import Batches
 from narrows.data.schema import Schema
@@ -58,7 +58,9 @@ class NeuralAutoencoder(Autoencoder):
     )
     likelihood: str | Likelihood = param("gaussian", "Distribution of a value, given the code.", axis="likelihood")
     corruption: str | Corruption | None = param(
-        None, "Noise on the input in training, such as gaussian:0.2.", axis="corruption"
+        "auto",
+        "Noise on the input in training, such as gaussian:0.2; auto: copy_mask where an AE's table has holes.",
+        axis="corruption",
     )
     condition: str | Condition | None = param(
         None, "How labels y enter encoder and decoder: concat; None to ignore them.", axis="condition"
@@ -101,6 +103,8 @@ class NeuralAutoencoder(Autoencoder):
 
     takes_missing: ClassVar[bool] = True
     takes_types: ClassVar[bool] = True
+    hides: ClassVar[bool] = False
+    """Whether corruption="auto" hides values from the encoder of a table that lacks some."""
     heads: ClassVar[int] = 1
     """Values that the encoder returns per latent."""
 
@@ -198,6 +202,20 @@ class NeuralAutoencoder(Autoencoder):
             return None
         return MaskedInput(schema.n_features, filling_rank(schema.rows, schema.n_features))
 
+    def corruption_for(self, schema: Schema) -> Corruption | None:
+        """Return the noise; auto stands for none, and for `CopyMask` in an AE of a table with missing values.
+
+        An AE that is asked for nothing that it does not see learns to keep values, not to fill them in.
+        """
+        given: Any = self.corruption  # a user's function is taken too
+        if given == "auto":
+            return CopyMask(p=1.0) if self.hides and schema.missing and schema.kind == "table" else None
+        own = callable(given) and not isinstance(given, Corruption)
+        corruption: Corruption | None = (
+            Own(function=given) if own else resolve("corruption", given, type(self).__name__)
+        )
+        return corruption
+
     # Training ---------------------------------------------------------------------------------------------------------
 
     @property
@@ -230,9 +248,7 @@ class NeuralAutoencoder(Autoencoder):
             )
         keep_freed()
         module, schema = self.module_, self.schema_
-        given: Any = self.corruption  # a user's function is taken too
-        own = callable(given) and not isinstance(given, Corruption)
-        module.corruption = Own(function=given) if own else resolve("corruption", given, name)
+        module.corruption = self.corruption_for(schema)
         parts = held_out(len(data.x), self.seed) if validation is None and self.epochs == "auto" else None
         start_at_data(self, module, data)
         module.to(device_of(self.device))

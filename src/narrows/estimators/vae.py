@@ -39,6 +39,10 @@ class VAEModule(NetworkModule, LatentVariableModule):
         """Return q(z | x)."""
         return self.family.posterior(self.networks.encode(batch).to(self.dtype))
 
+    def mask_log_prob(self, x: Tensor, mask: Tensor) -> Tensor | None:
+        """Return log p(mask | x)."""
+        return None if self.missingness is None else self.missingness.log_prob(x, mask)
+
     def prior(self, batch: Batch | None = None) -> PriorLayer:
         """Return p(z)."""
         return self.latent_prior
