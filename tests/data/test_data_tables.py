@@ -297,3 +297,34 @@ def test_rows_of_different_lengths_are_named(read):
         read("a,b\n1,\x01\n")
     with pytest.raises(ConfigError, match="delimiter must be one character"):
         read("a,b\n1,2", delimiter="ab")
+
+
+def test_text_files_in_a_folder_are_one_table(tmp_path):
+    (tmp_path / "b.csv").write_text("x,y,c\n" + "".join(f"{i},{i}.5,{'uv'[i % 2]}\n" for i in range(10)))
+    (tmp_path / "a.csv").write_text("y,x,c\n" + "".join(f"{i},{9 * i},{'uv'[i % 2]}\n" for i in range(5)))
+    (tmp_path / "readme.txt").write_text("What they are.")
+    data = load_dataset(tmp_path, label="c", test=3, shuffle=False)
+    assert data.columns == ("y", "x")
+    rows = np.concatenate([data.train, data.test])
+    np.testing.assert_array_equal(rows[:5], [[i, 9 * i] for i in range(5)])
+    np.testing.assert_array_equal(rows[5:], [[i + 0.5, i] for i in range(10)])
+    assert (data.ids("train").name, data.ids("train").values[4]) == ("file", "a.csv:4")
+    assert data.ids("test").values.tolist() == ["b.csv:7", "b.csv:8", "b.csv:9"]
+    assert data.notes[0] == "2 files"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("y,z,c\n1,2,u\n", r"the same columns; c\.csv lacks 'x' and has 'z' besides, other than a"),
+        ("y,x\n1,2\n", r"c\.csv lacks 'c', other than a\.csv\. Take it out"),
+        ("y,x,x\n1,2,3\n", r"c\.csv lacks 'c', other than a\.csv"),
+        ("1,2,3\n4,5,6\n", r"a\.csv names its columns and c\.csv does not\. Say header=yes or header=no"),
+        ("", r"c\.csv' must hold rows of numbers; got an empty file"),
+    ],
+)
+def test_files_of_other_columns_are_named(tmp_path, text, message):
+    (tmp_path / "a.csv").write_text("y,x,c\n1,2,u\n3,4,v\n")
+    (tmp_path / "c.csv").write_text(text)
+    with pytest.raises(DataError, match=message):
+        load_dataset(tmp_path, label="c")

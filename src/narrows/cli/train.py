@@ -108,7 +108,7 @@ def _train(asked: Plan) -> int:
 
 
 def _trained(asked: Plan, show: Callable[[str], None]) -> int:
-    from narrows.cli.console import as_is, out
+    from narrows.cli.console import as_is, in_flags, out
     from narrows.runs import next_folder, record
     from narrows.runs.folder import remove_empty
     from narrows.runs.trackers import logged, writer_of
@@ -125,7 +125,9 @@ def _trained(asked: Plan, show: Callable[[str], None]) -> int:
         start_words = "" if asked.start is None else f", from {asked.start.folder}"
         console.print(opening(asked.model, dataset) + start_words, soft_wrap=not console.is_terminal, style="bold")
         if dataset.notes:
-            console.print(as_is(f"read as: {'; '.join(dataset.notes)}", "dim"), soft_wrap=not console.is_terminal)
+            console.print(
+                as_is(f"read as: {in_flags('; '.join(dataset.notes))}", "dim"), soft_wrap=not console.is_terminal
+            )
         if hint := busy():
             console.print(f"note: {hint}", style="dim", soft_wrap=True)
         show(folder.name)

@@ -1,4 +1,4 @@
-"""Commands that use the model of a run: `narrows score`, `reconstruct` and `sample`."""
+"""Commands that use the model of a run: `narrows score`, `anomalies`, `reconstruct` and `sample`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ from narrows.numbers import number
 
 OWN = "the run's own"
 SPLIT = "test; of another file all, in its order. all takes every split"
+By = Annotated[
+    str,
+    Parameter(
+        help="score: the model's own, in nats; reconstruction; elbo; nearest, the distance from a few random training "
+        "samples; latent:gaussian, latent:gmm, latent:kde, densities of the codes; or auto: nearest for tables, score "
+        "for others."
+    ),
+]
 SHOWN = 20
 """At most so many samples that were asked for by --index are drawn."""
 TRACED = "Its rows are numbered; a file name or id, where there is one, stands beside"
@@ -24,45 +32,62 @@ TRACED = "Its rows are numbered; a file name or id, where there is one, stands b
     data=OWN, data_option="", split=SPLIT, force="",
     out=f"scores.csv in the run; a .csv, .parquet, .npz or .npy file. {TRACED}",
 )  # fmt: skip
-def score(
+def score(run: RunName = None, /, *, by: By = "score", source: Source) -> None:
+    """Score samples, higher is more normal; `narrows anomalies` says which are not."""
+    from narrows.cli import scores
+    from narrows.cli.samples import Written, samples_of, target, write_samples
+    from narrows.evaluation.anomaly import UNFITTED
+
+    chosen = run_of(run)
+    path, written = target(chosen, source, "scores.csv"), Written(chosen.folder)
+    dataset, model = source.dataset(chosen), chosen.load()
+    samples = samples_of(dataset, source)
+    own = dataset if source.data is None else scores.own_data_of(chosen) if by not in UNFITTED else None
+    found = scores.scores_of(model, samples, dataset.columns, own, by)
+    columns = found.columns()
+    write_samples(path, samples.keys(dataset.label_names), columns, columns)
+    scores.print_scores(samples, found)
+    written.say(path)
+
+
+@with_source(
+    data=OWN, data_option="", split=SPLIT, force="",
+    out=f"anomalies.csv in the run, least normal first; a .csv, .parquet, .npz or .npy file. {TRACED}",
+)  # fmt: skip
+def anomalies(
     run: RunName = None,
     /,
     *,
     rate: Annotated[
-        float, Parameter(help="Flag what scores lower than this share of the run's held-out samples.")
+        float, Parameter(help="An anomaly scores lower than this share of the run's held-out samples.")
     ] = 0.01,
-    by: Annotated[
-        str,
-        Parameter(
-            help="score: the model's own, in nats; reconstruction; elbo; nearest; or latent:gaussian, latent:gmm, "
-            "latent:kde, densities of the codes."
-        ),
-    ] = "score",
+    by: By = "auto",
     picture: Annotated[
         str | None, Parameter(help="Also draw the least normal samples and their reconstructions: a .png file.")
     ] = None,
     source: Source,
 ) -> None:
-    """Score samples, higher is more normal, and flag those that are not."""
+    """Find the samples that fit least, and the columns that make them so."""
     from narrows.cli import scores
     from narrows.cli.samples import Written, samples_of, target, write_samples
 
     if not 0 <= rate < 1:
-        raise ConfigError(f"score: --rate must be a share >= 0 and < 1; got {rate!r}. 0.01 flags one in a hundred.")
+        raise ConfigError(f"anomalies: --rate must be a share >= 0 and < 1; got {rate!r}. 0.01 is one in a hundred.")
     if picture is not None and Path(picture).suffix.lower() != ".png":
-        raise ConfigError(f"score: --picture must end in .png; got {picture!r}.")
+        raise ConfigError(f"anomalies: --picture must end in .png; got {picture!r}.")
     chosen = run_of(run)
-    path, written = target(chosen, source, "scores.csv"), Written(chosen.folder)
+    path, written = target(chosen, source, "anomalies.csv"), Written(chosen.folder)
     dataset, model = source.dataset(chosen), chosen.load()
     samples = samples_of(dataset, source)
     own = dataset if source.data is None else scores.own_data_of(chosen)
-    found = scores.scores_of(model, samples, dataset.columns, own, by, rate)
-    columns = found.columns()
-    write_samples(path, samples.keys(dataset.label_names), columns, columns)
-    scores.print_scores(model, samples, found)
+    found, words = scores.anomalies_of(model, samples, own, by, rate)
+    keys = {name: values[found.rows] for name, values in samples.keys(dataset.label_names).items()}
+    columns = scores.anomaly_columns(found)
+    write_samples(path, keys, columns, columns)
+    scores.print_anomalies(model, samples, found, words)
     written.say(path)
     if picture is not None:
-        scores.draw_worst(Path(picture), model, samples, found, written)
+        scores.draw_worst(Path(picture), model, samples, found.scores, written)
 
 
 @with_source(

@@ -39,7 +39,7 @@ def two_tone(X: Array) -> bool:
     For such the cross-entropy tells the samples apart; where greys prevail, it hardly depends on x. It goes by a
     thousand samples at most.
     """
-    x = X[:: max(1, len(X) // SEEN)].reshape(-1, X[0].size).astype(np.float64) / WHITE
+    x = np.asarray(X[:: max(1, len(X) // SEEN)]).reshape(-1, X[0].size).astype(np.float64) / WHITE
     return bool((x * (1 - x)).mean() < x.var(0).mean())
 
 

@@ -101,11 +101,13 @@ def _axes(data: Arrays, schema: Schema, k: int, mean: Array) -> Axes:
 
     Where values of a table are missing, of some rows by EM; those of images and sequences count as their mean.
     """
-    x, mask, *_ = schema.in_memory(data, np.dtype(np.float32))
-    k = min(k, len(x), schema.n_features)
-    if mask is not None and schema.kind == "table":
-        some = slice(None, None, math.ceil(len(x) / ROWS))
-        return last_axes(x[some], mask[some], k, **ROUGHLY)
+    k = min(k, len(data.x), schema.n_features)
+    if schema.kind == "table" and schema.missing:
+        some = data.rows(slice(None, None, math.ceil(len(data.x) / ROWS)))
+        x, mask, *_ = schema.in_memory(some, np.dtype(np.float32))
+        if mask is not None:
+            return last_axes(x, mask, min(k, len(x)), **ROUGHLY)
+    x, mask, *_ = schema.on_scale(data, np.dtype(np.float32), fill=mean)
     if mask is not None:
         x = np.where(mask, x, mean.astype(x.dtype))
     return principal_axes(x, k)

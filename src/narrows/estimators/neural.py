@@ -15,7 +15,7 @@ from torch import nn
 from narrows.components import resolve
 from narrows.conditions import Condition
 from narrows.corruptions import CopyMask, Corruption, Own
-from narrows.data.arrays import Arrays
+from narrows.data.arrays import Arrays, on_disk
 from narrows.data.batches import Batches
 from narrows.data.schema import Schema
 from narrows.errors import ConfigError
@@ -256,7 +256,9 @@ class NeuralAutoencoder(Autoencoder):
         held = None if validation is None else Batches(validation, schema, module.device, module.dtype, module.density)
         if parts is not None:
             # Scale and PCA's start are those of all samples: layers must beat a PCA that knows those held out as well.
-            rows, held = (rows.rows(part) for part in parts)
+            rows, held = (
+                rows.divided(len(parts[1]), self.seed) if on_disk(data.x) else (rows.rows(part) for part in parts)
+            )
         work = multiplications(module, rows)
         settings = self._settings(len(rows), work, held is not None)
         with contextlib.ExitStack() as opened:

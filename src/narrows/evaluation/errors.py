@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import ArrayLike
 
-from narrows.data.arrays import Array, Arrays
+from narrows.data.arrays import Array, Arrays, on_disk
 from narrows.data.axes import AS_MODELS
 from narrows.data.batches import chunk_size
 from narrows.errors import DataError
@@ -142,6 +142,8 @@ def _filled(model: Autoencoder, arrays: Arrays, mean: Array | None = None) -> Ar
     """Return samples on the model's scale, missing values replaced by the mean; pixels as they are."""
     if arrays.x.dtype == np.uint8:
         return arrays.x
+    if on_disk(arrays.x) and not (model.schema_.missing and mean is None):
+        return model.schema_.on_scale(arrays, np.dtype(np.float64), fill=mean).x
     x = values(model, arrays)
     if model.schema_.numeric is not None:  # indices of levels have no principal axes
         x = np.where(model.schema_.numeric, x, 0.0)

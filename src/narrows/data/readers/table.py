@@ -49,6 +49,8 @@ class Table:
     """What was decided in reading it, each in a phrase."""
     index: tuple[str, ...] = ()
     """Columns of which the file says that they are its index."""
+    rows: RowIds | None = None
+    """What tells the rows apart where no column does; None for their numbers."""
 
     def __post_init__(self) -> None:
         """Give columns of one name different ones, as pandas does."""
@@ -136,7 +138,7 @@ class Table:
         labels, label_names = None, None
         if (of := by_role.get("label")) is not None:
             labels, label_names = as_labels(of.values, n, f"column {of.name!r} of {self.path}")
-        ids, ordered = RowIds.numbered(n), False
+        ids, ordered = self.rows or RowIds.numbered(n), False
         if (of := by_role.get("id")) is not None:
             ids, ordered = RowIds(of.name or "index", _as_ids(of), np.arange(n)), _in_order(of)
         notes = [*self.notes, *self._notes(features), *(note for column in features for note in column.notes)]
