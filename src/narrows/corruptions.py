@@ -24,6 +24,8 @@ class Corruption(Component):
     """A random change of the input in training."""
 
     axis: ClassVar[str] = "corruption"
+    takes_types: ClassVar[bool] = False
+    """Whether it hides values rather than change them, so that columns may be categories, dates and the like."""
 
     @abstractmethod
     def __call__(self, x: Tensor, rng: Generator) -> Tensor:
@@ -126,6 +128,8 @@ class CopyMask(Corruption):
 
     The loss asks for what was hidden: the model learns to fill such holes. Without missing values it does nothing.
     """
+
+    takes_types: ClassVar[bool] = True
 
     p: float = param(0.5, "Share of the rows that are hit.", low=0, high=1)
 

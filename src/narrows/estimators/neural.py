@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from narrows.components import resolve
+from narrows.components import resolve, resolve_all
 from narrows.conditions import Condition
 from narrows.corruptions import CopyMask, Corruption, Own
 from narrows.data.arrays import Arrays, on_disk
@@ -249,6 +249,7 @@ class NeuralAutoencoder(Autoencoder):
         keep_freed()
         module, schema = self.module_, self.schema_
         module.corruption = self.corruption_for(schema)
+        self._check_types(schema, module.corruption)
         parts = held_out(len(data.x), self.seed) if validation is None and self.epochs == "auto" else None
         start_at_data(self, module, data)
         module.to(device_of(self.device))
@@ -268,6 +269,24 @@ class NeuralAutoencoder(Autoencoder):
             reports = trainer(module, rows, settings, held, checkpoints)
             small = module.device.type == "cpu" and work * min(self.batch_size or len(rows), len(rows)) < SMALL
             yield from on_one_thread(reports) if small else reports
+
+    def _check_types(self, schema: Schema, corruption: Corruption | None) -> None:
+        """Raise ConfigError where typed columns go with a corruption or a penalty that computes with their indices."""
+        if schema.types is None:
+            return
+        name = type(self).__name__
+        if corruption is not None and not corruption.takes_types:
+            raise ConfigError(
+                f"{name}: corruption must be one that hides values for a table of typed columns; got "
+                f"{str(self.corruption)!r}, which computes with indices of levels. Leave it out."
+            )
+        if any(
+            penalty.slope for penalty in resolve_all("penalty", self.get_params(deep=False).get("penalty", ()), name)
+        ):
+            raise ConfigError(
+                f"{name}: penalty must not be of the encoder's slope for a table of typed columns: levels have none. "
+                "Use l1 or sparsity."
+            )
 
     def _settings(self, n: int, work: int, held_out: bool) -> Settings:
         """Return how to train on n samples, of `work` multiplications each."""
