@@ -59,7 +59,7 @@ class NeuralAutoencoder(Autoencoder):
     likelihood: str | Likelihood = param("gaussian", "Distribution of a value, given the code.", axis="likelihood")
     corruption: str | Corruption | None = param(
         "auto",
-        "Noise on the input in training, such as gaussian:0.2; auto: copy_mask where an AE's table has holes.",
+        "Noise on the input in training, such as gaussian:0.2; auto: copy_mask for holes in an AE's table.",
         axis="corruption",
     )
     condition: str | Condition | None = param(
