@@ -501,10 +501,14 @@ def test_classes_are_found_by_name_in_any_writing():
 
 
 def test_the_epochs_are_those_of_the_run(runs, drawn):
-    seen = drawn("by_epoch")
+    seen = drawn("compare")
     result, _ = made(runs, "vae", "epochs")
-    assert list(seen[0][0][0]) == [1, 2]
+    rows = seen[0][0][0]
+    assert list(rows) == ["original", "epoch 1", "epoch 2", "samples, epoch 1", "samples, epoch 2"]
+    frames = Run(runs / "vae").frames
+    np.testing.assert_array_equal(rows["original"][:, 0], frames.originals["x"])
+    np.testing.assert_array_equal(rows["samples, epoch 2"][:, 0], frames.read(2)["samples"])
     history = Run(runs / "vae").history
     assert result.numbers == {f"loss, epoch {r['epoch']}": r["validation"]["loss"] for r in history}
-    result, _ = made(runs, "vae", "epochs", number=1)
-    assert list(seen[1][0][0]) == [1]
+    made(runs, "vae", "epochs", number=1)
+    assert list(seen[1][0][0]) == ["original", "epoch 1", "samples, epoch 1"]

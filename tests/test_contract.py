@@ -35,7 +35,7 @@ RESIDUAL = "residual:4,activation=tanh"
 FULL = ("table", "sequences", "images", "pixels")
 
 CASES = {
-    "pca": (PCA, {}, FULL),
+    "pca": (PCA, {}, (*FULL, "missing", "holes")),
     "pca-scaled": (PCA, {"scale": "standard", "whiten": True}, ("images",)),
     "ae": (AE, {}, KINDS),
     "ae-residual": (AE, {"network": RESIDUAL, "likelihood": "gaussian:learned"}, ("missing", "pixels")),

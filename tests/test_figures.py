@@ -190,18 +190,6 @@ def test_a_sum_is_a_row_with_signs_between():
     assert picture.width > 3 * 96 + 40
 
 
-def test_epochs_stand_under_one_row_of_originals():
-    X = np.ones((3, 1, 8, 8), np.float32)
-    X[0, 0, 0, 0] = 0
-    made = {e: figures.compare({"original": X, "reconstruction": X * e / 100}, samples=X * 0.5) for e in (10, 100)}
-    page = pixels(figures.by_epoch(made, (1, 8, 8)))
-    column = page[:, -60, 0]  # through the last sample of every row
-    values = [int(v) for v, before in zip(column[1:], column, strict=False) if v != before and v != 255]
-    assert values == [26, 128, 128]  # 10% and then 100%, which is white; two rows of samples
-    alone = {e: figures.compare({"original": X, "reconstruction": X}) for e in (1, 2)}
-    assert figures.by_epoch(alone, (1, 8, 8)).height < page.shape[0]
-
-
 def test_other_pictures_are_put_side_by_side():
     pages = {f"epoch {i}": figures.latent_map(np.eye(3) * i) for i in range(1, 8)}
     assert figures.sheet(pages).width == 1200

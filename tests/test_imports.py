@@ -13,10 +13,10 @@ SOURCE = Path(__file__).parents[1] / "src"
 PACKAGE = SOURCE / "narrows"
 ORDER = [
     ["errors"], ["params"], ["components"], ["rng", "storage", "moments", "objectives", "projection"],
-    ["pca", "figures", "numbers"],
+    ["pca", "ppca", "figures", "numbers"],
     ["module"], ["data", "corruptions", "conditions"], ["probability", "nn"], ["penalties"], ["training"],
     ["estimators"], ["evaluation"], ["runs"], ["sweeps", "analyses"], ["recipes"], ["http"],
-    ["cli", "page", "export", "serve"],
+    ["cli", "page", "export", "serve", "hub"],
 ]  # fmt: skip  # which way things flow: a part imports what stands before it, or beside it
 LEVEL = {part: level for level, parts in enumerate(ORDER) for part in parts}
 FILES = {".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path

@@ -107,5 +107,3 @@ def test_errors():
         with pytest.raises(ConfigError, match="VAE: samples must be a whole number >= 1; got"):
             vae.impute(X, samples=samples)
     assert vae.impute(X, samples=np.int64(3)).shape == X.shape
-    with pytest.raises(ConfigError, match="PCA: impute must have a model that takes missing values; use AE or VAE"):
-        PCA(latent_dim=2).fit(plane(20)).impute(X)

@@ -287,7 +287,8 @@ def test_a_column_without_any_value_is_named():
         AE(**QUICK).fit(X.to_numpy())
 
 
-def test_a_model_that_takes_no_missing_values_says_what_to_do():
+def test_a_model_that_takes_no_missing_values_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(PCA, "takes_missing", False)
     with pytest.raises(DataError, match=r"PCA: .*\(NaN\) in feature 0 \(\d+\). This model takes no missing"):
         PCA(latent_dim=1).fit(np.where(TABLE > 3, np.nan, TABLE))
 

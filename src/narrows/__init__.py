@@ -12,12 +12,27 @@ if TYPE_CHECKING:
     from narrows.data import load_dataset
     from narrows.estimators import AE, ESTIMATORS, PCA, VAE
     from narrows.evaluation import elbo, log_likelihood
+    from narrows.export.models import export_model
+    from narrows.export.runtime import load_onnx
     from narrows.page.widget import explore
     from narrows.runs import load
 
 __version__ = "0.1.0"
 
-__all__ = ["AE", "ESTIMATORS", "PCA", "VAE", "elbo", "explore", "load", "load_dataset", "log_likelihood", "register"]
+__all__ = [
+    "AE",
+    "ESTIMATORS",
+    "PCA",
+    "VAE",
+    "elbo",
+    "explore",
+    "export_model",
+    "load",
+    "load_dataset",
+    "load_onnx",
+    "log_likelihood",
+    "register",
+]
 
 _MODULES = {
     "AE": "estimators",
@@ -26,12 +41,14 @@ _MODULES = {
     "VAE": "estimators",
     "elbo": "evaluation",
     "explore": "page.widget",
+    "export_model": "export.models",
     "load": "runs",
     "load_dataset": "data",
+    "load_onnx": "export.runtime",
     "log_likelihood": "evaluation",
     "register": "components",
 }
-_PACKAGES = ("analyses", "components", "data", "errors", "estimators", "evaluation", "figures", "runs", "sweeps")
+_PACKAGES = ("analyses", "components", "data", "errors", "estimators", "evaluation", "figures", "hub", "runs", "sweeps")
 """Reached as `narrows.runs` after `import narrows` alone; they too are imported when they are first used."""
 
 

@@ -48,7 +48,7 @@ CONDITIONS = Axis("condition", {"concat": Concat})
 
 def join(x: Tensor, values: Tensor, axis: int) -> Tensor:
     """Return x (B, ...) with values (B, n) repeated over all other axes and joined along one of x's axes."""
-    shape = [len(x), *(1 for _ in x.shape[1:])]
+    shape = [x.shape[0], *(1 for _ in x.shape[1:])]
     shape[axis] = values.shape[1]
     wide = list(x.shape)
     wide[axis] = values.shape[1]

@@ -217,6 +217,21 @@ def _first_weight(module: nn.Module) -> Tensor:
     return next(module.parameters())
 
 
+class ExactModule(Module):
+    """Adds what follows in closed form: `score` is log p(x) itself, and the distribution of missing values is known."""
+
+    exact_score = True
+    noise_size: int
+    """How many standard normal numbers a draw of a sample's missing values takes."""
+
+    @abstractmethod
+    def complete(self, batch: Batch, noise: Tensor | None = None) -> Tensor:
+        """Return x with the mean of what is missing given what is observed, (B, *shape).
+
+        With noise (m, B, noise_size), draws from that distribution: (m, B, *shape).
+        """
+
+
 class LatentVariableModule(Module):
     """Adds the three distributions from which bounds, samples and diagnosis are computed, outside the models."""
 

@@ -79,6 +79,23 @@ def test_what_happens_to_a_run_is_said_and_the_page_goes_on(server, folder, open
     assert page.locator("main canvas").count()
 
 
+def test_a_box_is_ticked_while_its_run_is_selected(server, open_page):
+    watched = open_page(server.address)
+    page = watched.page
+    watched.go("#/runs")
+    settled(page)
+    first, second, last = [page.get_by_role("checkbox", name="Select ", exact=False).nth(i) for i in (1, 2, 3)]
+    first.click()
+    second.click()
+    wait_until(page, "() => document.querySelectorAll('.run-row.selected').length === 2")
+    assert [box.is_checked() for box in (first, second, last)] == [True, True, False]
+    second.click()
+    last.click(modifiers=["Shift"])  # from the second to the last
+    page.get_by_text("3 selected").wait_for()
+    assert [box.is_checked() for box in (first, second, last)] == [True, True, True]
+    assert watched.errors == []
+
+
 def test_delete_is_undone(server, folder, open_page):
     watched = open_page(server.address)
     page = watched.page
@@ -135,7 +152,11 @@ def test_a_training_is_started_and_stopped_from_the_page(server, folder, open_pa
     while not (folder / "runs" / name / "model" / "model.json").exists():  # saved after the status is written
         assert time.time() < deadline
         time.sleep(0.05)
-    assert page.get_by_role("button", name="Resume").is_visible()
+    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("button", name="Stop").wait_for(timeout=60_000)
+    assert json.loads((folder / "runs" / name / "run.json").read_text())["status"] == "running"
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Resume").wait_for(timeout=60_000)
     assert watched.errors == []
 
 

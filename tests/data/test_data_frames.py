@@ -103,9 +103,9 @@ BAD = pd.DataFrame({
 })  # fmt: skip
 
 
-def test_all_that_is_wrong_in_one_message(model):
+def test_all_that_is_wrong_in_one_message():
     with pytest.raises(DataError) as caught:
-        model.fit(BAD)
+        PCA(latent_dim=1).fit(BAD)
     message = str(caught.value)
     for part in (
         "times in 'when'", "categories in 'kind'", "text in 'name', 'mixed'", "infinity (inf) in 'far' (1)",
@@ -116,18 +116,30 @@ def test_all_that_is_wrong_in_one_message(model):
     assert "'fine'" not in message
 
 
+def test_a_model_of_typed_columns_names_what_it_takes_not():
+    with pytest.raises(DataError) as caught:
+        AE().fit(BAD)
+    message = str(caught.value)
+    for part in ("'mixed' (values of different types: int, str)", "'far' (infinity", "'list' (", "'period' ("):
+        assert part in message
+    for taken in ("'fine'", "'when'", "'kind'", "'name'", "'id'", "'span'"):
+        assert taken not in message
+
+
 @pytest.mark.parametrize("make", [polars.DataFrame, pa.table])
-def test_so_for_other_frames(model, make):
+def test_so_for_other_frames(make):
     columns = {"fine": [1.0, 2.0], "day": [datetime.date(2020, 1, 1)] * 2, "name": ["a", "b"], "list": [[1.0], [2.0]]}
     with pytest.raises(
         DataError, match=r"got dates in 'day'; text in 'name'; lists in 'list'. Leave those columns out"
     ):
-        model.fit(make(columns))
+        PCA(latent_dim=1).fit(make(columns))
+    with pytest.raises(DataError, match=r"got other columns: 'list' \(lists\)"):
+        AE(latent_dim=1).fit(make(columns))
 
 
-def test_numbers_written_as_text_are_told_apart(model, kind):
+def test_numbers_written_as_text_are_told_apart(kind):
     with pytest.raises(DataError, match=r"got numbers written as text in 'x'; text in 'y'\. Convert numbers .*astype"):
-        model.fit(kind(pd.DataFrame({"x": ["1.5", "2"], "y": ["1.5", "low"], "z": [1, 2]})))
+        PCA().fit(kind(pd.DataFrame({"x": ["1.5", "2"], "y": ["1.5", "low"], "z": [1, 2]})))
 
 
 def test_missing_values_are_named_with_their_columns():

@@ -132,7 +132,7 @@ def test_command_writes_a_new_file_and_says_what_is_wrong(tmp_path, monkeypatch,
     for given, problem in (
         (["page.html"], "must be a new file; 'page.html' is there. Add --force"),
         (["page.pdf"], "must end in .html; got 'page.pdf'"),
-        (["page.html", "--to", "pages"], "--to must be one of page; got 'pages'."),
+        (["page.html", "--to", "pages"], "--to must be one of page, onnx, triton, torch; got 'pages'."),
     ):
         assert main(["export", "cloud", *given]) == 2
         assert problem in " ".join(capsys.readouterr().err.split())

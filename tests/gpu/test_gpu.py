@@ -118,7 +118,7 @@ def test_a_seeded_refit_is_the_same_and_leaves_global_generators_alone(case: str
         states.append(model.module_.state_dict())
         dict(results(model, X))
         if model.code_.continuous:
-            model.sample(2, seed=0, sampler="gaussian", **({"y": LABELS[:2]} if "condition" in case else {}))
+            model.sample(2, seed=0, sampler="gaussian", y=LABELS[:2] if "condition" in case else None)
     assert torch.equal(random_state(), before)
     assert torch.equal(torch.get_rng_state(), here)
     for name, tensor in states[0].items():

@@ -133,7 +133,7 @@ def test_what_ends_without_a_run_says_why(tmp_path):
     started = trainings.start("x", "train", ["train", "vae", "--latent-dim", "-1"])
     assert isinstance(started, Started)
     with pytest.raises(ValueError, match="latent_dim must be"):
-        started.wait_for(tmp_path / "x")
+        started.wait_for((tmp_path / "x" / "run.json").exists)
     trainings.refresh()
     trainings.watch.refresh()
     (problem,) = trainings.watch.since(0).problems

@@ -20,13 +20,15 @@ from narrows import __version__
 from narrows.cli import analyses, plugins, recipes, sweep, threads, train
 from narrows.cli.console import as_is, error, out
 from narrows.cli.data import data
+from narrows.cli.encode import encode
 from narrows.cli.evaluate import COMPARE, compare_application, diagnose, evaluate
 from narrows.cli.export import export
 from narrows.cli.open import open_page
+from narrows.cli.push import push
 from narrows.cli.runs import delete, rename, runs
 from narrows.cli.serve import serve
 from narrows.cli.show import show
-from narrows.cli.use import encode, reconstruct, sample, score
+from narrows.cli.use import reconstruct, sample, score
 from narrows.errors import NarrowsError
 
 TRAIN, LOOK, USE = Group("Train", sort_key=1), Group("Look", sort_key=2), Group("Use", sort_key=3)
@@ -87,6 +89,7 @@ def application(tokens: Sequence[str]) -> App:
             "sample": sample,
             "export": export,
             "serve": serve,
+            "push": push,
         },
         EVALUATE: {"evaluate": evaluate, "diagnose": diagnose},
     }

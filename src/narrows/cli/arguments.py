@@ -30,7 +30,9 @@ READING = Group("Reading data", sort_key=8)
 OF_DATA = "data__"
 """Begins the keywords of the flags of `OPTIONS`, so that they cannot be taken for others of the same name."""
 
-RunName = Annotated[str | None, Parameter(help="Its folder, or its name under runs/; the latest if left out.")]
+RunName = Annotated[
+    str | None, Parameter(help="Its folder, its name under runs/, or hf://user/name; the latest if left out.")
+]
 
 
 @dataclass(frozen=True)

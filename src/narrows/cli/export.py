@@ -2,32 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from narrows.cli.arguments import RunName
-from narrows.cli.console import out
+from narrows.cli.arguments import RunName, Source
+from narrows.cli.console import note, out
 from narrows.cli.locate import run_of
-from narrows.errors import ConfigError, did_you_mean
+from narrows.errors import ConfigError, DataError, did_you_mean
 
 if TYPE_CHECKING:
+    from narrows.export.models import Exported
     from narrows.runs import Run
 
+FORMATS = {
+    "page": "one HTML file that shows the model, offline",
+    "onnx": "a folder of ONNX files, for ONNX Runtime and narrows.load_onnx",
+    "triton": "a model repository of NVIDIA Triton",
+    "torch": "a folder of programs of torch.export",
+}
 
-class Format(NamedTuple):
-    """A form of a model."""
 
-    about: str
-    ending: str
-    """Of the file."""
-    make: Callable[[Run], tuple[bytes, str]]
-    """Returns the file's content, and what there is to say of it."""
+def export(
+    run: RunName = None,
+    target: Annotated[
+        str | None,
+        Parameter(help="The file (page) or the folder to write; page.html or export/ in the run if left out."),
+    ] = None,
+    /,
+    *,
+    to: Annotated[str, Parameter(help="; ".join(f"{name}: {about}" for name, about in FORMATS.items()) + ".")] = "page",
+    int8: Annotated[
+        bool, Parameter(negative=(), help="onnx, triton: weights in 8 bits; what that costs is printed.")
+    ] = False,
+    force: Annotated[bool, Parameter(negative=(), help="Replace a file that is there, or an earlier export.")] = False,
+) -> None:
+    """Write a model for others: as a page that shows it, or as functions that run without narrows."""
+    if to not in FORMATS:
+        raise ConfigError(f"--to must be one of {', '.join(FORMATS)}; got {to!r}.{did_you_mean(to, list(FORMATS))}")
+    if to == "page":
+        if int8:
+            raise ConfigError("export: --int8 must go with --to onnx or triton; got --to page.")
+        _export_page(run_of(run), target, force)
+    else:
+        _export_functions(run_of(run), target, to, int8, force)
+
+
+# Functions ------------------------------------------------------------------------------------------------------------
+
+
+def _export_functions(run: Run, target: str | None, to: str, int8: bool, force: bool) -> None:
+    from narrows.export.models import export_model
+
+    model = run.load()
+    X, y = _held_out(run)
+    folder = run.folder / "export" / to if target is None else Path(target)
+    licence = str((run.record.get("data") or {}).get("licence") or "")
+    files = export_model(model, folder, to, X=X, y=y, int8=int8, name=run.name, licence=licence, force=force, each=_say)
+    size = sum(file.size for file in files)
+    out().print(f"{run.name}: {len(files)} files, {size / 1e6:.1f} MB, and schema.json")
+    out().print(str(folder), soft_wrap=True)
+
+
+def _held_out(run: Run) -> tuple[object, object]:
+    """Return the run's held-out samples and their labels; none where its data are no longer there."""
+    from narrows.cli.samples import samples_of
+
+    try:
+        samples = samples_of(Source().dataset(run), Source())
+    except DataError as error:
+        note(f"compared with torch on samples that the model decodes, since the run's data cannot be read: {error}")
+        return None, None
+    return samples.X, samples.y
+
+
+def _say(file: Exported) -> None:
+    """Print a file, what it takes and returns, and what was measured."""
+    one, many = (f"{seconds * 1e3:.3g} ms" for seconds in file.seconds)
+    error = f"{file.difference:.1e} from torch"
+    if file.int8 is not None:
+        error += f", with int8 {file.int8:.1e}"
+    console = out()
+    console.print(
+        f"{file.path.name}: {file.size / 1e6:.2f} MB; {error}; {one} for a sample, {many} for 1,000", soft_wrap=True
+    )
+    console.print(f"  {', '.join(file.inputs)} -> {', '.join(file.outputs)}", soft_wrap=True)
+
+
+# The page -------------------------------------------------------------------------------------------------------------
+
+
+def _export_page(run: Run, file: str | None, force: bool) -> None:
+    from narrows.storage.atomic import write_bytes
+
+    path = run.folder / "page.html" if file is None else _target(file, ".html", force)
+    content, notes = _page(run)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, content)
+    out().print(f"{run.name}: {len(content) / 1e6:.1f} MB, {notes}")
+    out().print(str(path), soft_wrap=True)
 
 
 def _page(run: Run) -> tuple[bytes, str]:
+    """Return the page, and what there is to say of it."""
     from narrows.export.page import page_of
     from narrows.page.models import load
 
@@ -38,34 +116,6 @@ def _page(run: Run) -> tuple[bytes, str]:
     if page.why:
         notes.append(page.why)
     return page.html.encode(), "; ".join(notes)
-
-
-FORMATS = {"page": Format("one HTML file that shows the model, offline", ".html", _page)}
-
-
-def export(
-    run: RunName = None,
-    file: Annotated[str | None, Parameter(help="The file to write; page.html in the run if left out.")] = None,
-    /,
-    *,
-    to: Annotated[
-        str, Parameter(help="; ".join(f"{name}: {each.about}" for name, each in FORMATS.items()) + ".")
-    ] = "page",
-    force: Annotated[bool, Parameter(negative=(), help="Replace a file that is there.")] = False,
-) -> None:
-    """Write a model as one file for others: as a page that shows it, without narrows or a server."""
-    from narrows.storage.atomic import write_bytes
-
-    if to not in FORMATS:
-        raise ConfigError(f"--to must be one of {', '.join(FORMATS)}; got {to!r}.{did_you_mean(to, list(FORMATS))}")
-    form = FORMATS[to]
-    chosen = run_of(run)
-    path = chosen.folder / f"{to}{form.ending}" if file is None else _target(file, form.ending, force)
-    content, notes = form.make(chosen)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, content)
-    out().print(f"{chosen.name}: {len(content) / 1e6:.1f} MB, {notes}")
-    out().print(str(path), soft_wrap=True)
 
 
 def _target(file: str, ending: str, force: bool) -> Path:

@@ -6,18 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from narrows.errors import ConfigError, FormatError, did_you_mean
+from narrows.storage.hub import fetch, is_address
 
 if TYPE_CHECKING:
     from narrows.runs import Run
 
 
 def run_of(name: str | None) -> Run:
-    """Return the run of that path, or of that name under runs/; the latest one if there is no name."""
+    """Return the run of that path, of that name under runs/, or of hf://user/name; the latest if there is no name."""
     from narrows.cli.console import note
     from narrows.cli.plugins import missing_plugins
     from narrows.runs import Run
 
-    run = Run(located(name))
+    run = Run(fetch(str(name)) if is_address(name) else located(name))
     if missing := missing_plugins(run.record.get("command", [])):
         note(f"{run.name} was trained with {' '.join(missing)}, which may be needed here, too.")
     return run

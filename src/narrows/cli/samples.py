@@ -15,7 +15,8 @@ from narrows.data.arrays import Array
 from narrows.data.dataset import Dataset
 from narrows.errors import ConfigError, did_you_mean
 from narrows.runs import Run
-from narrows.storage.columns import ENDINGS, write_columns
+from narrows.storage.columns import ENDINGS, Part, write_columns
+from narrows.storage.hub import is_fetched
 
 SPLITS = ("train", "validation", "test", "all")
 
@@ -79,6 +80,8 @@ def target(run: Run, source: Source, default: str, endings: tuple[str, ...] = EN
 
     Raises ConfigError where it has none of the endings, cannot lie where it should, or is there and --force is not.
     """
+    if source.out is None and is_fetched(run.folder):
+        raise ConfigError(f"--out must be given for a model of the hub, such as --out {default}.")
     file = run.folder / default if source.out is None else Path(source.out)
     if file.suffix.lower() not in endings:
         *first, last = endings
@@ -125,12 +128,20 @@ def write_samples(
     steps
         (N,), of sequences, each step of which is a row; None where a sample is one.
     """
+    part = keyed(keys, columns, arrays, steps)
+    write_columns(path, part.columns, part.arrays)
+
+
+def keyed(
+    keys: Mapping[str, Array], columns: Mapping[str, Array], arrays: Mapping[str, Any], steps: Any = None
+) -> Part:
+    """Return numbers of samples with what tells their rows apart, as columns and as arrays; see `write_samples`."""
     named = {f"{name}_" if name in columns else name: values for name, values in keys.items()}
     rows = dict(named)
     if steps is not None:
         rows = {name: np.repeat(values, steps) for name, values in named.items()}
         rows["step"] = np.concatenate([np.arange(n) for n in steps])
-    write_columns(path, {**rows, **columns}, {**{name: _padded(values) for name, values in arrays.items()}, **named})
+    return Part({**rows, **columns}, {**{name: _padded(values) for name, values in arrays.items()}, **named})
 
 
 def _padded(values: Any) -> Array:

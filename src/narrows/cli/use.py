@@ -1,4 +1,4 @@
-"""Commands that use the model of a run: `narrows encode`, `score`, `reconstruct` and `sample`."""
+"""Commands that use the model of a run: `narrows score`, `reconstruct` and `sample`."""
 
 from __future__ import annotations
 
@@ -18,27 +18,6 @@ SPLIT = "test; of another file all, in its order. all takes every split"
 SHOWN = 20
 """At most so many samples that were asked for by --index are drawn."""
 TRACED = "Its rows are numbered; a file name or id, where there is one, stands beside"
-
-
-@with_source(
-    data=OWN, data_option="", split=SPLIT, force="",
-    out=f"codes.csv in the run; a .csv, .parquet, .npz or .npy file. {TRACED}",
-)  # fmt: skip
-def encode(run: RunName = None, /, *, source: Source) -> None:
-    """Write the codes of samples to a file."""
-    from narrows.cli.samples import Written, numbered, samples_of, target, write_samples
-
-    chosen = run_of(run)
-    path, written = target(chosen, source, "codes.csv"), Written(chosen.folder)
-    dataset = source.dataset(chosen)
-    samples = samples_of(dataset, source)
-    Z = chosen.load().transform(samples.X, samples.y)
-    flat = Z.reshape(len(Z), -1)
-    columns = dict(zip(numbered("code", flat.shape[1]), flat.T, strict=True))
-    write_samples(path, samples.keys(dataset.label_names), columns, {"codes": Z})
-    shape = "x".join(map(str, Z.shape[1:]))
-    out().print(f"{len(Z):,} codes of latent dimension {shape} ({samples.what})")
-    written.say(path)
 
 
 @with_source(

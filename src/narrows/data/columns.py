@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from narrows.data.arrays import Array
-from narrows.data.conversion import LARGEST, listed
 from narrows.errors import DataError
+
+LARGEST = 2**53
+"""Whole numbers beyond it are rounded in double precision."""
 
 
 def positions_of(names: Sequence[str], wanted: Sequence[str], owner: str, *, fillable: bool = False) -> list[int]:
@@ -108,3 +110,10 @@ def _where(bad: Array, names: Sequence[str] | None) -> str:
 def shortened(parts: Sequence[str], most: int = 20) -> str:
     """Return parts of a sentence, separated by commas; beyond `most` their number."""
     return ", ".join(parts[:most]) + (f" and {len(parts) - most} more" if len(parts) > most else "")
+
+
+def listed(names: Any, noun: str = "", most: int = 20) -> str:
+    """Return names or numbers in a sentence: columns 'a', 'b' and 3 more."""
+    names = list(names)
+    shown = ", ".join(map(repr, names[:most])) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return f"{noun}{'s' * (len(names) > 1)} {shown}" if noun else shown

@@ -11,6 +11,7 @@ import torch
 from scipy import sparse
 
 from narrows.data.arrays import Array
+from narrows.data.columns import listed
 from narrows.errors import DataError
 
 FORMS = "a table (N, D), sequences (N, T, D) or images (N, C, H, W)"
@@ -31,8 +32,6 @@ OTHERS: tuple[tuple[Any, str], ...] = (
     (Set, "Give an array or a list."),
 )
 """What is no array, and what to give instead."""
-LARGEST = 2**53
-"""Whole numbers beyond it are rounded in double precision."""
 
 
 class WrongTypeError(DataError, TypeError):
@@ -183,10 +182,3 @@ def _one(X: Any) -> str:
     """Return an object's type with its article."""
     name = type(X).__name__
     return "None" if X is None else f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
-
-
-def listed(names: Any, noun: str = "", most: int = 20) -> str:
-    """Return names or numbers in a sentence: columns 'a', 'b' and 3 more."""
-    names = list(names)
-    shown = ", ".join(map(repr, names[:most])) + (f" and {len(names) - most} more" if len(names) > most else "")
-    return f"{noun}{'s' * (len(names) > 1)} {shown}" if noun else shown

@@ -12,6 +12,11 @@ ORDERS = {"NHWC": "given with the channels last", "NHW": "given without an axis 
 
 def in_words(schema: Schema) -> str:
     """Return the form and the scale of samples in words."""
+    if schema.types is not None:
+        columns = "\n".join(f"  {column.name}: {column}" for column in schema.types)
+        left = sum(not column.modelled for column in schema.types)
+        aside = f", {left} of them left out of the model" if left else ""
+        return f"table of {len(schema.types)} columns{aside}\n{columns}"
     sizes = " x ".join("?" if n is None else str(n) for n in schema.shape)
     each = {"table": "column", "sequences": "feature", "images": "channel"}[schema.kind]
     words: dict[Any, str] = {

@@ -9,8 +9,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 
 from narrows.data.arrays import Array
-from narrows.data.columns import Problem, positions_of, problems_of, raise_problems
-from narrows.data.conversion import listed
+from narrows.data.columns import Problem, listed, positions_of, problems_of, raise_problems
 from narrows.errors import DataError
 
 TYPES = ("Boolean", "Float32", "Float64", *(f"{u}Int{bits}" for u in ("", "U") for bits in (8, 16, 32, 64)))
@@ -78,7 +77,7 @@ def numbers_of(frame: Any, owner: str, *, columns: Sequence[str] | None = None, 
     arrays, problems = [], []
     wrong: dict[str, list[str]] = {}
     for name in names:
-        array, what = _numbers(frame[name])
+        array, what = numbers_in(frame[name])
         if array is None:
             wrong.setdefault(what, []).append(name)
         else:
@@ -91,7 +90,7 @@ def numbers_of(frame: Any, owner: str, *, columns: Sequence[str] | None = None, 
     return np.column_stack(arrays) if arrays else np.empty((len(frame), 0))
 
 
-def _numbers(series: Any) -> tuple[Array | None, str]:
+def numbers_in(series: Any) -> tuple[Array | None, str]:
     """Return a column as an array, or None and what it holds instead."""
     kind = type(series.dtype).__name__
     if kind in WORDS:

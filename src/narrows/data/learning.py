@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,8 @@ from narrows.data.classes import learnt_labels
 from narrows.data.frames import frame_columns, frame_kind
 from narrows.data.pixels import WHITE, counts_as_pixels, two_tone
 from narrows.data.scales import check_scale, facts_of, scaling_of
+from narrows.data.types_inferred import inferred
+from narrows.data.types_table import MixedTable
 
 KINDS = {1: "table", 2: "sequences", 3: "images"}
 """Of samples, by the number of their axes."""
@@ -50,10 +54,28 @@ def _scale(
     if not isinstance(X, list) and scale in ("auto", None) and counts_as_pixels(X, table=table):
         return {"scale": "pixels", "limits": (0.0, float(WHITE)), "two_tone": two_tone(X)}
     if not isinstance(X, list) and double and scale is None:  # a model of all digits needs no statistics
-        return {"scale": None, "limits": (float(X.min()), float(X.max()))}
+        limits = (float(X.min()), float(X.max()))
+        if not math.isnan(limits[0]):
+            return {"scale": None, "limits": limits}
     facts = facts_of(X, shape)
     counts = len(shape) == 3 and dtype == np.uint16
     return {
         **scaling_of(scale, facts, owner, double=double, columns=names, counts=counts),
         "missing": facts.missing, "limits": (float(facts.low.min()), float(facts.high.max())),
+    }  # fmt: skip
+
+
+def learnt_types(X: MixedTable, y: Any, *, types: Mapping[Any, str] | None, like: Any, owner: str) -> dict[str, Any]:
+    """Return the fields of a schema of a table of typed columns; see `Schema.of`."""
+    found = inferred(X, types, owner)
+    features = [column for column in found if column.modelled]
+    frame = None if isinstance(like, MixedTable) else frame_kind(like)
+    scaled = [column if column.numeric else replace(column, offset=0.0, factor=1.0) for column in features]
+    return {
+        "kind": "table", "shape": (len(features),), "dtype": "float64", "rows": len(X),
+        "columns": tuple(column.name for column in features), "frame": frame,
+        "dtypes": None if frame is None else tuple(column.dtype for column in found), "scale": "standard",
+        "offset": np.array([column.offset for column in scaled]),
+        "factor": np.array([column.factor for column in scaled]),
+        "missing": any(column.missing > 0 for column in features), "types": found, **learnt_labels(y, owner),
     }  # fmt: skip

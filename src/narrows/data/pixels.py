@@ -6,7 +6,6 @@ import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import DataConversionWarning
 
 from narrows.data.arrays import Array, on_disk
 from narrows.errors import DataError
@@ -128,4 +127,8 @@ def _near(X: Array, schema: Any, owner: str) -> Array:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, DataConversionWarning, stacklevel=2)
+    try:
+        from sklearn.exceptions import DataConversionWarning as Kind  # takes half a second
+    except ImportError:  # an exported model runs without scikit-learn
+        Kind = UserWarning
+    warnings.warn(message, Kind, stacklevel=2)

@@ -20,9 +20,12 @@ from narrows.data.axes import given_order, returned
 from narrows.data.classes import encoded_labels
 from narrows.data.description import in_words
 from narrows.data.frames import frame_columns, frame_kind, to_frame
-from narrows.data.learning import learnt
+from narrows.data.learning import learnt, learnt_types
 from narrows.data.pixels import as_fitted
 from narrows.data.scales import finite_sum, scaled_rows
+from narrows.data.types import TYPE_FORM, ColumnType
+from narrows.data.types_schema import as_given, decoded_table, encoded_table, log_jacobian, table_like
+from narrows.data.types_table import MixedTable
 from narrows.errors import DataError
 
 
@@ -64,20 +67,22 @@ class Schema:
     """The least and the largest training value."""
     two_tone: bool = False
     """Whether most pixels are near black or white, as in writing; see `narrows.data.pixels.two_tone`."""
+    types: tuple[ColumnType, ...] | None = None
+    """Of all columns of a table whose columns have types of their own; `columns` are those that the model takes."""
 
     # Learning the schema ----------------------------------------------------------------------------------------------
 
     @classmethod
     def of(
         cls, X: Any, y: Any = None, *, scale: str | float | None = "auto", columns: Sequence[str] | None = None,
-        like: Any = None, owner: str = "Schema", double: bool = False,
+        like: Any = None, owner: str = "Schema", double: bool = False, types: Mapping[Any, str] | None = None,
     ) -> Self:  # fmt: skip
         """Learn the schema of training samples.
 
         Parameters
         ----------
         X
-            (N, D), (N, T, D), (N, C, H, W), or a list of (T_i, D): numeric, NaN for missing values.
+            (N, D), (N, T, D), (N, C, H, W), or a list of (T_i, D): numeric, NaN for missing values; or a `MixedTable`.
         y
             (N,) classes or numbers, or (N, n) numbers, for models with a condition.
         scale
@@ -91,6 +96,8 @@ class Schema:
             Of the error messages.
         double
             Whether the model computes in double precision.
+        types
+            The kind of some columns of a `MixedTable`, such as {"zip": "category"}; those of others are inferred.
 
         Raises
         ------
@@ -104,6 +111,8 @@ class Schema:
         uint8 counts as pixels, but for data frames, tables of values up to 127, and images of 0 and 1: those are
         numbers. Images of uint16 are scaled by their range.
         """
+        if isinstance(X, MixedTable):
+            return cls(**learnt_types(X, y, types=types, like=like, owner=owner))
         return cls(**learnt(X, y, scale=scale, columns=columns, like=like, owner=owner, double=double))
 
     # Properties -------------------------------------------------------------------------------------------------------
@@ -129,6 +138,21 @@ class Schema:
         return math.prod(self.sample_shape)
 
     @property
+    def features(self) -> tuple[ColumnType, ...]:
+        """Types of the columns that the model takes, where they have types of their own."""
+        return tuple(column for column in self.types or () if column.modelled)
+
+    @property
+    def numeric(self) -> Array | None:
+        """(D,), which features are numbers, whose errors can be squared; None where all are."""
+        return None if self.types is None else np.array([column.numeric for column in self.features])
+
+    @property
+    def n_columns(self) -> int:
+        """Values of a row of X as it is given: with columns that the model does not take."""
+        return self.n_features if self.types is None else len(self.types)
+
+    @property
     def label_size(self) -> int:
         """Values of a condition: one per class, or the numbers of a numeric y."""
         return self.label_values if self.levels is None else len(self.levels)
@@ -142,12 +166,15 @@ class Schema:
 
     def log_jacobian_of(self, x: Tensor, mask: Tensor | None) -> Tensor | float:
         """Return the same for the observed values of each sample: (B, *shape) -> (B,), or one number for all."""
-        if mask is None or self.factor is None:
+        if self.types is None and (mask is None or self.factor is None):
             return self.log_jacobian
-        return torch.where(mask, self.log_jacobian_of_values(x).float(), 0.0).flatten(1).sum(1)
+        logs = self.log_jacobian_of_values(x).float()
+        return (logs if mask is None else torch.where(mask, logs, 0.0)).flatten(1).sum(1)
 
     def log_jacobian_of_values(self, x: Tensor) -> Tensor:
         """Return log |dx / dX| of every value, in double precision where the device has it: (B, *shape)."""
+        if self.types is not None:
+            return log_jacobian(self.types, x)
         if self.factor is None:
             return x.new_zeros(()).expand_as(x)
         return -torch.from_numpy(np.log(self._expanded(self.factor))).to(x.device).expand(x.shape)
@@ -180,6 +207,8 @@ class Schema:
         """
         dtype = dtype or np.dtype(np.float32)
         labels = None if not self.label_size else self.labels_of(y, len(X), owner)
+        if self.types is not None:
+            return encoded_table(X, self.types, dtype, labels, owner)
         if isinstance(X, list):
             scaled = [self.scaled(sequence, dtype) for sequence in X]
             x, mask, lengths = padded(scaled, self.sample_shape, dtype, owner)
@@ -229,7 +258,10 @@ class Schema:
         x, mask = self.scaled(np.asarray(arrays.x), dtype)
         return arrays._replace(x=x, mask=mask)
 
-    def decode(self, x: Array, *, like: Any = None, lengths: Array | None = None) -> Any:
+    def decode(
+        self, x: Array, *, like: Any = None, lengths: Array | None = None, mask: Array | None = None,
+        rng: np.random.Generator | None = None, clip: bool = False,
+    ) -> Any:  # fmt: skip
         """Return samples as X was: its units, type, columns and kind of data frame, and sequences of their lengths.
 
         Parameters
@@ -240,7 +272,16 @@ class Schema:
             The X that these correspond to, whose index a pandas frame takes.
         lengths
             (N,) of sequences; they come back as a list, or as an array where `like` is one.
+        mask
+            (N, D), False where a value shall be missing, in tables of typed columns.
+        rng
+            Of the rare levels that stand for one another in such tables.
+        clip
+            Whether numbers there stay within the range of training.
         """
+        if self.types is not None:
+            given = None if like is None else table_like(like, self.types, "Schema")
+            return as_given(decoded_table(x, self.types, mask=mask, rng=rng, clip=clip, given=given), self.frame, like)
         return self.presented(self.in_units(x), like=like, lengths=lengths)
 
     def in_units(self, x: Array) -> Array:
@@ -284,7 +325,8 @@ class Schema:
 
     def record(self) -> dict[str, Any]:
         """Return the plain values, as JSON holds them; `tensors` has the rest."""
-        return {name.removesuffix("?"): getattr(self, name.removesuffix("?")) for name in FORM}
+        record = {name.removesuffix("?"): getattr(self, name.removesuffix("?")) for name in FORM}
+        return {**record, "types": None if self.types is None else [column.record() for column in self.types]}
 
     def tensors(self) -> dict[str, Array]:
         """Return offset and factor, where there are any."""
@@ -294,6 +336,8 @@ class Schema:
     def from_record(cls, record: Mapping[str, Any], tensors: Mapping[str, Array]) -> Self:
         """Return the schema that `record` and `tensors` described; `FORM` is the record's form."""
         plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
+        if plain.get("types") is not None:
+            plain["types"] = tuple(map(ColumnType.from_record, plain["types"]))
         return cls(**plain, **dict[str, Any](tensors))
 
 
@@ -302,5 +346,6 @@ FORM = {
     "columns": ([str], type(None)), "dtypes": ([str], type(None)), "frame": str | None,
     "scale": str | float | int | None, "missing": bool, "levels": ([str | int | float | bool], type(None)),
     "label_values": int, "axes?": str | None, "two_tone?": bool, "limits?": ([float | int], type(None)),
+    "types?": ([TYPE_FORM], type(None)),
 }  # fmt: skip
 """The form of `Schema.record()` in files (see `narrows.storage`)."""

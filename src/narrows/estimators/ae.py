@@ -15,6 +15,7 @@ from narrows.estimators.neural import NeuralAutoencoder
 from narrows.module import MAIN, Batch, Loss, Module, Prior
 from narrows.nn import Decoder, Encoder
 from narrows.nn.codes import CodeLayer
+from narrows.nn.typed import TypedInput
 from narrows.objectives import negative_log_likelihood
 from narrows.params import model, param
 from narrows.penalties import Penalty, PenaltyLayer
@@ -24,13 +25,17 @@ from narrows.probability.likelihoods import LikelihoodLayer
 class Conditional(nn.Module):
     """An encoder and a decoder, to which the values of a condition are joined where there is one."""
 
-    def __init__(self, encoder: Encoder, decoder: Decoder, condition: Condition | None) -> None:
+    def __init__(
+        self, encoder: Encoder, decoder: Decoder, condition: Condition | None, inputs: TypedInput | None = None
+    ) -> None:
         super().__init__()
-        self.encoder, self.decoder, self.condition = encoder, decoder, condition
+        self.encoder, self.decoder, self.condition, self.inputs = encoder, decoder, condition, inputs
 
     def encode(self, x: Tensor, batch: Batch) -> Tensor:
         """Return the encoder's output for an input (B, *shape)."""
         layout = self.encoder.layout
+        if self.inputs is not None:
+            x = self.inputs(x, batch.mask)
         if self.condition is not None and batch.y is not None:
             x = join(x, self.condition.values(batch.y, layout.condition, x), layout.feature_axis + 1)
         return self.encoder(x, batch.lengths)
@@ -173,8 +178,8 @@ class AE(NeuralAutoencoder):
             )
         layers = [penalty.layer(name, layout.latents) for name, penalty in zip(names, penalties, strict=True)]
         module = AEModule(
-            Conditional(encoder, decoder, self._component("condition")), code.layer(layout.latents),
-            likelihood.layer(), layers,
+            Conditional(encoder, decoder, self._component("condition"), self.inputs_for(schema)),
+            code.layer(layout.latents), likelihood.layer(), layers,
         )  # fmt: skip
         module.layers_draw = network.draws
         return module

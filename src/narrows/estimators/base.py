@@ -22,10 +22,12 @@ from narrows.components import Component, resolve
 from narrows.data.arrays import Array, Arrays, subset
 from narrows.data.batches import chunk_size
 from narrows.data.schema import Schema
+from narrows.data.types_table import MixedTable
 from narrows.errors import ConfigError, DataError
 from narrows.estimators import imputation, inference
 from narrows.estimators.memory import check_memory
 from narrows.estimators.persistence import describe_all, save_model
+from narrows.estimators.synthesis import rows_at
 from narrows.estimators.validation import check_samples
 from narrows.figures import notebook
 from narrows.module import Batch, CodeSpec, Module
@@ -94,6 +96,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     """Whether the model computes in double precision."""
     takes_missing: ClassVar[bool] = False
     """Whether NaN counts as a missing value."""
+    takes_types: ClassVar[bool] = False
+    """Whether columns of a table may hold text, categories, dates and the like."""
 
     # Parameters -------------------------------------------------------------------------------------------------------
 
@@ -253,7 +257,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 samples, y, held_out = self._split(samples, y, float(validation))
             schema = start.schema_ if start is not None else Schema.of(
                 samples, y, scale=self._scale(), columns=columns, like=X, owner=type(self).__name__,
-                double=self.takes_float64,
+                double=self.takes_float64, types=self.get_params(deep=False).get("columns"),
             )  # fmt: skip
             if start is not None and columns is not None and schema.columns not in (None, tuple(columns)):
                 raise DataError(
@@ -320,7 +324,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         def rows(values: Any, index: Array) -> Any:
             if values is None:
                 return None
-            return [values[i] for i in index] if isinstance(values, list) else np.asarray(values)[index]
+            if isinstance(values, list):
+                return [values[i] for i in index]
+            return values[index] if isinstance(values, MixedTable) else np.asarray(values)[index]
 
         return rows(X, kept), rows(y, kept), (rows(X, held), rows(y, held))
 
@@ -394,6 +400,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self.takes_missing
+        tags.input_tags.string = tags.input_tags.categorical = self.takes_types
         tags.input_tags.sparse = True  # as dense arrays, where these fit into memory
         return tags
 
@@ -529,9 +536,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return float(self.score_samples(X, y).mean(dtype=np.float64))
 
     def sample(
-        self, n: int = 1, seed: int | None = None, sampler: str = "prior", *, X: ArrayLike | None = None, y: Any = None
-    ) -> Any:
+        self, n: int = 1, seed: int | None = None, sampler: str = "prior", *, X: ArrayLike | None = None, y: Any = None,
+        clip: bool = False,
+    ) -> Any:  # fmt: skip
         """Return new samples, the means over x at codes that are drawn: (n, *shape), in X's units.
+
+        Of tables of typed columns they are draws from p(x | z), with levels, whole numbers and times as in X, and
+        values are missing at the rate of each column; identifiers are left out.
 
         Parameters
         ----------
@@ -549,6 +560,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             fitted once, with the model's seed.
         y
             The label of all, or of each, for a model with a condition.
+        clip
+            Whether numbers of typed columns stay within the range of training.
 
         Raises
         ------
@@ -557,6 +570,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         Z = self.sample_codes(n, seed, sampler, X=X)
         labels = np.broadcast_to(np.asarray(y), (n,)) if y is not None and np.ndim(y) == 0 else y
+        if self.schema_.types is not None:
+            return rows_at(self, Z, labels, seed, clip=clip)
         return self.schema_.decode(self.decode(Z, labels))
 
     def sample_codes(
@@ -622,6 +637,30 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         check_is_fitted(self)
         return save_model(self, Path(folder))
+
+    def export(self, folder: str | Path, format: str = "onnx", *, X: Any = None, y: Any = None) -> Path:
+        """Write encoder, decoder, reconstruct and score for others to run, without narrows, and return the folder.
+
+        Needs the extra `export`. `narrows.export_model` does the same, has more options, and tells what was measured.
+
+        Parameters
+        ----------
+        folder
+            A new or an empty folder.
+        format
+            "onnx" (see `narrows.load_onnx`), "triton" or "torch".
+        X, y
+            Held-out samples and labels, on which the files are compared with torch.
+
+        Raises
+        ------
+        ConfigError
+            A part of the model cannot be exported, or differs from torch; nothing is left behind.
+        """
+        from narrows import export_model  # what exports stands far after this in the order of imports
+
+        export_model(self, folder, format, X=X, y=y)
+        return Path(folder)
 
 
 def _continued(

@@ -12,11 +12,13 @@ from torch import Tensor
 
 from narrows.data.arrays import Array, Arrays
 from narrows.data.batches import chunk_size
+from narrows.data.types_schema import as_given, decoded_table
 from narrows.errors import ConfigError
 from narrows.estimators import inference
 from narrows.estimators.validation import check_samples
-from narrows.module import Batch, LatentVariableModule
+from narrows.module import Batch, ExactModule, LatentVariableModule
 from narrows.objectives import sum_values
+from narrows.probability.typed import ColumnDistribution
 
 
 def impute(model: Any, X: ArrayLike, y: Any = None, *, samples: int = 1000, seed: int = 0) -> Any:
@@ -45,16 +47,22 @@ def impute(model: Any, X: ArrayLike, y: Any = None, *, samples: int = 1000, seed
         The model takes no missing values, or `samples` is below 1.
     """
     if not model.takes_missing:
-        raise ConfigError(f"{type(model).__name__}: impute must have a model that takes missing values; use AE or VAE.")
+        raise ConfigError(
+            f"{type(model).__name__}: impute must have a model that takes missing values; use PCA, AE or VAE."
+        )
     if isinstance(samples, bool) or not isinstance(samples, int | np.integer) or samples < 1:
         raise ConfigError(f"{type(model).__name__}: samples must be a whole number >= 1; got {samples!r}.")
     check_is_fitted(model)
     schema, module = model.schema_, model.module_
     given = check_samples(model, X, schema, missing=True)
     data = schema.in_memory(model._encode(given, y), model.computing_dtype)
+    if schema.types is not None:
+        return _filled_table(model, given, data, X, int(samples), seed)
     if data.mask is None:
         return schema.presented(_padded(given, data), like=X, lengths=data.lengths)
-    if module.probabilistic:
+    if isinstance(module, ExactModule):
+        filled = inference.map_batches(model, module.complete, data, exact=True)
+    elif module.probabilistic:
         size = max(1, chunk_size(schema.sample_shape) // int(samples))
         first = [0]
 
@@ -71,6 +79,32 @@ def impute(model: Any, X: ArrayLike, y: Any = None, *, samples: int = 1000, seed
     else:  # what was observed comes back to the last digit
         filled = np.where(data.mask, _padded(given, data), schema.in_units(filled))
     return schema.presented(filled, like=X, lengths=data.lengths)
+
+
+def _filled_table(model: Any, given: Any, data: Arrays, X: Any, samples: int, seed: int) -> Any:
+    """Return a table of typed columns filled in: means of numbers, the likeliest level, the value of a constant.
+
+    Probabilities of levels are averaged over the draws as means of numbers are; a level is chosen of the average.
+    """
+    schema, module = model.schema_, model.module_
+    if module.probabilistic:
+        first = [0]
+
+        def fill(batch: Batch) -> Tensor:
+            start = first[0]
+            first[0] += len(batch)
+            return _weighted_mean(module, batch, range(start, first[0]), samples, seed)
+
+        size = max(1, chunk_size((module.observed.outputs,)) // samples)
+    else:
+        size = chunk_size((module.observed.outputs,))
+
+        def fill(batch: Batch) -> Tensor:
+            distribution = module.likelihood(module.encode(batch), batch)
+            return distribution.point(distribution.moments)
+
+    filled = data.x if data.mask is None else inference.map_batches(model, fill, data, exact=True, size=size)
+    return as_given(given.filled(decoded_table(filled, schema.types, given=given)), schema.frame, X)
 
 
 def _padded(X: Array | list[Array], data: Arrays) -> Array:
@@ -93,5 +127,8 @@ def _weighted_mean(module: LatentVariableModule, batch: Batch, rows: range, samp
     log_weight = sum_values(distribution.log_prob(many.x), many.mask).view(samples, -1)
     log_weight = log_weight + module.prior(batch).log_prob(z) - posterior.log_prob(z)
     weight = torch.softmax(log_weight, dim=0)
+    if isinstance(distribution, ColumnDistribution):  # a mean of indices of levels is none
+        moments = distribution.moments.view(samples, len(batch), -1)
+        return distribution.point(torch.einsum("kb,kb...->b...", weight.to(moments.dtype), moments))
     mean = distribution.mean.view(samples, len(batch), *batch.x.shape[1:])
     return torch.einsum("kb,kb...->b...", weight.to(mean.dtype), mean)

@@ -14,6 +14,8 @@ from narrows.nn import Network, Start
 from narrows.pca import Axes, principal_axes
 from narrows.probability.likelihoods import LikelihoodLayer
 
+ROWS = 20_000
+"""Rows that principal axes of typed columns are taken of."""
 PART = 2**22
 """Values that are looked at once at a time in double precision."""
 
@@ -39,6 +41,9 @@ def start_at_data(estimator: Any, module: Any, data: Arrays) -> None:
     """
     schema: Schema = estimator.schema_
     network: Network = estimator.network_for(schema)
+    if schema.types is not None:
+        _start_at_columns(estimator, network, module, data)
+        return
     observed: LikelihoodLayer = module.observed
     found = moments(data, schema)
     likelihood = observed.of
@@ -55,6 +60,25 @@ def start_at_data(estimator: Any, module: Any, data: Arrays) -> None:
             data_bias=estimator.data_bias,
             axes=lambda k: _axes(data, schema, k, found.mean),
             set_scale=observed.start,
+        ),
+    )
+
+
+def _start_at_columns(estimator: Any, network: Network, module: Any, data: Arrays) -> None:
+    """Start at the means and the principal axes of the linear features of typed columns, of rows spread over all."""
+    rows = data.rows(slice(None, None, max(1, len(data.x) // ROWS)))
+    with torch.no_grad():
+        mask = None if rows.mask is None else torch.from_numpy(rows.mask)
+        linear = module.networks.inputs.linear_features(torch.from_numpy(rows.x), mask).numpy()
+    network.start(
+        module.encoder,
+        module.decoder,
+        Start(
+            mean=torch.from_numpy(linear.mean(0, dtype=np.float64)).to(module.dtype),
+            link=module.observed.of.link,
+            data_bias=estimator.data_bias,
+            axes=lambda k: principal_axes(linear, min(k, *linear.shape)),
+            set_scale=module.observed.start,
         ),
     )
 

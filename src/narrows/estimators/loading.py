@@ -101,7 +101,7 @@ def _restored(path: Path, record: dict[str, Any], objects: dict[str, Any]) -> Au
     check_form(record, RECORD, path, "model")
     schema = _schema(path, record["schema"])
     names = record["feature_names"]
-    if names is not None and [len(names)] != list(schema.shape):
+    if names is not None and [len(names)] != ([schema.n_columns] if schema.types else list(schema.shape)):
         raise FormatError(f"{path}: feature_names must be a name for every feature; got {len(names)}.")
     estimator = described_estimator(path, record, objects)
     try:
@@ -166,7 +166,7 @@ def _fill(path: Path, record: dict[str, Any], estimator: Autoencoder, schema: Sc
     estimator.__dict__.update(
         module_=module.to(device_of(estimator.get_params(deep=False).get("device", "cpu"), strict=False)),
         schema_=schema, history_=history, latent_dim_=estimator.latent_size(schema),
-        n_features_in_=schema.n_features, codes_=codes, _densities={},
+        n_features_in_=schema.n_columns, codes_=codes, _densities={},
         **({} if names is None else {"feature_names_in_": np.array(names, dtype=object)}),
     )  # fmt: skip
 
@@ -200,6 +200,8 @@ def described_estimator(path: Path, record: dict[str, Any], objects: dict[str, A
 
 def _value(path: Path, field: Param, value: Any) -> Any:
     """Return the value of a parameter that a record describes."""
+    if isinstance(value, dict) and field.annotation == dict[str, str] | None and "object" not in value:
+        return {str(name): str(kind) for name, kind in value.items()}
     if isinstance(value, dict):
         if field.axis is None or "object" in value:
             raise FormatError(

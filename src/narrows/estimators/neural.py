@@ -25,8 +25,10 @@ from narrows.estimators.persistence import describe_all
 from narrows.module import Module
 from narrows.nn import Decoder, Encoder, Layout, Network, Pair
 from narrows.nn.codes import Code
+from narrows.nn.typed import TypedInput
 from narrows.params import model, param, validate
 from narrows.probability.likelihoods import Likelihood
+from narrows.probability.typed import ColumnLikelihoods, outputs_of
 from narrows.training import Checkpoints, Report, Settings, Trainer, fingerprint
 from narrows.training.effort import PATIENCE, SMALL, auto_epochs, held_out, multiplications, on_one_thread
 from narrows.training.memory import keep_freed
@@ -66,6 +68,9 @@ class NeuralAutoencoder(Autoencoder):
         low=0, low_open=True, choices=("auto", "standard", "minmax"),
     )  # fmt: skip
     data_bias: bool = param(True, "Start the output's bias at the data's mean.")
+    columns: dict[str, str] | None = param(
+        None, "The kind of columns of a table, such as {'zip': 'category'}; those of others are inferred."
+    )
 
     epochs: int | str = param(
         "auto", "Passes over the data; auto: by their size, ended early by data that are held out.", low=1,
@@ -94,6 +99,7 @@ class NeuralAutoencoder(Autoencoder):
     verbose: bool = param(False, "Whether fit shows its progress.")
 
     takes_missing: ClassVar[bool] = True
+    takes_types: ClassVar[bool] = True
     heads: ClassVar[int] = 1
     """Values that the encoder returns per latent."""
 
@@ -129,6 +135,18 @@ class NeuralAutoencoder(Autoencoder):
         """
         name = type(self).__name__
         chosen = self.likelihood
+        if schema.types is not None:
+            if chosen not in ("auto", "gaussian"):
+                raise ConfigError(
+                    f"{name}: likelihood must be left out for a table of typed columns, which have one each; got "
+                    f"{str(chosen)!r}. Choose them by columns={{'age': 'real:student'}}."
+                )
+            if network.output_activation != "linear":
+                raise ConfigError(
+                    f"{name}: output_activation must be 'linear' for a table of typed columns; got "
+                    f"{network.output_activation!r}. Leave it out."
+                )
+            return ColumnLikelihoods(schema.features)
         if chosen == "auto":
             chosen = "bernoulli" if schema.two_tone else "gaussian:learned"
         likelihood: Likelihood = resolve("likelihood", chosen, name)
@@ -158,14 +176,22 @@ class NeuralAutoencoder(Autoencoder):
         likelihood = self.likelihood_for(schema, network)
         code: Code = resolve("code", self.code, type(self).__name__)
         condition = self._component("condition")
+        inputs = self.inputs_for(schema)
         layout = Layout(
-            shape=schema.sample_shape, latents=code.latents(network, schema.sample_shape, self.latent_size(schema)),
+            shape=schema.sample_shape if inputs is None else (inputs.linear,),
+            latents=code.latents(network, schema.sample_shape, self.latent_size(schema)),
             heads=self.heads, outputs=likelihood.outputs,
             condition=0 if condition is None else condition.size(schema.label_size),
             link=None if likelihood.located else likelihood.link,
+            inputs=None if inputs is None else inputs.size,
+            values=None if inputs is None else sum(map(outputs_of, schema.features)),
         )  # fmt: skip
         encoder, decoder = network.build(layout)
         return encoder, decoder, code, layout, likelihood, network
+
+    def inputs_for(self, schema: Schema) -> TypedInput | None:
+        """Return what makes features of typed columns before the encoder; None for other samples."""
+        return TypedInput(schema.features) if schema.types is not None else None
 
     # Training ---------------------------------------------------------------------------------------------------------
 

@@ -16,17 +16,20 @@ from narrows.data.arrays import Array, Arrays
 from narrows.data.schema import Schema
 from narrows.errors import ConfigError, DataError
 from narrows.estimators.base import Autoencoder
-from narrows.module import MAIN, Batch, CodeSpec, Loss, Module
+from narrows.module import MAIN, Batch, CodeSpec, ExactModule, Loss
 from narrows.objectives import sum_values
 from narrows.params import model, param
-from narrows.pca import LARGEST, SOLVERS, principal_axes
+from narrows.pca import LARGEST, SOLVERS, Axes, principal_axes
+from narrows.ppca import ITERATIONS, Gaussian, draws, given, incomplete_axes
 from narrows.training import Checkpoints, Report, Trainer
 
+SECONDS = 0.5
+"""Between two reports of an iteration."""
 
-class PCAModule(Module):
+
+class PCAModule(ExactModule):
     """The mean, the principal axes and their variances, in double precision."""
 
-    exact_score = True
     density = True
 
     def __init__(self, shape: tuple[int, ...], k: int, whiten: bool) -> None:
@@ -47,9 +50,31 @@ class PCAModule(Module):
             return torch.ones_like(self.variance)
         return self.variance.sqrt().clamp(min=torch.finfo(self.variance.dtype).eps)
 
+    @property
+    def gaussian(self) -> Gaussian:
+        """The density over a sample's values, flat."""
+        return Gaussian.of(self.mean, self.components, self.variance, self.noise_variance)
+
     def encode(self, batch: Batch) -> Tensor:
-        """Return the codes: (B, latent_dim)."""
-        return ((batch.x.flatten(1) - self.mean) @ self.components.T) / self.scale
+        """Return the codes, their mean given what is observed: (B, latent_dim)."""
+        return ((self.complete(batch).flatten(1) - self.mean) @ self.components.T) / self.scale
+
+    def complete(self, batch: Batch, noise: Tensor | None = None) -> Tensor:
+        """Return x with the conditional mean of what is missing, exactly, or draws: see `ExactModule`."""
+        if batch.mask is None:
+            return batch.x if noise is None else batch.x.expand(len(noise), *batch.x.shape)
+        x, mask = batch.x.flatten(1), batch.mask.flatten(1)
+        if noise is not None:
+            return draws(x, mask, self.gaussian, noise).reshape(-1, *batch.x.shape)
+        filled = torch.empty_like(x)
+        for part in given(x, mask, self.gaussian):
+            filled[part.rows] = part.filled
+        return filled.reshape(batch.x.shape)
+
+    @property
+    def noise_size(self) -> int:
+        """How many normal numbers a draw takes."""
+        return len(self.variance) + len(self.mean)
 
     def decode(self, z: Tensor, batch: Batch | None = None) -> Tensor:
         """Return the points on the axes: (B, *shape)."""
@@ -68,15 +93,21 @@ class PCAModule(Module):
     def score(self, batch: Batch) -> Tensor:
         """Return log p(x) of the probabilistic model, in closed form (Tipping & Bishop 1999, eq. 3 to 8).
 
-        p(x) = N(mean, W W^T + s^2 I): a variance of its own along every axis, and s^2 along all the others.
+        p(x) = N(mean, W W^T + s^2 I): a variance of its own along every axis, and s^2 along all the others. Of samples
+        with missing values, the density of those observed.
         """
         x = batch.x
+        if batch.mask is not None:
+            log_prob = x.new_empty(len(x))
+            for part in given(x.flatten(1), batch.mask.flatten(1), self.gaussian):
+                log_prob[part.rows] = part.log_prob
+            return log_prob + batch.log_jacobian
         centred = x.flatten(1) - self.mean
         along = centred @ self.components.T
         n, k = self.mean.numel(), self.variance.numel()
         across = (centred.square().sum(1) - along.square().sum(1)).clamp(min=0)
         # Data that lie in a plane have no density: a variance of 0 counts as the rounding error of the largest.
-        tiny = float(self.variance.max()) * torch.finfo(x.dtype).eps + torch.finfo(x.dtype).tiny
+        tiny = self.variance.max() * torch.finfo(x.dtype).eps + torch.finfo(x.dtype).tiny
         variance, noise = self.variance.clamp(min=tiny), self.noise_variance.clamp(min=tiny)
         log_determinant = variance.log().sum() + (n - k) * noise.log()
         distance = (along.square() / variance).sum(1) + (across / noise if k < n else 0)
@@ -94,6 +125,9 @@ class PCA(Autoencoder):
     Minimises sum ||x - x_hat||^2 over all linear maps to latent_dim values and back (Pearson, 1901).
     Shapes: x (B, *shape), z (B, latent_dim); `components_` (latent_dim, D), `mean_` (D,), D values per sample.
     Units: `score` in nats per sample (Tipping & Bishop, 1999), equal to scikit-learn's.
+    Missing values (NaN): the maximum likelihood of probabilistic PCA given the observed ones, by EM (`solver` does not
+    matter then); `transform` gives the mean of the code given what is observed, `score_samples` the density of that,
+    `impute` the conditional mean, all exact. A warning says where EM has not converged.
     Use it first: whatever a network adds shows against it.
     `solver="auto"` is exact, but for covariances of over 5e11 multiplications: there a range finder takes over,
     whose axes hold nearly all of that variance (Musco & Musco, 2015). Ask for "covariance" or "gram" to have all of it.
@@ -125,6 +159,7 @@ class PCA(Autoencoder):
     )
 
     takes_float64: ClassVar[bool] = True
+    takes_missing: ClassVar[bool] = True
 
     def _scale(self) -> str | float | None:
         return self.scale
@@ -148,32 +183,48 @@ class PCA(Autoencoder):
     def optimise(
         self, data: Arrays, validation: Arrays | None, checkpoints: Checkpoints | None, trainer: Trainer
     ) -> Generator[Report, None, None]:
-        """Decompose the data, and report once."""
+        """Decompose the data, and report once; where values are missing, several times a minute on the way."""
         started = time.perf_counter()
-        module = self.module_
-        assert isinstance(module, PCAModule)
-        X = data.x if self.schema_.factor is None else self.schema_.in_memory(data, self.computing_dtype).x
-        n, k = len(X), self.latent_dim_
+        data = self.schema_.in_memory(data, self.computing_dtype)
+        X, n = data.x, len(data.x)
         if X.dtype == np.float64 and max(X.max(), -X.min()) > LARGEST:
             raise DataError(
                 f"PCA: X must lie within +-{LARGEST:g}, so that its squares are finite; got values from "
                 f"{X.min():.3g} to {X.max():.3g}. Scale X."
             )
-        axes = principal_axes(X, k, center=self.center, solver=self.solver)
+
+        def report(step: int, steps: int, axes: Axes) -> Report:
+            error = float(axes.total - axes.variance.sum()) * (n - 1) / n / 2
+            seconds = time.perf_counter() - started
+            means, speed = {"loss": error, "reconstruction": error}, n * step / max(seconds, 1e-9)
+            return Report(1, 1, step, steps, means, None, seconds, speed, 0.0, step == steps, step == steps)
+
+        if data.mask is None:
+            axes = principal_axes(X, self.latent_dim_, center=self.center, solver=self.solver)
+            self._set(axes)
+            yield report(1, 1, axes)
+            return
+        shown, found = time.perf_counter(), incomplete_axes(X, data.mask, self.latent_dim_, center=self.center)
+        for steps, (axes, last) in enumerate(found, 1):
+            if last or time.perf_counter() - shown > SECONDS:
+                shown = time.perf_counter()
+                self._set(axes)
+                yield report(steps, steps if last else ITERATIONS, axes)
+
+    def _set(self, axes: Axes) -> None:
+        """Give the module what was found."""
+        module = self.module_
+        assert isinstance(module, PCAModule)
+        ratio = axes.variance / axes.total if axes.total > 0 else np.zeros(len(axes.variance))
         with torch.no_grad():
             for parameter, value in (
                 (module.mean, axes.mean),
                 (module.components, axes.components),
                 (module.variance, axes.variance),
-                (module.variance_ratio, axes.variance / axes.total if axes.total > 0 else np.zeros(k)),
+                (module.variance_ratio, ratio),
                 (module.noise_variance, np.float64(axes.noise)),
             ):
                 parameter.copy_(torch.as_tensor(value))
-        error = (axes.total - axes.variance.sum()) * (n - 1) / n / 2
-        seconds = time.perf_counter() - started
-        yield Report(
-            1, 1, 1, 1, {"loss": error, "reconstruction": error}, None, seconds, n / max(seconds, 1e-9), 0.0, True
-        )
 
     @property
     def components_(self) -> Array:

@@ -56,6 +56,8 @@ def _described(value: Any, axis: str | None) -> Any:
         return value
     if isinstance(value, Component) and axis is not None and (record := to_record(value)) is not None:
         return record
+    if isinstance(value, dict) and all(isinstance(v, str) for v in value.values()):
+        return {str(name): v for name, v in value.items()}
     if isinstance(value, tuple | list) and all(isinstance(v, int | float | str | Component) for v in value):
         return [_described(v, axis) for v in value]
     return {"object": re.sub(" at 0x[0-9a-f]+", "", repr(value))[:100]}

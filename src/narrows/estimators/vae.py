@@ -113,8 +113,8 @@ class VAE(NeuralAutoencoder):
             )
         prior: PriorFamily = resolve("prior", self.prior, owner)
         module = VAEModule(
-            Conditional(encoder, decoder, self._component("condition")), layer, likelihood.layer(),
-            prior.layer(self.latent_size(schema)), resolve("posterior", self.posterior, owner),
+            Conditional(encoder, decoder, self._component("condition"), self.inputs_for(schema)), layer,
+            likelihood.layer(), prior.layer(self.latent_size(schema)), resolve("posterior", self.posterior, owner),
             beta=self.beta, kl_warmup=self.kl_warmup, free_bits=self.free_bits,
         )  # fmt: skip
         module.layers_draw = network.draws

@@ -19,6 +19,10 @@ from narrows.data.conversion import FORMS, as_array
 from narrows.data.frames import frame_of, numbers_of
 from narrows.data.scales import finite_sum
 from narrows.data.schema import Schema
+from narrows.data.types import check_columns
+from narrows.data.types_frames import is_plain, mixed_table
+from narrows.data.types_schema import table_like
+from narrows.data.types_table import MixedTable
 from narrows.errors import ConfigError, DataError
 
 
@@ -30,8 +34,10 @@ def check_samples(
     missing: bool,
     axes: str | None = None,
     columns: Sequence[str] | None = None,
-) -> Array | list[Array]:
-    """Return X as numbers (N, *shape), images with the channels first, or as a list of sequences of different lengths.
+) -> Any:
+    """Return X as numbers (N, *shape), a list of sequences of different lengths, or a table of typed columns.
+
+    Images have the channels first; a table whose columns have types of their own is a `MixedTable`.
 
     Parameters
     ----------
@@ -53,11 +59,16 @@ def check_samples(
     DataError
         X is empty, not numeric, not finite, or does not fit what was fitted; the message names all that is wrong.
     """
-    if schema is not None and _is_ready(estimator, X, schema):
-        ready: Array = X
-        return ready
     name = type(estimator).__name__
+    if schema is not None and schema.types is not None:
+        return _as_typed(estimator, X, schema)
+    if schema is not None and _is_ready(estimator, X, schema):
+        return X
+    if isinstance(X, MixedTable):
+        return _first_typed(estimator, X, name)
     frame = frame_of(X, name)
+    if schema is None and _needs_types(estimator, X, frame):
+        return _first_typed(estimator, mixed_table(frame, name), name)
     if frame is None:
         samples = as_array(X, name)
     else:
@@ -86,6 +97,44 @@ def check_samples(
         estimator.n_features_in_ = math.prod(samples.shape[1:])
         return samples
     return _as_fitted(estimator, samples, schema, missing)
+
+
+def _needs_types(estimator: Any, X: Any, frame: Any) -> bool:
+    """Return whether columns have types of their own: their kinds are given, or some hold no plain numbers."""
+    if not estimator.takes_types:
+        return False
+    given = estimator.get_params(deep=False).get("columns")
+    check_columns(given, type(estimator).__name__)
+    if frame is None and given is not None:
+        raise ConfigError(
+            f"{type(estimator).__name__}: columns must go with a data frame; got X of type {type(X).__name__}. Name "
+            "its columns: pandas.DataFrame(X)."
+        )
+    return frame is not None and len(frame) > 0 and (given is not None or not is_plain(frame))
+
+
+def _first_typed(estimator: Any, table: MixedTable, name: str) -> MixedTable:
+    """Return a table of typed columns, checked, and set what fit learns of its columns."""
+    if not estimator.takes_types:
+        held = [column for column, values in table.columns.items() if values.holds not in ("number", "truth")]
+        raise DataError(f"{name}: X must hold numbers; got others in {shortened(held)}. Use AE or VAE.")
+    if not len(table) or not table.columns:
+        raise DataError(
+            f"{name}: X must hold at least one value; got shape {table.shape}. Choose other rows or columns."
+        )
+    estimator.n_features_in_ = len(table.columns)
+    estimator.feature_names_in_ = np.array(list(table.columns), dtype=object)
+    return table
+
+
+def _as_typed(estimator: Any, X: Any, schema: Schema) -> MixedTable:
+    """Return samples as a table with the columns of fit."""
+    name = type(estimator).__name__
+    assert schema.types is not None
+    table = table_like(X, schema.types, name)
+    if not len(table):
+        raise DataError(f"{name}: X must hold at least one value; got 0 samples. Choose other rows.")
+    return table
 
 
 def _as_fitted(estimator: Any, X: Array, schema: Schema, missing: bool) -> Array | list[Array]:

@@ -7,6 +7,7 @@ reconstruction.py   squared error, PSNR, SSIM, beside PCA and the mean
 representation.py   KL per dimension, active units, aggregate posterior, mutual information, codebooks
 probes.py           neighbourhoods, and labels predicted from codes
 anomaly.py          scores, thresholds, AUROC, one class against the rest
+synthesis/          drawn rows of a table beside real ones, independent columns and a copula
 features.py         features on which generated samples are compared: pixels, or a classifier's
 inception.py        the features of FID, from weights that the user gives
 generation.py       Fréchet distance, kernel distance, precision and recall, density and coverage
@@ -79,6 +80,7 @@ from narrows.evaluation.representation import (
     kl_per_dimension,
     perplexity,
 )
+from narrows.evaluation.synthesis import Synthesis, baseline_rows, measure_synthesis
 from narrows.probability.densities import (
     DENSITIES,
     CodeDensity,
@@ -90,16 +92,16 @@ from narrows.probability.densities import (
 
 __all__ = [
     "DCI", "DENSITIES", "PIXELS", "SCORES", "ActiveUnits", "AgainstBaselines", "AggregatePosterior", "Baseline",
-    "Cell", "CodeDensity", "ColumnScores", "Comparison", "DensityCoverage", "Detection", "Disentanglement", "Estimate",
-    "FactorGrid", "Features", "FewLabels", "Finding", "FlowDensity", "Information", "KernelCodeDensity",
+    "Cell", "CodeDensity", "ColumnScores", "Comparison", "DensityCoverage", "Detection", "Disentanglement",
+    "Estimate", "FactorGrid", "Features", "FewLabels", "Finding", "FlowDensity", "Information", "KernelCodeDensity",
     "KernelDistance", "MixtureDensity", "OneAgainstRest", "Perplexity", "PrecisionRecall", "Reconstruction", "Remedy",
-    "Row", "active_units", "against_baselines", "aggregate_posterior", "anomaly_scores", "bits_per_dimension",
-    "classifier_features", "column_scores", "compare", "compare_models", "completeness", "dci", "density_coverage",
-    "detection", "diagnose", "diagnose_history", "diagnose_summary", "disentanglement_of_matrix", "elbo",
-    "factor_grid", "factor_vae_score", "few_label_accuracy", "fit_density", "frechet_distance", "frechet_from_moments",
-    "inception_features", "information", "kernel_distance", "kl_per_dimension", "knn_accuracy", "log_likelihood",
-    "logistic_accuracy", "mean_and_error", "measure_disentanglement", "measure_generation", "measure_reconstruction",
-    "mig", "modularity", "modularity_of_matrix", "mutual_information_matrix", "one_against_rest", "pca_baseline",
-    "perplexity", "precision_recall", "predict_anomalies", "sap", "squared_error", "squared_errors", "ssim",
-    "threshold", "trustworthiness", "unit",
+    "Row", "Synthesis", "active_units", "against_baselines", "aggregate_posterior", "anomaly_scores", "baseline_rows",
+    "bits_per_dimension", "classifier_features", "column_scores", "compare", "compare_models", "completeness", "dci",
+    "density_coverage", "detection", "diagnose", "diagnose_history", "diagnose_summary", "disentanglement_of_matrix",
+    "elbo", "factor_grid", "factor_vae_score", "few_label_accuracy", "fit_density", "frechet_distance",
+    "frechet_from_moments", "inception_features", "information", "kernel_distance", "kl_per_dimension",
+    "knn_accuracy", "log_likelihood", "logistic_accuracy", "mean_and_error", "measure_disentanglement",
+    "measure_generation", "measure_reconstruction", "measure_synthesis", "mig", "modularity", "modularity_of_matrix",
+    "mutual_information_matrix", "one_against_rest", "pca_baseline", "perplexity", "precision_recall",
+    "predict_anomalies", "sap", "squared_error", "squared_errors", "ssim", "threshold", "trustworthiness", "unit",
 ]  # fmt: skip

@@ -1,6 +1,7 @@
 """The squared error of a reconstruction, and that of PCA of the same rank: every such number comes from here.
 
 Both are measured on the model's scale (pixels in [0, 1]), summed over a sample's values, and leave missing values out.
+Of tables of typed columns they are those of the numbers; categories have none.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ def squared_error_by_feature(model: Autoencoder, X: ArrayLike | Arrays, y: Any =
         part = arrays.rows(slice(start, start + size))
         errors = np.square(np.subtract(values(model, part), reconstruct_encoded(model, part), dtype=np.float64))
         if errors.ndim == 2:
-            parts.append(errors if part.mask is None else np.where(part.mask, errors, np.nan))
+            mask = measured(model, part.mask)
+            parts.append(errors if mask is None else np.where(mask, errors, np.nan))
             continue
         errors = errors if part.mask is None else np.where(part.mask, errors, 0.0)
         parts.append(errors.sum(1) if errors.ndim == 3 else errors.sum((2, 3)))
@@ -73,13 +75,21 @@ def _by_rows(model: Autoencoder, arrays: Arrays, reconstruct: Callable[[Arrays],
     for start in range(0, len(errors), size):
         rows = slice(start, start + size)
         part = arrays.rows(rows)
-        errors[rows] = squared_errors(values(model, part), reconstruct(part), part.mask)
+        errors[rows] = squared_errors(values(model, part), reconstruct(part), measured(model, part.mask))
     return errors
+
+
+def measured(model: Autoencoder, mask: Array | None) -> Array | None:
+    """Return which values have a squared error: those observed, and of typed columns those that are numbers."""
+    numeric = model.schema_.numeric
+    if numeric is None or numeric.all():
+        return mask
+    return numeric if mask is None else mask & numeric
 
 
 def baseline_rank(model: Autoencoder, n: int) -> int:
     """Return the rank of the baseline of a fitted model: the size of its code, or the most that n samples allow."""
-    return min(int(np.prod(model.code_.shape)), n, model.n_features_in_)
+    return min(int(np.prod(model.code_.shape)), n, model.schema_.n_features)
 
 
 class Baseline:
@@ -133,6 +143,8 @@ def _filled(model: Autoencoder, arrays: Arrays, mean: Array | None = None) -> Ar
     if arrays.x.dtype == np.uint8:
         return arrays.x
     x = values(model, arrays)
+    if model.schema_.numeric is not None:  # indices of levels have no principal axes
+        x = np.where(model.schema_.numeric, x, 0.0)
     if arrays.mask is None:
         return x
     if mean is None:

@@ -16,7 +16,7 @@ sweep.py       values with their spread, and along a parameter that is swept
 notebook.py    what a notebook shows of a model and of a run
 """
 
-from narrows.figures.captions import by_epoch, sheet, signed, total
+from narrows.figures.captions import sheet, signed, total
 from narrows.figures.charts import curves, latent_map
 from narrows.figures.plane import plane, rows
 from narrows.figures.samples import LARGEST, compare, gallery, is_image, levels_of, limits_of, room, scaled
@@ -25,6 +25,6 @@ from narrows.figures.sweep import Line, bars, sweep
 from narrows.figures.thumbnails import thumbnail_map
 
 __all__ = [
-    "LARGEST", "Line", "bars", "by_epoch", "cloud", "codes", "compare", "curves", "gallery", "is_image", "latent_map",
+    "LARGEST", "Line", "bars", "cloud", "codes", "compare", "curves", "gallery", "is_image", "latent_map",
     "levels_of", "limits_of", "plane", "room", "rows", "scaled", "sheet", "signed", "sweep", "thumbnail_map", "total",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.figures.palette import FAINT, INK
-from narrows.figures.samples import LONGEST, cell_of, edges_of, tile_of
+from narrows.figures.samples import LONGEST, cell_of, tile_of
 from narrows.figures.style import Array, font_of
 
 if TYPE_CHECKING:
@@ -89,38 +89,6 @@ def total(
         page.paste(Image.fromarray(tile), (left + (room - width) // 2, MARGIN))
         pen.text((left + room / 2, MARGIN + height + 17), caption, fill=FAINT, font=font, anchor="ms")
         left += room
-    return page
-
-
-def by_epoch(pictures: Mapping[int, Image.Image], shape: tuple[int, ...]) -> Image.Image:
-    """Return pictures that `compare` made on the way as one: the originals once, then a row per epoch.
-
-    They are by epoch, all of the same samples, which are images of a shape.
-    """
-    from PIL import Image, ImageDraw
-
-    rows: tuple[str, ...] = ("original", "reconstruction", "samples")
-    first = next(iter(pictures.values()))
-    left, margin, height, gap = edges_of(shape, rows)
-    rows = rows[: max(1, (first.height - 2 * margin + gap) // (height + gap))]
-    font, small = font_of(15), font_of(13)
-    width = first.width - left
-    strip = max(left, margin + math.ceil(max(font.getlength(f"epoch {epoch:,}") for epoch in pictures)) + 14)
-    lines = [(0, rows[0], first, False)]
-    for i in range(1, len(rows)):
-        lines += [(i, f"epoch {epoch:,}", picture, not n) for n, (epoch, picture) in enumerate(pictures.items())]
-    heads = sum(head for *_, head in lines)
-    page = Image.new("RGB", (strip + width, 2 * margin + len(lines) * (height + gap) + heads * 30), "white")
-    pen = ImageDraw.Draw(page)
-    y = margin
-    for i, label, picture, head in lines:
-        if head:
-            pen.text((strip, y + 22), ("", "reconstructions", "samples")[i], fill=FAINT, font=small, anchor="ls")
-            y += 30
-        top = margin + i * (height + gap)
-        page.paste(picture.crop((left, top, left + width, top + height)), (strip, y))
-        pen.text((strip - 14, y + height / 2), label, fill=INK, font=font, anchor="rm")
-        y += height + gap
     return page
 
 

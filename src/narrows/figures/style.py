@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 DPI = 150
+WIDTH = 2.5
+"""Inches of a small panel."""
 
 
 def figure_of(width: float, height: float) -> Figure:
@@ -60,7 +62,7 @@ def panels_of(n: int) -> tuple[Figure, list[Axes]]:
     n = min(n, 12)
     columns = min(n, 4 if n > 6 else 3)
     rows = math.ceil(n / columns)
-    figure = figure_of(2.5 * columns, 1.6 * rows + 0.4)
+    figure = figure_of(WIDTH * columns, 1.6 * rows + 0.4)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes in grid.flat[n:]:
         axes.set_visible(False)
@@ -71,8 +73,10 @@ def finish_panels(figure: Figure, panels: Sequence[Axes], what: str, versions: i
     """Label the common axis of panels, and name their versions in one legend."""
     figure.supxlabel(what, fontsize=8, color=FAINT)
     handles, labels = panels[0].get_legend_handles_labels()
+    in_a_row = min(versions, 2 * round(figure.get_figwidth() / WIDTH))  # of which two fit above a panel
+    figure.set_figheight(figure.get_figheight() + 0.2 * (-(-versions // in_a_row) - 1))
     figure.legend(
-        handles, labels, loc="outside upper left", ncols=versions, frameon=False, fontsize=9, labelcolor=INK,
+        handles, labels, loc="outside upper left", ncols=in_a_row, frameon=False, fontsize=9, labelcolor=INK,
         handlelength=1.4,
     )  # fmt: skip
 

@@ -57,6 +57,10 @@ class Layout:
     """Values of a condition that are joined to the features of the encoder's input, and to the decoder's latents."""
     link: Callable[[Tensor], Tensor] | None = None
     """From a mean over x to the decoder output that gives it; None where that is the mean itself."""
+    inputs: int | None = None
+    """Features that enter the encoder, where there are more than those of a sample, which come first."""
+    values: int | None = None
+    """Values that leave the decoder, where they are not `outputs` per feature: those that `link` gives."""
 
     @property
     def feature_axis(self) -> int:
@@ -70,12 +74,12 @@ class Layout:
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Of what enters the encoder: a sample, and the condition joined to its features."""
-        return self._features(lambda size: size + self.condition)
+        return self._features(lambda size: (self.inputs or size) + self.condition)
 
     @property
     def output_shape(self) -> tuple[int, ...]:
         """Of what leaves the decoder's last layer: `outputs` values a feature."""
-        return self._features(lambda size: size * self.outputs)
+        return self._features(lambda size: self.values or size * self.outputs)
 
     @property
     def decoder_latents(self) -> tuple[int, ...]:
@@ -113,7 +117,7 @@ class Encoder(nn.Module):
         """Return (B, heads * latent_dim, *map); `lengths` (B,) are the steps of padded sequences."""
         latents = self.layout.latents
         h = self.features(x, lengths)
-        return h if len(latents) == 1 else h.reshape(len(h), -1, *latents[1:])
+        return h if len(latents) == 1 else h.reshape(h.shape[0], -1, *latents[1:])
 
 
 class Decoder(nn.Module):

@@ -67,7 +67,7 @@ class QuantizedLayer(CodeLayer):
         vectors = h.movedim(1, -1).flatten(0, -2).to(self.codebook.dtype)
         # ||v - e||^2 without ||v||^2, which is the same for all e.
         distance = self.codebook.square().sum(1) - 2 * vectors @ self.codebook.T
-        return distance.argmin(1).view(len(h), *h.shape[2:])
+        return distance.argmin(1).view(h.shape[0], *h.shape[2:])
 
     def latents_of(self, codes: Tensor) -> Tensor:
         """Return the vectors: (B, *map) -> (B, latent_dim, *map)."""

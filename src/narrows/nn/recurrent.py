@@ -81,7 +81,7 @@ class RecurrentEncoder(Encoder):
         steps = self.stack(self.rows(x))
         if lengths is None:
             return self.head(steps[:, -1])
-        return self.head(steps[torch.arange(len(steps), device=steps.device), lengths.clamp(min=1) - 1])
+        return self.head(steps[torch.arange(steps.shape[0], device=steps.device), lengths.clamp(min=1) - 1])
 
 
 @component

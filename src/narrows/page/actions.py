@@ -13,6 +13,7 @@ from narrows.errors import ConfigError, TrainingError
 from narrows.http.answers import Json
 from narrows.page.processes import stop
 from narrows.page.requests import body_of, run_of, text_in, watch_of
+from narrows.runs import Run
 from narrows.storage.lock import check_free, is_held, lock_of
 
 PATIENCE = 10.0
@@ -26,7 +27,7 @@ def stopped(request: Request) -> Json:
 
 
 def resumed(request: Request) -> Json:
-    """Resume a run in a process of its own."""
+    """Resume a run in a process of its own, and wait until it trains, or says why it does not."""
     run = run_of(request)
     until = time.monotonic() + PATIENCE
     while run.resumable and is_held(lock_of(run.folder)) and time.monotonic() < until:
@@ -37,7 +38,9 @@ def resumed(request: Request) -> Json:
             f"resume: {run.folder.name} must have been interrupted; it is {run.status}. Train a new run."
         )
     arguments = ["resume", str(run.folder.absolute())]
-    request.app.state.trainings.start(run.folder.name, "resume", arguments)
+    started = request.app.state.trainings.start(run.folder.name, "resume", arguments)
+    started.wait_for(lambda: Run(run.folder).status == "running")
+    watch_of(request).refresh()
     return Json({}, 202)
 
 

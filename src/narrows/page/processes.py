@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from narrows.errors import ConfigError, TrainingError
@@ -25,7 +25,7 @@ from narrows.storage.lock import is_held, lock_of
 from narrows.storage.process import is_alive
 
 PATIENCE = 60.0
-"""Seconds until a training has its run folder: data may be read or fetched first."""
+"""Seconds until a training begins: data may be read or fetched first."""
 PAUSE = 0.05
 CLEANED = re.compile(r"^error: ", re.MULTILINE)
 
@@ -79,16 +79,16 @@ class Started:
         if self.process.poll() is None:
             self.process.returncode = 0  # else Python warns of it
 
-    def wait_for(self, folder: Path) -> None:
-        """Wait until it has a run in a folder; ConfigError with its sentence where it ends without one."""
+    def wait_for(self, begun: Callable[[], bool]) -> None:
+        """Wait until its training has begun; ConfigError with its sentence where it ends before that."""
         until = time.monotonic() + PATIENCE
-        while not (folder / "run.json").exists():
+        while not begun():
             if self.process.poll() is not None:
-                if (folder / "run.json").exists():
+                if begun() or self.process.returncode == 0:
                     return
                 raise ConfigError(self.message or "The training ended before it began, without a word why.")
             if time.monotonic() > until:
-                return  # data are still read or fetched: the run appears once it has a folder
+                return  # data are still read or fetched: the page hears of it once it begins
             time.sleep(PAUSE)
 
 

@@ -158,7 +158,7 @@ def _started(request: Request, body: Mapping[str, Any]) -> dict[str, Any]:
         tokens = ["train", training.model, *(flag.token for flag in training.flags)]
         started = request.app.state.trainings.start(name, "train", tokens)
     try:
-        started.wait_for(watch.folder / name)
+        started.wait_for((watch.folder / name / "run.json").exists)
     finally:
         remove_empty(watch.folder / name)
     watch.refresh()

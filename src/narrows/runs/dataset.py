@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from narrows.data import DATASETS, Dataset, load_dataset
+from narrows.data.arrays import Array
 from narrows.data.catalogue import load_like, options_for
 from narrows.errors import ConfigError, DataError
 from narrows.runs.folder import Run
@@ -152,6 +153,11 @@ def training_data(
     return load_dataset(data, **{**form, **given, "columns": columns})
 
 
+def form_of(run: Run) -> dict[str, Any]:
+    """Return the options that other data for a run are read with."""
+    return {name: value for name, value in _form(run).items() if name not in OF_DIVISION + OF_COLUMNS}
+
+
 def _form(run: Run) -> dict[str, Any]:
     """Return the options that a run's data were read with, and those that bring pictures to the size of the model's."""
     recorded, schema = run.record["data"], run.schema
@@ -192,7 +198,7 @@ def _for_model(run: Run, data: str, options: dict[str, Any]) -> Dataset:
     if data in DATASETS:
         return load_dataset(data, **options)
     recorded = run.record["data"]
-    form = {name: value for name, value in _form(run).items() if name not in OF_DIVISION + OF_COLUMNS}
+    form = form_of(run)
     columns, others = _columns(run), recorded.get("other_columns") or {}
     shape = recorded["sample_shape"][-1:] if "window" in form else recorded["sample_shape"]
     dataset = load_like(data, columns, others, {**form, **options}, size=math.prod(shape))
@@ -204,15 +210,33 @@ def _with_classes(run: Run, dataset: Dataset) -> Dataset:
     names, own = dataset.label_names, run.record["data"].get("label_names")
     if names is None or own is None:
         return dataset
-    numbers = {name: number for number, name in enumerate(own)}
-    new = [name for name in names if name not in numbers]
-    if new and run.record["parameters"].get("condition") is None:
-        return dataset  # they are carried along, and enter nothing
-    if new:
-        raise DataError(f"{dataset.name}: labels must be classes of training; got {', '.join(map(repr, new[:10]))}.")
-    table = np.array([numbers[name] for name in names], np.int64)
+    table, names = class_numbers(run, names, dataset.name)
+    if names == dataset.label_names:
+        return dataset
     labels: dict[str, Any] = {
         f"{split}_labels": None if (y := dataset.split(split).y) is None else table[y.astype(np.int64)]
         for split in dataset.split_names
     }
-    return replace(dataset, label_names=tuple(own), **labels)
+    return replace(dataset, label_names=names, **labels)
+
+
+def class_numbers(run: Run, names: tuple[str, ...], data: str) -> tuple[Array, tuple[str, ...]]:
+    """Return the numbers that classes of other data have in a run's own, and the names of these.
+
+    Where there are classes that the run has not, and its model takes none, they keep their own.
+
+    Raises
+    ------
+    DataError
+        The model takes classes, and there are some that it does not know.
+    """
+    own, kept = run.record["data"].get("label_names"), (np.arange(len(names)), names)
+    if own is None:
+        return kept
+    numbers = {name: number for number, name in enumerate(own)}
+    new = [name for name in names if name not in numbers]
+    if new and run.record["parameters"].get("condition") is None:
+        return kept  # they are carried along, and enter nothing
+    if new:
+        raise DataError(f"{data}: labels must be classes of training; got {', '.join(map(repr, new[:10]))}.")
+    return np.array([numbers[name] for name in names], np.int64), tuple(own)

@@ -34,6 +34,7 @@ from narrows.runs.form import FORMAT, RECORD
 from narrows.runs.frames import Frames
 from narrows.storage.atomic import write_png
 from narrows.storage.form import check_form
+from narrows.storage.hub import fetch, is_address
 from narrows.storage.json import read_json, write_json
 from narrows.storage.lines import append_line, read_lines, write_lines
 from narrows.storage.lock import check_vacant, is_held, lock_of
@@ -280,7 +281,8 @@ def load(folder: str | Path, **objects: Any) -> Autoencoder:
     Parameters
     ----------
     folder
-        A run's folder, or the one that `save` wrote.
+        A run's folder, the one that `save` wrote, or `hf://user/name` on the Hugging Face Hub (extra `hub`), with
+        `@revision` for a branch, a tag or a commit.
     objects
         Parameters that were objects of your own (a network, a likelihood), which no file holds.
 
@@ -288,8 +290,10 @@ def load(folder: str | Path, **objects: Any) -> Autoencoder:
     ------
     FormatError
         The folder does not hold a sound model.
+    DownloadError
+        There is no such repository, it may not be read, or the hub cannot be reached.
     """
-    folder = Path(folder)
+    folder = fetch(str(folder)) if is_address(folder) else Path(folder)
     model = folder / "model"
     return load_model(model if (model / "model.json").exists() or (folder / "run.json").exists() else folder, **objects)
 

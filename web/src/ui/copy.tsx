@@ -11,7 +11,9 @@ export function Copy({ text, label = "Copy", wrap = false }: { text: string; lab
   };
   return (
     <div class={wrap ? "copy wrap" : "copy"}>
-      <code tabIndex={0} role="group" aria-label="Command">{text}</code>
+      <code tabIndex={0} role="group" aria-label="Command">
+        {text.split(/ (?=--)/).map((part, i) => <>{i > 0 && " "}<span class="part">{part}</span></>)}
+      </code>
       <Button kind="quiet" label={label} onClick={() => void run()}>{copied ? "Copied" : "Copy"}</Button>
       <span class="visually-hidden" aria-live="polite">{copied ? "Copied" : ""}</span>
     </div>

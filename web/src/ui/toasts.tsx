@@ -19,6 +19,8 @@ function changed(): void {
 
 export function toast(message: Toast): void {
   const id = next++;
+  const same = toasts.findIndex(({ text, action }) => text === message.text && action === undefined && message.action === undefined);
+  if (same >= 0) toasts.splice(same, 1); // said once, and last
   toasts.push({ ...message, id });
   if (!message.error) setTimeout(() => close(id), SHOWN);
   changed();

@@ -16,7 +16,8 @@ from narrows.data.readers.checks import check_regular, is_litter
 from narrows.data.readers.directories import kinds_in, parts_of, read_npy_folder
 from narrows.data.readers.hdf5 import read_h5ad, read_hdf5
 from narrows.data.readers.idx import read_idx
-from narrows.data.readers.images import SUFFIXES, read_image, read_image_zip, read_images
+from narrows.data.readers.image_files import SUFFIXES
+from narrows.data.readers.images import read_image, read_image_zip, read_images
 from narrows.data.readers.mat import read_mat
 from narrows.data.readers.table import Table, Use
 from narrows.data.readers.tables import csv_table, json_table, table_reader, workbook_table
@@ -68,6 +69,14 @@ _OTHERS = {
     ".dta": "Save it as .csv or .parquet, as by pandas' read_stata.", ".sav": "Save it as .csv.",
 }  # fmt: skip
 """What to do with files that no reader takes."""
+
+
+def reads_images(name: str) -> bool:
+    """Return whether the folder or archive of this name is read as image files."""
+    if split_files(name) or Path(name).suffix.lower() in SUFFIXES:
+        return False
+    reader = getattr(file_loader(name), "func", None)
+    return reader in (read_images, read_image_zip)
 
 
 def table_of_file(name: str, options: Mapping[str, Any]) -> tuple[Table, list[Use]] | None:

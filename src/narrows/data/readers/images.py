@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import stat
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,16 +13,11 @@ import numpy as np
 from narrows.data.arrays import Array
 from narrows.data.dataset import Dataset, RowIds, as_read
 from narrows.data.readers.checks import as_text, reading, unsound, zip_members
-from narrows.data.readers.decoding import decode_pages
-from narrows.data.readers.tiff import pages_of
+from narrows.data.readers.image_files import UNREADABLE, decoded, image_files, is_image, names_in, read_plain
 from narrows.data.splits import SourceFiles
 from narrows.errors import ConfigError, DataError, did_you_mean
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".pbm")
-_SPLITS = {"train": "train", "test": "test", "val": "validation", "valid": "validation", "validation": "validation"}
 _MODES = ("auto", "grey", "rgb")
-UNREADABLE = (DataError, OSError, RuntimeError, zipfile.BadZipFile)
-"""What reading and decoding a malformed image raises."""
 DEPTHS = {"uint8": "8 bits", "uint16": "16 bits", "int32": "more than 8 bits", "float32": "floating point"}
 
 
@@ -53,27 +45,22 @@ def read_images(path: Path, *, size: str | int | None = None, mode: str = "auto"
     scale by the range of all training images. The pages of a TIFF file are samples, called name.tif#1 and so on.
     """
     with reading(path):
-        names = sorted(
-            (Path(folder) / name).relative_to(path).as_posix()
-            for folder, _, files in os.walk(path)
-            for name in files
-            if _is_image(name)
-        )
-    return _from_names(path, names, lambda name: _read_plain(path / name), size, mode, strict)
+        names = names_in(path)
+    return _from_names(path, names, lambda name: read_plain(path / name), size, mode, strict)
 
 
 def read_image_zip(path: Path, *, size: str | int | None = None, mode: str = "auto", strict: bool = False) -> Dataset:
     """Read a zip archive of images as `read_images` reads a folder; nothing is unpacked to disk."""
     with reading(path), zipfile.ZipFile(path) as archive:
         members = zip_members(archive, str(path))
-        names = sorted(name for name in members if _is_image(PurePosixPath(name).name))
+        names = sorted(name for name in members if is_image(PurePosixPath(name).name))
         return _from_names(path, names, lambda name: archive.read(members[name]), size, mode, strict)
 
 
 def read_image(path: Path, *, size: str | int | None = None, mode: str = "auto", strict: bool = False) -> Dataset:
     """Read one image, or all pages of a TIFF file, as `read_images` reads a folder."""
     with reading(path):
-        return _from_names(path, [path.name], lambda name: _read_plain(path), size, mode, strict)
+        return _from_names(path, [path.name], lambda name: read_plain(path), size, mode, strict)
 
 
 def decode_all(
@@ -178,32 +165,26 @@ def image_size(size: str | int | None) -> tuple[int, int] | None:
     return int(sides[0]), int(sides[-1])
 
 
-def _from_names(
-    path: Path, names: list[str], read: Callable[[str], bytes], size: str | int | None, mode: str, strict: bool
-) -> Dataset:
+def check_mode(mode: str) -> None:
+    """Raise ConfigError where images cannot be read so."""
     if mode not in _MODES:
         raise ConfigError(
             f"load_dataset: mode must be one of {', '.join(_MODES)}; got {mode!r}.{did_you_mean(mode, _MODES)}"
         )
-    if not names:
-        raise unsound(path, f"hold images ({', '.join(SUFFIXES)}); got none.")
+
+
+def _from_names(
+    path: Path, names: list[str], read: Callable[[str], bytes], size: str | int | None, mode: str, strict: bool
+) -> Dataset:
+    check_mode(mode)
     sides = image_size(size)
-    pages = {name: _pages(read, name) for name in names}
-    names = [
-        name if len(numbers) == 1 else f"{name}#{i + 1}" for name, numbers in pages.items() for i in range(len(numbers))
-    ]
-    folders = [PurePosixPath(name).parts[:-1] for name in names]
-    while all(folders) and len({folder[0] for folder in folders}) == 1:  # a folder around everything names no class
-        folders = [folder[1:] for folder in folders]
-    splits = [_SPLITS.get(folder[0].lower()) if folder else None for folder in folders]
-    published = "train" in splits and None not in splits
-    classes = ["/".join(folder[1:] if published else folder) for folder in folders]
-    label_names = tuple(sorted(set(classes)))
-    codes = np.array([label_names.index(name) for name in classes]) if len(label_names) > 1 else None
-    decoded = (image for name, numbers in pages.items() for image in _decoded(read, name, numbers, sides, mode))
-    images, numbers, skipped = decode_all(names, decoded, strict=strict)
+    files = image_files(path, names, read)
+    names, splits, codes, label_names = files.names, files.splits, files.codes, files.label_names
+    published = files.published
+    contents = (image for name, pages in files.grouped() for image in decoded(read, name, pages, sides, mode))
+    images, numbers, skipped = decode_all(names, contents, strict=strict)
     labels = None if codes is None else codes[numbers]
-    files, how = SourceFiles(tuple(names), codes, numbers), "as published"
+    sources, how = SourceFiles(tuple(names), codes, numbers), "as published"
     parts: dict[str, Any] = {"train": images, "train_labels": labels}
     named = RowIds("file", np.array([as_text(names[i]) for i in numbers]), np.arange(len(numbers)))
     ids = {"train": named}
@@ -216,40 +197,9 @@ def _from_names(
                 ids[split] = named.take(rows)
             elif split == "train":
                 raise unsound(path, "hold a sound training image; got none.")
-        files, how = files.select(np.flatnonzero([split == "train" for split in splits])), "by folder"
-    text = None if codes is None else tuple(as_text(name) for name in label_names)
+        sources, how = sources.select(np.flatnonzero([split == "train" for split in splits])), "by folder"
+    text = None if label_names is None else tuple(as_text(name) for name in label_names)
     return as_read(
-        **parts, label_names=text, source=str(path), skipped=skipped, files=files, how=how,
+        **parts, label_names=text, source=str(path), skipped=skipped, files=sources, how=how,
         row_ids=ids,
     )  # fmt: skip
-
-
-def _pages(read: Callable[[str], bytes], name: str) -> list[int]:
-    """Return which pages of a file are samples; of one that cannot be read the first, whose error is told later."""
-    if not name.lower().endswith((".tif", ".tiff")):
-        return [0]
-    with contextlib.suppress(*UNREADABLE):
-        return pages_of(read(name))
-    return [0]
-
-
-def _decoded(
-    read: Callable[[str], bytes], name: str, pages: list[int], size: tuple[int, int] | None, mode: str
-) -> Iterator[Array | Exception]:
-    """Yield the pages of a file, or the error of each."""
-    try:
-        content = read(name)
-    except UNREADABLE as error:
-        yield from [error] * len(pages)
-    else:
-        yield from decode_pages(content, pages, size=size, mode=mode)
-
-
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
-
-
-def _read_plain(path: Path) -> bytes:
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise DataError("not a plain file")
-    return path.read_bytes()

@@ -65,7 +65,13 @@ export function RunView({ run }: { run: string }) {
 function Head({ row }: { row: RunRow }) {
   const { runs } = useStore();
   const [renaming, setRenaming] = useState(false);
+  const [resuming, setResuming] = useState(false);
   const open = (view: string) => go({ view, run: row.name, params: new URLSearchParams() });
+  const resume = async () => {
+    setResuming(true);
+    await actions.resume(row.name);
+    setResuming(false);
+  };
   const remove = async () => {
     await actions.remove([row.name]);
     go({ view: "runs", run: null, params: new URLSearchParams() });
@@ -80,7 +86,7 @@ function Head({ row }: { row: RunRow }) {
         </div>
         <div class="row" role="group" aria-label="Actions">
           {row.status === "running" && <Button onClick={() => void actions.stop(row.name)}>Stop</Button>}
-          {row.resumable && row.status !== "running" && <Button kind="primary" onClick={() => void actions.resume(row.name)}>Resume</Button>}
+          {row.resumable && row.status !== "running" && <Button kind="primary" disabled={resuming} onClick={() => void resume()}>{resuming ? "Resuming" : "Resume"}</Button>}
           <Button onClick={() => open("codes")}>Explore</Button>
           <Button onClick={() => setRenaming(true)}>Rename</Button>
           <Button kind="danger" onClick={() => void remove()}>Delete</Button>

@@ -144,7 +144,10 @@ class Row extends Component<RowProps> {
           <label>
             <input
               type="checkbox" tabIndex={-1} aria-label={`Select ${run.name}`} checked={selected}
-              onClick={(event) => { event.preventDefault(); onToggle(run.name, event.shiftKey); }}
+              onClick={(event) => {
+                event.preventDefault(); // of a range the box does not toggle; the browser takes its own change back after this event
+                setTimeout(onToggle, 0, run.name, event.shiftKey);
+              }}
             />
           </label>
         </div>

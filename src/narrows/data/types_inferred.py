@@ -1,0 +1,289 @@
+"""The types of columns, inferred from training rows: the kind by what is there, the likelihood by the better fit."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from scipy.special import gammaln
+
+from narrows.data.arrays import Array
+from narrows.data.types import LIKELIHOODS, ColumnType
+from narrows.data.types_table import DAY, MixedTable, Values
+from narrows.errors import ConfigError, DataError, did_you_mean
+
+LOOKED_AT = 20_000
+"""Values from which a likelihood is chosen, spread over the rows."""
+STEPS = 20
+"""Whole numbers of at most so many different values count as ordinal."""
+SPIKE = 0.15
+"""Share of rows that one value has, where it gets a probability of its own."""
+GAIN = 0.05
+"""Nats a value by which a likelihood must be better than the normal one."""
+LEVELS = 100_000
+"""Levels that are kept; the rows of further ones count as missing."""
+IDENTIFIER = re.compile(
+    r"(^|[_\W])(id|ids|uid|uuid|guid|key|index|row|row_?id|identifier)$|[a-z](Id|ID|Key)$", re.ASCII
+)
+"""Names of columns that tell rows apart, where no value comes twice."""
+NEAR = 3.0
+"""Deviations between the mean of whole numbers and 0, below which they are counts."""
+FREEDOM = (2.5, 4.0, 8.0)
+"""Degrees of freedom that are tried."""
+
+
+def inferred(table: MixedTable, columns: Mapping[Any, str] | None, owner: str) -> tuple[ColumnType, ...]:
+    """Return the type of every column, as `columns` say of some of them.
+
+    Raises: ConfigError where `columns` names a column that is not there; DataError where no column is left.
+    """
+    wanted = {str(name): kind for name, kind in (columns or {}).items()}
+    if unknown := [name for name in wanted if name not in table.columns]:
+        raise ConfigError(
+            f"{owner}: columns must name columns of X; got {unknown[0]!r}."
+            f"{did_you_mean(unknown[0], list(table.columns))}"
+        )
+    types = tuple(column_type(name, values, wanted.get(name), owner) for name, values in table.columns.items())
+    if not any(column.modelled for column in types):
+        kinds = ", ".join(f"{column.name!r}: {column.kind}" for column in types[:12])
+        raise DataError(f"{owner}: X must have a column that varies; got {kinds}. Give other columns.")
+    return types
+
+
+def column_type(name: str, values: Values, wanted: str | None, owner: str) -> ColumnType:
+    """Return the type of one column; `wanted` is a kind such as "real" or "real:student", or None to infer it."""
+    gaps = values.missing
+    known = values.rows(~gaps)
+    about: dict[str, Any] = {
+        "name": name, "holds": values.holds, "dtype": values.dtype, "declared": values.declared,
+        "ordered": values.ordered, "missing": float(gaps.mean()),
+    }  # fmt: skip
+    kind, _, likelihood = (wanted or "").partition(":")
+    levels, counts = _counted(known)
+    if kind == "identifier" or (not kind and _is_identifier(name, known, counts)):
+        return ColumnType(kind="identifier", **about)
+    if kind == "constant" or sum(count > 0 for count in counts) <= 1:
+        most = max(range(len(counts)), key=counts.__getitem__, default=None)
+        return ColumnType(kind="constant", levels=() if most is None or not len(known) else (levels[most],), **about)
+    if values.holds in ("text", "truth") or kind in ("category", "ordinal"):
+        chosen = kind or ("ordinal" if values.ordered else "category")
+        if values.holds == "text" and chosen not in ("category", "ordinal"):
+            raise ConfigError(
+                f"{owner}: columns must give {name!r}, which holds text, one of category, ordinal, identifier, "
+                f"constant; got {wanted!r}. Make numbers of it, or leave it out."
+            )
+        if chosen in ("category", "ordinal"):
+            return _of_levels(chosen, likelihood, levels, counts, values, about)
+    if values.holds == "time" and kind in ("", "date"):
+        return _number("date", "gaussian", known, about)
+    return _of_numbers(kind, likelihood, known, levels, counts, about, owner)
+
+
+def _counted(values: Values) -> tuple[tuple[Any, ...], tuple[int, ...]]:
+    """Return the different values and how many rows have each: of text its levels, of numbers in rising order."""
+    if values.holds == "text":
+        counts = np.bincount(values.data, minlength=len(values.levels)).tolist()
+        if values.declared:
+            return values.levels, tuple(counts)
+        there = sorted((level, count) for level, count in zip(values.levels, counts, strict=True) if count) \
+            if _sortable(values.levels) else [p for p in zip(values.levels, counts, strict=True) if p[1]]  # fmt: skip
+        return tuple(level for level, _ in there), tuple(count for _, count in there)
+    unique, counts_ = np.unique(values.data, return_counts=True)
+    return tuple(unique.tolist()), tuple(counts_.tolist())
+
+
+def _sortable(levels: tuple[Any, ...]) -> bool:
+    return len({isinstance(level, str) for level in levels}) <= 1
+
+
+def _is_identifier(name: str, values: Values, counts: tuple[int, ...]) -> bool:
+    """Return whether values tell rows apart: each is there once, and they are texts, or numbers of such a name."""
+    n = len(values)
+    if n < 20 or len(counts) < n:
+        return False
+    if values.holds == "text":
+        return not values.declared
+    if values.holds != "number" or not _whole(values.numbers()):
+        return False
+    return bool(IDENTIFIER.search(name)) or bool((np.diff(values.numbers()) == 1).all())
+
+
+def _whole(numbers: Array) -> bool:
+    return bool((numbers == np.rint(numbers)).all())
+
+
+def _of_levels(
+    kind: str, likelihood: str, levels: tuple[Any, ...], counts: tuple[int, ...], values: Values, about: dict[str, Any]
+) -> ColumnType:
+    if values.holds == "truth":
+        levels = tuple(bool(level) for level in levels)
+    elif values.holds != "text" and _whole(np.array(levels)):
+        levels = tuple(int(level) for level in levels)
+    if len(levels) > LEVELS:
+        kept = sorted(sorted(range(len(levels)), key=lambda i: -counts[i])[:LEVELS])
+        levels, counts = tuple(levels[i] for i in kept), tuple(counts[i] for i in kept)
+    if kind == "ordinal":
+        if not values.ordered:  # levels that never occur have no place in between
+            there = [(level, count) for level, count in zip(levels, counts, strict=True) if count]
+            levels, counts = tuple(level for level, _ in there), tuple(count for _, count in there)
+        position = np.repeat(np.arange(len(levels)), counts)
+        return ColumnType(
+            kind=kind, likelihood="ordinal", levels=levels, counts=counts, offset=float(position.mean()),
+            factor=float(position.std()) or 1.0, **about,
+        )  # fmt: skip
+    made = ColumnType(kind=kind, likelihood="categorical", levels=levels, counts=counts, **about)
+    if made.classes > 2 and likelihood == "bernoulli":
+        raise ConfigError(
+            f"columns must give {about['name']!r} 'categorical': it has {made.classes} levels. Leave it out."
+        )
+    return made if made.classes > 2 else ColumnType(**{**_fields(made), "likelihood": "bernoulli"})
+
+
+def _fields(column: ColumnType) -> dict[str, Any]:
+    return {name: getattr(column, name) for name in ColumnType.__dataclass_fields__}
+
+
+def _of_numbers(
+    kind: str, likelihood: str, values: Values, levels: tuple[Any, ...], counts: tuple[int, ...],
+    about: dict[str, Any], owner: str,
+) -> ColumnType:  # fmt: skip
+    """Return the type of numbers: what was asked for, or the better fit."""
+    numbers = values.numbers()
+    whole, least = _whole(numbers), float(numbers.min())
+    if not kind and len(levels) == 2:
+        return _of_levels("category", "", levels, counts, values, about)
+    if not kind and whole and values.holds == "number" and len(levels) <= STEPS and len(numbers) >= 5 * len(levels):
+        return _of_levels("ordinal", "", levels, counts, values, about)
+    if kind == "date":
+        raise ConfigError(f"{owner}: columns must give {about['name']!r} another kind than 'date'; it holds numbers.")
+    if kind == "positive" and least < 0:
+        raise ConfigError(
+            f"{owner}: columns must give {about['name']!r} another kind than 'positive'; its least value is {least:g}."
+        )
+    if kind == "count" and not (whole and least >= 0):
+        raise ConfigError(
+            f"{owner}: columns must give {about['name']!r} another kind than 'count'; it does not hold whole numbers "
+            "from 0 on."
+        )
+    if not likelihood:
+        likelihood = chosen_likelihood(numbers, kind, levels, counts)
+    found = next(k for k, names in LIKELIHOODS.items() if likelihood in names and (not kind or k == kind))
+    if likelihood == "log_normal" and least <= 0:
+        likelihood = "log_spike"
+    spike = None
+    if likelihood in ("spike", "log_spike"):
+        spike = float(levels[max(range(len(counts)), key=counts.__getitem__)])
+        if likelihood == "log_spike" and least <= 0:
+            spike = 0.0
+    return _number(found, likelihood, values, about, spike)
+
+
+def chosen_likelihood(numbers: Array, kind: str, levels: tuple[Any, ...], counts: tuple[int, ...]) -> str:
+    """Return the likelihood that gives the values the greatest probability, with parameters of their own.
+
+    One value that many rows have gets a probability of its own. Beyond the normal distribution a gain of 0.05 nats a
+    value is asked for; whole numbers have unit steps, so that densities and probabilities compare.
+    """
+    v = numbers[:: max(1, len(numbers) // LOOKED_AT)]
+    most = max(range(len(counts)), key=counts.__getitem__)
+    mode, share, least = float(levels[most]), counts[most] / len(numbers), float(numbers.min())
+    allowed = [name for k, names in LIKELIHOODS.items() if k in ("real", "positive", "count") and kind in ("", k)
+               for name in names]  # fmt: skip
+    if share > SPIKE and len(levels) > 2:
+        rest = v[v != mode]
+        if mode == 0 and least == 0 and "log_spike" in allowed and len(rest) and _log_normal(rest) > _normal(rest):
+            return "log_spike"
+        if "spike" in allowed:
+            return "spike"
+    fits = {"gaussian": _normal(v) + GAIN, "student": _student(v)}
+    if least > 0:
+        fits["log_normal"] = _log_normal(v)
+    if _whole(numbers) and least >= 0 and float(numbers.max()) < 1e4 and len(levels) > 2:
+        if float(v.mean()) < NEAR * float(v.std()):  # a normal distribution would draw numbers below 0
+            fits = {name: fit for name, fit in fits.items() if name == "log_normal" or kind == "real"}
+        fits |= {"poisson": _poisson(v), "negative_binomial": _negative_binomial(v)}
+    fits = {name: fit for name, fit in fits.items() if name in allowed}
+    if not fits:
+        return "log_spike" if kind == "positive" else "negative_binomial"
+    return max(fits, key=lambda name: fits[name])
+
+
+def _normal(v: Array) -> float:
+    return -0.5 * math.log(2 * math.pi * math.e * max(float(v.var()), 1e-300))
+
+
+def _log_normal(v: Array) -> float:
+    return _normal(np.log(v)) - float(np.log(v).mean())
+
+
+def _student(v: Array) -> float:
+    middle, width = float(np.median(v)), _width(v)
+    best = -math.inf
+    for df in FREEDOM:
+        scale = width / _QUARTILE[df]
+        constant = gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * math.log(df * math.pi) - math.log(scale)
+        best = max(best, float(constant - (df + 1) / 2 * np.log1p(((v - middle) / scale) ** 2 / df).mean()))
+    return best
+
+
+_QUARTILE = {2.5: 0.7812, 4.0: 0.7407, 8.0: 0.7064}
+"""Upper quartiles of Student's distributions."""
+
+
+def _width(v: Array) -> float:
+    """Return half the distance of the quartiles; the deviation where they are one."""
+    low, high = np.quantile(v, [0.25, 0.75])
+    return float(high - low) / 2 or float(v.std()) or 1.0
+
+
+def _poisson(v: Array) -> float:
+    rate = max(float(v.mean()), 1e-12)
+    return float((v * math.log(rate) - rate - gammaln(v + 1)).mean())
+
+
+def _negative_binomial(v: Array) -> float:
+    mean, variance = max(float(v.mean()), 1e-12), float(v.var())
+    r = mean**2 / max(variance - mean, 1e-3 * mean)
+    return float(
+        (
+            gammaln(v + r)
+            - gammaln(r)
+            - gammaln(v + 1)
+            + r * math.log(r / (r + mean))
+            + v * math.log(mean / (r + mean))
+        ).mean()
+    )
+
+
+def _number(
+    kind: str, likelihood: str, values: Values, about: dict[str, Any], spike: float | None = None
+) -> ColumnType:  # fmt: skip
+    """Return the type of a column of numbers, with its scale."""
+    numbers = values.numbers()
+    low, high = float(numbers.min()), float(numbers.max())
+    rest = numbers if spike is None else numbers[numbers != spike]
+    v = np.log(rest[rest > 0]) if likelihood in ("log_normal", "log_spike") else rest
+    if likelihood == "log_spike":
+        low = float(rest[rest > 0].min())
+    offset, factor = float(v.mean()), float(v.std())
+    if likelihood == "student":
+        offset, factor = float(np.median(v)), _width(v) / 0.6745
+    return ColumnType(
+        kind=kind, likelihood=likelihood, offset=offset, factor=factor or 1.0, low=low, high=high,
+        whole=values.holds == "number" and _whole(numbers), step=_step(numbers, kind), spike=spike,
+        share=0.0 if spike is None else float((numbers == spike).mean()), **about,
+    )  # fmt: skip
+
+
+def _step(numbers: Array, kind: str) -> float:
+    """Return the unit of the last decimal that values have, at most six; 0 where they have more."""
+    some = numbers[:: max(1, len(numbers) // 1000)]
+    if kind == "date":
+        return next((step for step in (DAY, 1.0) if bool((numbers % step == 0).all())), 0.0)
+    for decimals in range(7):
+        if np.allclose(some, np.round(some, decimals), rtol=0, atol=1e-9 * (1 + float(np.abs(some).max()))):
+            return float(10.0**-decimals)
+    return 0.0

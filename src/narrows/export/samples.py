@@ -1,0 +1,97 @@
+"""Samples and codes as the arrays that exported functions take, and what torch makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+
+from narrows.data.arrays import Array, Arrays
+from narrows.estimators import inference
+from narrows.export.functions import input_type
+from narrows.module import Batch, LatentVariableModule
+from narrows.training.arrays import as_array
+
+if TYPE_CHECKING:
+    from narrows.estimators.base import Autoencoder
+
+Named = dict[str, Array]
+
+
+def drawn_samples(model: Autoencoder, n: int, seed: int = 0) -> tuple[Any, Any]:
+    """Return n samples that the model decodes, and labels where it takes them: where no data are at hand.
+
+    Codes are drawn from those of training.
+    """
+    rng, schema = np.random.default_rng(seed), model.schema_
+    kept = model.codes_ if model.codes_ is not None and len(model.codes_) else np.zeros((1, *model.code_.shape))
+    codes = kept[rng.integers(len(kept), size=n)]
+    y: Any = None
+    if schema.levels is not None:
+        y = np.array(schema.levels, dtype=object)[rng.integers(len(schema.levels), size=n)]
+    elif schema.label_values:
+        y = rng.normal(size=(n, schema.label_values))
+    x = model.decode(np.ascontiguousarray(codes), y)
+    lengths = rng.integers(1, schema.sample_shape[0] + 1, size=n) if schema.ragged else None
+    return schema.decode(x, lengths=lengths), y
+
+
+def named_arrays(model: Autoencoder, X: Any, y: Any = None) -> Named:
+    """Return x in the data's units, y, and lengths of padded sequences, as the functions take them."""
+    data = inference.encoded(model, X, y)
+    arrays = {"x": _in_units(model, data)}
+    if data.y is not None:
+        arrays["y"] = data.y
+    if data.lengths is not None:
+        arrays["lengths"] = data.lengths.astype(np.int64)
+    return arrays
+
+
+def _in_units(model: Autoencoder, data: Arrays) -> Array:
+    """Return samples in the data's units; what is missing is NaN, and what pads a sequence 0."""
+    schema = model.schema_
+    kind = np.dtype(str(input_type(schema)).removeprefix("torch."))
+    if schema.pixels:
+        levels = data.x if data.x.dtype == np.uint8 else np.rint(np.asarray(data.x, np.float64) * 255)
+        return np.ascontiguousarray(levels, kind)
+    X = replace(schema, dtype=kind.name).in_units(schema.in_memory(data, model.computing_dtype).x)
+    if data.mask is not None:
+        X = np.where(data.mask, X, np.nan)
+    if data.lengths is not None:
+        X[np.arange(X.shape[1]) >= data.lengths[:, None]] = 0
+    return np.ascontiguousarray(X, kind)
+
+
+def expected(model: Autoencoder, arrays: Named) -> dict[str, Named]:
+    """Return the outputs of every function by its name, as the estimator computes them for the same arrays."""
+    module, schema = model.module_, model.schema_
+    labels, lengths = arrays.get("y"), arrays.get("lengths")
+    y = None if labels is None else labels
+    if schema.levels is not None:
+        y = np.array(schema.levels, dtype=object)[labels]
+    samples: Any = arrays["x"]
+    if lengths is not None:
+        samples = [x[:n] for x, n in zip(samples, lengths, strict=True)]
+    data = schema.encode(samples, y, dtype=model.computing_dtype, owner=type(model).__name__)
+    unrounded = replace(schema, dtype="float64")
+
+    def mapped(function: Any) -> Array:
+        return inference.map_batches(model, function, data, exact=True)
+
+    z = mapped(module.encode)
+    with inference.evaluating(module):
+        code = torch.from_numpy(z).to(module.device)
+        label = None if labels is None else torch.from_numpy(labels).to(module.device)
+        x = as_array(module.decode(code, Batch(code, y=label)))
+    reconstruction = mapped(lambda batch: module.decode(module.encode(batch), batch))
+    outputs = {
+        "encoder": {"z": z}, "decoder": {"x": unrounded.in_units(x)},
+        "reconstruct": {"reconstruction": unrounded.in_units(reconstruction)},
+        "score": {"score": mapped(module.score)},
+    }  # fmt: skip
+    if module.probabilistic:
+        variational = cast(LatentVariableModule, module)
+        outputs["encoder"]["log_variance"] = mapped(lambda batch: 2 * variational.posterior(batch).stddev.log())
+    return outputs
