@@ -49,6 +49,7 @@ class Client(asyncio.Protocol):
         self.open = False
         self._future: asyncio.Future[Answer] | None = None
         self._sent = 0.0
+        self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @classmethod
     async def connect(cls, port: int) -> Client:
@@ -78,6 +79,8 @@ class Client(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.open = False
+        if not self._gone.done():
+            self._gone.set_result(None)
         self._done(Answer(0, time.perf_counter() - self._sent, b""))
 
     def _done(self, answer: Answer) -> None:
@@ -92,8 +95,10 @@ class Client(asyncio.Protocol):
         self.transport.write(request)
         return self._future
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """Close the connection, and wait until it is."""
         self.transport.close()
+        await asyncio.shield(self._gone)
 
 
 async def closed_loop(port: int, requests: list[bytes], clients: int, seconds: float) -> list[Answer]:
@@ -106,7 +111,7 @@ async def closed_loop(port: int, requests: list[bytes], clients: int, seconds: f
         while time.perf_counter() < until:
             answers.append((await client.ask(requests[number % len(requests)]))._replace(body=b""))
             number += clients
-        client.close()
+        await client.close()
 
     await asyncio.gather(*(one(number) for number in range(clients)))
     return answers
@@ -140,7 +145,7 @@ async def open_loop(
         await asyncio.sleep(0.001)
     await asyncio.gather(*waiting)
     for client in idle:
-        client.close()
+        await client.close()
     return answers, unsent
 
 
