@@ -6,6 +6,7 @@ import json
 import random
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -292,3 +293,14 @@ def test_many_threads_of_requests_with_tables(server):
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_requests_made_of_the_description_are_answered_as_it_says(server, tmp_path):
+    """schemathesis, but for one check: that a tensor has as many values as its shape says, no schema can say."""
+    pytest.importorskip("schemathesis", reason='pip install "schemathesis"')
+    tool = Path(sys.executable).with_name("st")
+    flags = ["--exclude-checks", "positive_data_acceptance", "--max-examples", "10", "--seed", "1", "--no-color"]
+    done = subprocess.run(
+        [tool, "run", f"{server.address}/openapi.json", *flags], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
