@@ -23,20 +23,19 @@ def log(tmp_path, monkeypatch):
     (tmp_path / "log.csv").write_text(LOG)
 
 
-def test_a_file_is_described_also_where_it_cannot_be_used_yet(log, capsys):
+def test_a_file_is_described(log, capsys):
     assert main(["data", "log.csv"]) == 0
-    out, note = capsys.readouterr()
+    out = capsys.readouterr().out
     lines = {words[0]: line for line in out.splitlines() if (words := line.split())}
     assert lines["timestamp"].rstrip().endswith("id (times)")
     assert "numbers" in lines["temp"]
     assert "-999 to 29.5" in lines["temp"]
     assert "2 different: OK, WARN" in lines["status"]
-    assert "unusable: drop, label or id" in lines["status"]
+    assert lines["status"].rstrip().endswith("feature")
     assert "header: yes, since 'timestamp' stands above numbers" in out
     assert "fields separated by comma" in out
     for flag in ("--label", "--drop", "--missing", "--header", "--encoding", "--test", "--window"):
         assert flag in lines["options:"] or flag in out
-    assert "Leave it out with --drop status, or make it the labels with --label status." in note
 
 
 def test_with_options_it_says_what_would_be_done(log, capsys):

@@ -197,16 +197,42 @@ def test_dates_as_numbers_are_asked_about(read):
 
 
 def test_all_unusable_columns_are_named_at_once(read):
-    rows = [[f"2024-13-{i}x", "red" if i % 2 else "blue", i, "ERR" if i == 7 else i, f"k{i}"] for i in range(20)]
+    rows = [["red" if i % 2 else "blue", "ERR" if i == 7 else i, "bad" if i == 3 else i] for i in range(20)]
     with pytest.raises(DataError) as caught:
-        read(lines([["when", "colour", "n", "temp", "key"], *rows]))
+        read(lines([["colour", "temp", "load"], *rows]))
     message = str(caught.value)
     for part in (
-        "4 columns of 5", "'when': text", "'colour': text, 'blue' in row 1, 2 different ones",
-        "'temp': numbers, but 'ERR' in row 8",
-        "drop='when,colour,temp,key'", "label='colour'", "id='when'", "missing='ERR'",
+        "2 columns of 3", "'temp': numbers, but 'ERR' in row 8", "'load': numbers, but 'bad' in row 4",
+        "drop='temp,load'", "missing='ERR'",
     ):  # fmt: skip
         assert part in message
+    assert "colour" not in message
+
+
+def test_text_and_times_are_columns_of_a_typed_table(read):
+    rows = [["x", "2024-01-02", 1, "yes"], ["?", "", 2, "no"], ["y", "2024-03-04 05:06", 3, "yes"]] * 2
+    data = read(lines([["word", "day", "n", "ok"], *rows]), test=0, shuffle=False)
+    assert data.columns == ("word", "day", "n", "ok")
+    table = data.train
+    assert {name: values.holds for name, values in table.columns.items()} == {
+        "word": "text", "day": "time", "n": "number", "ok": "truth",
+    }  # fmt: skip
+    assert table.columns["word"].objects()[:3] == ["x", None, "y"]
+    assert table.columns["day"].cells()[:3].tolist() == ["2024-01-02 00:00:00", "", "2024-03-04 05:06:00"]
+    assert table.words == "columns: 1 of text, 1 of times, 1 of numbers, 1 of truth values; 4 missing"
+    again = read(lines([["word", "day", "n", "ok"], *rows]), test=0, shuffle=False)
+    assert again.sha256 == data.sha256
+    other = read(lines([["word", "day", "n", "ok"], *rows[:-1], ["z", *rows[-1][1:]]]), test=0, shuffle=False)
+    assert other.sha256 != data.sha256
+    with_test = read(lines([["word", "day", "n", "ok"], *rows]))
+    assert with_test.split("all").X.columns["n"].objects() == [1, 2, 3, 1, 2, 3]
+
+
+@pytest.mark.parametrize("options", [{"shape": "2x2"}, {"window": 2}])
+def test_typed_tables_have_no_other_shape(read, options):
+    (name,) = options
+    with pytest.raises(ConfigError, match=f"{name} must be left out for a table with text or times"):
+        read(lines([["word", "n"], *[["ab"[i % 2], i] for i in range(10)]]), **options)
 
 
 def test_an_index_is_no_feature(read):

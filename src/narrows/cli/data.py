@@ -200,7 +200,10 @@ def values_of(dataset: Dataset) -> str:
 
     from narrows.data.arrays import on_disk
     from narrows.data.pixels import counts_as_pixels
+    from narrows.data.types_table import MixedTable
 
+    if isinstance(dataset.train, MixedTable):
+        return dataset.train.words
     if on_disk(dataset.train):
         return f"{dataset.train.dtype}, {number(float(dataset.train.min()))} to {number(float(dataset.train.max()))}"
     parts = list(dataset.train) if dataset.train.dtype == object else [dataset.train]
