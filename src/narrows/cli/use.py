@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -12,6 +12,9 @@ from narrows.cli.console import out
 from narrows.cli.locate import run_of
 from narrows.errors import ConfigError
 from narrows.numbers import number
+
+if TYPE_CHECKING:
+    from narrows.runs import Run
 
 OWN = "the run's own"
 SPLIT = "test; of another file all, in its order. all takes every split"
@@ -104,7 +107,7 @@ def reconstruct(
 ) -> None:
     """Reconstruct samples from their codes."""
     from narrows import figures
-    from narrows.cli.samples import Written, feature_columns, samples_of, target, write_samples
+    from narrows.cli.samples import Written, feature_columns, samples_of, target, write_samples, write_table
     from narrows.data.axes import returned
     from narrows.evaluation import squared_error
     from narrows.storage.atomic import write_png
@@ -117,7 +120,10 @@ def reconstruct(
     X, y = samples.X, samples.y
     model = chosen.load()
     X_hat = model.reconstruct(X, y=y)
-    if path.suffix.lower() == ".png":
+    if dataset.typed:
+        path = _of_table(path, source, "reconstructed.csv", chosen)
+        write_table(path, samples.keys(dataset.label_names), X_hat)
+    elif path.suffix.lower() == ".png":
         n = figures.room(X.shape[1:]) if index is None else SHOWN
         write_png(path, figures.compare({"original": X[:n], "reconstruction": X_hat[:n]}))
     else:
@@ -150,7 +156,7 @@ def sample(
 ) -> None:
     """Draw new samples from a model."""
     from narrows import figures
-    from narrows.cli.samples import Written, feature_columns, target, write_samples
+    from narrows.cli.samples import Written, feature_columns, target, write_samples, write_table
     from narrows.data import RowIds
     from narrows.storage.atomic import write_png
     from narrows.storage.columns import ENDINGS
@@ -163,10 +169,22 @@ def sample(
     # Models saved without codes learn how they are spread from data.
     fits = sampler != "prior" and (model.codes_ is None or source.data is not None)
     X = model.sample(n, seed, sampler, X=source.dataset(chosen).train if fits else None)
-    if path.suffix.lower() == ".png":
+    if model.schema_.types is not None:
+        path = _of_table(path, source, "sampled.csv", chosen)
+        write_table(path, {"row": RowIds.numbered(len(X)).rows}, X)
+    elif path.suffix.lower() == ".png":
         write_png(path, figures.gallery(X))
     else:
         columns, steps = feature_columns(X, model.schema_.columns)
         write_samples(path, {"row": RowIds.numbered(len(X)).rows}, columns, {"samples": X}, steps)
     out().print(f"{n:,} samples, seed {seed}" + ("" if sampler == "prior" else f", codes by {sampler}"))
     written.say(path)
+
+
+def _of_table(path: Path, source: Source, default: str, run: Run) -> Path:
+    """Return the file for rows of a table of typed columns, which are no picture; .csv where nothing else is said."""
+    if source.out is None:
+        return run.folder / default
+    if path.suffix.lower() not in (".csv", ".parquet"):
+        raise ConfigError(f"--out must end in .csv or .parquet for a table with text or times; got {str(path)!r}.")
+    return path
