@@ -5,9 +5,9 @@ python benchmarks/adult.py --only narrows        without ctgan
 python benchmarks/adult.py --rows 2000           fewer training rows, to see that it runs
 
 Both train at their defaults on the 32,561 training rows, with the same number of threads (`--threads`), and draw as
-many rows. Time is that of fitting, memory the peak of the process above what its imports take. All is measured against the 16,281
-test rows by `narrows.evaluation.measure_synthesis`; the AUC is that of predicting the income. ctgan gets no missing
-values: they are a level of their own, and holes again in what it draws. Needs pandas, and NARROWS_DATA/tables.
+many rows. Time is that of fitting, memory the peak of the process above what its imports take. All is measured against
+the 16,281 test rows by `narrows.evaluation.measure_synthesis`; the AUC is that of predicting the income. ctgan gets no
+missing values: they are a level of their own, and holes again in what it draws. Needs pandas, and NARROWS_DATA/tables.
 """
 
 from __future__ import annotations
