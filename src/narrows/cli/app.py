@@ -18,7 +18,7 @@ from cyclopts import App, CycloptsError, Group
 
 from narrows import __version__
 from narrows.cli import analyses, data, plugins, ranks, recipes, sweep, threads, train
-from narrows.cli.console import as_is, error, out
+from narrows.cli.console import as_is, error, in_flags, out
 from narrows.cli.encode import encode
 from narrows.cli.evaluate import COMPARE, compare_application, diagnose, evaluate
 from narrows.cli.export import export
@@ -156,7 +156,11 @@ def _warnings_as_notes() -> Iterator[None]:
 
     def written(message: Warning | str, category: type[Warning], filename: str, *rest: Any, **more: Any) -> str:
         ours = issubclass(category, UserWarning) and Path(filename).is_relative_to(PACKAGE)
-        return f"note: {as_is(str(message)).plain}\n" if ours else before(message, category, filename, *rest, **more)
+        return (
+            f"note: {as_is(in_flags(str(message))).plain}\n"
+            if ours
+            else before(message, category, filename, *rest, **more)
+        )
 
     warnings.formatwarning = written
     try:

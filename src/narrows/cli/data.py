@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from narrows.cli.arguments import Source, with_source
-from narrows.cli.console import as_is, note, out, table_of
+from narrows.cli.console import as_is, in_flags, note, out, table_of
 from narrows.data.options import OPTIONS
 from narrows.numbers import number
 
@@ -161,7 +161,7 @@ def _columns(uses: list[Use]) -> Table:
 
 
 def _said(notes: Any) -> list[tuple[str, str]]:
-    return [("read as" if i == 0 else "", text) for i, text in enumerate(notes)]
+    return [("read as" if i == 0 else "", in_flags(text)) for i, text in enumerate(notes)]
 
 
 def _print_dataset(name: str, options: Mapping[str, Any]) -> None:
@@ -200,7 +200,10 @@ def values_of(dataset: Dataset) -> str:
 
     from narrows.data.arrays import on_disk
     from narrows.data.pixels import counts_as_pixels
+    from narrows.data.types_table import MixedTable
 
+    if isinstance(dataset.train, MixedTable):
+        return dataset.train.words
     if on_disk(dataset.train):
         return f"{dataset.train.dtype}, {number(float(dataset.train.min()))} to {number(float(dataset.train.max()))}"
     parts = list(dataset.train) if dataset.train.dtype == object else [dataset.train]

@@ -14,7 +14,8 @@ from narrows.cli.console import note, out, table_of
 from narrows.cli.samples import Samples, Written, numbered
 from narrows.data import Dataset
 from narrows.data.arrays import Array
-from narrows.errors import DataError
+from narrows.data.types_table import MixedTable
+from narrows.errors import ConfigError, DataError
 from narrows.estimators.base import Autoencoder
 from narrows.evaluation import Anomalies, anomalies, anomaly_scores, squared_error
 from narrows.evaluation.errors import squared_error_by_feature
@@ -145,6 +146,8 @@ def print_scores(samples: Samples, scores: Scores) -> None:
 
 def draw_worst(path: Path, model: Autoencoder, samples: Samples, scores: Array, written: Written) -> None:
     """Draw the least normal samples above their reconstructions; of images their errors, too."""
+    if isinstance(samples.X, MixedTable):
+        raise ConfigError("anomalies: --picture must be left out for a table with text or times. The file has them.")
     worst = np.argsort(scores, kind="stable")[: figures.room(model.sample_shape_)]
     X, X_hat = _with_reconstruction(model, samples, worst)
     rows = {"least normal": X, "reconstruction": X_hat}
@@ -165,7 +168,8 @@ def _in_words(model: Autoencoder, samples: Samples, found: Anomalies, shown: Arr
     """Return of each sample the columns that make it an anomaly, their values and what the model expects."""
     if found.columns is None:
         return ["" for _ in shown]
-    X, X_hat = _with_reconstruction(model, samples, shown)
+    typed = isinstance(samples.X, MixedTable)
+    X, X_hat = (_cells if typed else _with_reconstruction)(model, samples, shown)
     place = {name: d for d, name in enumerate(found.columns)}
     return [
         ", ".join(
@@ -173,6 +177,17 @@ def _in_words(model: Autoencoder, samples: Samples, found: Anomalies, shown: Arr
         )
         for i, row in enumerate(reasons(found)[: len(shown)])
     ]
+
+
+def _cells(model: Autoencoder, samples: Samples, rows: Array) -> tuple[Array, Array]:
+    """Return the values of typed columns in these rows, and their reconstructions, as Python's objects."""
+    X = samples.X[rows]
+    X_hat = model.reconstruct(X, y=None if samples.y is None else samples.y[rows])
+    found = []
+    for table in (X, X_hat):
+        columns = [table.columns[column.name].objects() for column in model.schema_.features]
+        found.append(np.array(columns, dtype=object).T)
+    return found[0], found[1]
 
 
 def _short(value: Any) -> str:

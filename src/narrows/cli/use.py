@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -12,6 +12,9 @@ from narrows.cli.console import out
 from narrows.cli.locate import run_of
 from narrows.errors import ConfigError
 from narrows.numbers import number
+
+if TYPE_CHECKING:
+    from narrows.runs import Run
 
 OWN = "the run's own"
 SPLIT = "test; of another file all, in its order. all takes every split"
@@ -25,7 +28,10 @@ By = Annotated[
 ]
 SHOWN = 20
 """At most so many samples that were asked for by --index are drawn."""
-TRACED = "Its rows are numbered; a file name or id, where there is one, stands beside"
+TRACED = (
+    "Its rows are numbered; a file name or id, where there is one, stands beside, with .npy in a second file, "
+    "NAME.keys.csv"
+)
 
 
 @with_source(
@@ -45,9 +51,9 @@ def score(run: RunName = None, /, *, by: By = "score", source: Source) -> None:
     own = dataset if source.data is None else scores.own_data_of(chosen) if by not in UNFITTED else None
     found = scores.scores_of(model, samples, dataset.columns, own, by)
     columns = found.columns()
-    write_samples(path, samples.keys(dataset.label_names), columns, columns)
+    files = write_samples(path, samples.keys(dataset.label_names), columns, columns)
     scores.print_scores(samples, found)
-    written.say(path)
+    written.say(*files)
 
 
 @with_source(
@@ -83,9 +89,9 @@ def anomalies(
     found, words = scores.anomalies_of(model, samples, own, by, rate)
     keys = {name: values[found.rows] for name, values in samples.keys(dataset.label_names).items()}
     columns = scores.anomaly_columns(found)
-    write_samples(path, keys, columns, columns)
+    files = write_samples(path, keys, columns, columns)
     scores.print_anomalies(model, samples, found, words)
-    written.say(path)
+    written.say(*files)
     if picture is not None:
         scores.draw_worst(Path(picture), model, samples, found.scores, written)
 
@@ -104,7 +110,7 @@ def reconstruct(
 ) -> None:
     """Reconstruct samples from their codes."""
     from narrows import figures
-    from narrows.cli.samples import Written, feature_columns, samples_of, target, write_samples
+    from narrows.cli.samples import Written, feature_columns, samples_of, target, write_samples, write_table
     from narrows.data.axes import returned
     from narrows.evaluation import squared_error
     from narrows.storage.atomic import write_png
@@ -117,16 +123,20 @@ def reconstruct(
     X, y = samples.X, samples.y
     model = chosen.load()
     X_hat = model.reconstruct(X, y=y)
-    if path.suffix.lower() == ".png":
+    files = [path]
+    if dataset.typed:
+        files = [_of_table(path, source, "reconstructed.csv", chosen)]
+        write_table(files[0], samples.keys(dataset.label_names), X_hat)
+    elif path.suffix.lower() == ".png":
         n = figures.room(X.shape[1:]) if index is None else SHOWN
         write_png(path, figures.compare({"original": X[:n], "reconstruction": X_hat[:n]}))
     else:
         columns, steps = feature_columns(X_hat, dataset.columns)
         as_given = returned(X_hat, dataset.axes)
-        write_samples(path, samples.keys(dataset.label_names), columns, {"reconstruction": as_given}, steps)
+        files = write_samples(path, samples.keys(dataset.label_names), columns, {"reconstruction": as_given}, steps)
     error = float(squared_error(model, X, y).mean())
     out().print(f"squared error {number(error)} per sample, {samples.what}")
-    written.say(path)
+    written.say(*files)
 
 
 @with_source(
@@ -150,7 +160,7 @@ def sample(
 ) -> None:
     """Draw new samples from a model."""
     from narrows import figures
-    from narrows.cli.samples import Written, feature_columns, target, write_samples
+    from narrows.cli.samples import Written, feature_columns, target, write_samples, write_table
     from narrows.data import RowIds
     from narrows.storage.atomic import write_png
     from narrows.storage.columns import ENDINGS
@@ -163,10 +173,22 @@ def sample(
     # Models saved without codes learn how they are spread from data.
     fits = sampler != "prior" and (model.codes_ is None or source.data is not None)
     X = model.sample(n, seed, sampler, X=source.dataset(chosen).train if fits else None)
-    if path.suffix.lower() == ".png":
+    if model.schema_.types is not None:
+        path = _of_table(path, source, "sampled.csv", chosen)
+        write_table(path, {"row": RowIds.numbered(len(X)).rows}, X)
+    elif path.suffix.lower() == ".png":
         write_png(path, figures.gallery(X))
     else:
         columns, steps = feature_columns(X, model.schema_.columns)
         write_samples(path, {"row": RowIds.numbered(len(X)).rows}, columns, {"samples": X}, steps)
     out().print(f"{n:,} samples, seed {seed}" + ("" if sampler == "prior" else f", codes by {sampler}"))
     written.say(path)
+
+
+def _of_table(path: Path, source: Source, default: str, run: Run) -> Path:
+    """Return the file for rows of a table of typed columns, which are no picture; .csv where nothing else is said."""
+    if source.out is None:
+        return run.folder / default
+    if path.suffix.lower() not in (".csv", ".parquet"):
+        raise ConfigError(f"--out must end in .csv or .parquet for a table with text or times; got {str(path)!r}.")
+    return path

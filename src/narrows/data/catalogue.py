@@ -22,6 +22,7 @@ from narrows.data.options import share, whole_number
 from narrows.data.published import binarized_mnist, fashion_mnist, lfw, mnist, published_available
 from narrows.data.readers.formats import file_loader, looks_like_path, split_files, table_of_file
 from narrows.data.stored import StoredRows
+from narrows.data.types_table import MixedTable
 from narrows.data.windows import windowed
 from narrows.errors import ConfigError, DataError, did_you_mean
 
@@ -206,6 +207,11 @@ def _dataset(raw: Dataset, name: str, seed: int, limit: int | None, shape: str |
     def shaped(X: Array | None) -> Array | None:
         if shape is None or X is None:
             return X
+        if isinstance(X, MixedTable):
+            raise ConfigError(
+                f"load_dataset: shape must be left out for a table with text or times; got {shape!r}. Leave those "
+                "columns out with drop=."
+            )
         return _shaped(X if shape in _FORMS else returned(X, raw.axes), shape)  # sizes are those of the file
 
     files = None if raw.files is None else raw.files.head(limit)

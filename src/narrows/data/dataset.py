@@ -19,6 +19,7 @@ from narrows.data.arrays import Array
 from narrows.data.order import Division
 from narrows.data.splits import SourceFiles, divide, take_rows
 from narrows.data.stored import Chosen, Joined, StoredRows, stored
+from narrows.data.types_table import MixedTable, joined
 from narrows.errors import ConfigError, DataError
 
 
@@ -118,6 +119,11 @@ class Dataset:
         return tuple(int(n) for n in self.train.shape[1:])
 
     @property
+    def typed(self) -> bool:
+        """Whether samples are rows of a table whose columns have types of their own: text, times and the like."""
+        return isinstance(self.train, MixedTable)
+
+    @property
     def split_names(self) -> tuple[str, ...]:
         """The names of the splits that there are, of train, validation and test."""
         return tuple(name for name in ("train", "validation", "test") if getattr(self, name) is not None)
@@ -170,7 +176,8 @@ class Dataset:
         name, parts = "all" if len(splits) > 1 else "", [X for _, X, _ in splits]
         if isinstance(parts[0], StoredRows):
             return Split(name, Joined([stored(X) for X in parts], order), y)
-        return Split(name, np.concatenate(parts)[order], y)
+        together = joined(parts) if isinstance(parts[0], MixedTable) else np.concatenate(parts)
+        return Split(name, together[order], y)
 
     @property
     def evaluation_split(self) -> Split:
@@ -184,6 +191,10 @@ class Dataset:
         for name in ("train", "test", "validation", "train_labels", "test_labels", "validation_labels"):
             array = getattr(self, name)
             if array is None:
+                continue
+            if isinstance(array, MixedTable):
+                digest.update(f"{name}|{array.shape}|".encode())
+                array.update(digest)
                 continue
             if isinstance(array, StoredRows):
                 digest.update(f"{name}|{array.dtype.str}|{array.shape}|{array.identity}".encode())

@@ -325,6 +325,8 @@ class Schema:
 
     def rescale(self, x: Array, target: Schema) -> Array:
         """Return samples (N, *shape) on another schema's scale, in double precision, without rounding to X's type."""
+        if self.types is not None:  # models of typed columns scale them alike
+            return np.asarray(x, np.float64)
         X = replace(self, dtype="float64", frame=None).decode(np.asarray(x, np.float64))
         return X / 255.0 if target.pixels else target.scaled(X, np.dtype(np.float64))[0]
 
