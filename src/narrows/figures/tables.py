@@ -202,13 +202,13 @@ def _name_cells(axes: Axes, side: str, names: Sequence[str]) -> None:
 def _correlations(names: Sequence[str], real: Array, drawn: Array) -> Image.Image:
     figure = figure_of(11.6, 4.9)
     panels = figure.subplots(1, 3)
-    shown = None
+    shown: Any = None
     for axes, values, title in zip(panels, (real, drawn, drawn - real), ("real", "drawn", "drawn - real"), strict=True):
         styled(axes)
         shown = axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1)
         axes.set_title(f"rank correlation, {title}", fontsize=9, color=INK, loc="left")
         places = np.arange(len(names)) if len(names) <= 20 else np.arange(0, len(names), math.ceil(len(names) / 20))
-        labels = [_short(names[i], 14) for i in places]
+        labels = [_short(names[int(i)], 14) for i in places]
         axes.set_xticks(places, labels, rotation=90, fontsize=6)
         axes.set_yticks(places, labels if axes is panels[0] else [], fontsize=6)
     bar = figure.colorbar(shown, ax=panels, pad=0.01, shrink=0.7)

@@ -38,11 +38,10 @@ def picture_synthesis(
     columns = [column.rows(*kept) for column in columns]
     distances = [column_distance(column) for column in columns]
     order = np.argsort(-np.array(distances), kind="stable")
-    shown = [
-        figures.RealAndDrawn(
-            columns[i].name, *columns[i].values, _names(columns[i]), distances[i], columns[i].times
-        ) for i in order
-    ]  # fmt: skip
+    shown = []
+    for column, distance in ((columns[i], distances[i]) for i in order):
+        seen, made = column.values
+        shown.append(figures.RealAndDrawn(column.name, seen, made, _names(column), distance, column.times))
     pairs = sorted(pair_distances(columns, limit=500, seed=seed), key=lambda pair: -pair.distance)
     numbers = [column for column in columns if column.numeric][: figures.CORRELATED]
     matrices = [_matrix(numbers, table) for table in (0, 1)]
