@@ -7,6 +7,7 @@ import pytest
 
 from narrows.cli import main
 from narrows.cli.arguments import data_flags, data_options
+from narrows.cli.console import in_flags
 from narrows.data.options import OPTIONS
 
 LOG = "timestamp,temp,status\n" + "\n".join(
@@ -22,20 +23,19 @@ def log(tmp_path, monkeypatch):
     (tmp_path / "log.csv").write_text(LOG)
 
 
-def test_a_file_is_described_also_where_it_cannot_be_used_yet(log, capsys):
+def test_a_file_is_described(log, capsys):
     assert main(["data", "log.csv"]) == 0
-    out, note = capsys.readouterr()
+    out = capsys.readouterr().out
     lines = {words[0]: line for line in out.splitlines() if (words := line.split())}
     assert lines["timestamp"].rstrip().endswith("id (times)")
     assert "numbers" in lines["temp"]
     assert "-999 to 29.5" in lines["temp"]
     assert "2 different: OK, WARN" in lines["status"]
-    assert "unusable: drop, label or id" in lines["status"]
+    assert lines["status"].rstrip().endswith("feature")
     assert "header: yes, since 'timestamp' stands above numbers" in out
     assert "fields separated by comma" in out
     for flag in ("--label", "--drop", "--missing", "--header", "--encoding", "--test", "--window"):
         assert flag in lines["options:"] or flag in out
-    assert "Leave it out with drop='status', or make it the labels with label='status'." in note
 
 
 def test_with_options_it_says_what_would_be_done(log, capsys):
@@ -51,7 +51,7 @@ def test_training_says_how_a_file_was_read(log, capsys):
     assert main(["train", "pca", "--data", "log.csv", "--drop", "status", "--latent-dim", "1"]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "read as: header: yes, since 'timestamp' stands above numbers; fields separated by comma" in out
-    assert "if it means missing, missing=-999" in out
+    assert "if it means missing, --missing -999" in out
 
 
 def test_flags_of_data_are_their_options():
@@ -96,3 +96,18 @@ def test_sequences_of_different_lengths_from_files_to_reconstructions(tmp_path, 
     reconstructed = np.load("r.npy")
     assert reconstructed.shape == (12, 8, 1)
     assert np.isnan(reconstructed).sum() == sum(3 - i % 4 for i in range(12))
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("drop='a,b c', or id='k'.", "--drop 'a,b c', or --id k."),
+        ("Name its encoding=.", "Name its --encoding."),
+        ("missing, missing=-200", "missing, --missing -200"),
+        ("(otherwise: shape=28x28)", "(otherwise: --shape 28x28)"),
+        ("say split_column='part', transpose=true", "say --split-column part, --transpose"),
+        ("got 'label=quality', latent_dim=3", "got 'label=quality', latent_dim=3"),
+    ],
+)
+def test_keywords_of_data_are_flags_on_the_command_line(said, shown):
+    assert in_flags(said) == shown

@@ -12,7 +12,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src"
 PACKAGE = SOURCE / "narrows"
 ORDER = [
-    ["errors"], ["params"], ["components"], ["rng", "storage", "moments", "objectives", "projection"],
+    ["errors"], ["params"], ["components", "plugins"], ["rng", "storage", "moments", "objectives", "projection"],
     ["pca", "ppca", "figures", "numbers"],
     ["module"], ["data", "corruptions", "conditions"], ["probability", "nn"], ["penalties"], ["training"],
     ["estimators"], ["evaluation"], ["runs"], ["sweeps", "analyses"], ["recipes"], ["http"],

@@ -151,7 +151,7 @@ def test_numbers_of_every_type(name, dtype):
 
 
 def test_bytes_are_pixels(name):
-    X = np.random.default_rng(0).integers(0, 256, (12, 4), np.uint8)
+    X = np.random.default_rng(0).integers(0, 256, (12, 64), np.uint8)
     estimator = make(name).fit(X)
     assert estimator.schema_.pixels
     assert estimator.reconstruct(X).dtype == np.uint8

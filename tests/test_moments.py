@@ -19,9 +19,9 @@ CUTS = [[450], [1], [899], [100, 101, 640]]
 def test_mean_and_covariance_are_numpys(name):
     X = ROWS[name]
     flat = X.reshape(len(X), -1).astype(np.float64)
-    found, close = Moments.of(X), {"rtol": 1e-5 if name == "float32" else 1e-9, "atol": 1e-6}
-    np.testing.assert_allclose(found.mean, flat.mean(0), **close)
-    np.testing.assert_allclose(found.covariance(), np.cov(flat.T), **close)
+    found, rtol = Moments.of(X), 1e-5 if name == "float32" else 1e-9
+    np.testing.assert_allclose(found.mean, flat.mean(0), rtol=rtol, atol=1e-6)
+    np.testing.assert_allclose(found.covariance(), np.cov(flat.T), rtol=rtol, atol=1e-6)
     np.testing.assert_allclose(found.scatter(center=False), flat.T @ flat, rtol=1e-5 if name == "float32" else 1e-12)
 
 
@@ -31,9 +31,9 @@ def test_parts_merge_into_the_whole(name, cuts):
     X = ROWS[name]
     whole, merged = Moments.of(X), Moments.merged(map(Moments.of, np.split(X, cuts)))
     assert merged.count == len(X)
-    close = {"rtol": 1e-5, "atol": 1e-5} if name == "float32" else {"rtol": 1e-10, "atol": 1e-9 * np.abs(X).max()}
-    np.testing.assert_allclose(merged.mean, whole.mean, **close)
-    np.testing.assert_allclose(merged.covariance(), whole.covariance(), **close)
+    rtol, atol = (1e-5, 1e-5) if name == "float32" else (1e-10, 1e-9 * float(np.abs(X).max()))
+    np.testing.assert_allclose(merged.mean, whole.mean, rtol=rtol, atol=atol)
+    np.testing.assert_allclose(merged.covariance(), whole.covariance(), rtol=rtol, atol=atol)
 
 
 def test_pixels_merge_without_losing_a_digit():

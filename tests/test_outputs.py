@@ -13,7 +13,7 @@ from PIL import Image
 from narrows import AE, VAE, load, load_dataset
 from narrows.cli.app import main
 from narrows.errors import ConfigError
-from narrows.evaluation import squared_error, threshold
+from narrows.evaluation import anomaly_scores, squared_error, threshold
 from narrows.evaluation.errors import squared_error_by_feature
 from narrows.runs import Run, record
 from narrows.runs.dataset import own_data, with_new_rows
@@ -119,7 +119,7 @@ def test_columns_are_put_in_the_order_of_the_model(tmp_path):
 @pytest.mark.parametrize(
     ("file", "words"), [("extra.csv", ["'extra' beside", "drop"]), ("renamed.csv", ["no 'vibration'", "'vib'"])]
 )
-@pytest.mark.parametrize("command", ["encode", "score", "evaluate", "diagnose", "reconstruct"])
+@pytest.mark.parametrize("command", ["encode", "score", "anomalies", "evaluate", "diagnose", "reconstruct"])
 def test_columns_that_are_missing_or_more_are_named(command, file, words, capsys):
     assert main([command, "plant", "--data", file]) == 2
     error = capsys.readouterr().err
@@ -143,43 +143,59 @@ def test_pictures_are_traced_by_file_name_and_brought_to_the_size_of_the_model(t
     table = written(tmp_path, "reconstruct", "pictures", "--data", "others")
     assert list(table["file"]) == [f"p{i:02d}.png" for i in range(1, 7)]
     assert table.shape == (6, 2 + 30)
-    scores = written(tmp_path, "score", "pictures", "--data", "others", "--picture", f"{tmp_path}/w.png", name="s.csv")
-    assert list(scores.columns) == ["row", "file", "score", "error", "flagged"]
+    scores = written(tmp_path, "score", "pictures", "--data", "others", name="s.csv")
+    assert list(scores.columns) == ["row", "file", "score", "error"]
     assert list(scores["file"]) == list(table["file"])
+    flags = ["--picture", f"{tmp_path}/w.png", "--rate", "0.9"]
+    found = written(tmp_path, "anomalies", "pictures", "--data", "others", *flags, name="a.csv")
+    assert list(found.columns) == ["row", "file", "score"]
     with Image.open(tmp_path / "w.png") as picture:
         assert picture.width > 100
 
 
-# score ----------------------------------------------------------------------------------------------------------------
+# score and anomalies --------------------------------------------------------------------------------------------------
 
 
-def test_scores_errors_and_flags_are_those_of_the_model(tmp_path, capsys):
-    table = written(tmp_path, "score", "plant", "--data", "new.csv", "--rate", "0.05")
-    model, X, own = load("runs/plant"), plant_rows("new.csv"), own_data(Run("runs/plant"))
+def test_scores_and_errors_are_those_of_the_model(tmp_path, capsys):
+    table = written(tmp_path, "score", "plant", "--data", "new.csv")
+    model, X = load("runs/plant"), plant_rows("new.csv")
     np.testing.assert_allclose(table["score"], model.score_samples(X), rtol=1e-5)
     np.testing.assert_allclose(table["error"], squared_error(model, X), rtol=1e-6)
     by_column = table[["error_pressure", "error_temperature", "error_vibration"]].to_numpy()
     np.testing.assert_allclose(by_column.sum(1), table["error"], rtol=1e-6)
-    limit = threshold(model.score_samples(np.concatenate([own.validation, own.test])), 0.05)
-    assert (table["flagged"] == (table["score"] < limit)).all()
-    assert table["flagged"][[7, 13]].all()
+    assert "40 samples scored: from" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("by", ["score", "auto"])
+def test_anomalies_are_traced_and_explained(tmp_path, capsys, by):
+    table = written(tmp_path, "anomalies", "plant", "--data", "new.csv", "--rate", "0.05", "--by", by)
+    model, own = load("runs/plant"), own_data(Run("runs/plant"))
+    assert {7, 13} <= set(table["row"])
+    assert (np.diff(table["score"]) >= 0).all()
+    held_out = anomaly_scores(model, np.concatenate([own.validation, own.test]), by=by, X_train=own.train)
+    scores = anomaly_scores(model, plant_rows("new.csv"), by=by, X_train=own.train)
+    assert set(table["row"]) == set(np.flatnonzero(scores < threshold(held_out, 0.05)))
+    because = table.set_index("row")
+    assert because["column_1"][[7, 13]].tolist() == ["temperature", "vibration"]
+    assert ((because["share_1"] > 0.3) & (because["share_1"] <= 1)).all()
     text = capsys.readouterr().out
-    assert f"{table['flagged'].sum()} of 40 samples flagged" in text
+    assert f"{len(table)} of 40 samples ({len(table) / 40:.2%})" in text
     assert f"the lowest 5% of the run's {len(own.validation) + len(own.test)} held-out samples" in text
-    worst = [line.split() for line in text.splitlines() if line.split()[:1] in (["7"], ["13"])]
-    assert {(line[0], line[3], line[4]) for line in worst} == {("7", "yes", "temperature"), ("13", "yes", "vibration")}
+    assert "temperature 200 (" in text
 
 
 def test_where_few_are_held_out_all_samples_set_the_limit(tmp_path, capsys):
-    written(tmp_path, "score", "plant", "--rate", "0.001")
+    written(tmp_path, "anomalies", "plant", "--rate", "0.001")
     assert "the lowest 0.1% of the run's 300 own samples" in capsys.readouterr().out
 
 
-def test_where_the_own_data_are_gone_nothing_is_flagged(tmp_path, capsys, monkeypatch):
+def test_where_the_own_data_are_gone_the_rows_set_the_limit(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("narrows.cli.scores.own_data", lambda run, changed: own_data(run, path="gone.csv"))
-    table = written(tmp_path, "score", "plant", "--data", "new.csv")
-    assert "flagged" not in table
-    assert "note: nothing is flagged: " in capsys.readouterr().err
+    table = written(tmp_path, "anomalies", "plant", "--data", "new.csv", "--rate", "0.05")
+    assert set(table["row"]) == {7, 13}
+    said = capsys.readouterr()
+    assert "note: the rows themselves say what is usual: " in said.err
+    assert "the lowest 5% of these samples" in said.out
 
 
 @pytest.mark.parametrize(
@@ -191,8 +207,8 @@ def test_where_the_own_data_are_gone_nothing_is_flagged(tmp_path, capsys, monkey
         ("--out x.txt", "--out must end in .csv, .parquet, .npy or .npz; got 'x.txt'"),
     ],
 )
-def test_mistakes_of_score_are_named(flags, message, capsys):
-    assert main(["score", "plant", *flags.split()]) == 2
+def test_mistakes_of_anomalies_are_named(flags, message, capsys):
+    assert main(["anomalies", "plant", *flags.split()]) == 2
     assert message in capsys.readouterr().err
 
 
@@ -286,7 +302,7 @@ def test_windows_keep_the_columns_by_name(tmp_path, capsys, monkeypatch):
     assert a["row"].tolist() == np.repeat(np.arange(0, 200, 10), 10).tolist()
     assert a["step"].tolist() == list(range(10)) * 20
     scores = written(tmp_path, "score", "log", "--data", "order.csv", name="s.csv")
-    assert list(scores.columns)[1:] == ["score", "error", "error_x", "error_y", "flagged"]
+    assert list(scores.columns)[1:] == ["score", "error", "error_x", "error_y"]
     capsys.readouterr()
     assert main(["encode", "log", "--data", "renamed.csv"]) == 2
     assert "'y'" in capsys.readouterr().err

@@ -18,6 +18,7 @@ from narrows.errors import DataError
 from narrows.evaluation import compare_models
 from narrows.evaluation.tables import latex, markdown
 from narrows.numbers import number
+from narrows.plugins import PREFIX
 from narrows.runs import Run, record
 from narrows.runs.dataset import dataset_of, own_data
 from narrows.runs.listing import arranged, differing, runs_in, values_of
@@ -343,7 +344,8 @@ def plugin(here):
     path = list(sys.path)
     yield "mine.py"
     sys.path[:] = path
-    sys.modules.pop("mine", None)
+    for name in [name for name in sys.modules if name.startswith(PREFIX)]:
+        del sys.modules[name]
     AXES["likelihood"].values_by_name.pop("heavy", None)
     AXES["estimator"].values_by_name.pop("deep", None)
 
@@ -356,6 +358,14 @@ def test_components_and_models_of_a_plugin_are_trained_used_and_resumed(plugin, 
     assert "An autoencoder of my own." in printed(capsys, "train", "--help", f"--plugin={plugin}")
     assert "24 codes" in printed(capsys, "encode", "mine", "--plugin", plugin)
     assert type(load("runs/mine")).__name__ == "Deep"
+
+
+@pytest.mark.slow
+def test_a_plugin_reaches_the_processes_of_jobs(here, plugin, capsys):
+    Path("json.py").write_text(Path(plugin).read_text().replace("@register\n@model", "@model"))  # the name of another
+    flags = ["--data", "own.csv", "--epochs", "1", "--likelihood", "heavy", "--latent-dim", "1,2", "--seeds", "1"]
+    shown = printed(capsys, "--plugin", "json.py", "sweep", "ae", *flags, "--jobs", "2")
+    assert "2 trainings" in shown
 
 
 @pytest.mark.parametrize(
@@ -371,7 +381,7 @@ def test_mistakes_of_plugins_are_named(content, message, here, capsys):
     if content is not None:
         Path("wrong.py").write_text(content)
     assert message in printed(capsys, "runs", "--plugin", "wrong.py", code=2)
-    assert "wrong" not in sys.modules
+    assert not any(name.startswith(PREFIX) for name in sys.modules)
 
 
 def test_a_run_that_needs_a_plugin_says_so(here, capsys):

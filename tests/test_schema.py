@@ -70,7 +70,9 @@ def test_none():
         (TABLE, "standard"),
         (structured((3,)), None),
         (structured((4, 3)) * 2, "standard"),
-        ((structured((3,)) * 255).astype(np.uint8), "pixels"),
+        ((structured((64,)) * 255).astype(np.uint8), "pixels"),
+        ((structured((63,)) * 255).astype(np.uint8), "standard"),
+        ((structured((64,)) * 127).astype(np.uint8), "standard"),
         (structured((1, 3, 3)), None),
         (RNG.integers(0, 4096, (9, 1, 3, 3)).astype(np.uint16), "minmax"),
         (np.eye(4), None),
@@ -423,7 +425,7 @@ def test_records_round_trip(schema):
 
 
 def test_pixels_of_other_types_are_taken_where_they_are_pixels():
-    X = (structured((6,)) * 255).astype(np.uint8)
+    X = (structured((64,)) * 255).astype(np.uint8)
     ae = AE(**QUICK).fit(X)
     expected = ae.transform(X)
     np.testing.assert_array_equal(ae.transform(X.astype(np.int64)), expected)
@@ -434,7 +436,7 @@ def test_pixels_of_other_types_are_taken_where_they_are_pixels():
 
 
 def test_what_measures_see_is_the_models_scale():
-    X = (structured((6,)) * 255).astype(np.uint8)
+    X = (structured((64,)) * 255).astype(np.uint8)
     pixels, table = AE(**QUICK).fit(X), AE(**QUICK).fit(TABLE)
     np.testing.assert_array_equal(pixels.schema_.values(encoded(pixels, X)), X / 255)
     np.testing.assert_allclose(table.schema_.values(encoded(table, TABLE)).std(0), 1, rtol=1e-6)

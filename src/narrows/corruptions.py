@@ -24,6 +24,8 @@ class Corruption(Component):
     """A random change of the input in training."""
 
     axis: ClassVar[str] = "corruption"
+    takes_types: ClassVar[bool] = False
+    """Whether it hides values rather than change them, so that columns may be categories, dates and the like."""
 
     @abstractmethod
     def __call__(self, x: Tensor, rng: Generator) -> Tensor:

@@ -23,6 +23,8 @@ CODES = 2**30
 """Bytes that the range finder may keep beside the data, so as not to multiply twice."""
 MANY = 1500
 """Features from which on the decomposition of their product for a few axes is quicker than that for all."""
+FEW = 2**24
+"""Values of rows on disk up to which all are held in memory."""
 HUGE = 5e11
 """Multiplications for the exact product from which on auto finds the range instead."""
 
@@ -50,12 +52,16 @@ def principal_axes(X: Array, k: int, *, center: bool = True, solver: str = "auto
     n, d = len(X), math.prod(X.shape[1:])
     if solver == "auto":
         work = float(n) * d * min(n, d)
-        if work < 2e9:  # a second or so: the decomposition of the data keeps all digits
+        if work < 2e9 and (
+            type(X) is np.ndarray or n * d < FEW
+        ):  # a second or so: the decomposition of the data keeps all digits
             solver = "svd"
         elif work > HUGE and 6 * BLOCKS * _width(k) < min(n, d):
             solver = "range"
         else:
             solver = "covariance" if n >= d else "gram"
+    if solver in ("svd", "gram"):  # which hold all rows in double precision
+        X = np.asarray(X)
     mean, values, components, total = SOLVERS[solver](X, center, k)
     # scikit-learn's sign: the largest entry of every component is positive.
     largest = np.abs(components).argmax(1)

@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 import torch
 
+from narrows.data import feeds
 from narrows.data.readers import checks, decoding, images
 from narrows.data.splits import SourceFiles
 from narrows.errors import DivergedError, FormatError
@@ -139,8 +140,8 @@ def _(patch: Patch) -> None:
 
 @variant("the order is drawn anew", RESUMED)
 def _(patch: Patch) -> None:
-    real = loop._order
-    patch.setattr(loop, "_order", lambda n, size, seed, epoch: real(n, size, time.time_ns() % 2**31, epoch))
+    real = feeds.feed
+    patch.setattr(loop, "feed", lambda data, size, seed, *at: real(data, size, time.time_ns() % 2**31, *at))
 
 
 # Files

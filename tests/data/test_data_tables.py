@@ -197,16 +197,42 @@ def test_dates_as_numbers_are_asked_about(read):
 
 
 def test_all_unusable_columns_are_named_at_once(read):
-    rows = [[f"2024-13-{i}x", "red" if i % 2 else "blue", i, "ERR" if i == 7 else i, f"k{i}"] for i in range(20)]
+    rows = [["red" if i % 2 else "blue", "ERR" if i == 7 else i, "bad" if i == 3 else i] for i in range(20)]
     with pytest.raises(DataError) as caught:
-        read(lines([["when", "colour", "n", "temp", "key"], *rows]))
+        read(lines([["colour", "temp", "load"], *rows]))
     message = str(caught.value)
     for part in (
-        "4 columns of 5", "'when': text", "'colour': text, 'blue' in row 1, 2 different ones",
-        "'temp': numbers, but 'ERR' in row 8",
-        "drop='when,colour,temp,key'", "label='colour'", "id='when'", "missing='ERR'",
+        "2 columns of 3", "'temp': numbers, but 'ERR' in row 8", "'load': numbers, but 'bad' in row 4",
+        "drop='temp,load'", "missing='ERR'",
     ):  # fmt: skip
         assert part in message
+    assert "colour" not in message
+
+
+def test_text_and_times_are_columns_of_a_typed_table(read):
+    rows = [["x", "2024-01-02", 1, "yes"], ["?", "", 2, "no"], ["y", "2024-03-04 05:06", 3, "yes"]] * 2
+    data = read(lines([["word", "day", "n", "ok"], *rows]), test=0, shuffle=False)
+    assert data.columns == ("word", "day", "n", "ok")
+    table = data.train
+    assert {name: values.holds for name, values in table.columns.items()} == {
+        "word": "text", "day": "time", "n": "number", "ok": "truth",
+    }  # fmt: skip
+    assert table.columns["word"].objects()[:3] == ["x", None, "y"]
+    assert table.columns["day"].cells()[:3].tolist() == ["2024-01-02 00:00:00", "", "2024-03-04 05:06:00"]
+    assert table.words == "columns: 1 of text, 1 of times, 1 of numbers, 1 of truth values; 4 missing"
+    again = read(lines([["word", "day", "n", "ok"], *rows]), test=0, shuffle=False)
+    assert again.sha256 == data.sha256
+    other = read(lines([["word", "day", "n", "ok"], *rows[:-1], ["z", *rows[-1][1:]]]), test=0, shuffle=False)
+    assert other.sha256 != data.sha256
+    with_test = read(lines([["word", "day", "n", "ok"], *rows]))
+    assert with_test.split("all").X.columns["n"].objects() == [1, 2, 3, 1, 2, 3]
+
+
+@pytest.mark.parametrize("options", [{"shape": "2x2"}, {"window": 2}])
+def test_typed_tables_have_no_other_shape(read, options):
+    (name,) = options
+    with pytest.raises(ConfigError, match=f"{name} must be left out for a table with text or times"):
+        read(lines([["word", "n"], *[["ab"[i % 2], i] for i in range(10)]]), **options)
 
 
 def test_an_index_is_no_feature(read):
@@ -297,3 +323,34 @@ def test_rows_of_different_lengths_are_named(read):
         read("a,b\n1,\x01\n")
     with pytest.raises(ConfigError, match="delimiter must be one character"):
         read("a,b\n1,2", delimiter="ab")
+
+
+def test_text_files_in_a_folder_are_one_table(tmp_path):
+    (tmp_path / "b.csv").write_text("x,y,c\n" + "".join(f"{i},{i}.5,{'uv'[i % 2]}\n" for i in range(10)))
+    (tmp_path / "a.csv").write_text("y,x,c\n" + "".join(f"{i},{9 * i},{'uv'[i % 2]}\n" for i in range(5)))
+    (tmp_path / "readme.txt").write_text("What they are.")
+    data = load_dataset(tmp_path, label="c", test=3, shuffle=False)
+    assert data.columns == ("y", "x")
+    rows = np.concatenate([data.train, data.test])
+    np.testing.assert_array_equal(rows[:5], [[i, 9 * i] for i in range(5)])
+    np.testing.assert_array_equal(rows[5:], [[i + 0.5, i] for i in range(10)])
+    assert (data.ids("train").name, data.ids("train").values[4]) == ("file", "a.csv:4")
+    assert data.ids("test").values.tolist() == ["b.csv:7", "b.csv:8", "b.csv:9"]
+    assert data.notes[0] == "2 files"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("y,z,c\n1,2,u\n", r"the same columns; c\.csv lacks 'x' and has 'z' besides, other than a"),
+        ("y,x\n1,2\n", r"c\.csv lacks 'c', other than a\.csv\. Take it out"),
+        ("y,x,x\n1,2,3\n", r"c\.csv lacks 'c', other than a\.csv"),
+        ("1,2,3\n4,5,6\n", r"a\.csv names its columns and c\.csv does not\. Say header=yes or header=no"),
+        ("", r"c\.csv' must hold rows of numbers; got an empty file"),
+    ],
+)
+def test_files_of_other_columns_are_named(tmp_path, text, message):
+    (tmp_path / "a.csv").write_text("y,x,c\n1,2,u\n3,4,v\n")
+    (tmp_path / "c.csv").write_text(text)
+    with pytest.raises(DataError, match=message):
+        load_dataset(tmp_path, label="c")

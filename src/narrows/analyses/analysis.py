@@ -152,10 +152,17 @@ class Analysis(ABC):
 
     positional: ClassVar[tuple[str, ...]] = ()
     """Fields that the command line takes without a flag, after the run."""
+    takes_types: ClassVar[bool] = False
+    """Whether it is one of codes alone, so that samples may be rows of text, times and other columns."""
 
     def __call__(self, subject: Subject) -> Result:
         """Run the analysis. Raises: ConfigError where a field is out of bounds, or does not fit the run."""
         validate(self)
+        if subject.dataset.typed and not self.takes_types:
+            raise ConfigError(
+                f"{type(self).__name__}: data must be numbers or images; got a table of typed columns. Use `narrows "
+                "encode`, `score`, `reconstruct` and `sample` with it."
+            )
         return self.run(subject)
 
     @abstractmethod

@@ -17,9 +17,8 @@ from typing import Any
 from cyclopts import App, CycloptsError, Group
 
 from narrows import __version__
-from narrows.cli import analyses, plugins, recipes, sweep, threads, train
-from narrows.cli.console import as_is, error, out
-from narrows.cli.data import data
+from narrows.cli import analyses, data, plugins, recipes, sweep, threads, train
+from narrows.cli.console import as_is, error, in_flags, out
 from narrows.cli.encode import encode
 from narrows.cli.evaluate import COMPARE, compare_application, diagnose, evaluate
 from narrows.cli.export import export
@@ -28,8 +27,9 @@ from narrows.cli.push import push
 from narrows.cli.runs import delete, rename, runs
 from narrows.cli.serve import serve
 from narrows.cli.show import show
-from narrows.cli.use import reconstruct, sample, score
+from narrows.cli.use import anomalies, reconstruct, sample, score
 from narrows.errors import NarrowsError
+from narrows.plugins import import_plugin
 
 TRAIN, LOOK, USE = Group("Train", sort_key=1), Group("Look", sort_key=2), Group("Use", sort_key=3)
 EXPLORE, EVALUATE = Group("Explore", sort_key=4), Group("Evaluate", sort_key=5)
@@ -79,12 +79,12 @@ def application(tokens: Sequence[str]) -> App:
             "open": open_page,
             "rename": rename,
             "delete": delete,
-            "data": data,
             "version": version,
         },
         USE: {
             "encode": encode,
             "score": score,
+            "anomalies": anomalies,
             "reconstruct": reconstruct,
             "sample": sample,
             "export": export,
@@ -93,6 +93,9 @@ def application(tokens: Sequence[str]) -> App:
         },
         EVALUATE: {"evaluate": evaluate, "diagnose": diagnose},
     }
+    of_data = data.application()
+    of_data.group = LOOK
+    app.command(of_data)
     for group, commands in groups.items():
         for name, function in commands.items():
             app.command(function, name=name, group=group)
@@ -113,7 +116,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
                 threads.set_threads(number)
             tokens, files = plugins.without_plugins(tokens)
             for file in files:
-                plugins.import_plugin(file)
+                import_plugin(file)
             app = application(tokens)
             command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False, verbose=False)
             return command(*bound.args, **bound.kwargs) or 0
@@ -150,7 +153,11 @@ def _warnings_as_notes() -> Iterator[None]:
 
     def written(message: Warning | str, category: type[Warning], filename: str, *rest: Any, **more: Any) -> str:
         ours = issubclass(category, UserWarning) and Path(filename).is_relative_to(PACKAGE)
-        return f"note: {as_is(str(message)).plain}\n" if ours else before(message, category, filename, *rest, **more)
+        return (
+            f"note: {as_is(in_flags(str(message))).plain}\n"
+            if ours
+            else before(message, category, filename, *rest, **more)
+        )
 
     warnings.formatwarning = written
     try:

@@ -170,6 +170,8 @@ def parameter_flags(
     """
     training, flags = set(training), []
     for each in fields(cls):
+        if typing.get_origin(kinds_of(each.annotation)[0]) is dict:
+            continue  # see `COLUMN`
         heading = TRAINING if each.name in training else group if each.axis is None else COMPONENTS
         flags.append(_flag_of(each, heading, several))
     for each in fields(cls):

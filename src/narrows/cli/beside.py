@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
 from narrows.cli.installed import check_installed
-from narrows.cli.plugins import FLAG, without_plugins
+from narrows.cli.plugins import plugin_flags
 
 NEEDED = ("starlette", "uvicorn", "websockets")
 """Packages that only the page needs."""
@@ -51,9 +51,7 @@ def page_beside(asked: bool, runs: str) -> Iterator[Callable[[str], None]]:
         yield lambda run: None
         return
     check_page()
-    _, files = without_plugins(sys.argv[1:])
-    plugins = [word for file in files for word in (FLAG, file)]
-    command = [sys.executable, "-m", "narrows", *plugins, "open", runs, "--until-closed", "--no-browser"]
+    command = [sys.executable, "-m", "narrows", *plugin_flags(), "open", runs, "--until-closed", "--no-browser"]
     # It ends when its input does, however this process ends; Ctrl-C is for the training alone.
     server = subprocess.Popen(  # noqa: S603 - a list of arguments: no shell reads it
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True

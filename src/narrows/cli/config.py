@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -142,7 +142,10 @@ def plan(model: str, given: Mapping[str, Any]) -> Plan:
         raise ConfigError(f"train: --from must name a run of {model}; {start.folder} is of {start.model}.")
     merged = {**from_file, **flags}
     rest = {name: merged.pop(name) for name in (*FLAGS, *TEXTS) if name in merged}
+    columns = _columns(merged.pop("column", None) or [])
     values = values_of_flags(cls, merged)
+    if columns:
+        values["columns"] = {**(values.get("columns") or {}), **columns}
     if start is not None:
         values = {**start.fitted.get_params(deep=False), **values}
     validate(cls(**values))
@@ -151,6 +154,17 @@ def plan(model: str, given: Mapping[str, Any]) -> Plan:
     elif not has_epochs(cls):
         rest["validation"] = 0.0
     return Plan(model, values, options=options, start=start, **rest)
+
+
+def _columns(pairs: Sequence[str]) -> dict[str, str]:
+    """Return the kinds of columns, written NAME=KIND; a name may hold an equals sign itself."""
+    kinds = {}
+    for pair in pairs:
+        name, equals, kind = pair.rpartition("=")
+        if not equals or not name:
+            raise ConfigError(f"--column must be written NAME=KIND; got {pair!r}. For example zip=category.")
+        kinds[name] = kind.strip()
+    return kinds
 
 
 def _share(value: Any) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,6 +12,8 @@ from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderableT
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
+
+from narrows.data.options import OPTIONS
 
 
 class _Cleaned:
@@ -35,6 +39,8 @@ def _console(*, stderr: bool = False) -> Console:
     return console
 
 
+_OPTION = re.compile(rf"""(?<![\w.'"-])({"|".join(OPTIONS)})=('[^']*'|"[^"]*"|[^\s,;:'")]*?(?=[.,;:)]?(?:\s|$)))""")
+"""A keyword of `load_dataset` and its value in a message; one in quotes is what the user wrote, and stays."""
 LONGEST = 400
 """Characters of a word that an error shows: a path fits, and a file given in place of a name does not."""
 
@@ -59,9 +65,21 @@ def as_is(text: str, style: str = "") -> Text:
     return Text(_clean(text), style)
 
 
+def in_flags(message: str) -> str:
+    """Return a message whose keywords of `load_dataset`, such as drop='a,b', are the flags of the command line."""
+
+    def flag(match: re.Match[str]) -> str:
+        name, value = match.groups()
+        text = value[1:-1] if value[:1] in ("'", '"') else value
+        switch = OPTIONS[name].metavar == "SWITCH" or not text
+        return f"--{name.replace('_', '-')}" + ("" if switch else f" {shlex.quote(text)}")
+
+    return _OPTION.sub(flag, message)
+
+
 def error(message: str, code: int) -> int:
     """Print an error as one line, in red where there is colour, and return the exit code; what is very long is cut."""
-    words = (word if len(word) <= LONGEST else f"{word[:LONGEST]}..." for word in message.split())
+    words = (word if len(word) <= LONGEST else f"{word[:LONGEST]}..." for word in in_flags(message).split())
     text = Text("error: ", style="bold red").append(as_is(" ".join(words), "red not bold"))
     err().print(text, soft_wrap=True)
     return code
@@ -69,7 +87,9 @@ def error(message: str, code: int) -> int:
 
 def note(message: str) -> None:
     """Print what the user should know to standard error."""
-    err().print(Text("note: ", style="bold yellow").append(as_is(message, "default not bold")), soft_wrap=True)
+    err().print(
+        Text("note: ", style="bold yellow").append(as_is(in_flags(message), "default not bold")), soft_wrap=True
+    )
 
 
 def plain_table() -> Table:

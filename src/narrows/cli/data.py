@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import App, Group, Parameter
 from rich.table import Table
 from rich.text import Text
 
 from narrows.cli.arguments import Source, with_source
-from narrows.cli.console import as_is, note, out, table_of
+from narrows.cli.console import as_is, in_flags, note, out, table_of
+from narrows.data.options import OPTIONS
 from narrows.numbers import number
 
 if TYPE_CHECKING:
     from narrows.data import Dataset
     from narrows.data.readers.table import Use
+
+HELP = "List the data sets, say what a file holds and what would be done with it, or pack a source into shards."
+PACK = "Write samples as shards, which stay on disk while they are used: for more than fits into memory."
 
 SHOWN = 60
 """At most so many columns of a file are listed."""
@@ -56,6 +61,56 @@ def data(
             return
     _print_dataset(name, source.options)
     console.print(_flags(known))
+
+
+def application() -> App:
+    """Return the command, which lists and describes, and its subcommand that packs."""
+    app = App(name="data", help=HELP, help_epilogue="A file called pack is written ./pack.")
+    app["--help"].group = Group("Options", sort_key=9)
+    app.default(data)
+    app.command(pack, name="pack", help=PACK)
+    return app
+
+
+def pack(
+    source: Annotated[str, Parameter(help="A folder or zip of images, a .csv, .parquet or .npy file, or any other.")],
+    folder: Annotated[str, Parameter(help="Where the shards go: new, or one in which packing was interrupted.")],
+    /,
+    *,
+    jobs: Annotated[int, Parameter(help="Processes.")] = 1,
+    label: Annotated[str | None, Parameter(help=OPTIONS["label"].help)] = None,
+    id: Annotated[str | None, Parameter(help=OPTIONS["id"].help)] = None,
+    drop: Annotated[str | None, Parameter(help=OPTIONS["drop"].help)] = None,
+    columns: Annotated[str | None, Parameter(help=OPTIONS["columns"].help)] = None,
+    size: Annotated[str | None, Parameter(help=OPTIONS["size"].help)] = None,
+    mode: Annotated[str | None, Parameter(help=OPTIONS["mode"].help)] = None,
+) -> None:
+    """Write samples as shards; interrupted, the same command resumes."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from narrows.data.pack import pack as packed
+    from narrows.data.shards import read_index
+
+    console = out()
+    options = {"label": label, "id": id, "drop": drop, "columns": columns, "size": size, "mode": mode}
+    shown = Progress(
+        TextColumn("shards"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console,
+        disable=not console.is_terminal, transient=True,
+    )  # fmt: skip
+    with shown as progress:
+        task = progress.add_task("shards", total=None)
+        packed(
+            source, folder, jobs=jobs, **options,
+            told=lambda done, total: progress.update(task, completed=done, total=total or None),
+        )  # fmt: skip
+    index = read_index(Path(folder))
+    rows = sum(shard.rows for shard in index.shards)
+    if index.skipped:
+        note(f"{len(index.skipped)} samples cannot be read and are left out: {'; '.join(index.skipped[:5])}")
+    console.print(
+        as_is(f"{folder}: {rows:,} samples of {'x'.join(map(str, index.shape))} in {len(index.shards):,} shards")
+    )
+    console.print(as_is(f"Train on it: narrows train vae --data {folder}", "dim"), soft_wrap=True)
 
 
 def _list_all() -> None:
@@ -106,7 +161,7 @@ def _columns(uses: list[Use]) -> Table:
 
 
 def _said(notes: Any) -> list[tuple[str, str]]:
-    return [("read as" if i == 0 else "", text) for i, text in enumerate(notes)]
+    return [("read as" if i == 0 else "", in_flags(text)) for i, text in enumerate(notes)]
 
 
 def _print_dataset(name: str, options: Mapping[str, Any]) -> None:
@@ -143,8 +198,14 @@ def values_of(dataset: Dataset) -> str:
     """Return the type and the range of a data set's values, and how many are missing."""
     import numpy as np
 
+    from narrows.data.arrays import on_disk
     from narrows.data.pixels import counts_as_pixels
+    from narrows.data.types_table import MixedTable
 
+    if isinstance(dataset.train, MixedTable):
+        return dataset.train.words
+    if on_disk(dataset.train):
+        return f"{dataset.train.dtype}, {number(float(dataset.train.min()))} to {number(float(dataset.train.max()))}"
     parts = list(dataset.train) if dataset.train.dtype == object else [dataset.train]
     finite = [part[np.isfinite(part)] for part in parts]
     low = min((float(part.min()) for part in finite if part.size), default=float("nan"))
@@ -161,8 +222,6 @@ def values_of(dataset: Dataset) -> str:
 
 def _flags(options: tuple[str, ...]) -> Text:
     """Return the flags that a data set or a file takes."""
-    from narrows.data.options import OPTIONS
-
     flags = [f"--{name.replace('_', '-')}" for name in options if name in OPTIONS]
     flags += [f"--data-option {name}=" for name in options if name not in OPTIONS and name != "validation"]
     return Text(f"options: {' '.join(flags)}\nWhat they do: narrows data --help", style="dim")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from narrows.errors import ConfigError, NarrowsError
+from narrows.errors import ConfigError
+from narrows.plugins import imported_plugins
 
 FLAG = "--plugin"
 HELP = (
@@ -38,36 +37,9 @@ def without(tokens: Sequence[str], flag: str, what: str) -> tuple[list[str], lis
     return rest, values
 
 
-def import_plugin(file: str) -> None:
-    """Import a Python file, once.
-
-    Raises
-    ------
-    ConfigError
-        There is no such file, or it cannot be imported: the message has the error and its line.
-    """
-    path = Path(file).resolve()
-    if path.suffix != ".py" or not path.is_file():
-        raise ConfigError(f"--plugin must be a Python file that exists, such as module.py; got {file!r}.")
-    known = sys.modules.get(path.stem)
-    if known is not None and getattr(known, "__file__", None) == str(path):
-        return
-    # Under its own name and with its folder on the path, processes of --jobs find it again.
-    name = path.stem if known is None and path.stem.isidentifier() else f"narrows_plugin_{abs(hash(str(path)))}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None  # the ending is .py
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))
-    try:
-        spec.loader.exec_module(module)
-    except Exception as problem:
-        del sys.modules[name]
-        if isinstance(problem, NarrowsError):
-            raise
-        raise ConfigError(f"--plugin {file} must be importable; {_described(problem, path)}.") from problem
+def plugin_flags() -> list[str]:
+    """Return what tells another process of narrows to import the plugins of this one."""
+    return [word for file in imported_plugins() for word in (FLAG, file)]
 
 
 def missing_plugins(command: Sequence[str]) -> list[str]:
@@ -76,17 +48,5 @@ def missing_plugins(command: Sequence[str]) -> list[str]:
         _, files = without_plugins(command)
     except ConfigError:
         return []
-    names = {Path(file).name for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
+    names = {Path(file).name for file in imported_plugins()}
     return [f"{FLAG} {file}" for file in files if Path(file).name not in names]
-
-
-def _described(problem: Exception, path: Path) -> str:
-    """Return an error, and the line of the file that it came from."""
-    line = problem.lineno if isinstance(problem, SyntaxError) and problem.filename == str(path) else None
-    trace = problem.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    where = "" if line is None else f", line {line}"
-    return f"{type(problem).__name__}{where}: {problem}"

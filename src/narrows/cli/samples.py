@@ -13,6 +13,7 @@ from narrows.cli.console import out
 from narrows.data import DATASETS, RowIds
 from narrows.data.arrays import Array
 from narrows.data.dataset import Dataset
+from narrows.data.types_table import MixedTable
 from narrows.errors import ConfigError, did_you_mean
 from narrows.runs import Run
 from narrows.storage.columns import ENDINGS, Part, write_columns
@@ -142,6 +143,16 @@ def keyed(
         rows = {name: np.repeat(values, steps) for name, values in named.items()}
         rows["step"] = np.concatenate([np.arange(n) for n in steps])
     return Part({**rows, **columns}, {**{name: _padded(values) for name, values in arrays.items()}, **named})
+
+
+def write_table(path: Path, keys: Mapping[str, Array], table: Any) -> None:
+    """Write a table of typed columns, a frame or a `MixedTable`, with what tells its rows apart: .csv or .parquet."""
+    from narrows.data.frames import frame_of
+    from narrows.data.types_frames import mixed_table
+
+    mixed = table if isinstance(table, MixedTable) else mixed_table(frame_of(table), "write")
+    columns = {name: values.cells() for name, values in mixed.columns.items()}
+    write_columns(path, {**{f"{name}_" if name in columns else name: v for name, v in keys.items()}, **columns}, {})
 
 
 def _padded(values: Any) -> Array:

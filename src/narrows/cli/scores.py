@@ -1,4 +1,4 @@
-"""What `narrows score` measures, and what it prints."""
+"""What `narrows score` and `narrows anomalies` measure, and what they print."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from narrows.cli.console import note, out, table_of
 from narrows.cli.samples import Samples, Written, numbered
 from narrows.data import Dataset
 from narrows.data.arrays import Array
-from narrows.errors import DataError
+from narrows.data.types_table import MixedTable
+from narrows.errors import ConfigError, DataError
 from narrows.estimators.base import Autoencoder
-from narrows.evaluation import anomaly_scores, squared_error, threshold
+from narrows.evaluation import Anomalies, anomalies, anomaly_scores, squared_error
 from narrows.evaluation.errors import squared_error_by_feature
 from narrows.numbers import number
 from narrows.runs import Run
@@ -24,9 +25,9 @@ from narrows.runs.dataset import own_data
 from narrows.storage.atomic import write_png
 
 WORST = 10
-"""Samples that are printed, those least normal."""
-OFF = 3
-"""Columns that are printed of each."""
+"""Rows that are printed, those least normal."""
+REASONS = 3
+"""Columns that are named of each."""
 
 
 class Scores(NamedTuple):
@@ -38,10 +39,6 @@ class Scores(NamedTuple):
     """(N,), squared, on the model's scale."""
     of_features: Array | None
     """(N, features), the same by columns; None for images."""
-    flagged: Array | None
-    """(N,), whether the score is below the limit; None where there is none."""
-    limit: str
-    """What the limit is, in words."""
     names: Sequence[str]
     """Of the features."""
 
@@ -50,7 +47,20 @@ class Scores(NamedTuple):
         columns = {"score": self.score, "error": self.error}
         if self.of_features is not None:
             columns |= {f"error_{name}": self.of_features[:, i] for i, name in enumerate(self.names)}
-        return columns if self.flagged is None else {**columns, "flagged": self.flagged}
+        return columns
+
+
+def scores_of(
+    model: Autoencoder, samples: Samples, names: Sequence[str] | None, own: Dataset | None, by: str
+) -> Scores:
+    """Return the scores of samples; `own` are the data of the run, whose training samples some scores need."""
+    arrays = model.arrays(samples.X, samples.y)
+    train = None if own is None else model.arrays(own.train, own.train_labels)
+    score = anomaly_scores(model, arrays, by=by, X_train=train)
+    of_features = None if model.schema_.kind == "images" else squared_error_by_feature(model, arrays)
+    if of_features is not None and (names is None or len(names) != of_features.shape[1]):
+        names = numbered("value", of_features.shape[1])
+    return Scores(score, squared_error(model, arrays), of_features, names or ())
 
 
 def own_data_of(run: Run) -> Dataset | None:
@@ -58,74 +68,87 @@ def own_data_of(run: Run) -> Dataset | None:
     try:
         return own_data(run, changed=note)
     except DataError as error:
-        note(f"nothing is flagged: {error}")
+        note(f"the rows themselves say what is usual: {error}")
         return None
 
 
-def scores_of(
-    model: Autoencoder, samples: Samples, names: Sequence[str] | None, own: Dataset | None, by: str, rate: float
-) -> Scores:
-    """Return the scores of samples, and which are below those of a share `rate` of a run's own samples.
+def anomalies_of(
+    model: Autoencoder, samples: Samples, own: Dataset | None, by: str, rate: float
+) -> tuple[Anomalies, str]:
+    """Return the samples that fit least, and in words what the limit is.
 
-    These are the samples held out from training, or all of them where so few were held out that the share is less than
-    one.
+    It is that of a share `rate` of the run's held-out samples, or of all of its samples where so few were held out that
+    the share is less than one; without the data of the run, of the samples themselves.
     """
     arrays = model.arrays(samples.X, samples.y)
-    train = None if own is None else model.arrays(own.train, own.train_labels)
-    score = anomaly_scores(model, arrays, by=by, X_train=train)
-    of_features = None if model.schema_.kind == "images" else squared_error_by_feature(model, arrays)
-    flagged, words = None, ""
-    if own is not None:
-        held_out = [name for name in ("validation", "test") if name in own.split_names]
-        enough = sum(len(own.split(name).X) for name in held_out) * rate >= 1
-        kind, splits = ("held-out", held_out) if enough else ("own", own.split_names)
-        parts = [own.split(name) for name in splits]
-        known = [anomaly_scores(model, model.arrays(part.X, part.y), by=by, X_train=train) for part in parts]
-        limit = threshold(np.concatenate(known), rate)
-        flagged = score < limit
-        words = (
-            f"below {number(limit)}, the lowest {100 * rate:.3g}% of the run's {sum(map(len, known)):,} {kind} samples"
-        )
-    if of_features is not None and (names is None or len(names) != of_features.shape[1]):
-        names = numbered("value", of_features.shape[1])
-    return Scores(score, squared_error(model, arrays), of_features, flagged, words, names or ())
+    if own is None:
+        found = anomalies(model, arrays, rate=rate, by=by)
+        return found, f"below {number(found.limit)}, the lowest {100 * rate:.3g}% of these samples"
+    train = model.arrays(own.train, own.train_labels)
+    held_out = [name for name in ("validation", "test") if name in own.split_names]
+    enough = sum(len(own.split(name).X) for name in held_out) * rate >= 1
+    kind, splits = ("held-out", held_out) if enough else ("own", own.split_names)
+    parts = [own.split(name) for name in splits]
+    known = [anomaly_scores(model, model.arrays(part.X, part.y), by=by, X_train=train) for part in parts]
+    found = anomalies(model, arrays, rate=rate, by=by, X_train=train, reference=np.concatenate(known))
+    words = f"the lowest {100 * rate:.3g}% of the run's {sum(map(len, known)):,} {kind} samples"
+    return found, f"below {number(found.limit)}, {words}"
 
 
-def print_scores(model: Autoencoder, samples: Samples, scores: Scores) -> None:
-    """Print how many are flagged, and the least normal samples with the columns in which they are off."""
-    if scores.flagged is None:
-        out().print(f"{samples.what} scored")
-    else:
-        flagged = int(scores.flagged.sum())
-        share = f"{flagged / len(scores.score):.2%}"
-        out().print(f"{flagged:,} of {samples.what} flagged ({share}): score {scores.limit}", soft_wrap=True)
-    worst = np.argsort(scores.score, kind="stable")[:WORST]
-    off = ["" for _ in worst] if scores.of_features is None else _off(model, samples, worst, scores)
-    wide = out().width >= 72
+def reasons(found: Anomalies) -> list[list[tuple[str, float]]]:
+    """Return of each anomaly the columns with the largest part, and that part."""
+    if found.shares is None or found.columns is None:
+        return [[] for _ in found.rows]
+    largest = [np.argsort(-shares, kind="stable")[:REASONS] for shares in found.shares]
+    return [
+        [(found.columns[d], float(shares[d])) for d in columns if shares[d] > 0]
+        for columns, shares in zip(largest, found.shares, strict=True)
+    ]
+
+
+def anomaly_columns(found: Anomalies) -> dict[str, Array]:
+    """Return the columns of a file, one row for each anomaly: its score, and the columns that make it one."""
+    columns = {"score": found.scores[found.rows]}
+    if found.shares is not None:
+        named = reasons(found)
+        for place in range(REASONS):
+            of = [row[place] if place < len(row) else ("", np.nan) for row in named]
+            columns[f"column_{place + 1}"] = np.array([name for name, _ in of], dtype=str)
+            columns[f"share_{place + 1}"] = np.array([share for _, share in of], dtype=np.float64)
+    return columns
+
+
+def print_anomalies(model: Autoencoder, samples: Samples, found: Anomalies, words: str) -> None:
+    """Print how many anomalies there are, and the least normal samples with the columns that make them so."""
+    n = len(found.rows)
+    out().print(f"{n:,} of {samples.what} ({n / len(found.scores):.2%}): score {words}", soft_wrap=True)
+    if not n:
+        return
+    shown, wide, ids = found.rows[:WORST], out().width >= 72, samples.ids
     columns: list[tuple[str, bool, dict[str, Any]]] = [
-        ("row", True, {"justify": "right"}), (samples.ids.name, samples.ids.name != "row", {"overflow": "fold"}),
-        ("score", True, {"justify": "right"}), ("error", True, {"justify": "right"}),
-        ("flagged", scores.flagged is not None, {}),
-        ("off by most: value (reconstruction)", wide and scores.of_features is not None, {"overflow": "fold"}),
+        ("row", True, {"justify": "right"}), (ids.name, ids.name != "row", {"overflow": "fold"}),
+        ("score", True, {"justify": "right"}),
+        ("because of: value (reconstruction), share", wide and found.shares is not None, {"overflow": "fold"}),
     ]  # fmt: skip
-    ids = samples.ids
+    texts = _in_words(model, samples, found, shown)
     rows = [
-        (
-            str(ids.rows[i]),
-            str(ids.values[i]),
-            number(float(scores.score[i])),
-            number(float(scores.error[i])),
-            "yes" if scores.flagged is not None and scores.flagged[i] else "",
-            text,
-        )
-        for i, text in zip(worst, off, strict=True)
+        (str(ids.rows[i]), str(ids.values[i]), number(float(found.scores[i])), text)
+        for i, text in zip(shown, texts, strict=True)
     ]
     out().print(table_of(columns, rows))
 
 
-def draw_worst(path: Path, model: Autoencoder, samples: Samples, scores: Scores, written: Written) -> None:
+def print_scores(samples: Samples, scores: Scores) -> None:
+    """Print how the scores are spread."""
+    low, middle, high = np.quantile(scores.score, (0, 0.5, 1))
+    out().print(f"{samples.what} scored: from {number(low)} to {number(high)}, median {number(middle)}")
+
+
+def draw_worst(path: Path, model: Autoencoder, samples: Samples, scores: Array, written: Written) -> None:
     """Draw the least normal samples above their reconstructions; of images their errors, too."""
-    worst = np.argsort(scores.score, kind="stable")[: figures.room(model.sample_shape_)]
+    if isinstance(samples.X, MixedTable):
+        raise ConfigError("anomalies: --picture must be left out for a table with text or times. The file has them.")
+    worst = np.argsort(scores, kind="stable")[: figures.room(model.sample_shape_)]
     X, X_hat = _with_reconstruction(model, samples, worst)
     rows = {"least normal": X, "reconstruction": X_hat}
     if model.schema_.kind == "images":
@@ -141,18 +164,35 @@ def _with_reconstruction(model: Autoencoder, samples: Samples, rows: Array) -> t
     return np.asarray(X), np.asarray(X_hat)
 
 
-def _off(model: Autoencoder, samples: Samples, worst: Array, scores: Scores) -> list[str]:
-    """Return of each sample the columns that are most unlike their reconstruction, in words."""
-    names, table, texts = scores.names, model.schema_.kind == "table", []
-    of_features = np.asarray(scores.of_features)
-    X, X_hat = _with_reconstruction(model, samples, worst) if table else (worst, worst)
-    for position, i in enumerate(worst):
-        errors = np.nan_to_num(of_features[i])
-        columns = [c for c in np.argsort(-errors, kind="stable")[:OFF] if errors[c] > 0]
-        pairs = [f" {_short(X[position, c])} ({_short(X_hat[position, c])})" if table else "" for c in columns]
-        texts.append(", ".join(names[c] + pair for c, pair in zip(columns, pairs, strict=True)))
-    return texts
+def _in_words(model: Autoencoder, samples: Samples, found: Anomalies, shown: Array) -> list[str]:
+    """Return of each sample the columns that make it an anomaly, their values and what the model expects."""
+    if found.columns is None:
+        return ["" for _ in shown]
+    typed = isinstance(samples.X, MixedTable)
+    X, X_hat = (_cells if typed else _with_reconstruction)(model, samples, shown)
+    place = {name: d for d, name in enumerate(found.columns)}
+    return [
+        ", ".join(
+            f"{name} {_short(X[i, place[name]])} ({_short(X_hat[i, place[name]])}), {share:.0%}" for name, share in row
+        )
+        for i, row in enumerate(reasons(found)[: len(shown)])
+    ]
+
+
+def _cells(model: Autoencoder, samples: Samples, rows: Array) -> tuple[Array, Array]:
+    """Return the values of typed columns in these rows, and their reconstructions, as Python's objects."""
+    X = samples.X[rows]
+    X_hat = model.reconstruct(X, y=None if samples.y is None else samples.y[rows])
+    found = []
+    for table in (X, X_hat):
+        columns = [table.columns[column.name].objects() for column in model.schema_.features]
+        found.append(np.array(columns, dtype=object).T)
+    return found[0], found[1]
 
 
 def _short(value: Any) -> str:
-    return f"{float(value):.4g}" if math.isfinite(float(value)) else "missing"
+    """Return a value in a few characters."""
+    try:
+        return f"{float(value):.4g}" if math.isfinite(float(value)) else "missing"
+    except (TypeError, ValueError):
+        return "missing" if value is None else str(value)

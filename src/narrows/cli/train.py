@@ -11,18 +11,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Group, Parameter
 
-from narrows.cli.arguments import RunName, command_of, data_flags, flag, parameter_flags
+from narrows.cli.arguments import READING, RunName, command_of, data_flags, flag, parameter_flags
 from narrows.cli.beside import page_beside
 from narrows.cli.config import FLAGS, VALIDATION, Plan, has_epochs, plan
 from narrows.cli.threads import busy
 from narrows.errors import ConfigError, NarrowsError, did_you_mean
+from narrows.params import fields
 
 if TYPE_CHECKING:
     from narrows.data import Dataset
+    from narrows.data.schema import Schema
     from narrows.estimators.base import Autoencoder
     from narrows.runs import Run
     from narrows.training import Report
 
+COLUMN = "The kind of a column of a table, such as zip=category; may be repeated. The kinds: " + (
+    "real, positive, count, category, ordinal, date, constant, identifier."
+)
 HELP = "Train a model into a new run folder."
 FROM = "Begin at the weights, the columns and the scale of a run or a saved model, whose other settings and data stay."
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -98,6 +103,8 @@ def _command(model: str, cls: type[Autoencoder]) -> Callable[..., Any]:
     ]
     if has_epochs(cls):
         run.append(flag("start", FROM, str, metavar="RUN", written="--from"))
+    if any(each.name == "columns" for each in fields(cls)):
+        run.append(flag("column", COLUMN, list[str], group=READING, metavar="NAME=KIND"))
     data = data_flags(data="mnist-5k", data_option="", out="runs, in which every training gets a folder")
     return command_of(command, [*data, *run, *model_flags(cls)], summary_of(cls))
 
@@ -108,7 +115,7 @@ def _train(asked: Plan) -> int:
 
 
 def _trained(asked: Plan, show: Callable[[str], None]) -> int:
-    from narrows.cli.console import as_is, out
+    from narrows.cli.console import as_is, in_flags, out
     from narrows.runs import next_folder, record
     from narrows.runs.folder import remove_empty
     from narrows.runs.trackers import logged, writer_of
@@ -125,7 +132,11 @@ def _trained(asked: Plan, show: Callable[[str], None]) -> int:
         start_words = "" if asked.start is None else f", from {asked.start.folder}"
         console.print(opening(asked.model, dataset) + start_words, soft_wrap=not console.is_terminal, style="bold")
         if dataset.notes:
-            console.print(as_is(f"read as: {'; '.join(dataset.notes)}", "dim"), soft_wrap=not console.is_terminal)
+            console.print(
+                as_is(f"read as: {in_flags('; '.join(dataset.notes))}", "dim"), soft_wrap=not console.is_terminal
+            )
+        if dataset.typed and estimator.takes_types:
+            console.print(as_is(str(kinds_of_columns(estimator, dataset)), "dim"), soft_wrap=True)
         if hint := busy():
             console.print(f"note: {hint}", style="dim", soft_wrap=True)
         show(folder.name)
@@ -134,6 +145,13 @@ def _trained(asked: Plan, show: Callable[[str], None]) -> int:
         return followed(folder, reports, estimator, dataset)
     finally:
         remove_empty(folder)
+
+
+def kinds_of_columns(estimator: Autoencoder, dataset: Dataset) -> Schema:
+    """Return what is learned of the columns of a table, before training."""
+    from narrows.data.schema import Schema
+
+    return Schema.of(dataset.train, types=estimator.get_params(deep=False).get("columns"), owner="train")
 
 
 def _named(name: str, out: str) -> Path:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.data.stored import StoredRows
 from narrows.errors import DataError
 
 Array = NDArray[Any]
@@ -31,8 +32,10 @@ class Arrays(NamedTuple):
         return Arrays(*(None if part is None else part[index] for part in self))  # type: ignore[arg-type]
 
 
-def on_disk(array: Array) -> bool:
-    """Return whether an array is a memory map, or a view of one."""
+def on_disk(array: Any) -> bool:
+    """Return whether rows are stored ones, a memory map, or a view of one."""
+    if isinstance(array, StoredRows):
+        return True
     base: Any = array
     while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
         base = base.base

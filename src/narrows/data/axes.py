@@ -36,7 +36,9 @@ def order_of(X: Array) -> str | None:
         return "NHW"
     if min(X.shape[1:]) < SMALLEST:
         return None
-    return "NHW" if X.dtype in (np.uint16, bool) or grey_levels(X[:: math.ceil(len(X) / LOOKED_AT)]) else None
+    return (
+        "NHW" if X.dtype in (np.uint16, bool) or grey_levels(np.asarray(X[:: math.ceil(len(X) / LOOKED_AT)])) else None
+    )
 
 
 def turned(X: Array, order: str | None) -> Array:

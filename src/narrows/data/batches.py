@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from narrows.data.arrays import Array, Arrays, on_disk
+from narrows.data.order import Division
 from narrows.data.schema import Schema
+from narrows.data.stored import Chosen, stored
 from narrows.module import Batch
 
 VALUES, ROWS = 2**22, 4096
@@ -51,9 +53,26 @@ class Batches:
 
     def rows(self, index: Array) -> Batches:
         """Return some of the rows; what is on the device is shared."""
+        if on_disk(self.arrays.x):
+            return self._chosen(len(index), index.__getitem__, " chosen")
         part = copy(self)
         part.index = torch.from_numpy(index).to(self.device)
         return part
+
+    def divided(self, k: int, seed: int) -> tuple[Batches, Batches]:
+        """Return the rows on disk without k that are held out, and those; see `narrows.data.order.Division`."""
+        n = len(self)
+        division = Division(n, k, seed)
+        kept = self._chosen(n - k, division.kept, f" without {k} by {seed}")
+        return kept, self._chosen(k, division.held, f", {k} by {seed}")
+
+    def _chosen(self, n: int, rows_at: Callable[[Any], Array], name: str) -> Batches:
+        def chosen(part: Any) -> Any:
+            if part is None:
+                return None
+            return Chosen(stored(part), n, rows_at, name) if on_disk(part) else part[rows_at(np.arange(n))]
+
+        return Batches(Arrays(*map(chosen, self.arrays)), self.schema, self.device, self.dtype, self.density)
 
     def take(self, index: Tensor, *, progress: float = 1.0, rng: torch.Generator | None = None) -> Batch:
         """Return the rows at `index` (B,) as a batch."""
@@ -88,11 +107,20 @@ class Batches:
 
     def _read(self, rows: Any, progress: float, rng: torch.Generator | None) -> Batch:
         """Read rows from the disk."""
-        part = self.arrays.rows(rows)
+        return self.batch(self.arrays.rows(rows), progress, rng)
+
+    def batch(self, part: Arrays, progress: float, rng: torch.Generator | None) -> Batch:
+        """Return rows as they are stored as a batch."""
         x, mask = self.schema.scaled(np.array(part.x), np.dtype(str(self.dtype).removeprefix("torch.")))
         arrays = part._replace(x=x, mask=mask if part.mask is None else part.mask)
         named = zip(Arrays._fields, arrays, strict=True)
-        return self._batch({n: _tensor(a).to(self.device) for n, a in named if a is not None}, progress, rng)
+        return self._batch({n: self._moved(_tensor(a)) for n, a in named if a is not None}, progress, rng)
+
+    def _moved(self, tensor: Tensor) -> Tensor:
+        """Return a tensor on the device; to CUDA it is on its way while the processor goes on."""
+        if self.device.type == "cuda":
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)
 
     def _batch(self, parts: dict[str, Tensor], progress: float, rng: torch.Generator | None) -> Batch:
         raw, mask, lengths = parts["x"], parts.get("mask"), parts.get("lengths")

@@ -21,6 +21,8 @@ from narrows.data.labels import with_labels
 from narrows.data.options import share, whole_number
 from narrows.data.published import binarized_mnist, fashion_mnist, lfw, mnist, published_available
 from narrows.data.readers.formats import file_loader, looks_like_path, split_files, table_of_file
+from narrows.data.stored import StoredRows
+from narrows.data.types_table import MixedTable
 from narrows.data.windows import windowed
 from narrows.errors import ConfigError, DataError, did_you_mean
 
@@ -205,6 +207,11 @@ def _dataset(raw: Dataset, name: str, seed: int, limit: int | None, shape: str |
     def shaped(X: Array | None) -> Array | None:
         if shape is None or X is None:
             return X
+        if isinstance(X, MixedTable):
+            raise ConfigError(
+                f"load_dataset: shape must be left out for a table with text or times; got {shape!r}. Leave those "
+                "columns out with drop=."
+            )
         return _shaped(X if shape in _FORMS else returned(X, raw.axes), shape)  # sizes are those of the file
 
     files = None if raw.files is None else raw.files.head(limit)
@@ -214,6 +221,7 @@ def _dataset(raw: Dataset, name: str, seed: int, limit: int | None, shape: str |
     train, validation, test = shaped(raw.train[:count]), shaped(raw.validation), shaped(raw.test)
     assert train is not None
     limited = {} if limit is None else {"limit": limit}
+    stored = isinstance(raw.train, StoredRows)  # whose numbers need not be in memory
     sizes = {key: 0 if X is None else len(X) for key, X in (("validation", validation), ("test", test))}
     return replace(
         raw,
@@ -223,7 +231,7 @@ def _dataset(raw: Dataset, name: str, seed: int, limit: int | None, shape: str |
         test=test,
         validation=validation,
         train_labels=None if raw.train_labels is None else raw.train_labels[:count],
-        row_ids={**raw.row_ids, "train": raw.ids("train").take(slice(count))},
+        row_ids={**raw.row_ids, **({"train": raw.ids("train").take(slice(count))} if count or not stored else {})},
         columns=raw.columns if raw.columns and train.ndim < 4 and len(raw.columns) == train.shape[-1] else None,
         splits={"seed": seed, "train": len(train), **raw.splits, **limited, **sizes},
         files=files,

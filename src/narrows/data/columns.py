@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from narrows.data.arrays import Array
+from narrows.data.stored import StoredRows
 from narrows.errors import DataError
 
 LARGEST = 2**53
@@ -78,6 +79,8 @@ def problems_of(X: Array, names: Sequence[str] | None, *, missing: bool) -> list
         with np.errstate(over="ignore", invalid="ignore"):
             if np.isfinite(X.sum()):
                 return []
+        if isinstance(X, StoredRows):  # part by part: of a column that is bad the first part with it is told
+            return next((bad for part in X.parts() if (bad := problems_of(part, names, missing=missing))), [])
         infinite, unknown = np.isinf(X), np.isnan(X)
         if infinite.any():
             fix = "Replace infinity by NaN, or leave those rows out."

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from narrows.data.arrays import Array
 from narrows.data.columns import listed
+from narrows.data.stored import StoredRows
 from narrows.errors import DataError
 
 FORMS = "a table (N, D), sequences (N, T, D) or images (N, C, H, W)"
@@ -43,6 +44,8 @@ def as_array(X: Any, owner: str) -> Array | list[Array]:
 
     Masked values become NaN. Raises: DataError where X holds anything but numbers, or has rows of different length.
     """
+    if isinstance(X, StoredRows):
+        return X  # type: ignore[return-value]
     if sparse.issparse(X):
         return densified(X, owner)
     if isinstance(X, torch.Tensor):

@@ -6,6 +6,7 @@ Shapes: tables (N, D), sequences (N, T, D), images (N, C, H, W). uint8 arrays ar
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,7 +16,10 @@ import numpy as np
 
 from narrows.data import options
 from narrows.data.arrays import Array
+from narrows.data.order import Division
 from narrows.data.splits import SourceFiles, divide, take_rows
+from narrows.data.stored import Chosen, Joined, StoredRows, stored
+from narrows.data.types_table import MixedTable, joined
 from narrows.errors import ConfigError, DataError
 
 
@@ -115,6 +119,11 @@ class Dataset:
         return tuple(int(n) for n in self.train.shape[1:])
 
     @property
+    def typed(self) -> bool:
+        """Whether samples are rows of a table whose columns have types of their own: text, times and the like."""
+        return isinstance(self.train, MixedTable)
+
+    @property
     def split_names(self) -> tuple[str, ...]:
         """The names of the splits that there are, of train, validation and test."""
         return tuple(name for name in ("train", "validation", "test") if getattr(self, name) is not None)
@@ -137,8 +146,13 @@ class Dataset:
     def ids(self, name: str) -> RowIds:
         """Return what tells the rows of a split, or of "all" of them, apart, in the order in which `split` has them."""
         if name != "all":
-            n = len(self.split(name).X)
-            return self.row_ids.get(name) or RowIds.numbered(n)
+            X = self.split(name).X
+            if (known := self.row_ids.get(name)) is not None:
+                return known
+            if isinstance(X, StoredRows):
+                numbers = X.numbers(np.arange(len(X)))
+                return RowIds("row", numbers, numbers)
+            return RowIds.numbered(len(X))
         each = [self.ids(split) for split in self.split_names]
         together = RowIds(
             each[0].name, np.concatenate([ids.values for ids in each]), np.concatenate([ids.rows for ids in each])
@@ -159,7 +173,11 @@ class Dataset:
             return splits[0]._replace(name="")
         order, labels = self._order(), [y for _, _, y in splits if y is not None]
         y = np.concatenate(labels)[order] if len(labels) == len(splits) else None
-        return Split("all" if len(splits) > 1 else "", np.concatenate([X for _, X, _ in splits])[order], y)
+        name, parts = "all" if len(splits) > 1 else "", [X for _, X, _ in splits]
+        if isinstance(parts[0], StoredRows):
+            return Split(name, Joined([stored(X) for X in parts], order), y)
+        together = joined(parts) if isinstance(parts[0], MixedTable) else np.concatenate(parts)
+        return Split(name, together[order], y)
 
     @property
     def evaluation_split(self) -> Split:
@@ -173,6 +191,13 @@ class Dataset:
         for name in ("train", "test", "validation", "train_labels", "test_labels", "validation_labels"):
             array = getattr(self, name)
             if array is None:
+                continue
+            if isinstance(array, MixedTable):
+                digest.update(f"{name}|{array.shape}|".encode())
+                array.update(digest)
+                continue
+            if isinstance(array, StoredRows):
+                digest.update(f"{name}|{array.dtype.str}|{array.shape}|{array.identity}".encode())
                 continue
             if array.dtype == object:  # sequences of different lengths
                 for part in array:
@@ -252,6 +277,8 @@ def _held_out(
     """Return the fields that change where training rows are held out as a split, both sizes, and how it was done."""
     labels = data.train_labels
     shuffle = not data.ordered if shuffle is None else shuffle
+    if isinstance(data.train, StoredRows):
+        return _held_out_stored(data, data.train, split, share, seed if shuffle else None)
     kept, held_out, files, how = divide(data.train, labels, data.files, share, seed=seed, shuffle=shuffle)
     if data.train.dtype == object and len(held_out) and len(kept):
         # A model takes sequences of at most the length of its training sequences: the longest one stays with these.
@@ -266,6 +293,34 @@ def _held_out(
     ids = data.ids("train")
     parts["row_ids"] = {**data.row_ids, "train": ids.take(kept), split: ids.take(held_out)}
     return parts, (len(kept), len(held_out)), how
+
+
+def _held_out_stored(
+    data: Dataset, X: StoredRows, split: str, share: float, seed: int | None
+) -> tuple[dict[str, Any], tuple[int, int], str]:
+    """Return the same of stored rows, of which none is read: one of each of so many equal parts, or the last ones."""
+    n = len(X)
+    k = min(share if isinstance(share, int) else math.floor(share * n + 0.5), n)
+    parts: dict[str, Any] = {"train": X[: n - k], split: X[n - k :]}
+    division = Division(n, k, seed or 0)
+    if seed is not None and k:
+        parts = {
+            "train": Chosen(X, n - k, division.kept, f" without {k} by {seed}"),
+            split: Chosen(X, k, division.held, f", {k} by {seed}"),
+        }
+    rows_at = {"train": division.kept, split: division.held}
+    known = data.row_ids.get("train")
+    ids = dict(data.row_ids)
+    for name, part in list(parts.items()):
+        if data.train_labels is None and known is None:
+            continue
+        last = slice(n - k) if name == "train" else slice(n - k, None)
+        rows = last if seed is None else rows_at[name](np.arange(len(part)))
+        parts[f"{name}_labels"] = None if data.train_labels is None else data.train_labels[rows]
+        if known is not None:
+            ids[name] = known.take(rows)
+    how = "the last ones, in file order" if seed is None else f"one of each of {k:,} equal parts, seed {seed}"
+    return {**parts, "files": None, "row_ids": ids}, (n - k, k), how
 
 
 def sizes_of(splits: Mapping[str, Any]) -> str:

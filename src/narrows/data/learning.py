@@ -41,7 +41,7 @@ def learnt(
         "columns": named if len(shape) == 1 else None, "frame": frame,
         "dtypes": None if frame is None else frame_columns(like, types=True), "axes": given_order(like, shape),
         **learnt_labels(y, owner),
-        **_scale(X, shape, scale, dtype, named, owner, double=double, table=frame is not None or issparse(like)),
+        **_scale(X, shape, scale, dtype, named, owner, double=double, table=named is not None or issparse(like)),
     }  # fmt: skip
 
 

@@ -24,9 +24,10 @@ FAR = 10
 def counts_as_pixels(X: Array, *, table: bool = False) -> bool:
     """Return whether an array holds pixels 0..255: uint8 that is no table of counts, and no mask of 0 and 1.
 
-    `table` says that X was a data frame or a sparse matrix, which holds no pixels.
+    `table` says that X was a data frame or a sparse matrix, or that its columns have names: it holds no pixels. Nor
+    does an array (N, D) of less than 64 columns, the values of a picture of 8 x 8, or of values up to 127.
     """
-    if X.dtype != np.uint8 or table or not X.size:
+    if X.dtype != np.uint8 or table or not X.size or (X.ndim == 2 and X.shape[1] < SMALLEST**2):
         return False
     high = int(X.max())
     return high > HALF if X.ndim == 2 else high != 1
@@ -38,7 +39,7 @@ def two_tone(X: Array) -> bool:
     For such the cross-entropy tells the samples apart; where greys prevail, it hardly depends on x. It goes by a
     thousand samples at most.
     """
-    x = X[:: max(1, len(X) // SEEN)].reshape(-1, X[0].size).astype(np.float64) / WHITE
+    x = np.asarray(X[:: max(1, len(X) // SEEN)]).reshape(-1, X[0].size).astype(np.float64) / WHITE
     return bool((x * (1 - x)).mean() < x.var(0).mean())
 
 

@@ -23,6 +23,7 @@ from narrows.data.frames import frame_columns, frame_kind, to_frame
 from narrows.data.learning import learnt, learnt_types
 from narrows.data.pixels import as_fitted
 from narrows.data.scales import finite_sum, scaled_rows
+from narrows.data.stored import Mapped, StoredRows
 from narrows.data.types import TYPE_FORM, ColumnType
 from narrows.data.types_schema import as_given, decoded_table, encoded_table, log_jacobian, table_like
 from narrows.data.types_table import MixedTable
@@ -108,8 +109,8 @@ class Schema:
 
         Notes
         -----
-        uint8 counts as pixels, but for data frames, tables of values up to 127, and images of 0 and 1: those are
-        numbers. Images of uint16 are scaled by their range.
+        uint8 counts as pixels, but for tables whose columns have names, are fewer than 64, or hold values up to 127,
+        and images of 0 and 1: those are numbers. Images of uint16 are scaled by their range.
         """
         if isinstance(X, MixedTable):
             return cls(**learnt_types(X, y, types=types, like=like, owner=owner))
@@ -214,6 +215,8 @@ class Schema:
             x, mask, lengths = padded(scaled, self.sample_shape, dtype, owner)
             return Arrays(x, mask, lengths, labels)
         X = as_fitted(X, self, owner)
+        if isinstance(X, StoredRows) and X.dtype == np.uint8 and not self.pixels:
+            X = Mapped(X, lambda rows: rows.astype(np.float32), X.shape[1:], np.dtype(np.float32), X.identity)
         if self.pixels if X.dtype == np.uint8 else on_disk(X):  # uint8 that is no pixels is read: it stands for them
             return Arrays(X, None, None, labels)
         x, mask = self.scaled(X, dtype)
@@ -248,7 +251,7 @@ class Schema:
 
     def values(self, arrays: Arrays) -> Array:
         """Return `arrays.x` in double precision on the model's scale, pixels in [0, 1]; what is masked is 0."""
-        x = self.in_memory(arrays, np.dtype(np.float64)).x
+        x = np.asarray(self.in_memory(arrays, np.dtype(np.float64)).x)
         return x / 255.0 if x.dtype == np.uint8 else np.asarray(x, np.float64)
 
     def in_memory(self, arrays: Arrays, dtype: np.dtype[Any]) -> Arrays:
@@ -257,6 +260,18 @@ class Schema:
             return arrays
         x, mask = self.scaled(np.asarray(arrays.x), dtype)
         return arrays._replace(x=x, mask=mask)
+
+    def on_scale(self, arrays: Arrays, dtype: np.dtype[Any], fill: Array | None = None) -> Arrays:
+        """Return the same, but that rows on disk are scaled as they are read; missing values are `fill`, or 0."""
+        if not on_disk(arrays.x) or (self.pixels and arrays.x.dtype == np.uint8):
+            return arrays
+
+        def scaled(X: Array) -> Array:
+            x, mask = self.scaled(X, dtype)
+            return x if mask is None or fill is None else np.where(mask, x, fill.astype(dtype))
+
+        rows: Any = Mapped(arrays.x, scaled, arrays.x.shape[1:], dtype, "on the model's scale")
+        return arrays._replace(x=rows)
 
     def decode(
         self, x: Array, *, like: Any = None, lengths: Array | None = None, mask: Array | None = None,
@@ -310,6 +325,8 @@ class Schema:
 
     def rescale(self, x: Array, target: Schema) -> Array:
         """Return samples (N, *shape) on another schema's scale, in double precision, without rounding to X's type."""
+        if self.types is not None:  # models of typed columns scale them alike
+            return np.asarray(x, np.float64)
         X = replace(self, dtype="float64", frame=None).decode(np.asarray(x, np.float64))
         return X / 255.0 if target.pixels else target.scaled(X, np.dtype(np.float64))[0]
 

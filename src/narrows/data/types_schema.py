@@ -16,7 +16,7 @@ from narrows.data.columns import positions_of, shortened
 from narrows.data.frames import frame_kind, frame_of
 from narrows.data.types import LOGARITHMIC, SPIKES, ColumnType
 from narrows.data.types_frames import mixed_table, to_native_frame
-from narrows.data.types_table import MixedTable, Values, text_values
+from narrows.data.types_table import PLURAL, MixedTable, Values, text_values
 from narrows.errors import DataError
 
 DENSE = ("gaussian", "student", "log_normal", *SPIKES)
@@ -47,7 +47,7 @@ def table_like(X: Any, types: Sequence[ColumnType], owner: str) -> MixedTable:
         if values.holds != column.holds and not values.missing.all():
             fitted = _converted(values, column)
             if fitted is None:
-                wrong.append(f"{column.name!r}, which held {_words(column.holds)} in fit, holds {_words(values.holds)}")
+                wrong.append(f"{column.name!r}, which held {PLURAL[column.holds]} in fit, holds {PLURAL[values.holds]}")
             else:
                 table = MixedTable({**table.columns, column.name: fitted})
     if wrong:
@@ -83,12 +83,6 @@ def _table_of(X: Any, types: Sequence[ColumnType], owner: str) -> MixedTable:
             ) from error
         columns[column.name] = Values(column.holds, numbers, dtype=column.dtype)
     return MixedTable(columns)
-
-
-def _words(holds: str) -> str:
-    return {"number": "numbers", "truth": "truth values", "text": "text", "time": "times", "span": "spans of time"}[
-        holds
-    ]
 
 
 def _converted(values: Values, column: ColumnType) -> Values | None:

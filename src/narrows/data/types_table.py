@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +14,12 @@ from narrows.data.arrays import Array
 
 DAY = 86_400.0
 """Seconds."""
+
+
+PLURAL = {
+    "number": "numbers", "truth": "truth values", "text": "text", "time": "times", "span": "spans of time",
+}  # fmt: skip
+"""What columns hold, in words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +92,19 @@ class Values:
             return [None if gap else bool(value) for value, gap in zip(values, gaps, strict=True)]
         return [None if gap else value for value, gap in zip(values, gaps, strict=True)]
 
+    def cells(self) -> Array:
+        """Return the values as files hold them: numbers, or texts, empty where one is missing; times as in ISO 8601."""
+        if self.holds == "text":
+            return np.array(["" if value is None else str(value) for value in self.objects()])
+        if self.holds == "time":
+            gaps = self.missing
+            instants = np.rint(np.where(gaps, 0.0, self.data) * 1e6).astype(np.int64).astype("M8[us]")
+            days = bool((self.data[~gaps] % DAY == 0).all())
+            written = instants.astype("M8[D]" if days else "M8[s]").astype(str)
+            return np.where(gaps, "", np.char.replace(written, "T", " "))
+        whole = self.holds != "truth" and not self.missing.any() and bool((self.data == np.rint(self.data)).all())
+        return self.data.astype(np.int64) if whole else self.data
+
 
 def text_values(values: Iterable[Any], *, gaps: Array | None = None, **about: Any) -> Values:
     """Return texts, or other values that can be keys, as indices of the levels in order of first appearance.
@@ -128,6 +148,14 @@ class MixedTable:
     def dtype(self) -> np.dtype[Any]:
         """float64, for what asks an array: the types are those of `columns`."""
         return np.dtype(np.float64)
+
+    @property
+    def words(self) -> str:
+        """What the columns hold, and how many values are missing, in words."""
+        kinds = Counter(PLURAL[values.holds] for values in self.columns.values())
+        missing = sum(int(values.missing.sum()) for values in self.columns.values())
+        held = ", ".join(f"{count} of {kind}" for kind, count in kinds.items())
+        return f"columns: {held}" + (f"; {missing:,} missing" if missing else "")
 
     def __getitem__(self, rows: Any) -> MixedTable:
         return MixedTable({name: values.rows(rows) for name, values in self.columns.items()})

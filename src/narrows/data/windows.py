@@ -12,7 +12,7 @@ from narrows.data.arrays import Array
 from narrows.data.dataset import Dataset
 from narrows.data.options import whole_number
 from narrows.data.readers.columns import times_of
-from narrows.errors import DataError
+from narrows.errors import ConfigError, DataError
 
 
 def windowed(data: Dataset, window: int, stride: int | None = None) -> Dataset:
@@ -34,6 +34,11 @@ def windowed(data: Dataset, window: int, stride: int | None = None) -> Dataset:
     """
     window = whole_number("window", window, 1)
     step = window if stride is None else whole_number("stride", stride, 1)
+    if data.typed:
+        raise ConfigError(
+            f"load_dataset: window must be left out for a table with text or times; got {window}. Leave those columns "
+            "out with drop=."
+        )
     changed: dict[str, Any] = {}
     row_ids, notes = dict(data.row_ids), [f"windows of {window} rows, {step} apart"]
     for split in data.split_names:

@@ -19,9 +19,11 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from narrows.components import Component, resolve
-from narrows.data.arrays import Array, Arrays, subset
+from narrows.data.arrays import Array, Arrays, on_disk, subset
 from narrows.data.batches import chunk_size
+from narrows.data.order import Division
 from narrows.data.schema import Schema
+from narrows.data.stored import Chosen, stored
 from narrows.data.types_table import MixedTable
 from narrows.errors import ConfigError, DataError
 from narrows.estimators import imputation, inference
@@ -320,10 +322,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 f"of {len(X)} samples. Give a larger share or more samples."
             )
         kept, held = apart(len(X), n, self._seed)
+        if on_disk(X):
+            division = Division(len(X), n, self._seed)
+            kept, held = division.kept(np.arange(len(X) - n)), division.held(np.arange(n))
 
         def rows(values: Any, index: Array) -> Any:
             if values is None:
                 return None
+            if on_disk(values):
+                return Chosen(stored(values), len(index), index.__getitem__, f" divided {share} by {self._seed}")
             if isinstance(values, list):
                 return [values[i] for i in index]
             return values[index] if isinstance(values, MixedTable) else np.asarray(values)[index]

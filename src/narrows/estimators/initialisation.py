@@ -85,7 +85,7 @@ def _start_at_columns(estimator: Any, network: Network, module: Any, data: Array
 
 def _axes(data: Arrays, schema: Schema, k: int, mean: Array) -> Axes:
     """Return principal axes of the training data on the model's scale; missing values count as their feature's mean."""
-    x, mask, *_ = schema.in_memory(data, np.dtype(np.float32))
+    x, mask, *_ = schema.on_scale(data, np.dtype(np.float32), fill=mean)
     if mask is not None:
         x = np.where(mask, x, mean.astype(x.dtype))
     return principal_axes(x, min(k, len(x), schema.n_features))

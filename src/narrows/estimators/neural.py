@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from narrows.components import resolve
+from narrows.components import resolve, resolve_all
 from narrows.conditions import Condition
 from narrows.corruptions import Corruption
-from narrows.data.arrays import Arrays
+from narrows.data.arrays import Arrays, on_disk
 from narrows.data.batches import Batches
 from narrows.data.schema import Schema
 from narrows.errors import ConfigError
@@ -226,6 +226,7 @@ class NeuralAutoencoder(Autoencoder):
         keep_freed()
         module, schema = self.module_, self.schema_
         given: Any = self.corruption  # a user's function is taken too
+        self._check_types(schema)
         module.corruption = given if given is None or callable(given) else resolve("corruption", given, name)
         parts = held_out(len(data.x), self.seed) if validation is None and self.epochs == "auto" else None
         start_at_data(self, module, data)
@@ -234,7 +235,9 @@ class NeuralAutoencoder(Autoencoder):
         held = None if validation is None else Batches(validation, schema, module.device, module.dtype, module.density)
         if parts is not None:
             # Scale and PCA's start are those of all samples: layers must beat a PCA that knows those held out as well.
-            rows, held = (rows.rows(part) for part in parts)
+            rows, held = (
+                rows.divided(len(parts[1]), self.seed) if on_disk(data.x) else (rows.rows(part) for part in parts)
+            )
         work = multiplications(module, rows)
         settings = self._settings(len(rows), work, held is not None)
         with contextlib.ExitStack() as opened:
@@ -244,6 +247,25 @@ class NeuralAutoencoder(Autoencoder):
             reports = trainer(module, rows, settings, held, checkpoints)
             small = module.device.type == "cpu" and work * min(self.batch_size or len(rows), len(rows)) < SMALL
             yield from on_one_thread(reports) if small else reports
+
+    def _check_types(self, schema: Schema) -> None:
+        """Raise ConfigError where typed columns go with a corruption or a penalty that computes with their indices."""
+        if schema.types is None:
+            return
+        name = type(self).__name__
+        corruption = self._component("corruption") if not callable(self.corruption) else None
+        if self.corruption is not None and not (corruption is not None and corruption.takes_types):
+            raise ConfigError(
+                f"{name}: corruption must be one that hides values for a table of typed columns; got "
+                f"{str(self.corruption)!r}, which computes with indices of levels. Leave it out."
+            )
+        if any(
+            penalty.slope for penalty in resolve_all("penalty", self.get_params(deep=False).get("penalty", ()), name)
+        ):
+            raise ConfigError(
+                f"{name}: penalty must not be of the encoder's slope for a table of typed columns: levels have none. "
+                "Use l1 or sparsity."
+            )
 
     def _settings(self, n: int, work: int, held_out: bool) -> Settings:
         """Return how to train on n samples, of `work` multiplications each."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Normal
 
-from narrows.data.arrays import Array, Arrays
+from narrows.data.arrays import Array, Arrays, on_disk
 from narrows.data.schema import Schema
 from narrows.errors import ConfigError, DataError
 from narrows.estimators.base import Autoencoder
@@ -185,7 +185,8 @@ class PCA(Autoencoder):
     ) -> Generator[Report, None, None]:
         """Decompose the data, and report once; where values are missing, several times a minute on the way."""
         started = time.perf_counter()
-        data = self.schema_.in_memory(data, self.computing_dtype)
+        lazy = self.schema_.on_scale if on_disk(data.x) and not self.schema_.missing else self.schema_.in_memory
+        data = lazy(data, self.computing_dtype)
         X, n = data.x, len(data.x)
         if X.dtype == np.float64 and max(X.max(), -X.min()) > LARGEST:
             raise DataError(

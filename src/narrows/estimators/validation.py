@@ -22,7 +22,7 @@ from narrows.data.schema import Schema
 from narrows.data.types import check_columns
 from narrows.data.types_frames import is_plain, mixed_table
 from narrows.data.types_schema import table_like
-from narrows.data.types_table import MixedTable
+from narrows.data.types_table import MixedTable, Values
 from narrows.errors import ConfigError, DataError
 
 
@@ -67,8 +67,10 @@ def check_samples(
     if isinstance(X, MixedTable):
         return _first_typed(estimator, X, name)
     frame = frame_of(X, name)
-    if schema is None and _needs_types(estimator, X, frame):
-        return _first_typed(estimator, mixed_table(frame, name), name)
+    if schema is None and _needs_types(estimator, X, frame, columns):
+        return _first_typed(
+            estimator, mixed_table(frame, name) if frame is not None else _named(X, columns, name), name
+        )
     if frame is None:
         samples = as_array(X, name)
     else:
@@ -99,12 +101,14 @@ def check_samples(
     return _as_fitted(estimator, samples, schema, missing)
 
 
-def _needs_types(estimator: Any, X: Any, frame: Any) -> bool:
+def _needs_types(estimator: Any, X: Any, frame: Any, names: Sequence[str] | None) -> bool:
     """Return whether columns have types of their own: their kinds are given, or some hold no plain numbers."""
     if not estimator.takes_types:
         return False
     given = estimator.get_params(deep=False).get("columns")
     check_columns(given, type(estimator).__name__)
+    if frame is None and given is not None and names is not None:
+        return True
     if frame is None and given is not None:
         raise ConfigError(
             f"{type(estimator).__name__}: columns must go with a data frame; got X of type {type(X).__name__}. Name "
@@ -113,11 +117,23 @@ def _needs_types(estimator: Any, X: Any, frame: Any) -> bool:
     return frame is not None and len(frame) > 0 and (given is not None or not is_plain(frame))
 
 
+def _named(X: Any, names: Sequence[str] | None, name: str) -> MixedTable:
+    """Return an array (N, D) of numbers with names as a table of typed columns."""
+    array = as_array(X, name)
+    if isinstance(array, list) or array.ndim != 2 or len(names or ()) != array.shape[1]:
+        raise ConfigError(f"{name}: columns must go with a table; got X of another shape. Leave it out.")
+    return MixedTable(
+        {column: Values("number", array[:, i].astype(np.float64)) for i, column in enumerate(names or ())}
+    )
+
+
 def _first_typed(estimator: Any, table: MixedTable, name: str) -> MixedTable:
     """Return a table of typed columns, checked, and set what fit learns of its columns."""
     if not estimator.takes_types:
         held = [column for column, values in table.columns.items() if values.holds not in ("number", "truth")]
-        raise DataError(f"{name}: X must hold numbers; got others in {shortened(held)}. Use AE or VAE.")
+        raise DataError(
+            f"{name}: X must hold numbers; got others in {shortened(held)}. Leave them out, or use AE or VAE."
+        )
     if not len(table) or not table.columns:
         raise DataError(
             f"{name}: X must hold at least one value; got shape {table.shape}. Choose other rows or columns."

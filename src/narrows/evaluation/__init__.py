@@ -7,6 +7,7 @@ reconstruction.py   squared error, PSNR, SSIM, beside PCA and the mean
 representation.py   KL per dimension, active units, aggregate posterior, mutual information, codebooks
 probes.py           neighbourhoods, and labels predicted from codes
 anomaly.py          scores, thresholds, AUROC, one class against the rest
+outliers.py         the rows that fit least, and the columns that make them so
 synthesis/          drawn rows of a table beside real ones, independent columns and a copula
 features.py         features on which generated samples are compared: pixels, or a classifier's
 inception.py        the features of FID, from weights that the user gives
@@ -60,6 +61,7 @@ from narrows.evaluation.generation import (
 )
 from narrows.evaluation.inception import inception_features
 from narrows.evaluation.likelihood import Estimate, bits_per_dimension, elbo, log_likelihood, mean_and_error, unit
+from narrows.evaluation.outliers import Anomalies, anomalies, column_nats, column_shares
 from narrows.evaluation.probes import FewLabels, few_label_accuracy, knn_accuracy, logistic_accuracy, trustworthiness
 from narrows.evaluation.reconstruction import (
     AgainstBaselines,
@@ -91,14 +93,15 @@ from narrows.probability.densities import (
 )
 
 __all__ = [
-    "DCI", "DENSITIES", "PIXELS", "SCORES", "ActiveUnits", "AgainstBaselines", "AggregatePosterior", "Baseline",
-    "Cell", "CodeDensity", "ColumnScores", "Comparison", "DensityCoverage", "Detection", "Disentanglement",
-    "Estimate", "FactorGrid", "Features", "FewLabels", "Finding", "FlowDensity", "Information", "KernelCodeDensity",
-    "KernelDistance", "MixtureDensity", "OneAgainstRest", "Perplexity", "PrecisionRecall", "Reconstruction", "Remedy",
-    "Row", "Synthesis", "active_units", "against_baselines", "aggregate_posterior", "anomaly_scores", "baseline_rows",
-    "bits_per_dimension", "classifier_features", "column_scores", "compare", "compare_models", "completeness", "dci",
-    "density_coverage", "detection", "diagnose", "diagnose_history", "diagnose_summary", "disentanglement_of_matrix",
-    "elbo", "factor_grid", "factor_vae_score", "few_label_accuracy", "fit_density", "frechet_distance",
+    "DCI", "DENSITIES", "PIXELS", "SCORES", "ActiveUnits", "AgainstBaselines", "AggregatePosterior", "Anomalies",
+    "Baseline", "Cell", "CodeDensity", "ColumnScores", "Comparison", "DensityCoverage", "Detection",
+    "Disentanglement", "Estimate", "FactorGrid", "Features", "FewLabels", "Finding", "FlowDensity", "Information",
+    "KernelCodeDensity", "KernelDistance", "MixtureDensity", "OneAgainstRest", "Perplexity", "PrecisionRecall",
+    "Reconstruction", "Remedy", "Row", "Synthesis", "active_units", "against_baselines", "aggregate_posterior",
+    "anomalies", "anomaly_scores", "baseline_rows", "bits_per_dimension", "classifier_features", "column_nats",
+    "column_scores", "column_shares", "compare", "compare_models", "completeness", "dci", "density_coverage",
+    "detection", "diagnose", "diagnose_history", "diagnose_summary", "disentanglement_of_matrix", "elbo",
+    "factor_grid", "factor_vae_score", "few_label_accuracy", "fit_density", "frechet_distance",
     "frechet_from_moments", "inception_features", "information", "kernel_distance", "kl_per_dimension",
     "knn_accuracy", "log_likelihood", "logistic_accuracy", "mean_and_error", "measure_disentanglement",
     "measure_generation", "measure_reconstruction", "measure_synthesis", "mig", "modularity", "modularity_of_matrix",

@@ -14,7 +14,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from narrows.data.arrays import Array, Arrays
 from narrows.errors import ConfigError, DataError, did_you_mean
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.inference import check_labels, codes, encoded, map_batches, reconstruct_encoded
+from narrows.estimators.inference import check_labels, codes, encoded, map_batches, reconstruct_encoded, values
 from narrows.evaluation.errors import squared_error
 from narrows.evaluation.likelihood import elbo
 from narrows.probability.densities import fit_density
@@ -62,11 +62,26 @@ DRAWS, REFERENCES = 100, 20
 
 def _nearest(model: Autoencoder, X: Arrays, X_train: Arrays, seed: int) -> Array:
     rng, n = np.random.default_rng(seed), len(X_train.x)
-    x_hat, total = reconstruct_encoded(model, X).reshape(len(X.x), -1), np.zeros(len(X.x))
+    x, total = values(model, X).reshape(len(X.x), -1), np.zeros(len(X.x))
+    spread = _spread(model, X_train)
+    absent = None if X.mask is None else ~X.mask.reshape(x.shape)
     for _ in range(DRAWS):
-        rows = rng.choice(n, min(REFERENCES, n), replace=False)
-        total += cdist(x_hat, reconstruct_encoded(model, X_train.rows(rows)).reshape(len(rows), -1)).min(1)
+        drawn = X_train.rows(np.sort(rng.choice(n, min(REFERENCES, n), replace=False)))
+        known = reconstruct_encoded(model, drawn).reshape(len(drawn.x), -1) / spread
+        distances = cdist(x / spread, known, "sqeuclidean")
+        if absent is not None:  # what is missing is 0 in x: over what is observed, as if over all values
+            distances -= absent.astype(np.float64) @ np.square(known).T
+            distances *= x.shape[1] / np.maximum(1, x.shape[1] - absent.sum(1))[:, None]
+        total += np.sqrt(np.maximum(distances.min(1), 0))
     return -total / DRAWS
+
+
+def _spread(model: Autoencoder, X_train: Arrays) -> Array:
+    """Return what values are divided by: the deviations of a table's columns, whose units must not matter, else 1."""
+    if model.schema_.kind != "table":
+        return np.ones(1)
+    deviations = values(model, X_train).std(0)
+    return np.where(deviations > 0, deviations, 1.0)
 
 
 SCORES: dict[str, Score] = {
@@ -81,6 +96,12 @@ SCORES: dict[str, Score] = {
 """Every score by name; see `anomaly_scores`."""
 UNFITTED = ("score", "reconstruction", "elbo")
 """Scores that need no training samples."""
+
+
+def auto_score(model: Autoencoder, X_train: Arrays | None) -> str:
+    """Return the score that "auto" stands for: nearest for tables of numbers with training rows, else score."""
+    numbers = model.schema_.kind == "table" and model.schema_.types is None
+    return "nearest" if numbers and X_train is not None else "score"
 
 
 def anomaly_scores(
@@ -98,11 +119,12 @@ def anomaly_scores(
     by
         "score": the model's own `score_samples`, in nats. "reconstruction": minus the squared error, on the model's
         scale. "elbo": the bound with 10 draws, in nats; for models with a posterior. "nearest": minus the distance of
-        the reconstruction from the nearest one of 20 random training samples, the mean over 100 draws of 20 (Sugiyama &
-        Borgwardt, Rapid distance-based outlier detection via sampling, NIPS 2013, who take it between the samples
-        themselves): few samples of a draw are anomalies, so that it tolerates anomalies in the training data best.
-        "latent:gaussian", "latent:gmm", "latent:kde": log density of the code, in nats, under a density fitted to the
-        codes of `X_train`.
+        the sample from the nearest reconstruction of 20 random training samples, the mean over 100 draws of 20
+        (Sugiyama & Borgwardt, Rapid distance-based outlier detection via sampling, NIPS 2013, who take it between the
+        samples themselves), of tables in units of the columns' deviations: few of a draw are anomalies, so that it
+        tolerates anomalies in the training data best. "latent:gaussian", "latent:gmm", "latent:kde": log density of the
+        code, in nats, under a density fitted to the codes of `X_train`. "auto": nearest for tables of numbers where
+        there is `X_train`, else score; see docs/anomalies.md.
     X_train
         Normal samples, those of training; for "nearest" and the latent scores.
     seed
@@ -113,6 +135,8 @@ def anomaly_scores(
     ConfigError
         `by` is unknown, or a score that needs `X_train` comes without it.
     """
+    if by == "auto":
+        by = auto_score(model, None if X_train is None else encoded(model, X_train))
     if by not in SCORES:
         names = ", ".join(map(repr, SCORES))
         raise ConfigError(f"anomaly_scores: by must be one of {names}; got {by!r}.{did_you_mean(by, SCORES)}")

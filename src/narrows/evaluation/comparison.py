@@ -21,7 +21,7 @@ from narrows.errors import ConfigError, DataError, TrainingError
 from narrows.estimators import PCA
 from narrows.estimators.base import Autoencoder
 from narrows.estimators.inference import check_labels, encoded, values
-from narrows.evaluation.errors import baseline_rank, pca_baseline
+from narrows.evaluation.errors import baseline_rank, measured, pca_baseline
 from narrows.evaluation.likelihood import log_likelihood, unit
 from narrows.evaluation.probes import knn_accuracy, logistic_accuracy, trustworthiness
 from narrows.evaluation.reconstruction import Reconstruction, compare, measure_reconstruction
@@ -174,7 +174,9 @@ def compare_models(
     rows = []
     if not any(model.module_.exact_score for runs in trainings.values() for model, _ in runs):
         train, test = encoded(first, X, y), encoded(first, X_test, y_test)
-        if any(part is not None for part in (train.mask, train.lengths, test.mask, test.lengths)):
+        if first.schema_.types is not None or any(
+            part is not None for part in (train.mask, train.lengths, test.mask, test.lengths)
+        ):
             rows.append(_baseline_row(first, train, test))  # missing values and lengths, which PCA itself does not take
         else:
             scale = None if first.schema_.pixels else first.schema_.scale
@@ -191,7 +193,11 @@ def compare_models(
 def _baseline_row(model: Autoencoder, train: Arrays, test: Arrays) -> Row:
     """Return the errors of PCA of a model's rank, as a row without a model."""
     x, x_hat = values(model, test), pca_baseline(model, train).reconstruct(test)
-    return Row("PCA", 1, {name: _cell([value]) for name, value in _errors(compare(x, x_hat, mask=test.mask)).items()})
+    return Row(
+        "PCA",
+        1,
+        {name: _cell([value]) for name, value in _errors(compare(x, x_hat, mask=measured(model, test))).items()},
+    )
 
 
 def _errors(reconstruction: Reconstruction) -> dict[str, float]:
@@ -253,7 +259,7 @@ def _measured(
     ssim = measure_reconstruction(model, few, like=like).ssim
     if ssim is not None:
         measures["SSIM"] = ssim
-    if len(few.x) > 10:
+    if len(few.x) > 10 and model.schema_.types is None:  # indices of levels have no distances
         measures["trustworthiness"] = trustworthiness(model, few, like=like)
     if model.module_.probabilistic or model.module_.exact_score:
         measures[f"log likelihood [{unit(model, few)}]"] = float(log_likelihood(model, few, samples=samples).mean())

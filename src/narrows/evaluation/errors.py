@@ -1,7 +1,8 @@
 """The squared error of a reconstruction, and that of PCA of the same rank: every such number comes from here.
 
 Both are measured on the model's scale (pixels in [0, 1]), summed over a sample's values, and leave missing values out.
-Of tables of typed columns they are those of the numbers; categories have none.
+Of tables of typed columns they are those of the numbers; categories have none. PCA is then that of their linear
+features: numbers, and one per level of categories of few levels, which is where training begins.
 """
 
 from __future__ import annotations
@@ -11,16 +12,19 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 
-from narrows.data.arrays import Array, Arrays
+from narrows.data.arrays import Array, Arrays, on_disk
 from narrows.data.axes import AS_MODELS
 from narrows.data.batches import chunk_size
 from narrows.errors import DataError
 from narrows.estimators import PCA
 from narrows.estimators.base import Autoencoder
 from narrows.estimators.inference import codes, encoded, reconstruct_encoded, values
+from narrows.nn.typed import TypedInput
 from narrows.training import fingerprint
+from narrows.training.arrays import as_array
 
 
 def squared_errors(x: Array, x_hat: Array, mask: Array | None = None) -> Array:
@@ -60,7 +64,7 @@ def squared_error_by_feature(model: Autoencoder, X: ArrayLike | Arrays, y: Any =
         part = arrays.rows(slice(start, start + size))
         errors = np.square(np.subtract(values(model, part), reconstruct_encoded(model, part), dtype=np.float64))
         if errors.ndim == 2:
-            mask = measured(model, part.mask)
+            mask = measured(model, part)
             parts.append(errors if mask is None else np.where(mask, errors, np.nan))
             continue
         errors = errors if part.mask is None else np.where(part.mask, errors, 0.0)
@@ -75,21 +79,23 @@ def _by_rows(model: Autoencoder, arrays: Arrays, reconstruct: Callable[[Arrays],
     for start in range(0, len(errors), size):
         rows = slice(start, start + size)
         part = arrays.rows(rows)
-        errors[rows] = squared_errors(values(model, part), reconstruct(part), measured(model, part.mask))
+        errors[rows] = squared_errors(values(model, part), reconstruct(part), measured(model, part))
     return errors
 
 
-def measured(model: Autoencoder, mask: Array | None) -> Array | None:
+def measured(model: Autoencoder, arrays: Arrays) -> Array | None:
     """Return which values have a squared error: those observed, and of typed columns those that are numbers."""
     numeric = model.schema_.numeric
     if numeric is None or numeric.all():
-        return mask
-    return numeric if mask is None else mask & numeric
+        return arrays.mask
+    return np.broadcast_to(numeric, arrays.x.shape) if arrays.mask is None else arrays.mask & numeric
 
 
 def baseline_rank(model: Autoencoder, n: int) -> int:
     """Return the rank of the baseline of a fitted model: the size of its code, or the most that n samples allow."""
-    return min(int(np.prod(model.code_.shape)), n, model.schema_.n_features)
+    types = model.schema_.features
+    features = sum(column.linear for column in types) if types else model.schema_.n_features
+    return min(int(np.prod(model.code_.shape)), n, features)
 
 
 class Baseline:
@@ -117,8 +123,19 @@ class Baseline:
         return codes(self.pca, self._values(X))
 
     def reconstruct(self, X: ArrayLike | Arrays) -> Array:
-        """Return the reconstructions on the model's scale: (N, *shape)."""
-        return reconstruct_encoded(self.pca, self._values(X))
+        """Return the reconstructions on the model's scale: (N, *shape); of typed columns the numbers, else 0."""
+        return self._numbers(reconstruct_encoded(self.pca, self._values(X)))
+
+    @property
+    def mean_sample(self) -> Array:
+        """The mean training sample on the model's scale: (1, *shape)."""
+        return self._numbers(self.mean[None]).reshape(1, *self.model.sample_shape_)
+
+    def _numbers(self, X: Array) -> Array:
+        if self.model.schema_.types is None:
+            return X
+        with torch.no_grad():
+            return as_array(TypedInput(self.model.schema_.features).double().numbers(torch.from_numpy(X)))
 
     def squared_error(self, X: ArrayLike | Arrays) -> Array:
         """Return the squared error of each sample: (N,)."""
@@ -126,7 +143,7 @@ class Baseline:
 
     def squared_error_of_mean(self, X: ArrayLike | Arrays) -> Array:
         """Return the squared error of the mean training sample, as of a code without dimensions: (N,)."""
-        mean = self.mean.reshape(1, *self.model.sample_shape_)
+        mean = self.mean_sample
         return _by_rows(self.model, encoded(self.model, X), lambda part: mean)
 
     def log_likelihood(self, X: ArrayLike | Arrays) -> Array:
@@ -142,9 +159,14 @@ def _filled(model: Autoencoder, arrays: Arrays, mean: Array | None = None) -> Ar
     """Return samples on the model's scale, missing values replaced by the mean; pixels as they are."""
     if arrays.x.dtype == np.uint8:
         return arrays.x
+    if on_disk(arrays.x) and not (model.schema_.missing and mean is None):
+        return model.schema_.on_scale(arrays, np.dtype(np.float64), fill=mean).x
     x = values(model, arrays)
-    if model.schema_.numeric is not None:  # indices of levels have no principal axes
-        x = np.where(model.schema_.numeric, x, 0.0)
+    if model.schema_.types is not None:
+        known = None if arrays.mask is None else torch.from_numpy(arrays.mask)
+        with torch.no_grad():  # weights of embeddings are drawn, and play no part
+            inputs = TypedInput(model.schema_.features).double()
+            return as_array(inputs.linear_features(torch.from_numpy(x), known))
     if arrays.mask is None:
         return x
     if mean is None:

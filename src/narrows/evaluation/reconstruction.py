@@ -13,7 +13,7 @@ from narrows.data.arrays import Array, Arrays
 from narrows.errors import ConfigError, DataError
 from narrows.estimators.base import Autoencoder
 from narrows.estimators.inference import encoded, reconstruct_encoded, values
-from narrows.evaluation.errors import pca_baseline, squared_errors
+from narrows.evaluation.errors import measured, pca_baseline, squared_errors
 
 
 class Reconstruction(NamedTuple):
@@ -101,6 +101,8 @@ def compare(
     if X.shape != X_hat.shape or not X.size:
         raise DataError(f"reconstruction: X_hat must have the shape of X, {X.shape}, not empty; got {X_hat.shape}.")
     observed = X if mask is None else X[mask]
+    if not observed.size:  # of categories alone there is no error
+        return Reconstruction(0.0, 0.0, math.nan, 0.0, None, None)
     peak = float(observed.max() - observed.min()) if data_range is None else data_range
     counts = X[0].size if mask is None else mask.reshape(len(X), -1).sum(1)
     per_sample = squared_errors(X, X_hat, mask)
@@ -177,7 +179,7 @@ def against_baselines(
     """
     arrays, baseline = encoded(model, X, y), pca_baseline(model, X_train)
     x = values(model, arrays)
-    mean = np.broadcast_to(baseline.mean.reshape(1, *model.sample_shape_), x.shape)
+    mean = np.broadcast_to(baseline.mean_sample, x.shape)
     of_model, of_pca, of_mean = (
         _compared(model, arrays, x, x_hat, with_ssim)
         for x_hat in (reconstruct_encoded(model, arrays), baseline.reconstruct(arrays), mean)
@@ -189,4 +191,4 @@ def against_baselines(
 
 def _compared(model: Autoencoder, arrays: Arrays, x: Array, x_hat: Array, with_ssim: bool | None) -> Reconstruction:
     peak = 1.0 if model.schema_.pixels else None
-    return compare(x, x_hat, mask=arrays.mask, data_range=peak, with_ssim=with_ssim)
+    return compare(x, x_hat, mask=measured(model, arrays), data_range=peak, with_ssim=with_ssim)

@@ -83,6 +83,15 @@ class TypedInput(nn.Module):
         chosen = torch.where((self.one_hot == 3) & spike, x.new_zeros(()), chosen)
         return chosen if mask is None else torch.where(mask[:, self.column], chosen, self.mean.to(x))
 
+    def numbers(self, linear: Tensor) -> Tensor:
+        """Return the values that linear features stand for: (B, linear) -> (B, D), 0 for categories.
+
+        A value with a feature of its own is the sum of both: share times the value, and the others.
+        """
+        values = linear.new_zeros(len(linear), len(self.features))
+        weight = torch.where(self.one_hot == 2, self.spike, (self.one_hot != 1).to(self.spike))
+        return values.index_add(1, self.column, linear * weight.to(linear))
+
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Return the features (B, size)."""
         parts = [self.linear_features(x, mask)]

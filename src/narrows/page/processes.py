@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from narrows.cli.plugins import plugin_flags
 from narrows.errors import ConfigError, TrainingError
 from narrows.page.watch import Watch
 from narrows.runs import Run
@@ -47,8 +48,8 @@ class Started:
         self._text = ""
         try:
             self.process = subprocess.Popen(  # noqa: S603 - a list of arguments: no shell reads it
-                [sys.executable, "-m", "narrows", *arguments], cwd=place, stdin=subprocess.DEVNULL, stdout=written,
-                stderr=subprocess.STDOUT, start_new_session=True, env={**os.environ, "COLUMNS": "1000"},
+                [sys.executable, "-m", "narrows", *plugin_flags(), *arguments], cwd=place, stdin=subprocess.DEVNULL,
+                stdout=written, stderr=subprocess.STDOUT, start_new_session=True, env={**os.environ, "COLUMNS": "1000"},
             )  # fmt: skip
         finally:
             os.close(written)

@@ -84,6 +84,7 @@ def record(
     checkpoints = Checkpoints(Path(folder) / "checkpoints", **interval(checkpoint_every))
     reports = _training(estimator, dataset, checkpoints, warm_start)
     description = _description(estimator, dataset, Path(folder), command)
+    pictures = pictures and not dataset.typed  # rows of text and times are no pictures
     run = Run.create(folder, {**description, "checkpoint_every": checkpoint_every, "pictures": pictures})
     with locked(lock_of(run.folder)):
         if warm_start is not None:
@@ -162,12 +163,12 @@ def _written(
     resumed: bool = False,
 ) -> Generator[Report, None, None]:
     """Pass on the reports, and write down what they say and how it ends."""
-    shown = representative(dataset)
+    with_pictures = run.record.get("pictures", True)
+    shown = representative(dataset) if with_pictures else None
     started = time.perf_counter() - float(run.record.get("seconds") or 0.0)
     epoch, status, disk_failed = run.record.get("epoch", 0), "failed", False
     has_model, has_begun = resumed, not resumed
-    with_pictures = run.record.get("pictures", True)
-    pictures = EpochPictures(run, estimator, shown) if with_pictures else None
+    pictures = None if shown is None else EpochPictures(run, estimator, shown)
     if pictures is not None and resumed:
         checkpoints.restored = pictures.add_missing
     try:
@@ -210,7 +211,7 @@ def _written(
                 if has_model:
                     estimator.save(run.model_folder)
                     remove_others(run.model_folder / "model.json")  # what a kill in a save left: the run is ours
-                    if with_pictures:
+                    if shown is not None:
                         draw_all(run, estimator, dataset, shown)
                 if status == "finished":
                     run.update(summary=summarise(estimator, dataset))

@@ -11,10 +11,11 @@ from functools import partial
 from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from narrows.data.batches import Batches
+from narrows.data.feeds import feed
 from narrows.module import MAIN, Module
 from narrows.rng import Seeded, seed_of
 from narrows.training.checkpoints import Checkpoints
@@ -117,15 +118,16 @@ def train(
     if validation is not None and settings.start and at.step == 0:
         at.best.begin(evaluate(module, validation, size, settings.seed), module)
     module.train()
+    opened = contextlib.ExitStack()
     try:
         while at.epoch <= settings.epochs:
-            order = _order(n, size, settings.seed, at.epoch).to(data.device)
+            source = opened.enter_context(feed(data, size, settings.seed, at.epoch, at.row))
             epoch_started = reported = time.perf_counter()
             done_before = at.means.count  # not zero after a checkpoint within the epoch
             while at.row < n:
                 rate = _rate(settings, at.step + 1, steps)
                 progress = at.step / max(1, steps - 1)
-                batch = data.take(order[at.row : at.row + size], progress=progress, rng=noise)
+                batch = source.take(at.row, min(at.row + size, n), progress, noise)
                 for phase in phases:
                     result = phase.gradients(batch)
                     check_step(result, settings.learning_rate, at, batch.x[0].numel())
@@ -148,6 +150,7 @@ def train(
                         end_of_epoch=False,
                     )  # fmt: skip
                     module.train()  # the reader may have looked at reconstructions
+            source.close()
             speed = (at.means.count - done_before) / max(time.perf_counter() - epoch_started, 1e-9)
             evaluated = module if average is None else cast(Module, average.module)
             held_out = None
@@ -168,6 +171,7 @@ def train(
             checkpoints.save(at)
         raise
     finally:
+        opened.close()
         if at.best.weights:
             module.load_state_dict(at.best.weights)
         elif average is not None and at.step > 0:
@@ -197,13 +201,6 @@ def evaluate(
             losses.append(loss.total.cpu())
     module.train(training)
     return Evaluation(means.read(), torch.cat(losses))
-
-
-def _order(n: int, size: int, seed: int, epoch: int) -> Tensor:
-    """Return the order in which an epoch takes the n samples: as they are where one step takes them all."""
-    if size == n:
-        return torch.arange(n)
-    return torch.randperm(n, generator=torch.Generator().manual_seed(seed_of(seed, 2, epoch)))
 
 
 def _rate(settings: Settings, step: int, steps: int) -> float:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import torch
 
 from narrows.errors import ConfigError, TrainingError
+from narrows.plugins import import_plugin, imported_plugins
 
 PATIENCE = 30.0
 """Seconds that a process may take after SIGTERM to save what it trains."""
@@ -86,18 +87,20 @@ def in_processes(
 def _started(function: Callable[..., Any], shared: Any, threads: int) -> tuple[Connection, BaseProcess]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(theirs, function, threads), daemon=True)
+    process = context.Process(target=_work, args=(theirs, function, imported_plugins(), threads), daemon=True)
     process.start()
     theirs.close()
     ours.send(shared)
     return ours, process
 
 
-def _work(connection: Connection, function: Callable[[Any, Any], Any], threads: int) -> None:
+def _work(connection: Connection, function: Callable[[Any, Any], Any], plugins: list[str], threads: int) -> None:
     """Do what is sent, until nothing more comes."""
     if hasattr(os, "setpgrp"):
         os.setpgrp()  # Ctrl-C on a terminal reaches the parent alone, which sends SIGTERM
     torch.set_num_threads(threads)
+    for file in plugins:
+        import_plugin(file)
     with contextlib.suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
         shared = connection.recv()
         while True:

@@ -41,10 +41,31 @@ def read_npy(path: Path, *, transpose: bool = False, memory_map: bool | None = N
 
 def npy_array(path: Path, memory_map: bool | None = None) -> Array:
     """Return the array of a .npy file, whose header is checked before memory is asked for; see `read_npy`."""
+    shape, fortran, dtype, offset = _checked_header(path)
+    order, expected = "F" if fortran else "C", math.prod(shape)
+    size = path.stat().st_size
+    if not expected:
+        raise unsound(path, f"hold samples; got an array of shape {shape}.")
+    array: Array = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape, order=order)  # type: ignore[call-overload]
+    mapped = size >= _MAP_BYTES if memory_map is None else memory_map
+    return array if mapped and dtype.isnative else np.array(array, order="C", subok=False)
+
+
+def npy_header(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return the shape and the type of a .npy file in C order, checked against its size."""
+    with reading(path):
+        shape, fortran, dtype, _ = _checked_header(path)
+    if fortran:
+        raise unsound(path, "be in C order; got Fortran's.")
+    return shape, dtype
+
+
+def _checked_header(path: Path) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Return shape, whether it is in Fortran's order, type, and where values begin; the size of the file must fit."""
     with path.open("rb") as stream:
         size = path.stat().st_size
         shape, fortran, dtype = _npy_header(stream, str(path))
-        offset, order = stream.tell(), "F" if fortran else "C"
+        offset = stream.tell()
     expected = math.prod(shape) * dtype.itemsize
     if expected != size - offset:
         raise unsound(
@@ -52,11 +73,7 @@ def npy_array(path: Path, memory_map: bool | None = None) -> Array:
             f"hold the {expected} bytes that its header states; "
             f"got {size - offset}. It is damaged or not finished: write it again.",
         )
-    if not expected:
-        raise unsound(path, f"hold samples; got an array of shape {shape}.")
-    array: Array = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape, order=order)  # type: ignore[call-overload]
-    mapped = size >= _MAP_BYTES if memory_map is None else memory_map
-    return array if mapped and dtype.isnative else np.array(array, order="C", subok=False)
+    return shape, fortran, dtype, offset
 
 
 def read_npz(path: Path, *, variable: str | None = None, label: str | None = None, transpose: bool = False) -> Dataset:

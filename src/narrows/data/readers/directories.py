@@ -10,6 +10,8 @@ from narrows.data.dataset import Dataset, RowIds
 from narrows.data.readers.arrays import from_arrays, from_samples, npy_array
 from narrows.data.readers.arrow import IPC, PARQUET
 from narrows.data.readers.checks import as_text, check_regular, reading
+from narrows.data.readers.image_files import SUFFIXES
+from narrows.data.readers.parts import TEXT
 from narrows.data.readers.roles import KNOWN, choose
 
 PARTS = {
@@ -57,6 +59,10 @@ def parts_of(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
 
 
 def kinds_in(folder: Path) -> dict[str, bool]:
-    """Return which kinds of files a folder holds: arrays and Arrow tables."""
-    endings = {file.suffix.lower() for file in folder.rglob("*") if file.is_file()}
-    return {"npy": ".npy" in endings, "arrow": bool(endings & {*PARQUET, *IPC})}
+    """Return which kinds of files a folder holds: arrays, Arrow tables, and, where no images are, tables of text."""
+    endings = {Path(file.name.lower().removesuffix(".gz")).suffix for file in folder.rglob("*") if file.is_file()}
+    images = bool(endings & {*SUFFIXES})
+    return {
+        "npy": ".npy" in endings, "arrow": bool(endings & {*PARQUET, *IPC}),
+        "text": not images and bool(endings & {*TEXT}),
+    }  # fmt: skip

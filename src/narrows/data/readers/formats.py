@@ -19,14 +19,15 @@ from narrows.data.readers.idx import read_idx
 from narrows.data.readers.image_files import SUFFIXES
 from narrows.data.readers.images import read_image, read_image_zip, read_images
 from narrows.data.readers.mat import read_mat
+from narrows.data.readers.parts import TEXT
 from narrows.data.readers.table import Table, Use
 from narrows.data.readers.tables import csv_table, json_table, table_reader, workbook_table
 from narrows.data.readers.tensors import read_tensors
+from narrows.data.shards import INDEX, read_shards
 from narrows.errors import DataError
 
 read_csv, read_workbook = table_reader(csv_table), table_reader(workbook_table)
 read_json, read_arrow = table_reader(json_table), table_reader(arrow_table)
-TEXT = (".csv", ".tsv", ".tab", ".dat", ".data", ".txt")
 JSON = (".json", ".jsonl", ".ndjson")
 TABLES: dict[str, Callable[..., Dataset]] = {
     **dict.fromkeys(TEXT, read_csv), ".xlsx": read_workbook, ".xlsm": read_workbook, **dict.fromkeys(JSON, read_json),
@@ -110,12 +111,14 @@ def split_files(name: str) -> dict[str, Path]:
 
 
 def _folder_loader(path: Path) -> Callable[..., Dataset]:
+    if (path / INDEX).is_file():
+        return partial(read_shards, path)
     if (idx := _idx_in(path)) is not None:
         return partial(read_idx, idx)
     kinds = kinds_in(path)
     if kinds["npy"]:
         return partial(read_npy_folder, path)
-    return partial(read_arrow if kinds["arrow"] else read_images, path)
+    return partial(read_arrow if kinds["arrow"] else read_csv if kinds["text"] else read_images, path)
 
 
 def _reader_for(path: Path) -> Callable[..., Dataset] | None:

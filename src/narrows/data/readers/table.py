@@ -16,6 +16,7 @@ from narrows.data.dataset import Dataset, RowIds, as_read
 from narrows.data.readers.arrays import as_labels, as_samples
 from narrows.data.readers.columns import Column, times_of
 from narrows.data.readers.remarks import dates, listed, sentinel, shortened, unusable_columns
+from narrows.data.readers.typed import is_typed, mixed_columns
 from narrows.errors import ConfigError, DataError, did_you_mean
 
 INDEX = re.compile(r"|index|Unnamed: 0(\.\d+)?|__index_level_\d+__")
@@ -49,6 +50,8 @@ class Table:
     """What was decided in reading it, each in a phrase."""
     index: tuple[str, ...] = ()
     """Columns of which the file says that they are its index."""
+    rows: RowIds | None = None
+    """What tells the rows apart where no column does; None for their numbers."""
 
     def __post_init__(self) -> None:
         """Give columns of one name different ones, as pandas does."""
@@ -108,6 +111,9 @@ class Table:
             series = next((i for i in sorted(aside) if _in_order(self.columns[i])), None)
             if series is not None:
                 roles[series] = ("id", "times")
+        for i, (role, _) in roles.items():
+            if role == "unusable" and is_typed(self.columns[i]):
+                roles[i] = ("feature", self.columns[i].kind)
         order = range(len(self.columns)) if wanted is None else [*wanted, *(set(roles) - set(wanted))]
         return [Use(self.columns[i], *roles[i]) for i in order]
 
@@ -136,7 +142,7 @@ class Table:
         labels, label_names = None, None
         if (of := by_role.get("label")) is not None:
             labels, label_names = as_labels(of.values, n, f"column {of.name!r} of {self.path}")
-        ids, ordered = RowIds.numbered(n), False
+        ids, ordered = self.rows or RowIds.numbered(n), False
         if (of := by_role.get("id")) is not None:
             ids, ordered = RowIds(of.name or "index", _as_ids(of), np.arange(n)), _in_order(of)
         notes = [*self.notes, *self._notes(features), *(note for column in features for note in column.notes)]
@@ -161,7 +167,8 @@ class Table:
     def _listed(self) -> str:
         return shortened(", ".join(name or "(no name)" for name in self.names))
 
-    def _samples(self, features: list[Column]) -> Array:
+    def _samples(self, features: list[Column]) -> Any:
+        """Return the features as an array, or as a `MixedTable` where some are text or times."""
         if len(features) == 1 and (features[0].values.dtype == object or features[0].values.ndim > 2):
             values = features[0].values
             return (
@@ -172,6 +179,8 @@ class Table:
                 f"load_dataset: {str(self.path)!r} must have one column of sequences and no other feature; got "
                 f"{', '.join(map(repr, deep))} beside others. Choose one with columns={deep[0]!r}."
             )
+        if any(is_typed(column) for column in features):
+            return mixed_columns(features)
         return np.column_stack([column.values for column in features])
 
     def _is_index(self, position: int, *, taken: bool) -> bool:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from narrows.data.dataset import Dataset
-from narrows.data.readers.checks import needed, opened, reading, unsound, zip_members
+from narrows.data.readers.checks import check_regular, needed, opened, reading, unsound, zip_members
 from narrows.data.readers.columns import as_field, column_of_texts, column_of_values, decimal_sign
+from narrows.data.readers.parts import joined, row_ids, text_files
 from narrows.data.readers.table import Table
-from narrows.data.readers.text import read_text, rows_of, table_rows
+from narrows.data.readers.text import Rows, read_text, rows_of, table_rows
 from narrows.errors import ConfigError, did_you_mean
 
 
@@ -32,18 +33,24 @@ def csv_table(
 ) -> Table:  # fmt: skip
     """Read a text file, packed by gzip or zip or not, as a table; the options are those of `narrows.data.options`.
 
-    What is not given is decided by all of the file rather than by its first row, and said in the table's notes.
+    What is not given is decided by all of the file rather than by its first row, and said in the table's notes. The
+    text files of a folder are one table, whose rows the file and the number in it tell apart, unless times do.
     """
     if decimal not in (None, ".", ","):
         raise ConfigError(f"load_dataset: decimal must be '.' or ','; got {decimal!r}.")
-    with reading(path), opened(path) as stream:
-        text, name = read_text(stream, path, encoding)
-        table = table_of_text(
-            text, path, header=header, delimiter=delimiter, decimal=decimal, missing=missing, skip=skip,
-            transpose=transpose,
-        )  # fmt: skip
-    if name != "UTF-8":
-        table.notes.append(f"encoding {name}")
+    parts = []
+    encodings = set()
+    for file in text_files(path) if path.is_dir() else [path]:
+        check_regular(file)
+        with reading(file), opened(file) as stream:
+            text, name = read_text(stream, file, encoding)
+            encodings |= {name} - {"UTF-8"}
+            parts.append((file, rows_of(
+                text, file, header=header, delimiter=delimiter, decimal=decimal, skip=skip, transpose=transpose
+            )))  # fmt: skip
+    table = _table_of_rows(joined(parts, path), path, decimal, missing)
+    table.notes += [f"encoding {name}" for name in sorted(encodings)]
+    table.rows = row_ids(parts, path) if path.is_dir() else None
     return table
 
 
@@ -54,6 +61,11 @@ def table_of_text(
     """Return the table that a text holds; `path` is for messages. See `csv_table`."""
     with reading(path):
         rows = rows_of(text, path, header=header, delimiter=delimiter, decimal=decimal, skip=skip, transpose=transpose)
+    return _table_of_rows(rows, path, decimal, missing)
+
+
+def _table_of_rows(rows: Rows, path: Path, decimal: str | None, missing: Any) -> Table:
+    with reading(path):
         fields = [list(column) for column in zip(*rows.body, strict=True)]
         decimal = decimal or decimal_sign(fields, rows.delimiter)
         columns = [

@@ -48,7 +48,7 @@ def closest_distances(columns: Sequence[Column], rows: int, train: int) -> Array
 def _ranks(known: Array, values: Array) -> Array:
     """Return the mid-ranks of values among those of training, in [0, 1]; NaN where they are missing."""
     known = np.sort(known[~np.isnan(known)])
-    below, above = (np.searchsorted(known, values, side=side) for side in ("left", "right"))  # type: ignore[call-overload]
+    below, above = (np.searchsorted(known, values, side=side) for side in ("left", "right"))
     return np.where(np.isnan(values), np.nan, (below + above) / (2 * max(1, len(known))))
 
 

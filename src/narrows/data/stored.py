@@ -1,0 +1,237 @@
+"""Rows that stay where they are stored: they look like an array, and only what is asked for is read."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+PART = 2**24
+"""Bytes that are read at once where all rows are looked at."""
+SPREAD = 4
+"""Rows are read as one stretch where it holds at most so many times as many as are asked for."""
+
+
+class StoredRows(ABC):
+    """(N, *shape) on disk: `X[a:b]` is a part that is not read yet, `X[rows]` and `np.asarray(X)` are arrays."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    identity: str
+    """What the same rows have alone: made of checksums, so that no row is read for it."""
+
+    @abstractmethod
+    def read(self, start: int, stop: int) -> Array:
+        """Return neighbouring rows as an array that may be written to; 0 <= start <= stop <= N."""
+
+    @abstractmethod
+    def pick(self, rows: NDArray[np.int64]) -> Array:
+        """Return rows in any order as an array that may be written to."""
+
+    def numbers(self, positions: Any) -> NDArray[np.int64]:
+        """Return the numbers that rows have where they are stored."""
+        return np.asarray(positions, np.int64)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all values."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row."""
+        return math.prod(self.shape[1:]) * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            if step == 1:
+                whole = (start, stop) == (0, len(self))
+                return self if whole else Part(self, start, max(start, stop))
+            return self.pick(np.arange(start, stop, step))
+        if isinstance(index, tuple):
+            raise IndexError(
+                f"rows on disk are picked by one index, of rows; got {len(index)}. Read them first: X[a:b]."
+            )
+        rows = np.asarray(index)
+        if rows.dtype == bool:
+            if rows.shape != (len(self),):
+                raise IndexError(f"a mask of rows must have {len(self)} values; got shape {rows.shape}.")
+            rows = np.flatnonzero(rows)
+        if rows.size and not -len(self) <= int(rows.min()) <= int(rows.max()) < len(self):
+            raise IndexError(f"rows must be from 0 to {len(self) - 1}; got {int(rows.min())} to {int(rows.max())}.")
+        picked = self.pick(np.where(rows < 0, rows + len(self), rows).astype(np.int64).reshape(-1))
+        return picked.reshape(*rows.shape, *self.shape[1:])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return self.read(0, len(self)).astype(dtype or self.dtype, copy=False)
+
+    def parts(self) -> Any:
+        """Yield all rows in order as arrays of a bounded size."""
+        size = max(1, PART // max(1, self.row_bytes))
+        for start in range(0, len(self), size):
+            yield self.read(start, min(start + size, len(self)))
+
+    def min(self) -> Any:
+        """Return the smallest value."""
+        return np.min([part.min() for part in self.parts()])
+
+    def max(self) -> Any:
+        """Return the largest value."""
+        return np.max([part.max() for part in self.parts()])
+
+    def sum(self) -> Any:
+        """Return the sum of all values, in double precision."""
+        return math.fsum(float(part.sum(dtype=np.float64)) for part in self.parts())
+
+    def reshape(self, *shape: Any) -> StoredRows:
+        """Return rows with samples of another shape."""
+        sizes = list(shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape)
+        if -1 in sizes[1:]:
+            sizes[sizes.index(-1, 1)] = math.prod(self.shape[1:]) // math.prod(n for n in sizes[1:] if n != -1)
+        name = f"{self.identity} as {sizes[1:]}"
+        return Mapped(self, lambda rows: rows.reshape(len(rows), *sizes[1:]), tuple(sizes[1:]), self.dtype, name)
+
+
+class Part(StoredRows):
+    """Neighbouring rows of others."""
+
+    def __init__(self, source: StoredRows, start: int, stop: int) -> None:
+        self.source, self.start = source, start
+        self.shape, self.dtype = (stop - start, *source.shape[1:]), source.dtype
+        self.identity = f"{source.identity}[{start}:{stop}]"
+
+    def read(self, start: int, stop: int) -> Array:
+        """Return neighbouring rows."""
+        return self.source.read(self.start + start, self.start + stop)
+
+    def pick(self, rows: NDArray[np.int64]) -> Array:
+        """Return rows in any order."""
+        return self.source.pick(rows + self.start)
+
+    def numbers(self, positions: Any) -> NDArray[np.int64]:
+        """Return the numbers that rows have where they are stored."""
+        return self.source.numbers(np.asarray(positions, np.int64) + self.start)
+
+
+class Chosen(StoredRows):
+    """Some rows of others, where a function says which of these stands at a position; see `narrows.data.order`."""
+
+    def __init__(self, source: StoredRows, n: int, rows_at: Callable[[Any], NDArray[np.int64]], name: str) -> None:
+        self.source, self.rows_at, self.identity = source, rows_at, f"{source.identity}{name}"
+        self.shape, self.dtype = (n, *source.shape[1:]), source.dtype
+
+    def read(self, start: int, stop: int) -> Array:
+        """Return rows at neighbouring positions."""
+        return self.pick(np.arange(start, stop))
+
+    def pick(self, rows: NDArray[np.int64]) -> Array:
+        """Return rows at positions in any order; those that lie near one another are read as one stretch."""
+        wanted = self.rows_at(rows)
+        if not len(wanted):
+            return np.empty((0, *self.shape[1:]), self.dtype)
+        first, last = int(wanted.min()), int(wanted.max()) + 1
+        if last - first > SPREAD * len(wanted):
+            return self.source.pick(wanted)
+        stretch = self.source.read(first, last)
+        return stretch if last - first == len(wanted) and (np.diff(wanted) == 1).all() else stretch[wanted - first]
+
+    def numbers(self, positions: Any) -> NDArray[np.int64]:
+        """Return the numbers that rows have where they are stored."""
+        return self.source.numbers(self.rows_at(positions))
+
+
+class Joined(StoredRows):
+    """Rows of several, one after the other, in an order."""
+
+    def __init__(self, sources: Sequence[StoredRows], order: NDArray[np.int64]) -> None:
+        self.sources, self.order = tuple(sources), order
+        self._starts = np.cumsum([0, *map(len, sources)])
+        self.shape, self.dtype = (len(order), *sources[0].shape[1:]), sources[0].dtype
+        self.identity = " and ".join(source.identity for source in sources)
+
+    def read(self, start: int, stop: int) -> Array:
+        """Return rows at neighbouring positions."""
+        return self.pick(np.arange(start, stop))
+
+    def pick(self, rows: NDArray[np.int64]) -> Array:
+        """Return rows at positions in any order."""
+        wanted = self.order[rows]
+        picked = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        for source, start in zip(self.sources, self._starts, strict=False):
+            here = np.flatnonzero((start <= wanted) & (wanted < start + len(source)))
+            if len(here):
+                picked[here] = source.pick(wanted[here] - start)
+        return picked
+
+
+class MemoryMap(StoredRows):
+    """A memory map of numpy, or a view of one."""
+
+    def __init__(self, array: Array) -> None:
+        self.array, self.shape, self.dtype = array, array.shape, array.dtype
+
+    @property
+    def identity(self) -> str:  # type: ignore[override]
+        """A checksum of rows at equal distances."""
+        return sampled_sha256(self.array)
+
+    def read(self, start: int, stop: int) -> Array:
+        """Return neighbouring rows."""
+        return np.array(self.array[start:stop], subok=False)
+
+    def pick(self, rows: NDArray[np.int64]) -> Array:
+        """Return rows in any order."""
+        return np.array(self.array[rows], subok=False)
+
+
+def stored(rows: Any) -> StoredRows:
+    """Return rows on disk as stored ones, whichever they are."""
+    return rows if isinstance(rows, StoredRows) else MemoryMap(rows)
+
+
+def sampled_sha256(X: Array) -> str:
+    """Return a checksum of an array's bytes; beyond 256 MB, of rows at equal distances."""
+    step = max(1, X.nbytes // 2**28)
+    digest = hashlib.sha256()
+    for start in range(0, len(X), 4096 * step):
+        digest.update(np.ascontiguousarray(X[start : start + 4096 * step : step]).data.cast("B"))
+    return digest.hexdigest()
+
+
+class Mapped(StoredRows):
+    """Rows that a function changes as they are read, each by itself."""
+
+    def __init__(
+        self, source: Any, function: Callable[[Array], Array], shape: tuple[int, ...], dtype: np.dtype[Any], name: str
+    ) -> None:
+        self.source, self.function, self.identity = source, function, name
+        self.shape, self.dtype = (len(source), *shape), dtype
+
+    def read(self, start: int, stop: int) -> Array:
+        """Return neighbouring rows, changed."""
+        return self.function(np.array(self.source[start:stop]))
+
+    def pick(self, rows: NDArray[np.int64]) -> Array:
+        """Return rows in any order, changed."""
+        return self.function(np.array(self.source[rows]))
