@@ -180,12 +180,12 @@ def server():
 
 def command(storage, folder, *more):
     return [sys.executable, "-m", "narrows", "sweep", "ae", "--data", "digits", "--limit", "200", "--network", "mlp:8",
-            "--latent-dim", "2,3,4,5", "--seeds", "3", "--epochs", "60", "--per-class", "0", "--storage", storage,
+            "--latent-dim", "2,3,4", "--seeds", "2", "--epochs", "60", "--per-class", "0", "--storage", storage,
             "--study", "digits", "--out", str(folder), *more]  # fmt: skip
 
 
 def four_workers_one_killed(storage, tmp_path):
-    """Run four commands on 12 trials, each with a folder of its own, kill one at work, and return the trials."""
+    """Run four commands on 6 trials, each with a folder of its own, kill one at work, and return the trials."""
     environment = {**os.environ, "PYTHONPATH": str(Path(narrows.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
     folders = [tmp_path / f"worker-{i}" for i in range(4)]
     log = [(tmp_path / f"log-{i}").open("w") for i in range(4)]
@@ -215,11 +215,11 @@ def four_workers_one_killed(storage, tmp_path):
 def check_none_lost_none_twice(all_trials):
     complete = [t for t in all_trials if t.state.name == "COMPLETE"]
     points = [(t.params["latent_dim"], t.user_attrs["seed"]) for t in complete]
-    assert sorted(points) == [(str(k), seed) for k in (2, 3, 4, 5) for seed in (0, 1, 2)]  # each once, none missing
+    assert sorted(points) == [(str(k), seed) for k in (2, 3, 4) for seed in (0, 1)]  # each once, none missing
     failed = [t for t in all_trials if t.state.name == "FAIL"]
     assert len(failed) == 1  # that of the worker that was killed
     assert [t.user_attrs.get("again") for t in complete if "again" in t.user_attrs] == [failed[0].number]
-    assert len(all_trials) == 13
+    assert len(all_trials) == 7
 
 
 @pytest.mark.slow
@@ -232,7 +232,7 @@ def test_four_workers_on_postgresql_one_killed(server, tmp_path):
         for folder in folders
         if (folder / "study.csv").exists()
     ]
-    assert len(results[0]) == 13
+    assert len(results[0]) == 7
     assert all(result == results[0] for result in results)  # every worker ends with the results of all
 
 
