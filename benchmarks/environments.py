@@ -24,6 +24,7 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "jax": (NUMPY, "jax==0.10.2", "keras==3.15.1", "optax==0.2.8"),
     "pythae": (TORCH, NUMPY, "pythae==0.1.2"),
     "pyod": (TORCH, NUMPY, "pyod==3.6.7", "tqdm==4.70.1"),
+    "ctgan": (TORCH, "ctgan==0.12.1", "pyarrow==26.0.1"),
     "sklearn": (NUMPY, "scikit-learn==1.9.1"),
     "faiss": (NUMPY, "faiss-cpu==1.15.1"),
     "onnx": (NUMPY, "onnx==1.23.2", "onnxruntime==1.31.1"),

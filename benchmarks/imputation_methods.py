@@ -36,10 +36,14 @@ def _fill_by_sklearn(name: str) -> Callable[[Array, Array, int], Array]:
 
 def _fill_by(kind: Any, **settings: Any) -> Callable[[Array, Array, int], Array]:
     def fill(train: Array, test: Array, seed: int) -> Array:
-        seeded = {"seed": seed} if kind is not PCA else {}
-        return np.asarray(kind(**settings, **seeded).fit(train).impute(test))
+        return np.asarray(kind(**settings, seed=seed).fit(train).impute(test))
 
     return fill
+
+
+def _fill_by_pca(train: Array, test: Array, seed: int) -> Array:
+    """PCA of half the columns, as the latent dimension that "auto" stands for."""
+    return np.asarray(PCA(latent_dim=max(1, train.shape[1] // 2)).fit(train).impute(test))
 
 
 METHODS: dict[str, Callable[[Array, Array, int], Array]] = {
@@ -47,7 +51,7 @@ METHODS: dict[str, Callable[[Array, Array, int], Array]] = {
     "knn": _fill_by_sklearn("knn"),
     "iterative": _fill_by_sklearn("iterative"),
     "forest": _fill_by_sklearn("forest"),
-    "pca": _fill_by(PCA, latent_dim="half"),
+    "pca": _fill_by_pca,
     "ae": _fill_by(AE),
     "vae": _fill_by(VAE),
 }

@@ -2,30 +2,22 @@
 
 python benchmarks/representations.py binarised    a VAE of binarised MNIST: ELBO, bounds of 100 and 5,000 samples
 python benchmarks/representations.py digits       MNIST: neighbours in 16 dimensions, one digit against the rest
-python benchmarks/representations.py tables       ten tables with anomalies, beside pyod (run.py sets it up)
 
-Settings were chosen on validation rows (binarised) and are narrows' own but for sizes and epochs (digits). On the
-tables "nearest" was found to be the best score on these very tables: its lead is an optimistic one.
+Settings were chosen on validation rows (binarised) and are narrows' own but for sizes and epochs (digits).
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import subprocess
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from environments import python
 
 from narrows import AE, PCA, VAE, elbo, load_dataset, log_likelihood
-from narrows.evaluation import anomaly_scores, detection, knn_accuracy, one_against_rest
+from narrows.evaluation import knn_accuracy, one_against_rest
 
-HERE = Path(__file__).parent
-SEEDS = range(3)
 PUBLISHED = -88.7
 """Nats per digit of a VAE with one layer of codes, by 5,000 samples (Burda et al. 2016; Rezende & Mohamed 2015)."""
 
@@ -84,41 +76,8 @@ def digits() -> None:
         )
 
 
-def tables() -> None:
-    """Mean AUROC over the tables, 70% of the rows for training, three splits."""
-    found: dict[str, list[list[float]]] = {}
-    for path in sorted(data("adbench").glob("*.npz")):
-        per_seed: dict[str, list[float]] = {}
-        with np.load(path) as held:
-            X, y = held["X"].astype(np.float64), held["y"].astype(int)
-        for seed in SEEDS:
-            order, n = np.random.default_rng(seed).permutation(len(X)), int(0.7 * len(X))
-            A, B = X[order[:n]], X[order[n:]]
-            fields: dict[str, Any] = {
-                "latent_dim": max(2, A.shape[1] // 3), "network": "mlp:64x32", "batch_size": 64, "seed": seed,
-                "scale": "standard", "epochs": max(4, round(1500 / (len(A) / 64))),
-            }  # fmt: skip
-            for model in (PCA(latent_dim=fields["latent_dim"], scale="standard"), AE(**fields), VAE(**fields)):
-                model.fit(A)
-                for by in ("score", "reconstruction", "nearest"):
-                    scores = anomaly_scores(model, B, by=by, X_train=A, seed=seed)
-                    auroc = detection(scores, y[order[n:]]).auroc
-                    per_seed.setdefault(f"narrows {type(model).__name__}, {by}", []).append(auroc)
-        for name, values in per_seed.items():
-            found.setdefault(name, []).append(values)
-    script, rival = HERE / "contenders" / "pyod_tables.py", python("pyod")
-    if rival.exists():
-        rivals = subprocess.run([rival, script, data("adbench")], check=True, capture_output=True, text=True).stdout
-        found |= json.loads(rivals.splitlines()[-1])
-    print(f"{'mean AUROC over the tables':34}    mean     +-   by table")
-    for name, rows in sorted(found.items(), key=lambda item: -np.mean(item[1])):
-        each = np.array(rows)
-        spread = each.mean(0).std(ddof=1) / len(SEEDS) ** 0.5
-        print(f"{name:34} {each.mean():7.4f} {spread:6.4f}   " + " ".join(f"{v:.3f}" for v in each.mean(1)))
-
-
 if __name__ == "__main__":
-    works = {work.__name__: work for work in (binarised, digits, tables)}
+    works = {work.__name__: work for work in (binarised, digits)}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", choices=works)
     works[parser.parse_args().work]()

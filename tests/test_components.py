@@ -44,7 +44,7 @@ def other(field):
 
 def test_the_axes():
     tables = (NETWORKS, CODES, LIKELIHOODS, PRIORS, POSTERIORS, PENALTIES, CONDITIONS)
-    assert {table.name for table in tables} | {"corruption", "estimator"} == set(AXES)
+    assert {table.name for table in tables} | {"corruption", "estimator", "missingness"} == set(AXES)
     used = {field.axis for cls in ESTIMATORS.values() for field in fields(cls) if field.axis}
     assert used == set(AXES) - {"estimator"}
     assert AXES["estimator"] is ESTIMATORS

@@ -84,7 +84,7 @@ def test_warp_moves_a_point_as_its_map_says():
     torch.testing.assert_close(level, torch.full_like(level, 0.7))  # beyond the border lies its colour
 
 
-@pytest.mark.parametrize("name", CORRUPTIONS)
+@pytest.mark.parametrize("name", [name for name in CORRUPTIONS if name != "copy_mask"])
 def test_seeded_and_in_place_of_nothing(name):
     x = torch.rand(20, 1, 3, 4, generator=rng(5))
     before, state = x.clone(), torch.get_rng_state()
@@ -184,5 +184,28 @@ def test_missing_values_stay_missing(name):
     X = np.random.default_rng(0).random((8, 1, 3, 4))
     module = model.fit(X).module_.train()
     mask = torch.rand(8, 1, 3, 4, generator=rng(3)) < 0.5
-    corrupted = module.corrupted(Batch(torch.from_numpy(X).float(), mask))
-    assert (corrupted[~mask] == 0).all()
+    seen = module.corrupted(Batch(torch.from_numpy(X).float(), mask))
+    assert (seen.x[~mask] == 0).all()
+    assert not (seen.mask & ~mask).any()
+
+
+def test_copy_mask_hides_what_other_rows_lack():
+    corrupt = corruption("copy_mask:1")
+    mask = torch.rand(300, 6, generator=rng(3)) < 0.7
+    mask[:, 0] = True
+    x = torch.rand(300, 6, generator=rng(4))
+    same, left = corrupt.corrupted(x, mask, rng(1))
+    assert same is x
+    assert torch.equal(left, corrupt.corrupted(x, mask, rng(1))[1])
+    assert not (left & ~mask).any()
+    kept = {tuple(row) for row in mask.tolist()}
+    for row, own in zip(left.tolist(), mask.tolist(), strict=True):  # what is left is its own and another row's
+        assert any(row == [a and b for a, b in zip(own, other, strict=True)] for other in kept)
+    share = mask[:, 1:].float().mean(0)
+    assert float(left[:, 1:].float().mean()) == pytest.approx(float((share**2).mean()), abs=0.02)
+    half = corruption("copy_mask:0.5").corrupted(x, mask, rng(1))[1]
+    assert float(half[:, 1:].float().mean()) == pytest.approx(float((share + share**2).mean() / 2), abs=0.02)
+    assert torch.equal(corruption("copy_mask:0").corrupted(x, mask, rng(1))[1], mask)
+    assert corrupt.corrupted(x, None, rng(1)) == (x, None)
+    thin = torch.eye(6, dtype=torch.bool).repeat(50, 1)  # a single value of each row: it stays
+    assert torch.equal(corrupt.corrupted(x, thin, rng(1))[1], thin)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from narrows import PCA
 from narrows.cli import main
 from narrows.cli.arguments import data_flags, data_options
 from narrows.cli.console import in_flags
@@ -73,7 +74,8 @@ def test_an_option_that_a_file_does_not_take_is_named(log, capsys):
     assert "header must be yes or no; got 'perhaps'" in capsys.readouterr().err
 
 
-def test_missing_values_are_named_with_their_columns_where_a_model_takes_none(log, capsys):
+def test_missing_values_are_named_with_their_columns_where_a_model_takes_none(log, capsys, monkeypatch):
+    monkeypatch.setattr(PCA, "takes_missing", False)
     flags = ["--drop", "status", "--missing", "-999", "--latent-dim", "1"]
     assert main(["train", "pca", "--data", "log.csv", *flags]) == 2
     assert "missing values (NaN) in 'temp' (6). This model takes no missing values" in capsys.readouterr().err

@@ -14,8 +14,8 @@ PACKAGE = SOURCE / "narrows"
 ORDER = [
     ["errors"], ["params"], ["components", "plugins"], ["rng", "storage", "moments", "objectives", "projection"],
     ["pca", "ppca", "figures", "numbers"],
-    ["module"], ["data", "corruptions", "conditions"], ["probability", "nn"], ["penalties"], ["training"],
-    ["estimators"], ["evaluation"], ["runs"], ["sweeps", "analyses"], ["recipes"], ["http"],
+    ["module"], ["data", "corruptions", "conditions", "missingness"], ["probability", "nn"], ["penalties"],
+    ["training"], ["estimators"], ["evaluation"], ["runs"], ["sweeps", "analyses"], ["recipes"], ["http"],
     ["cli", "page", "export", "serve", "hub"],
 ]  # fmt: skip  # which way things flow: a part imports what stands before it, or beside it
 LEVEL = {part: level for level, parts in enumerate(ORDER) for part in parts}

@@ -107,6 +107,18 @@ def test_files_of_every_form_say_the_same(name, tmp_path):
     np.testing.assert_array_equal(written(tmp_path, "encode", "plant", "--data", "named.csv", name="y.npy"), codes)
 
 
+@pytest.mark.parametrize("command", ["score", "anomalies", "reconstruct"])
+def test_beside_npy_a_second_file_tells_the_rows_apart(command, tmp_path, capsys):
+    table = written(tmp_path, command, "plant", "--data", "named.csv")
+    values = written(tmp_path, command, "plant", "--data", "named.csv", name="y.npy")
+    assert str(tmp_path / "y.keys.csv") in capsys.readouterr().out
+    keys = pd.read_csv(tmp_path / "y.keys.csv")
+    assert list(keys.columns) == ["row", "tag", "label"]
+    pd.testing.assert_frame_equal(keys, table[keys.columns])
+    first = values if values.ndim == 1 else values[:, 0]
+    np.testing.assert_allclose(first, table[table.columns[3]], rtol=1e-6)
+
+
 def plant_rows(file):
     return pd.read_csv(file)[["pressure", "temperature", "vibration"]].to_numpy()
 

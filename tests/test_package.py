@@ -1,6 +1,9 @@
 """What is shipped: the files of the package, and the archives that are built of them."""
 
 import hashlib
+import importlib
+import pkgutil
+import runpy
 import shutil
 import subprocess
 import sys
@@ -8,6 +11,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+import narrows
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
@@ -27,6 +32,20 @@ print(*opened)
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.split() == []
+
+
+@pytest.mark.slow
+def test_every_name_that_a_package_lists_is_there():
+    for module in pkgutil.walk_packages(narrows.__path__, "narrows."):
+        if module.ispkg:
+            package = importlib.import_module(module.name)
+            for name in getattr(package, "__all__", ()):
+                assert hasattr(package, name), f"{module.name}.{name}"
+
+
+def test_the_script_of_the_recipes_page_begins():
+    known = runpy.run_path(str(ROOT / "scripts" / "recipes_page"))
+    assert "| `cloud-pca` |" in known["page"]({})
 
 
 def shipped():

@@ -6,7 +6,7 @@ A corruption is a component: a short string, `"gaussian:0.2"`, or an object, `Ga
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -30,6 +30,10 @@ class Corruption(Component):
     @abstractmethod
     def __call__(self, x: Tensor, rng: Generator) -> Tensor:
         """Return samples (B, *shape) corrupted, with noise from `rng` alone; x itself stays as it is."""
+
+    def corrupted(self, x: Tensor, mask: Tensor | None, rng: Generator) -> tuple[Tensor, Tensor | None]:
+        """Return samples corrupted, and which of their values the encoder sees."""
+        return self(x, rng), mask
 
 
 def _chosen(x: Tensor, share: float, rng: Generator) -> Tensor:
@@ -118,6 +122,44 @@ class Warp(Corruption):
         return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
 
 
+@component
+class CopyMask(Corruption):
+    """Hide from a share `p` of the rows what another row lacks, so that holes come as they do in the data.
+
+    The loss asks for what was hidden: the model learns to fill such holes. Without missing values it does nothing.
+    """
+
+    takes_types: ClassVar[bool] = True
+
+    p: float = param(0.5, "Share of the rows that are hit.", low=0, high=1)
+
+    def __call__(self, x: Tensor, rng: Generator) -> Tensor:
+        """Return x itself: what is hidden depends on the mask, see `corrupted`."""
+        return x
+
+    def corrupted(self, x: Tensor, mask: Tensor | None, rng: Generator) -> tuple[Tensor, Tensor | None]:
+        """Return samples, and the mask less what another row of the batch lacks; a row's last value stays."""
+        if mask is None:
+            return x, None
+        other = mask[torch.randint(len(mask), (len(mask),), generator=rng, device=mask.device)]
+        hit = torch.rand(len(mask), generator=rng, device=mask.device) < self.p
+        rows = (-1, *[1] * (mask.dim() - 1))
+        left = mask & (other | ~hit.reshape(rows))
+        return x, torch.where(left.flatten(1).any(1).reshape(rows), left, mask)
+
+
+@component
+class Own(Corruption):
+    """A user's function of x and a generator."""
+
+    function: Any = None
+
+    def __call__(self, x: Tensor, rng: Generator) -> Tensor:
+        """Return what the function does."""
+        corrupted: Tensor = self.function(x, rng)
+        return corrupted
+
+
 CORRUPTIONS = Axis(
     "corruption",
     {
@@ -127,5 +169,6 @@ CORRUPTIONS = Axis(
         "uniform": Uniform,
         "salt_pepper": SaltPepper,
         "warp": Warp,
+        "copy_mask": CopyMask,
     },
 )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -50,6 +51,15 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def repeated(self, k: int) -> Batch:
+        """Return the batch k times: that of (k, B) codes, flattened to (k * B); without the Jacobian."""
+
+        def many(part: Tensor) -> Tensor:
+            return part.expand(k, *part.shape).flatten(0, 1)
+
+        mask, lengths, y = (None if part is None else many(part) for part in (self.mask, self.lengths, self.y))
+        return Batch(many(self.x), mask, lengths, y, self.progress, self.rng)
 
     def randn(self, shape: torch.Size | tuple[int, ...], dtype: torch.dtype | None = None) -> Tensor:
         """Return standard normal noise from `rng`; what is compiled calls it as it is, see `training.compilation`."""
@@ -195,12 +205,12 @@ class Module(nn.Module):
         name = type(self).__name__.removesuffix("Module")
         raise ConfigError(f"{name}: likelihood must be that of a model with one; this model has none. Use AE or VAE.")
 
-    def corrupted(self, batch: Batch) -> Tensor:
-        """Return the batch's input with the corruption in training, unchanged in evaluation."""
+    def corrupted(self, batch: Batch) -> Batch:
+        """Return what the encoder sees: the batch with the corruption in training, and as it is else."""
         if self.corruption is None or not self.training:
-            return batch.x
-        x: Tensor = self.corruption(batch.x, batch.rng)
-        return x if batch.mask is None else torch.where(batch.mask, x, x.new_zeros(()))
+            return copy(batch)
+        x, mask = self.corruption.corrupted(batch.x, batch.mask, batch.rng)
+        return replace(batch, x=x, mask=mask)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -248,6 +258,10 @@ class LatentVariableModule(Module):
     @abstractmethod
     def likelihood(self, z: Tensor, batch: Batch | None = None) -> Distribution:
         """Return p(x | z), whose `log_prob` gives one value per value of x: (B, *shape)."""
+
+    def mask_log_prob(self, x: Tensor, mask: Tensor) -> Tensor | None:
+        """Return log p(mask | x) of complete samples, (B,); None, as here, where values are missing at random."""
+        return None
 
     def encode(self, batch: Batch) -> Tensor:
         """Return the posterior mean."""

@@ -19,6 +19,8 @@ from torch import Tensor
 
 from narrows.pca import Axes
 
+Array = np.ndarray[Any, Any]
+
 ITERATIONS = 2000
 """Steps of EM at most."""
 TOLERANCE = 1e-8
@@ -58,11 +60,11 @@ class Groups(NamedTuple):
 
     patterns: Tensor
     """(P, D), the masks that rows have."""
-    counts: Tensor
+    sizes: Tensor
     """(P,), rows of each."""
     order: Tensor
     """(N,), positions of the rows, pattern by pattern."""
-    index: Tensor
+    pattern: Tensor
     """(N,), the pattern of each row."""
 
     @classmethod
@@ -73,7 +75,7 @@ class Groups(NamedTuple):
 
     def parts(self, size: int) -> Iterator[tuple[slice, Tensor]]:
         """Yield at most `size` patterns at once, and the rows that have them."""
-        ends = [0, *self.counts.cumsum(0).tolist()]
+        ends = [0, *self.sizes.cumsum(0).tolist()]
         for first in range(0, len(self.patterns), size):
             last = min(first + size, len(self.patterns))
             yield slice(first, last), self.order[ends[first] : ends[last]]
@@ -107,7 +109,7 @@ def given(x: Tensor, mask: Tensor, model: Gaussian, groups: Groups | None = None
     unit = noise * torch.eye(k, dtype=W.dtype, device=W.device)
     for part, rows in groups.parts(max(1, VALUES // max(1, k * max(k, d)))):
         factors = torch.linalg.cholesky((groups.patterns[part].to(W.dtype) @ products).view(-1, k, k) + unit)
-        own, seen = groups.index[rows] - part.start, mask[rows]
+        own, seen = groups.pattern[rows] - part.start, mask[rows]
         left = torch.where(seen, x[rows] - model.mean, 0.0)
         right = (left @ W)[:, :, None]
         pieces = zip(*(torch.split(t, max(1, VALUES // max(1, k * k))) for t in (right, own)), strict=True)
@@ -136,31 +138,36 @@ def draws(x: Tensor, mask: Tensor, model: Gaussian, noise: Tensor) -> Tensor:
     return filled
 
 
-def incomplete_axes(
-    X: np.ndarray[Any, Any], mask: np.ndarray[Any, Any], k: int, *, center: bool = True
-) -> Iterator[tuple[Axes, bool]]:
+def incomplete_axes(X: Array, mask: Array, k: int, *, center: bool = True) -> Iterator[tuple[Axes, bool]]:
     """Yield the first k principal axes of X (N, *shape), observed where mask is True, and whether they are the last.
 
     Those of probabilistic PCA's maximum likelihood, by EM. Variances have n - 1 degrees of freedom, as those of
     complete data, which changes no conditional mean. Where EM did not converge, a warning says so.
     """
-    n = len(X)
-    x, seen = torch.from_numpy(X.reshape(n, -1)).double(), torch.from_numpy(mask.reshape(n, -1))
-    unit = n / (n - 1)
-    for iteration, step in enumerate(expectation_maximisation(x, seen, k, center=center), 1):
-        components = step.components[:k].numpy().copy()
-        largest = np.abs(components).argmax(1)
-        components *= np.where(components[np.arange(k), largest] < 0, -1.0, 1.0)[:, None]
-        values, last = step.values.numpy() * unit, step.converged or iteration == ITERATIONS
-        noise = float(values[k:].mean()) if k < len(values) else 0.0
-        if last and not step.converged:
+    for axes, step in _found(X, mask, k, center, ITERATIONS, TOLERANCE):
+        yield axes, step.last
+        if step.last and not step.converged:
             warnings.warn(
                 f"PCA: EM did not converge in {ITERATIONS:,} iterations; the axes are those of the last. Lower "
                 "latent_dim, or leave out columns with few values.",
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        yield Axes(step.model.mean.numpy(), components, values[:k], float(values.sum()), noise), last
+
+
+def _found(
+    X: Array, mask: Array, k: int, center: bool, iterations: int, tolerance: float
+) -> Iterator[tuple[Axes, Step]]:
+    n = len(X)
+    x, seen = torch.from_numpy(X.reshape(n, -1)).double(), torch.from_numpy(mask.reshape(n, -1))
+    unit = n / (n - 1)
+    for step in expectation_maximisation(x, seen, k, center=center, iterations=iterations, tolerance=tolerance):
+        components = step.components[:k].numpy().copy()
+        largest = np.abs(components).argmax(1)
+        components *= np.where(components[np.arange(k), largest] < 0, -1.0, 1.0)[:, None]
+        values = step.values.numpy() * unit
+        noise = float(values[k:].mean()) if k < len(values) else 0.0
+        yield Axes(step.model.mean.numpy(), components, values[:k], float(values.sum()), noise), step
 
 
 class Step(NamedTuple):
@@ -175,11 +182,21 @@ class Step(NamedTuple):
     log_likelihood: float
     """Per row, of the model before the step."""
     converged: bool
-    """Whether further steps would gain less than `TOLERANCE`."""
+    """Whether further steps would gain less than the tolerance."""
+    last: bool
 
 
-def expectation_maximisation(x: Tensor, mask: Tensor, k: int, *, center: bool = True) -> Iterator[Step]:
-    """Yield the steps of EM for rows x (N, D), observed where mask is True, to convergence or `ITERATIONS`.
+def last_axes(X: Array, mask: Array, k: int, *, iterations: int, tolerance: float) -> Axes:
+    """Return the axes of `incomplete_axes` after EM with another end, without a warning."""
+    *_, (axes, _) = _found(X, mask, k, True, iterations, tolerance)
+    return axes
+
+
+def expectation_maximisation(
+    x: Tensor, mask: Tensor, k: int, *, center: bool = True, iterations: int | None = None,
+    tolerance: float | None = None,
+) -> Iterator[Step]:  # fmt: skip
+    """Yield the steps of EM for rows x (N, D), observed where mask is True, to convergence or a number of iterations.
 
     What is missing is the only hidden quantity: a step takes the expectation of mean and covariance of the whole rows
     given what is observed, and then the exact maximum for these (Tipping & Bishop 1999, eq. 7 and 8). Without holes the
@@ -190,7 +207,8 @@ def expectation_maximisation(x: Tensor, mask: Tensor, k: int, *, center: bool = 
     observed = int(mask.sum())
     model, groups = _start(x, mask, k, center), Groups.of(mask)
     before = gain = math.nan
-    for _ in range(ITERATIONS):
+    iterations, tolerance = iterations or ITERATIONS, tolerance or TOLERANCE
+    for iteration in range(1, iterations + 1):
         total, mean, covariance = _expectation(x, mask, groups, model, center)
         values, vectors = torch.linalg.eigh(covariance)
         values, components = values.flip(0).clamp(min=0), vectors.flip(1).T
@@ -198,9 +216,9 @@ def expectation_maximisation(x: Tensor, mask: Tensor, k: int, *, center: bool = 
         last, gain = gain, total - before
         # Steps gain by a factor: what all that follow would add is a geometric series.
         factor = min(gain / last, 0.999) if last > 0 and gain > 0 else 0.0
-        converged = gain / (1 - factor) < TOLERANCE * observed
+        converged = gain / (1 - factor) < tolerance * observed
         before = total
-        yield Step(model, values, components, total / len(x), converged)
+        yield Step(model, values, components, total / len(x), converged, converged or iteration == iterations)
         if converged:
             return
 
@@ -236,7 +254,7 @@ def _expectation(
     for part in given(x, mask, model, groups):
         filled[part.rows] = part.filled
         total += float(part.log_prob.sum())
-        patterns, counts = groups.patterns[part.patterns], groups.counts[part.patterns]
+        patterns, counts = groups.patterns[part.patterns], groups.sizes[part.patterns]
         holes = ~patterns.all(1)
         # Of what is missing, noise I + W_m (noise M^-1) W_m^T: M^-1 = L^-T L^-1.
         loadings = torch.where(patterns[holes][:, None, :], 0.0, model.loadings.T)

@@ -37,12 +37,14 @@ class Seeded(TorchFunctionMode):
     Parameters
     ----------
     seed
-        Of the generator, on the CPU: the numbers are those that `torch.manual_seed(seed)` would give.
+        Of the generator: on the CPU the numbers are those that `torch.manual_seed(seed)` would give.
+    device
+        Where tensors are drawn.
     """
 
-    def __init__(self, seed: int | None) -> None:
+    def __init__(self, seed: int | None, device: torch.device | str = "cpu") -> None:
         super().__init__()
-        self.generator = torch.Generator()
+        self.generator = torch.Generator(device)
         if seed is None:
             self.generator.seed()
         else:

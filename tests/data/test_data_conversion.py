@@ -75,12 +75,13 @@ def test_tensors(change):
 # Missing values and lists ---------------------------------------------------------------------------------------------
 
 
-def test_masked_values_are_missing():
+def test_masked_values_are_missing(monkeypatch):
     masked = np.ma.masked_greater(TABLE, 0.5)
     plain = masked.filled(np.nan)
     np.testing.assert_array_equal(make().fit_transform(masked), make().fit_transform(plain))
     whole = np.ma.masked_greater(COUNTS, 1)
     np.testing.assert_array_equal(make().fit(whole).arrays(whole).mask, ~whole.mask)
+    monkeypatch.setattr(PCA, "takes_missing", False)
     with pytest.raises(DataError, match=r"PCA: .*missing values \(NaN\) in feature"):
         PCA().fit(masked)
     assert make().fit(np.ma.array(COUNTS)).schema_.dtype == "int64"

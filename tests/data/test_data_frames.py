@@ -142,7 +142,8 @@ def test_numbers_written_as_text_are_told_apart(kind):
         PCA().fit(kind(pd.DataFrame({"x": ["1.5", "2"], "y": ["1.5", "low"], "z": [1, 2]})))
 
 
-def test_missing_values_are_named_with_their_columns():
+def test_missing_values_are_named_with_their_columns(monkeypatch):
+    monkeypatch.setattr(PCA, "takes_missing", False)
     with pytest.raises(
         DataError, match=r"PCA: .*missing values \(NaN\) in 'weight' \(2\), 'shoe' \(1\)\. This model takes no"
     ):

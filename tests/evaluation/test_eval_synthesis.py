@@ -1,6 +1,7 @@
 """Drawn rows beside real ones: every measure against scipy, a closed form or a known case, and the baselines."""
 
 import datetime
+import json
 
 import numpy as np
 import pandas as pd
@@ -9,8 +10,11 @@ import pyarrow as pa
 import pytest
 from scipy.stats import ks_2samp, norm, spearmanr
 
+import narrows
+from narrows import load_dataset
+from narrows.cli.app import main
 from narrows.errors import ConfigError, DataError
-from narrows.evaluation import measure_synthesis
+from narrows.evaluation import measure_synthesis, picture_synthesis
 from narrows.evaluation.synthesis import (
     BASELINES,
     GaussianCopula,
@@ -29,6 +33,7 @@ from narrows.evaluation.synthesis import (
     total_variation,
     validity,
 )
+from narrows.runs import record
 
 KINDS = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table}
 
@@ -289,3 +294,45 @@ def test_numbers_may_stand_for_categories():
     columns = columns_of(X, X, categories=["value_2"])
     assert columns[1].levels == (0.0, 1.0)
     assert columns[1].values[0].tolist() == [0, 1, 0, -1]
+
+
+@pytest.mark.slow
+def test_a_page_shows_columns_pairs_and_correlations():
+    page = picture_synthesis(pl.DataFrame(people(80)), pl.DataFrame(people(60, 1)))
+    colours = {colour for _, colour in page.getcolors(2**24)}
+    assert (47, 109, 181) in colours  # real
+    assert page.width > 800
+    one = picture_synthesis(np.ones((5, 1)), np.full((4, 1), np.nan))  # a constant, and nothing
+    assert one.height < page.height
+
+
+@pytest.fixture
+def run_of_rows(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    X = np.random.default_rng(0).normal(size=(120, 1)) @ np.array([[1.0, 2, 3]]) + 5
+    X += np.random.default_rng(1).normal(size=X.shape)
+    pd.DataFrame(X, columns=["a", "b", "c"]).to_csv("rows.csv", index=False)
+    model = narrows.VAE(latent_dim=1, network="mlp:4", epochs=1)
+    list(record(model, load_dataset("rows.csv"), "runs/rows", pictures=False))
+    return tmp_path / "runs" / "rows"
+
+
+@pytest.mark.slow
+def test_evaluate_says_how_near_drawn_rows_are(run_of_rows, capsys):
+    assert main(["evaluate", "rows", "--samples", "1", "--synthesis"]) == 0
+    text = capsys.readouterr().out
+    assert "Gaussian" in text
+    assert "column distance" in text
+    found = json.loads((run_of_rows / "evaluation.json").read_text())["synthesis"]
+    assert set(found["sources"]) == {"drawn", "training rows", *BASELINES}
+    assert set(found["sources"]["drawn"]["columns"]) == {"a", "b", "c"}
+    assert (run_of_rows / "synthesis.png").exists()
+
+
+def test_drawn_rows_are_those_of_tables(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    X = np.random.default_rng(0).integers(0, 255, (20, 1, 5, 5), dtype=np.uint8)
+    np.save("images.npy", X)
+    list(record(narrows.PCA(latent_dim=1), load_dataset("images.npy"), "runs/i", pictures=False))
+    assert main(["evaluate", "i", "--synthesis"]) == 2
+    assert "--synthesis must go with a model of a table that draws rows; got one of images" in capsys.readouterr().err

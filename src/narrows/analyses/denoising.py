@@ -56,7 +56,8 @@ class Denoise(Analysis):
 
 def corruption_of(model: Autoencoder) -> str | Corruption:
     """Return the corruption that a model was trained with, or the default."""
-    return model.get_params(deep=False).get("corruption") or DEFAULT
+    chosen = model.get_params(deep=False).get("corruption")
+    return DEFAULT if chosen in (None, "auto") else chosen
 
 
 class Denoised(NamedTuple):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from narrows.cli.arguments import RunName, Source, with_source
 from narrows.cli.console import err, note, out
 from narrows.cli.locate import run_of
-from narrows.errors import ConfigError, DataError
+from narrows.errors import DataError
 
 if TYPE_CHECKING:
     from narrows.cli.rows import Rows
@@ -36,12 +36,12 @@ NAMED = 5
 def encode(run: RunName = None, /, *, source: Source) -> int:
     """Write the codes of samples to a file; interrupted, the same command resumes."""
     from narrows.cli.rows import rows_of
-    from narrows.cli.samples import Written, target
+    from narrows.cli.samples import Written, keys_path, target
     from narrows.storage.parts import Parts
 
     chosen = run_of(run)
     path, written = target(chosen, source, "codes.csv"), Written(chosen.folder)
-    keys = _keys_path(path, source.force)
+    keys = keys_path(path)
     model = chosen.load()
     with rows_of(chosen, source) as rows:
         parts = Parts(path, {**rows.identity, "model": _sha256(chosen.model_folder / "model.json")})
@@ -56,9 +56,7 @@ def encode(run: RunName = None, /, *, source: Source) -> int:
     what = rows.what if count == rows.count else f"{count:,} of {rows.what}"
     shape = "x".join(map(str, model.code_.shape))
     out().print(f"{count:,} codes of latent dimension {shape} ({what})")
-    written.say(path)
-    if keys is not None and keys.exists():
-        written.say(keys)
+    written.say(path, *([keys] if keys is not None and keys.exists() else []))
     return 0
 
 
@@ -124,18 +122,6 @@ def _say_left_out(rows: Rows) -> None:
     if rows.left_out:
         more = f"; and {len(rows.left_out) - NAMED} more" if len(rows.left_out) > NAMED else ""
         note(f"{len(rows.left_out)} images cannot be read and are left out: {'; '.join(rows.left_out[:NAMED])}{more}.")
-
-
-def _keys_path(path: Path, force: bool) -> Path | None:
-    """Return the file beside a .npy file that tells its rows apart; None for others, which hold that themselves."""
-    if path.suffix.lower() != ".npy":
-        return None
-    keys = path.with_suffix(".keys.csv")
-    if keys.exists() and not path.exists() and not force:
-        raise ConfigError(
-            f"--out must be a new file; {str(keys)!r} goes with it, and is there. Add --force to replace it."
-        )
-    return keys
 
 
 def _sha256(path: Path) -> str:

@@ -37,6 +37,14 @@ def evaluate(
             "data once), or a .safetensors file of Inception's weights."
         ),
     ] = None,
+    synthesis: Annotated[
+        bool,
+        Parameter(
+            help="Also compare drawn rows of a table with those held out, beside independent columns and a Gaussian "
+            "copula, and draw them: synthesis.png.",
+            negative=(),
+        ),
+    ] = False,
     source: Source,
 ) -> None:
     """Measure a run on held-out samples, beside PCA."""
@@ -50,6 +58,10 @@ def evaluate(
     written = Written(chosen.folder)
     dataset, model = _evaluated(chosen, source), chosen.load()
     named = None if features is None else features_of(features, dataset)
+    if synthesis:
+        from narrows.cli.synthesis import check_synthesis, synthesis_record
+
+        check_synthesis(model)
     split, X, _ = dataset.evaluation_split
     labels, y = _labels(dataset)
     comparison = compare_models({chosen.name: model}, dataset.train, X, y=labels, y_test=y, samples=draws)
@@ -62,6 +74,10 @@ def evaluate(
     if named is not None:
         record["generation"] = generation_record(model, dataset, X, named)
     path = chosen.folder / "evaluation.json" if source.out is None else Path(source.out)
+    if synthesis:
+        picture = path.with_name("synthesis.png")
+        record["synthesis"] = synthesis_record(model, dataset, X, picture)
+        written.say(picture)
     write_json(path, record)
     written.say(path)
 

@@ -59,7 +59,10 @@ def _export_functions(run: Run, target: str | None, to: str, int8: bool, force: 
     X, y = _held_out(run)
     folder = run.folder / "export" / to if target is None else Path(target)
     licence = str((run.record.get("data") or {}).get("licence") or "")
-    files = export_model(model, folder, to, X=X, y=y, int8=int8, name=run.name, licence=licence, force=force, each=_say)
+    files = export_model(
+        model, folder, to, X=X, y=y, int8=int8, name=run.name, licence=licence, force=force,
+        each=lambda file: _say(file, file.path.relative_to(folder)),
+    )  # fmt: skip
     size = sum(file.size for file in files)
     out().print(f"{run.name}: {len(files)} files, {size / 1e6:.1f} MB, and schema.json")
     out().print(str(folder), soft_wrap=True)
@@ -77,16 +80,14 @@ def _held_out(run: Run) -> tuple[object, object]:
     return samples.X, samples.y
 
 
-def _say(file: Exported) -> None:
+def _say(file: Exported, name: Path) -> None:
     """Print a file, what it takes and returns, and what was measured."""
     one, many = (f"{seconds * 1e3:.3g} ms" for seconds in file.seconds)
     error = f"{file.difference:.1e} from torch"
     if file.int8 is not None:
         error += f", with int8 {file.int8:.1e}"
     console = out()
-    console.print(
-        f"{file.path.name}: {file.size / 1e6:.2f} MB; {error}; {one} for a sample, {many} for 1,000", soft_wrap=True
-    )
+    console.print(f"{name}: {file.size / 1e6:.2f} MB; {error}; {one} for a sample, {many} for 1,000", soft_wrap=True)
     console.print(f"  {', '.join(file.inputs)} -> {', '.join(file.outputs)}", soft_wrap=True)
 
 

@@ -88,10 +88,20 @@ def target(run: Run, source: Source, default: str, endings: tuple[str, ...] = EN
         *first, last = endings
         raise ConfigError(f"--out must end in {', '.join(first)} or {last}; got {str(file)!r}.")
     check_new(source)
+    keys = keys_path(file)
+    if keys is not None and keys.exists() and not file.exists() and not source.force:
+        raise ConfigError(
+            f"--out must be a new file; {str(keys)!r} goes with it, and is there. Add --force to replace it."
+        )
     if file.parent.exists() and not file.parent.is_dir():
         raise ConfigError(f"--out must lie in a folder; got {str(file)!r}.")
     file.parent.mkdir(parents=True, exist_ok=True)
     return file
+
+
+def keys_path(path: Path) -> Path | None:
+    """Return the file beside a .npy file that tells its rows apart; None for others, which hold that themselves."""
+    return path.with_suffix(".keys.csv") if path.suffix.lower() == ".npy" else None
 
 
 def check_new(source: Source) -> None:
@@ -106,15 +116,18 @@ class Written:
     def __init__(self, *folders: Path) -> None:
         self.before = {path for folder in folders if folder.is_dir() for path in folder.iterdir()}
 
-    def say(self, path: Path) -> None:
-        """Print the path on a line of its own, so that it can be clicked and copied."""
-        out().print(str(path) + ("  replaced" if path in self.before else ""), soft_wrap=True)
+    def say(self, *paths: Path) -> None:
+        """Print each path on a line of its own, so that it can be clicked and copied."""
+        for path in paths:
+            out().print(str(path) + ("  replaced" if path in self.before else ""), soft_wrap=True)
 
 
 def write_samples(
     path: Path, keys: Mapping[str, Array], columns: Mapping[str, Array], arrays: Mapping[str, Any], steps: Any = None
-) -> None:
-    """Write numbers of samples with what tells their rows apart; see `write_columns`.
+) -> list[Path]:
+    """Write numbers of samples with what tells their rows apart, and return the files; see `write_columns`.
+
+    With .npy, which holds numbers alone, that is a second file, where there is more of it than the rows' number.
 
     Parameters
     ----------
@@ -130,7 +143,13 @@ def write_samples(
         (N,), of sequences, each step of which is a row; None where a sample is one.
     """
     part = keyed(keys, columns, arrays, steps)
+    beside = keys_path(path)
+    if beside is not None and len(keys) == 1 and np.array_equal(keys["row"], np.arange(len(keys["row"]))):
+        beside = None
+    if beside is not None:
+        write_columns(beside, keys, {})
     write_columns(path, part.columns, part.arrays)
+    return [path] if beside is None else [path, beside]
 
 
 def keyed(

@@ -35,7 +35,7 @@ def serve(
     wait: Annotated[float, Parameter(help="Milliseconds that requests wait for one another, at most.")] = 2.0,
     waiting: Annotated[
         int, Parameter(help="Rows of a model that wait, at most; requests beyond are answered with 503.")
-    ] = 4096,
+    ] = 1024,
 ) -> int:
     """Serve models of runs over HTTP, by the Open Inference Protocol (KServe, Triton) and for curl."""
     check_installed("serve", "serve", NEEDED)

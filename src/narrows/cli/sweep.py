@@ -114,7 +114,7 @@ def ranges_of(cls: type, given: dict[str, Any]) -> dict[str, Range]:
         ends = [values_of_flags(cls, {each.name: end})[each.name] for end in text.split("..")]
         if len(ends) != 2 or not all(type(end) in (int, float) for end in ends) or not ends[0] < ends[1]:
             raise ConfigError(f"sweep: --{each.name.replace('_', '-')} must be a range LOW..HIGH; got {text!r}.")
-        ranges[each.name] = Range(*ends, whole=all(type(end) is int for end in ends))
+        ranges[each.name] = Range(ends[0], ends[1], all(type(end) is int for end in ends))
         del given[each.name]
     return ranges
 

@@ -28,7 +28,10 @@ By = Annotated[
 ]
 SHOWN = 20
 """At most so many samples that were asked for by --index are drawn."""
-TRACED = "Its rows are numbered; a file name or id, where there is one, stands beside"
+TRACED = (
+    "Its rows are numbered; a file name or id, where there is one, stands beside, with .npy in a second file, "
+    "NAME.keys.csv"
+)
 
 
 @with_source(
@@ -48,9 +51,9 @@ def score(run: RunName = None, /, *, by: By = "score", source: Source) -> None:
     own = dataset if source.data is None else scores.own_data_of(chosen) if by not in UNFITTED else None
     found = scores.scores_of(model, samples, dataset.columns, own, by)
     columns = found.columns()
-    write_samples(path, samples.keys(dataset.label_names), columns, columns)
+    files = write_samples(path, samples.keys(dataset.label_names), columns, columns)
     scores.print_scores(samples, found)
-    written.say(path)
+    written.say(*files)
 
 
 @with_source(
@@ -86,9 +89,9 @@ def anomalies(
     found, words = scores.anomalies_of(model, samples, own, by, rate)
     keys = {name: values[found.rows] for name, values in samples.keys(dataset.label_names).items()}
     columns = scores.anomaly_columns(found)
-    write_samples(path, keys, columns, columns)
+    files = write_samples(path, keys, columns, columns)
     scores.print_anomalies(model, samples, found, words)
-    written.say(path)
+    written.say(*files)
     if picture is not None:
         scores.draw_worst(Path(picture), model, samples, found.scores, written)
 
@@ -120,19 +123,20 @@ def reconstruct(
     X, y = samples.X, samples.y
     model = chosen.load()
     X_hat = model.reconstruct(X, y=y)
+    files = [path]
     if dataset.typed:
-        path = _of_table(path, source, "reconstructed.csv", chosen)
-        write_table(path, samples.keys(dataset.label_names), X_hat)
+        files = [_of_table(path, source, "reconstructed.csv", chosen)]
+        write_table(files[0], samples.keys(dataset.label_names), X_hat)
     elif path.suffix.lower() == ".png":
         n = figures.room(X.shape[1:]) if index is None else SHOWN
         write_png(path, figures.compare({"original": X[:n], "reconstruction": X_hat[:n]}))
     else:
         columns, steps = feature_columns(X_hat, dataset.columns)
         as_given = returned(X_hat, dataset.axes)
-        write_samples(path, samples.keys(dataset.label_names), columns, {"reconstruction": as_given}, steps)
+        files = write_samples(path, samples.keys(dataset.label_names), columns, {"reconstruction": as_given}, steps)
     error = float(squared_error(model, X, y).mean())
     out().print(f"squared error {number(error)} per sample, {samples.what}")
-    written.say(path)
+    written.say(*files)
 
 
 @with_source(

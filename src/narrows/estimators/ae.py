@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -12,10 +13,10 @@ from narrows.conditions import Condition, join
 from narrows.data.schema import Schema
 from narrows.errors import ConfigError
 from narrows.estimators.neural import NeuralAutoencoder
+from narrows.missingness import MissingnessLayer
 from narrows.module import MAIN, Batch, Loss, Module, Prior
 from narrows.nn import Decoder, Encoder
 from narrows.nn.codes import CodeLayer
-from narrows.nn.typed import TypedInput
 from narrows.objectives import negative_log_likelihood
 from narrows.params import model, param
 from narrows.penalties import Penalty, PenaltyLayer
@@ -26,14 +27,14 @@ class Conditional(nn.Module):
     """An encoder and a decoder, to which the values of a condition are joined where there is one."""
 
     def __init__(
-        self, encoder: Encoder, decoder: Decoder, condition: Condition | None, inputs: TypedInput | None = None
+        self, encoder: Encoder, decoder: Decoder, condition: Condition | None, inputs: nn.Module | None = None
     ) -> None:
         super().__init__()
         self.encoder, self.decoder, self.condition, self.inputs = encoder, decoder, condition, inputs
 
-    def encode(self, x: Tensor, batch: Batch) -> Tensor:
-        """Return the encoder's output for an input (B, *shape)."""
-        layout = self.encoder.layout
+    def encode(self, batch: Batch) -> Tensor:
+        """Return the encoder's output."""
+        layout, x = self.encoder.layout, batch.x
         if self.inputs is not None:
             x = self.inputs(x, batch.mask)
         if self.condition is not None and batch.y is not None:
@@ -53,6 +54,7 @@ class NetworkModule(Module):
     def __init__(self, networks: Conditional, code: CodeLayer, likelihood: LikelihoodLayer) -> None:
         super().__init__()
         self.networks, self.layer, self.observed = networks, code, likelihood
+        self.missingness: MissingnessLayer | None = None
         self.code = code.spec
         self.density = not likelihood.of.discrete
 
@@ -78,7 +80,7 @@ class AEModule(NetworkModule):
 
     def encode(self, batch: Batch) -> Tensor:
         """Return the codes."""
-        return self.layer.encode(self.networks.encode(batch.x, batch))
+        return self.layer.encode(self.networks.encode(batch))
 
     def decode(self, z: Tensor, batch: Batch | None = None) -> Tensor:
         """Return the likelihood's mean."""
@@ -90,11 +92,11 @@ class AEModule(NetworkModule):
 
     def loss(self, batch: Batch, phase: str = MAIN) -> Loss:
         """Return the reconstruction and the penalties; or the loss of a penalty's own phase."""
-        x = self.corrupted(batch)
+        seen = self.corrupted(batch)
         slope = self.training and any(layer.penalty.slope for layer in self._penalties)
         if slope:  # evaluation does without a gradient
-            x = x.detach().requires_grad_()
-        h = self.networks.encode(x, batch)
+            seen.x = seen.x.detach().requires_grad_()
+        h = self.networks.encode(seen)
         if phase != MAIN:
             layer = next(layer for layer in self._penalties if layer.name == phase)
             return layer.phase_loss(self.layer(h, batch).z.detach(), batch)
@@ -105,7 +107,7 @@ class AEModule(NetworkModule):
         for layer in self._penalties:
             if layer.penalty.slope and not slope:
                 continue
-            objective[layer.name] = layer.term(x, z, batch)
+            objective[layer.name] = layer.term(seen.x, z, batch)
             metrics |= layer.penalty.metrics(z)
         return Loss(objective, metrics, batch_metrics)
 
@@ -164,11 +166,13 @@ class AE(NeuralAutoencoder):
         (), "Penalties on the code, any number: sparsity, l1, contractive, adversarial.", axis="penalty", many=True
     )
 
+    hides: ClassVar[bool] = True
+
     def build(self, schema: Schema) -> AEModule:
         """Return the module for samples of a schema."""
         owner = type(self).__name__
         penalties: tuple[Penalty, ...] = resolve_all("penalty", self.penalty, owner)
-        encoder, decoder, code, layout, likelihood, network = self.networks(schema)
+        encoder, decoder, code, layout, likelihood, network, inputs = self.networks(schema)
         for penalty in penalties:
             penalty.check(owner, code.activation)
         names = [AXES["penalty"].name_of(penalty) or type(penalty).__name__.lower() for penalty in penalties]
@@ -178,8 +182,8 @@ class AE(NeuralAutoencoder):
             )
         layers = [penalty.layer(name, layout.latents) for name, penalty in zip(names, penalties, strict=True)]
         module = AEModule(
-            Conditional(encoder, decoder, self._component("condition"), self.inputs_for(schema)),
-            code.layer(layout.latents), likelihood.layer(), layers,
+            Conditional(encoder, decoder, self._component("condition"), inputs), code.layer(layout.latents),
+            likelihood.layer(), layers,
         )  # fmt: skip
         module.layers_draw = network.draws
         return module

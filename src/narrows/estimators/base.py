@@ -26,7 +26,8 @@ from narrows.data.schema import Schema
 from narrows.data.stored import Chosen, stored
 from narrows.data.types_table import MixedTable
 from narrows.errors import ConfigError, DataError
-from narrows.estimators import blocks, imputation, inference
+from narrows.estimators import blocks, inference
+from narrows.estimators.imputation import ImputerMixin
 from narrows.estimators.memory import check_memory
 from narrows.estimators.persistence import describe_all, save_model
 from narrows.estimators.synthesis import rows_at
@@ -57,7 +58,7 @@ def _close() -> None:
         reports.close()
 
 
-class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
+class Autoencoder(ImputerMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC):
     """An estimator of codes, from which samples can be reconstructed.
 
     `X` is a table (N, D), sequences (N, T, D) or a list of (T_i, D), or images (N, C, H, W), (N, H, W, C) or (N, H, W):
@@ -617,10 +618,6 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             rng.manual_seed(int(seed))
         with torch.inference_mode():
             return as_array(self.module_.prior().draw(int(n), rng))
-
-    def impute(self, X: ArrayLike, y: Any = None, *, samples: int = 1000, seed: int = 0) -> Any:
-        """Return X with its missing values filled in; see `narrows.estimators.imputation.impute`."""
-        return imputation.impute(self, X, y if self._takes_condition else None, samples=samples, seed=seed)
 
     def density(self, sampler: str, X: ArrayLike | None = None) -> CodeDensity:
         """Return the density over codes that `sample` draws from, where that is not the prior; see there."""

@@ -1,7 +1,8 @@
-"""Missing values filled in from a fitted model."""
+"""Missing values filled in from a fitted model: by their mean, or by draws; and rows drawn with some columns given."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,22 +12,32 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from narrows.data.arrays import Array, Arrays
-from narrows.data.batches import chunk_size
+from narrows.data.batches import VALUES, Batches, chunk_size
 from narrows.data.types_schema import as_given, decoded_table
-from narrows.errors import ConfigError
+from narrows.errors import ConfigError, did_you_mean
 from narrows.estimators import inference
+from narrows.estimators.importance import weighted_draws
 from narrows.estimators.validation import check_samples
-from narrows.module import Batch, ExactModule, LatentVariableModule
-from narrows.objectives import sum_values
-from narrows.probability.typed import ColumnDistribution
+from narrows.module import Batch, ExactModule
+from narrows.training.arrays import as_array
+
+BLOCK = 32
+"""Rows that draws are made for at once, at most; the last block is filled up, so that no draw depends on other rows."""
+WIDE = 20
+"""Importance draws for each row of `conditional`, at least."""
 
 
-def impute(model: Any, X: ArrayLike, y: Any = None, *, samples: int = 1000, seed: int = 0) -> Any:
+def impute(
+    model: Any, X: ArrayLike, y: Any = None, *, samples: int | None = None, importance_samples: int = 1000,
+    seed: int = 0,
+) -> Any:  # fmt: skip
     """Return X with its missing values filled in: like X, in its units; observed values stay as they are.
 
-    Of a model with a posterior, the mean over x of the importance-weighted draws z_k ~ q(z | x observed),
-    sum_k w_k E[x | z_k] / sum_k w_k with w_k = p(x observed | z_k) p(z_k) / q(z_k | x observed) (Mattei & Frellsen
-    2019, arXiv:1812.02633, eq. 11); of others, the reconstruction.
+    PCA gives the conditional mean, exactly. A model with a posterior gives the mean over x of importance-weighted draws
+    z_k ~ q(z | x observed), sum_k w_k E[x | z_k] / sum_k w_k with w_k = p(x observed | z_k) p(z_k) / q(z_k | .)
+    (Mattei & Frellsen 2019, arXiv:1812.02633, eq. 11), where p(mask | x_k) is a factor of w_k if missingness is
+    modelled (Ipsen et al. 2021, arXiv:2006.12871). Others give the reconstruction. Of categories it is the likeliest
+    level, by probabilities averaged as means of numbers are.
 
     Parameters
     ----------
@@ -37,6 +48,9 @@ def impute(model: Any, X: ArrayLike, y: Any = None, *, samples: int = 1000, seed
     y
         Labels, for a model with a condition.
     samples
+        None for the mean; or how many completed data sets to draw from p(x missing | x observed), which are returned as
+        a list: exact draws of PCA, sampling-importance-resampling of a model with a posterior.
+    importance_samples
         Draws per row, for a model with a posterior.
     seed
         Of the draws; those of a row depend on the seed and on its position alone.
@@ -44,67 +58,130 @@ def impute(model: Any, X: ArrayLike, y: Any = None, *, samples: int = 1000, seed
     Raises
     ------
     ConfigError
-        The model takes no missing values, or `samples` is below 1.
+        The model takes no missing values, has no distribution to draw from, or a number of draws is below 1.
     """
+    name = type(model).__name__
     if not model.takes_missing:
-        raise ConfigError(
-            f"{type(model).__name__}: impute must have a model that takes missing values; use PCA, AE or VAE."
-        )
-    if isinstance(samples, bool) or not isinstance(samples, int | np.integer) or samples < 1:
-        raise ConfigError(f"{type(model).__name__}: samples must be a whole number >= 1; got {samples!r}.")
+        raise ConfigError(f"{name}: impute must have a model that takes missing values; use PCA, AE or VAE.")
+    for key, value in (("samples", 1 if samples is None else samples), ("importance_samples", importance_samples)):
+        _check_count(name, key, value)
     check_is_fitted(model)
     schema, module = model.schema_, model.module_
     given = check_samples(model, X, schema, missing=True)
     data = schema.in_memory(model._encode(given, y), model.computing_dtype)
-    if schema.types is not None:
-        return _filled_table(model, given, data, X, int(samples), seed)
+    if samples is not None:
+        drawn = _drawn(model, data, int(samples), int(importance_samples), seed)
+        return [_presented(model, x, given, data, X) for x in drawn]
     if data.mask is None:
-        return schema.presented(_padded(given, data), like=X, lengths=data.lengths)
-    if isinstance(module, ExactModule):
+        filled = data.x
+    elif isinstance(module, ExactModule):
         filled = inference.map_batches(model, module.complete, data, exact=True)
     elif module.probabilistic:
-        size = max(1, chunk_size(schema.sample_shape) // int(samples))
-        first = [0]
-
-        def fill(batch: Batch) -> Tensor:
-            start = first[0]
-            first[0] += len(batch)
-            return _weighted_mean(module, batch, range(start, first[0]), int(samples), seed)
-
-        filled = inference.map_batches(model, fill, data, exact=True, size=size)
+        filled = _weighted_means(model, data, int(importance_samples), seed)
     else:
         filled = inference.reconstruct_encoded(model, data)
-    if schema.pixels:  # given on [0, 1], or nothing could be missing
-        filled = schema.in_units(np.where(data.mask, schema.values(data), filled))
-    else:  # what was observed comes back to the last digit
-        filled = np.where(data.mask, _padded(given, data), schema.in_units(filled))
-    return schema.presented(filled, like=X, lengths=data.lengths)
+    return _presented(model, filled, given, data, X)
 
 
-def _filled_table(model: Any, given: Any, data: Arrays, X: Any, samples: int, seed: int) -> Any:
-    """Return a table of typed columns filled in: means of numbers, the likeliest level, the value of a constant.
+def conditional(
+    model: Any, given: Mapping[str | int, float], n: int = 1, y: Any = None, *, importance_samples: int = 10_000,
+    seed: int = 0,
+) -> Any:  # fmt: skip
+    """Return rows of a table drawn with some columns fixed: (n, D), in the units and the kind of frame of fit's X.
 
-    Probabilities of levels are averaged over the draws as means of numbers are; a level is chosen of the average.
+    Draws from p(x others | x given): exact of PCA; of a model with a posterior by sampling-importance-resampling from
+    q(z | x given) and the prior in equal parts.
+
+    Parameters
+    ----------
+    model
+        A fitted estimator of tables with a distribution over x.
+    given
+        The value of each column that is fixed, by name or by position.
+    n
+        How many rows.
+    y
+        One label, for a model with a condition.
+    importance_samples
+        Draws for all rows together, at least 20 for each of them.
+    seed
+        Of the draws.
+
+    Raises
+    ------
+    ConfigError
+        There is no such column, a value is no finite number, or the model is not of tables or has no distribution.
     """
-    schema, module = model.schema_, model.module_
-    if module.probabilistic:
-        first = [0]
+    name = type(model).__name__
+    check_is_fitted(model)
+    for key, count in (("n", n), ("importance_samples", importance_samples)):
+        _check_count(name, key, count)
+    schema = model.schema_
+    if schema.kind != "table":
+        raise ConfigError(f"{name}: conditional must have a model of tables; got one of {schema.kind}.")
+    row = np.full((1, schema.n_features), np.nan)
+    for column, value in given.items():
+        row[0, _position(name, column, schema)] = _number(name, column, value)
+    labels = None if y is None else np.broadcast_to(np.asarray(y), (1,))
+    data = model._encode(row, labels)
+    (drawn,) = _drawn(model, data, int(n), max(int(importance_samples), WIDE * int(n)), seed, wide=True).swapaxes(0, 1)
+    filled = schema.in_units(drawn)
+    exact = ~np.isnan(row[0])
+    filled[:, exact] = row[:, exact].astype(filled.dtype)
+    return schema.presented(filled)
 
-        def fill(batch: Batch) -> Tensor:
-            start = first[0]
-            first[0] += len(batch)
-            return _weighted_mean(module, batch, range(start, first[0]), samples, seed)
 
-        size = max(1, chunk_size((module.observed.outputs,)) // samples)
+def _drawn(model: Any, data: Arrays, samples: int, draws: int, seed: int, *, wide: bool = False) -> Array:
+    """Return completed samples on the model's scale: (samples, N, *shape)."""
+    module, n = model.module_, len(data.x)
+    exact = isinstance(module, ExactModule)
+    if not exact and not module.probabilistic:
+        raise ConfigError(
+            f"{type(model).__name__}: samples must be None for a model without a distribution over x; got {samples}. "
+            "Use VAE or PCA."
+        )
+    values = model.schema_.n_features * (samples if exact else max(samples, draws))
+    size = max(1, min(BLOCK, VALUES // values))
+    batches = Batches(data, model.schema_, module.device, module.dtype, module.density)
+    out = np.empty((samples, n, *model.schema_.sample_shape), model.computing_dtype)
+    with inference.evaluating(module):
+        for start in range(0, n, size):
+            rows = range(start, start + size)
+            batch = batches.take(torch.arange(start, start + size, device=module.device).clamp(max=n - 1))
+            if exact:
+                (noise,) = inference.row_noise(rows, (module.noise_size,), samples, samples, seed)
+                x = module.complete(batch, inference.from_noise(noise, batch.x))
+            else:
+                weighted = weighted_draws(module, batch, rows, draws, seed, wide=wide)
+                x = weighted.draw(rows, samples, module, batch, seed)
+            out[:, start : start + size] = as_array(x)[:, : n - start]
+    return out
+
+
+def _weighted_means(model: Any, data: Arrays, samples: int, seed: int) -> Array:
+    """Return the mean over x by importance weights, on the model's scale: (N, *shape)."""
+    first = [0]
+
+    def fill(batch: Batch) -> Tensor:
+        start = first[0]
+        first[0] += len(batch)
+        return weighted_draws(model.module_, batch, range(start, first[0]), samples, seed).mean
+
+    size = max(1, chunk_size(model.schema_.sample_shape, VALUES // samples))
+    return inference.map_batches(model, fill, data, exact=True, size=size)
+
+
+def _presented(model: Any, filled: Array, given: Any, data: Arrays, X: Any) -> Any:
+    """Return filled samples of the model's scale as X was; what was observed comes back to the last digit."""
+    schema = model.schema_
+    if schema.types is not None:
+        return as_given(given.filled(decoded_table(filled, schema.types, given=given)), schema.frame, X)
+    mask = np.ones(filled.shape, bool) if data.mask is None else data.mask
+    if schema.pixels:  # given on [0, 1], or nothing could be missing
+        filled = schema.in_units(np.where(mask, schema.values(data), filled))
     else:
-        size = chunk_size((module.observed.outputs,))
-
-        def fill(batch: Batch) -> Tensor:
-            distribution = module.likelihood(module.encode(batch), batch)
-            return distribution.point(distribution.moments)
-
-    filled = data.x if data.mask is None else inference.map_batches(model, fill, data, exact=True, size=size)
-    return as_given(given.filled(decoded_table(filled, schema.types, given=given)), schema.frame, X)
+        filled = np.where(mask, _padded(given, data), schema.in_units(filled))
+    return schema.presented(filled, like=X, lengths=data.lengths)
 
 
 def _padded(X: Array | list[Array], data: Arrays) -> Array:
@@ -117,18 +194,50 @@ def _padded(X: Array | list[Array], data: Arrays) -> Array:
     return padded
 
 
-def _weighted_mean(module: LatentVariableModule, batch: Batch, rows: range, samples: int, seed: int) -> Tensor:
-    """Return the mean over x by importance weights: (B, *shape)."""
-    posterior = module.posterior(batch)
-    (noise,) = inference.row_noise(rows, tuple(posterior.mean.shape[1:]), samples, samples, seed)
-    z = posterior.draw(inference.from_noise(noise, posterior.mean))
-    many = inference.repeated(batch, samples)
-    distribution = module.likelihood(z.flatten(0, 1), many)
-    log_weight = sum_values(distribution.log_prob(many.x), many.mask).view(samples, -1)
-    log_weight = log_weight + module.prior(batch).log_prob(z) - posterior.log_prob(z)
-    weight = torch.softmax(log_weight, dim=0)
-    if isinstance(distribution, ColumnDistribution):  # a mean of indices of levels is none
-        moments = distribution.moments.view(samples, len(batch), -1)
-        return distribution.point(torch.einsum("kb,kb...->b...", weight.to(moments.dtype), moments))
-    mean = distribution.mean.view(samples, len(batch), *batch.x.shape[1:])
-    return torch.einsum("kb,kb...->b...", weight.to(mean.dtype), mean)
+def _check_count(name: str, key: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ConfigError(f"{name}: {key} must be a whole number >= 1; got {value!r}.")
+
+
+def _position(name: str, column: Any, schema: Any) -> int:
+    """Return the position of a column, given by name or by position."""
+    names = schema.columns or ()
+    if column in names:
+        return int(names.index(column))
+    if isinstance(column, int | np.integer) and not isinstance(column, bool) and 0 <= column < schema.n_features:
+        return int(column)
+    known = f"the names {', '.join(names)} or " if names else ""
+    raise ConfigError(
+        f"{name}: given must have columns by {known}positions below {schema.n_features}; got {column!r}."
+        f"{did_you_mean(str(column), names)}"
+    )
+
+
+def _number(name: str, column: Any, value: Any) -> float:
+    if isinstance(value, bool | int | float | np.number | np.bool_) and np.isfinite(value):
+        return float(value)
+    raise ConfigError(f"{name}: given must hold finite numbers; got {value!r} for column {column!r}.")
+
+
+class ImputerMixin:
+    """The verbs of an estimator that fill in what is missing."""
+
+    _takes_condition: Any
+
+    def impute(
+        self, X: ArrayLike, y: Any = None, *, samples: int | None = None, importance_samples: int = 1000, seed: int = 0
+    ) -> Any:
+        """Return X with its missing values filled in, or a list of `samples` draws of it.
+
+        See `narrows.estimators.imputation.impute`.
+        """
+        labels = y if self._takes_condition else None
+        return impute(self, X, labels, samples=samples, importance_samples=importance_samples, seed=seed)
+
+    def conditional(
+        self, given: Mapping[str | int, float], n: int = 1, y: Any = None, *, importance_samples: int = 10_000,
+        seed: int = 0,
+    ) -> Any:  # fmt: skip
+        """Return n rows drawn with some columns given; see `narrows.estimators.imputation.conditional`."""
+        labels = y if self._takes_condition else None
+        return conditional(self, given, n, labels, importance_samples=importance_samples, seed=seed)

@@ -147,15 +147,6 @@ def likelihood_of(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None) -> D
         return module.likelihood(module.encode(batch), batch)
 
 
-def repeated(batch: Batch, k: int) -> Batch:
-    """Return a batch k times: that of (k, B) codes, flattened to (k * B)."""
-    parts = (
-        None if part is None else part.expand(k, *part.shape).flatten(0, 1)
-        for part in (batch.x, batch.mask, batch.lengths, batch.y)
-    )
-    return Batch(*parts)  # type: ignore[arg-type]
-
-
 def in_double(tensor: Tensor) -> Tensor:
     """Return a tensor in double precision on the CPU: some devices have none, so it is moved before it is converted."""
     return tensor.cpu().double()

@@ -11,11 +11,17 @@ import torch
 from narrows.data.arrays import Array, Arrays, on_disk
 from narrows.data.schema import Schema
 from narrows.nn import Network, Start
+from narrows.nn.masked import MaskedInput
 from narrows.pca import Axes, principal_axes
+from narrows.ppca import Gaussian, last_axes
 from narrows.probability.likelihoods import LikelihoodLayer
 
 ROWS = 20_000
-"""Rows that principal axes of typed columns are taken of."""
+"""Rows that principal axes are taken of, of typed columns and where values are missing."""
+ROUGHLY: dict[str, Any] = {"iterations": 200, "tolerance": 1e-5}
+"""How EM ends where training only starts at what it finds."""
+RANK = 64
+"""The most axes along which missing values are filled for the encoder."""
 PART = 2**22
 """Values that are looked at once at a time in double precision."""
 
@@ -49,6 +55,13 @@ def start_at_data(estimator: Any, module: Any, data: Arrays) -> None:
     likelihood = observed.of
     likelihood.check(found.low, found.high, found.grey, type(estimator).__name__)
     observed.start(found.deviation)
+    if module.missingness is not None:
+        mask = schema.in_memory(data, np.dtype(np.float32)).mask
+        module.missingness.start(torch.from_numpy(np.ones(data.x.shape, bool) if mask is None else mask))
+    inputs = module.networks.inputs
+    if isinstance(inputs, MaskedInput):
+        axes = _axes(data, schema, inputs.loadings.shape[1], found.mean)
+        inputs.start(Gaussian.of(*map(torch.as_tensor, (axes.mean, axes.components, axes.variance, axes.noise))))
     links = {"linear": likelihood.link, "sigmoid": lambda mean: torch.logit(mean, eps=1e-3)}
     in_range = likelihood.bounded or network.output_activation == "linear" or 0 <= found.low <= found.high <= 1
     network.start(
@@ -84,11 +97,25 @@ def _start_at_columns(estimator: Any, network: Network, module: Any, data: Array
 
 
 def _axes(data: Arrays, schema: Schema, k: int, mean: Array) -> Axes:
-    """Return principal axes of the training data on the model's scale; missing values count as their feature's mean."""
+    """Return principal axes of the training data on the model's scale.
+
+    Where values of a table are missing, of some rows by EM; those of images and sequences count as their mean.
+    """
+    k = min(k, len(data.x), schema.n_features)
+    if schema.kind == "table" and schema.missing:
+        some = data.rows(slice(None, None, math.ceil(len(data.x) / ROWS)))
+        x, mask, *_ = schema.in_memory(some, np.dtype(np.float32))
+        if mask is not None:
+            return last_axes(x, mask, min(k, len(x)), **ROUGHLY)
     x, mask, *_ = schema.on_scale(data, np.dtype(np.float32), fill=mean)
     if mask is not None:
         x = np.where(mask, x, mean.astype(x.dtype))
-    return principal_axes(x, min(k, len(x), schema.n_features))
+    return principal_axes(x, k)
+
+
+def filling_rank(n: int, d: int) -> int:
+    """Return the rank of the Gaussian by which missing values of n rows of d values are filled for the encoder."""
+    return max(1, min(d // 2, n // 5, RANK))
 
 
 def moments(data: Arrays, schema: Schema) -> Moments:

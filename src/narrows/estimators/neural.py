@@ -14,17 +14,18 @@ from torch import nn
 
 from narrows.components import resolve, resolve_all
 from narrows.conditions import Condition
-from narrows.corruptions import Corruption
+from narrows.corruptions import CopyMask, Corruption, Own
 from narrows.data.arrays import Arrays, on_disk
 from narrows.data.batches import Batches
 from narrows.data.schema import Schema
 from narrows.errors import ConfigError
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.initialisation import start_at_data
+from narrows.estimators.initialisation import filling_rank, start_at_data
 from narrows.estimators.persistence import describe_all
 from narrows.module import Module
 from narrows.nn import Decoder, Encoder, Layout, Network, Pair
 from narrows.nn.codes import Code
+from narrows.nn.masked import MaskedInput
 from narrows.nn.typed import TypedInput
 from narrows.params import model, param, validate
 from narrows.probability.likelihoods import Likelihood
@@ -57,7 +58,9 @@ class NeuralAutoencoder(Autoencoder):
     )
     likelihood: str | Likelihood = param("gaussian", "Distribution of a value, given the code.", axis="likelihood")
     corruption: str | Corruption | None = param(
-        None, "Noise on the input in training, such as gaussian:0.2.", axis="corruption"
+        "auto",
+        "Noise on the input in training, such as gaussian:0.2; auto: copy_mask for holes in an AE's table.",
+        axis="corruption",
     )
     condition: str | Condition | None = param(
         None, "How labels y enter encoder and decoder: concat; None to ignore them.", axis="condition"
@@ -100,6 +103,8 @@ class NeuralAutoencoder(Autoencoder):
 
     takes_missing: ClassVar[bool] = True
     takes_types: ClassVar[bool] = True
+    hides: ClassVar[bool] = False
+    """Whether corruption="auto" hides values from the encoder of a table that lacks some."""
     heads: ClassVar[int] = 1
     """Values that the encoder returns per latent."""
 
@@ -170,13 +175,13 @@ class NeuralAutoencoder(Autoencoder):
             return auto_latent_dim(schema.n_features)
         return int(self.latent_dim)
 
-    def networks(self, schema: Schema) -> tuple[Encoder, Decoder, Code, Layout, Likelihood, Network]:
+    def networks(self, schema: Schema) -> tuple[Encoder, Decoder, Code, Layout, Likelihood, Network, nn.Module | None]:
         """Return new networks for samples of a schema, and what they were built for."""
         network = self.network_for(schema)
         likelihood = self.likelihood_for(schema, network)
         code: Code = resolve("code", self.code, type(self).__name__)
         condition = self._component("condition")
-        inputs = self.inputs_for(schema)
+        inputs = self.inputs_for(schema, network)
         layout = Layout(
             shape=schema.sample_shape if inputs is None else (inputs.linear,),
             latents=code.latents(network, schema.sample_shape, self.latent_size(schema)),
@@ -184,14 +189,32 @@ class NeuralAutoencoder(Autoencoder):
             condition=0 if condition is None else condition.size(schema.label_size),
             link=None if likelihood.located else likelihood.link,
             inputs=None if inputs is None else inputs.size,
-            values=None if inputs is None else sum(map(outputs_of, schema.features)),
+            values=None if schema.types is None else sum(map(outputs_of, schema.features)),
         )  # fmt: skip
         encoder, decoder = network.build(layout)
-        return encoder, decoder, code, layout, likelihood, network
+        return encoder, decoder, code, layout, likelihood, network, inputs
 
-    def inputs_for(self, schema: Schema) -> TypedInput | None:
-        """Return what makes features of typed columns before the encoder; None for other samples."""
-        return TypedInput(schema.features) if schema.types is not None else None
+    def inputs_for(self, schema: Schema, network: Network) -> TypedInput | MaskedInput | None:
+        """Return what makes features of a table's typed columns, or of its values and mask; None for other samples."""
+        if schema.types is not None:
+            return TypedInput(schema.features)
+        if schema.kind != "table" or not schema.missing or not network.sees_mask:
+            return None
+        return MaskedInput(schema.n_features, filling_rank(schema.rows, schema.n_features))
+
+    def corruption_for(self, schema: Schema) -> Corruption | None:
+        """Return the noise; auto stands for none, and for `CopyMask` in an AE of a table with missing values.
+
+        An AE that is asked for nothing that it does not see learns to keep values, not to fill them in.
+        """
+        given: Any = self.corruption  # a user's function is taken too
+        if given == "auto":
+            return CopyMask(p=1.0) if self.hides and schema.missing and schema.kind == "table" else None
+        own = callable(given) and not isinstance(given, Corruption)
+        corruption: Corruption | None = (
+            Own(function=given) if own else resolve("corruption", given, type(self).__name__)
+        )
+        return corruption
 
     # Training ---------------------------------------------------------------------------------------------------------
 
@@ -225,9 +248,8 @@ class NeuralAutoencoder(Autoencoder):
             )
         keep_freed()
         module, schema = self.module_, self.schema_
-        given: Any = self.corruption  # a user's function is taken too
-        self._check_types(schema)
-        module.corruption = given if given is None or callable(given) else resolve("corruption", given, name)
+        module.corruption = self.corruption_for(schema)
+        self._check_types(schema, module.corruption)
         parts = held_out(len(data.x), self.seed) if validation is None and self.epochs == "auto" else None
         start_at_data(self, module, data)
         module.to(device_of(self.device))
@@ -248,13 +270,12 @@ class NeuralAutoencoder(Autoencoder):
             small = module.device.type == "cpu" and work * min(self.batch_size or len(rows), len(rows)) < SMALL
             yield from on_one_thread(reports) if small else reports
 
-    def _check_types(self, schema: Schema) -> None:
+    def _check_types(self, schema: Schema, corruption: Corruption | None) -> None:
         """Raise ConfigError where typed columns go with a corruption or a penalty that computes with their indices."""
         if schema.types is None:
             return
         name = type(self).__name__
-        corruption = self._component("corruption") if not callable(self.corruption) else None
-        if self.corruption is not None and not (corruption is not None and corruption.takes_types):
+        if corruption is not None and not corruption.takes_types:
             raise ConfigError(
                 f"{name}: corruption must be one that hides values for a table of typed columns; got "
                 f"{str(self.corruption)!r}, which computes with indices of levels. Leave it out."

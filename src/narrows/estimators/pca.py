@@ -37,7 +37,7 @@ class PCAModule(ExactModule):
         super().__init__()
         n = math.prod(shape)
         self.shape, self.whiten = shape, whiten
-        self.code = CodeSpec((k,), torch.float64, ordered=True)
+        self.code, self.noise_size = CodeSpec((k,), torch.float64, ordered=True), k + n
         self.mean = _constant(n)
         self.components = _constant(k, n)
         self.variance = _constant(k)
@@ -71,11 +71,6 @@ class PCAModule(ExactModule):
         for part in given(x, mask, self.gaussian):
             filled[part.rows] = part.filled
         return filled.reshape(batch.x.shape)
-
-    @property
-    def noise_size(self) -> int:
-        """How many normal numbers a draw takes."""
-        return len(self.variance) + len(self.mean)
 
     def decode(self, z: Tensor, batch: Batch | None = None) -> Tensor:
         """Return the points on the axes: (B, *shape)."""

@@ -82,7 +82,7 @@ from narrows.evaluation.representation import (
     kl_per_dimension,
     perplexity,
 )
-from narrows.evaluation.synthesis import Synthesis, baseline_rows, measure_synthesis
+from narrows.evaluation.synthesis import Synthesis, baseline_rows, measure_synthesis, picture_synthesis
 from narrows.probability.densities import (
     DENSITIES,
     CodeDensity,
@@ -105,6 +105,7 @@ __all__ = [
     "frechet_from_moments", "inception_features", "information", "kernel_distance", "kl_per_dimension",
     "knn_accuracy", "log_likelihood", "logistic_accuracy", "mean_and_error", "measure_disentanglement",
     "measure_generation", "measure_reconstruction", "measure_synthesis", "mig", "modularity", "modularity_of_matrix",
-    "mutual_information_matrix", "one_against_rest", "pca_baseline", "perplexity", "precision_recall",
-    "predict_anomalies", "sap", "squared_error", "squared_errors", "ssim", "threshold", "trustworthiness", "unit",
+    "mutual_information_matrix", "one_against_rest", "pca_baseline", "perplexity", "picture_synthesis",
+    "precision_recall", "predict_anomalies", "sap", "squared_error", "squared_errors", "ssim", "threshold",
+    "trustworthiness", "unit",
 ]  # fmt: skip

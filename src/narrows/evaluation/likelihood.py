@@ -29,7 +29,6 @@ from narrows.estimators.inference import (
     in_double,
     latent_variable_module,
     likelihood_of,
-    repeated,
     row_noise,
 )
 from narrows.module import Batch, LatentVariableModule
@@ -228,7 +227,7 @@ def _weights(
     correction = in_double(jacobian) if isinstance(jacobian, Tensor) else jacobian
     for noise in row_noise(rows, tuple(posterior.mean.shape[1:]), samples, draws, seed):
         z = posterior.draw(from_noise(noise, posterior.mean))  # (k, B, *latents)
-        many = repeated(batch, len(z))
+        many = batch.repeated(len(z))
         log_p = module.likelihood(z.flatten(0, 1), many).log_prob(many.x)
         if many.mask is not None:
             log_p = torch.where(many.mask, log_p, log_p.new_zeros(()))

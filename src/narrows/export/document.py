@@ -10,8 +10,8 @@ import numpy as np
 
 from narrows import __version__
 from narrows.data.arrays import Array
+from narrows.export.form import FORMAT
 from narrows.export.functions import input_type, takes_missing
-from narrows.export.runtime import FORMAT
 from narrows.storage.json import plain
 
 if TYPE_CHECKING:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
 from narrows.errors import ConfigError
 
 
-@contextmanager
+@contextlib.contextmanager
 def replaced(folder: Path, mark: str, *, force: bool) -> Generator[Path, None, None]:
     """Yield a folder to write into, which takes the place of `folder` at the end, unless something is raised.
 
@@ -28,30 +28,23 @@ def replaced(folder: Path, mark: str, *, force: bool) -> Generator[Path, None, N
         )
     if held and not force:
         raise ConfigError(f"export: FOLDER must be new or empty; {str(folder)!r} holds an export. Add --force.")
+    new = [parent for parent in folder.parents if not parent.exists()]  # the nearest first
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise ConfigError(f"export: FOLDER must lie in a folder; got {str(folder)!r}. Choose another.") from None
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
+        draft = work / "new"
+        draft.mkdir()
         yield draft
-        draft.chmod(0o777 & ~_umask())
-        if held:
-            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-            os.replace(folder, old)
-            os.replace(draft, folder)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            if folder.is_dir():
-                folder.rmdir()
-            os.replace(draft, folder)
+        if folder.is_dir():
+            os.replace(folder, work / "old")
+        os.replace(draft, folder)
     except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
+        for parent in new:
+            with contextlib.suppress(OSError):  # another process may have put something there
+                parent.rmdir()
         raise
-
-
-def _umask() -> int:
-    """Return the bits that new files lack; the system tells them only when they are set."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+    shutil.rmtree(work, ignore_errors=True)

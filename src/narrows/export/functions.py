@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from narrows.estimators.base import Autoencoder
 
 Tensors = Mapping[str, Tensor]
+FAR = 30
+"""Deviations from 0 of the mean of a feature, from which on float32 resolves it to worse than 1e-6 of a deviation."""
 
 
 def input_type(schema: Schema) -> torch.dtype:
@@ -30,7 +32,12 @@ def input_type(schema: Schema) -> torch.dtype:
 
 
 def output_type(schema: Schema) -> torch.dtype:
-    """Return the type in which samples leave, not rounded: float32 for pixels, from 0 to 255."""
+    """Return the type in which samples leave, not rounded to that of X: float32 for pixels, from 0 to 255.
+
+    Values far from 0 beside their spread are float64, of which float32 would lose digits.
+    """
+    if schema.offset is not None and schema.factor is not None and (abs(schema.offset) > FAR * schema.factor).any():
+        return torch.float64
     return torch.float32 if schema.pixels else input_type(schema)
 
 
@@ -114,10 +121,11 @@ class Encoder(Function):
     def forward(self, tensors: Tensors) -> dict[str, Tensor]:
         """Return z (B, *code shape), and log_variance (B, latent_dim) where there is one."""
         batch = self.batch(tensors)
+        z = {"z": self.module.encode(batch)}
         if not self.module.probabilistic:
-            return {"z": self.module.encode(batch)}
+            return z
         posterior = cast(LatentVariableModule, self.module).posterior(batch)
-        return {"z": posterior.mean, "log_variance": 2 * posterior.stddev.log()}
+        return {**z, "log_variance": 2 * posterior.stddev.log()}
 
 
 class Decoder(Function):

@@ -18,11 +18,12 @@ from narrows.export import onnx, triton
 from narrows.export import torch as programs
 from narrows.export.document import document_of, example, metadata_of, ports, written
 from narrows.export.folders import replaced
+from narrows.export.form import SCHEMA
 from narrows.export.functions import FUNCTIONS, Function
 from narrows.export.parity import Run, compare, largest, median_time
 from narrows.export.requirements import check_installed
-from narrows.export.runtime import SCHEMA, opened
-from narrows.export.samples import drawn_samples, expected, named_arrays
+from narrows.export.runtime import opened
+from narrows.export.samples import comparable, expected
 from narrows.storage.json import pack_json
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Format(NamedTuple):
     extras: Callable[[str, str, Mapping[str, Any]], dict[str, bytes]] = lambda name, function, ports: {}
     """Returns further files of a function, by their paths."""
     quantises: bool = False
+    any_length: bool = True
+    """Whether sequences may have any number of steps up to those of training; else they are padded to these."""
 
 
 FORMATS = {
@@ -56,7 +59,8 @@ FORMATS = {
         "a model repository of NVIDIA Triton", triton.place, onnx.onnx_bytes, opened, triton.configuration, True
     ),
     "torch": Format(
-        "programs of torch.export", lambda name, function: f"{function}.pt2", programs.program_bytes, programs.opened
+        "programs of torch.export", lambda name, function: f"{function}.pt2", programs.program_bytes, programs.opened,
+        any_length=False,
     ),
 }  # fmt: skip
 
@@ -126,13 +130,17 @@ def export_model(
             f"export: int8 must go with a model of single precision; {type(model).__name__} computes in double. "
             "Leave it out."
         )
+    if model.schema_.types is not None:
+        raise ConfigError(
+            "export: model must be of numbers, pixels or sequences; tables whose columns have types of their own "
+            "(categories, dates, counts) cannot be exported. Use narrows.load, which has all verbs, or narrows serve."
+        )
     if form.opened is opened:
         check_installed("onnx", "onnxscript", "onnxruntime")
-    if X is None:
-        X, y = drawn_samples(model, ROWS)
     steps = model.schema_.steps if model.schema_.ragged else None
+    ragged = steps is not None and form.any_length
     with replaced(Path(folder), SCHEMA, force=force) as draft:
-        arrays = {key: value[:ROWS] for key, value in named_arrays(model, X, y).items()}
+        arrays = comparable(model, ROWS, X, y)
         wanted, agree = expected(model, arrays), np.ones(len(arrays["x"]), bool)
         document, files = document_of(model, name, licence), []
         for key, kind in FUNCTIONS.items():
@@ -151,8 +159,8 @@ def export_model(
                 run = form.opened(path)
                 quantised = largest(run(given), wanted[key], model.schema_)
             signature = {
-                "inputs": ports(given, ragged=steps is not None and not kind.takes_codes),
-                "outputs": ports(run(example(given, 2)), ragged=key == "reconstruct" and steps is not None),
+                "inputs": ports(given, ragged=ragged and not kind.takes_codes),
+                "outputs": ports(run(example(given, 2)), ragged=ragged and key == "reconstruct"),
             }
             document["functions"][key] = {"file": place, **signature, "difference": apart, "int8": quantised}
             for extra, data in form.extras(name, key, signature).items():

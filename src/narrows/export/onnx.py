@@ -85,7 +85,7 @@ def onnx_bytes(function: Function, example: Mapping[str, Tensor], steps: int | N
     shapes: dict[str, dict[int, Any]] = {name: {0: batch} for name in example}
     if steps is not None and "x" in shapes:
         shapes["x"][1] = torch.export.Dim("time", max=steps)
-    with _quiet(), torch.no_grad():
+    with quiet(), torch.no_grad():
         outputs = list(function(example))
         try:
             program = torch.onnx.export(
@@ -93,7 +93,7 @@ def onnx_bytes(function: Function, example: Mapping[str, Tensor], steps: int | N
                 input_names=list(example), output_names=outputs, opset_version=OPSET, dynamo=True, verbose=False,
                 external_data=False,
             )  # fmt: skip
-        except (torch.onnx.OnnxExporterError, RuntimeError) as error:
+        except (RuntimeError, AssertionError) as error:
             raise ConfigError(f"export: model must be one that torch exports to ONNX; {reason(error)}") from error
     assert program is not None
     model = program.model_proto
@@ -130,7 +130,7 @@ def quantised(model: bytes, folder: Path) -> bytes:
     whole, small = folder / "whole.onnx", folder / "int8.onnx"
     try:
         whole.write_bytes(model)
-        with _quiet():
+        with quiet():
             quantize_dynamic(whole, small, weight_type=QuantType.QInt8, per_channel=True)
         return onnx.load(small).SerializeToString()
     finally:
@@ -139,7 +139,7 @@ def quantised(model: bytes, folder: Path) -> bytes:
 
 
 @contextmanager
-def _quiet() -> Generator[None, None, None]:
+def quiet() -> Generator[None, None, None]:
     """Leave out what torch and ONNX Runtime say of parts that are not used here."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "root", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]

@@ -75,11 +75,12 @@ def largest(
 
 
 def on_scale(name: str, values: Array, schema: Schema) -> Array:
-    """Return values in double precision; samples divided by the scale, so that all features count alike."""
+    """Return values in double precision; samples on the model's scale, so that all features count alike."""
     values = np.asarray(values, np.float64)
-    if name not in ("x", "reconstruction") or schema.factor is None:
+    if name not in ("x", "reconstruction") or schema.factor is None or schema.offset is None:
         return values
-    return values / (schema.factor.reshape(-1, 1, 1) if schema.kind == "images" else schema.factor)
+    wide = (-1, 1, 1) if schema.kind == "images" else (-1,)
+    return (values - schema.offset.reshape(wide)) / schema.factor.reshape(wide)
 
 
 def spread_of(name: str, values: Array, schema: Schema) -> float:

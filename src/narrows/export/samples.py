@@ -10,7 +10,7 @@ import torch
 
 from narrows.data.arrays import Array, Arrays
 from narrows.estimators import inference
-from narrows.export.functions import input_type
+from narrows.export.functions import input_type, takes_missing
 from narrows.module import Batch, LatentVariableModule
 from narrows.training.arrays import as_array
 
@@ -49,6 +49,21 @@ def named_arrays(model: Autoencoder, X: Any, y: Any = None) -> Named:
     return arrays
 
 
+def comparable(model: Autoencoder, n: int, X: Any = None, y: Any = None) -> Named:
+    """Return at most n samples that what is exported takes: those without missing values where it takes none.
+
+    Where there are none, samples that the model decodes.
+    """
+    if X is not None:
+        arrays = named_arrays(model, X, y)
+        there: Array = np.ones(len(arrays["x"]), bool)
+        if not takes_missing(model) and arrays["x"].dtype.kind == "f":
+            there = np.asarray(np.isfinite(arrays["x"].reshape(len(there), -1)).all(axis=1))
+        if there.any():
+            return {name: array[there][:n] for name, array in arrays.items()}
+    return named_arrays(model, *drawn_samples(model, n))
+
+
 def _in_units(model: Autoencoder, data: Arrays) -> Array:
     """Return samples in the data's units; what is missing is NaN, and what pads a sequence 0."""
     schema = model.schema_
@@ -64,17 +79,26 @@ def _in_units(model: Autoencoder, data: Arrays) -> Array:
     return np.ascontiguousarray(X, kind)
 
 
+def _on_scale(model: Autoencoder, arrays: Named) -> Arrays:
+    """Return arrays as the estimator's own `Schema.encode` does; sequences may have fewer steps than it pads them to.
+
+    What is given is in the data's units already, so that none need be found out.
+    """
+    X, lengths, schema = arrays["x"], arrays.get("lengths"), model.schema_
+    if lengths is None:
+        x, mask = schema.scaled(X, model.computing_dtype)
+        return Arrays(x, mask, None, arrays.get("y"))
+    X = np.pad(X, ((0, 0), (0, schema.sample_shape[0] - X.shape[1]), (0, 0)))
+    x, observed = schema.scaled(X, model.computing_dtype)
+    mask = np.broadcast_to((np.arange(X.shape[1]) < lengths[:, None])[:, :, None], X.shape)
+    mask = mask if observed is None else mask & observed
+    return Arrays(np.where(mask, x, x.dtype.type(0)), mask, lengths, arrays.get("y"))
+
+
 def expected(model: Autoencoder, arrays: Named) -> dict[str, Named]:
     """Return the outputs of every function by its name, as the estimator computes them for the same arrays."""
     module, schema = model.module_, model.schema_
-    labels, lengths = arrays.get("y"), arrays.get("lengths")
-    y = None if labels is None else labels
-    if schema.levels is not None:
-        y = np.array(schema.levels, dtype=object)[labels]
-    samples: Any = arrays["x"]
-    if lengths is not None:
-        samples = [x[:n] for x, n in zip(samples, lengths, strict=True)]
-    data = schema.encode(samples, y, dtype=model.computing_dtype, owner=type(model).__name__)
+    labels, data = arrays.get("y"), _on_scale(model, arrays)
     unrounded = replace(schema, dtype="float64")
 
     def mapped(function: Any) -> Array:

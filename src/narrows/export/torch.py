@@ -13,7 +13,7 @@ from torch import Tensor
 from narrows.data.arrays import Array
 from narrows.errors import ConfigError
 from narrows.export.functions import Function
-from narrows.export.onnx import reason
+from narrows.export.onnx import quiet, reason
 from narrows.export.parity import Run
 
 
@@ -29,8 +29,9 @@ def program_bytes(
     batch = torch.export.Dim("batch")
     shapes: dict[str, Any] = {name: {0: batch} for name in example}
     try:
-        program = torch.export.export(function, (dict(example),), dynamic_shapes={"tensors": shapes}, strict=False)
-    except (torch._dynamo.exc.UserError, RuntimeError, TypeError) as error:
+        with quiet():
+            program = torch.export.export(function, (dict(example),), dynamic_shapes={"tensors": shapes}, strict=False)
+    except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"export: model must be one that torch exports; {reason(error)}") from error
     file = io.BytesIO()
     torch.export.save(program, file, extra_files=dict(about))

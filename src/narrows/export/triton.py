@@ -5,8 +5,11 @@ docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
+
+from narrows.errors import ConfigError
 
 VERBS = {"encoder": "encode", "decoder": "decode", "reconstruct": "reconstruct", "score": "score"}
 """Functions by what `narrows serve` calls them."""
@@ -16,7 +19,14 @@ BATCH, DELAY = 256, 2000
 
 
 def place(name: str, function: str) -> str:
-    """Return where a function lies: NAME-encode/1/model.onnx."""
+    """Return where a function lies: NAME-encode/1/model.onnx.
+
+    Raises: ConfigError where the name is none that a model may have in an address.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise ConfigError(
+            f"export: name must be letters, digits, '.', '_' and '-' for Triton; got {name!r}. Rename the run."
+        )
     return f"{name}-{VERBS[function]}/1/model.onnx"
 
 

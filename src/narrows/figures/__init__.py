@@ -11,6 +11,7 @@ captions.py    samples with a caption under each
 scatter.py     points in a plane and in space, with a model's reconstructions
 points.py      tables and sequences
 charts.py      curves, maps of codes
+tables.py      drawn rows of a table beside real ones
 thumbnails.py  samples as thumbnails in a map
 sweep.py       values with their spread, and along a parameter that is swept
 notebook.py    what a notebook shows of a model and of a run
@@ -22,9 +23,11 @@ from narrows.figures.plane import plane, rows
 from narrows.figures.samples import LARGEST, compare, gallery, is_image, levels_of, limits_of, room, scaled
 from narrows.figures.scatter import cloud, codes
 from narrows.figures.sweep import Line, bars, sweep
+from narrows.figures.tables import CORRELATED, RealAndDrawn, synthesis
 from narrows.figures.thumbnails import thumbnail_map
 
 __all__ = [
-    "LARGEST", "Line", "bars", "cloud", "codes", "compare", "curves", "gallery", "is_image", "latent_map",
-    "levels_of", "limits_of", "plane", "room", "rows", "scaled", "sheet", "signed", "sweep", "thumbnail_map", "total",
+    "CORRELATED", "LARGEST", "Line", "RealAndDrawn", "bars", "cloud", "codes", "compare", "curves", "gallery",
+    "is_image", "latent_map", "levels_of", "limits_of", "plane", "room", "rows", "scaled", "sheet", "signed", "sweep",
+    "synthesis", "thumbnail_map", "total",
 ]  # fmt: skip

@@ -68,13 +68,13 @@ def bound(host: str, port: int | None, first: int, command: str) -> socket.socke
     if port is not None and not 0 <= port <= 65535:
         raise ConfigError(f"{command}: port must be a whole number from 0 to 65535; got {port}.")
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port or first, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port or first, type=socket.SOCK_STREAM)[0]
     except (OSError, UnicodeError):
         raise ConfigError(f"{command}: host must be a name or an address of this machine; got {host!r}.") from None
     ports = range(first, first + TRIES) if port is None else (port,)
     problem: OSError | None = None
     for each in ports:
-        made = socket.socket(family, kind)
+        made = socket.socket(family, kind, protocol)  # asyncio sends without delay only where the protocol is TCP
         if sys.platform != "win32":  # there it would let two servers share a port
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

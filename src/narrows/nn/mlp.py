@@ -39,6 +39,11 @@ class MLP(Network):
     output_activation: str = param("linear", "On the decoder's output.", choices=tuple(ACTIVATIONS))
     tied: bool = param(False, "Decode by the encoder's transposed weights.")
 
+    @property
+    def sees_mask(self) -> bool:  # type: ignore[override]
+        """Whether the encoder takes more than the decoder returns, which the same weights cannot."""
+        return not self.tied
+
     def pair(self, layout: Layout) -> tuple[Encoder, StackDecoder]:
         """Return flatten -> hidden layers -> n_out, and its mirror."""
         hidden = tuple(self.hidden)

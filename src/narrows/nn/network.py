@@ -46,6 +46,8 @@ class Network(Component):
     """Whether its weights start where the model is PCA."""
     draws: ClassVar[bool] = False
     """Whether layers may draw random numbers of their own in training, as dropout does."""
+    sees_mask: bool = True
+    """Whether the encoder of a table takes further features that say which values are missing."""
     output_activation: str = "linear"
     """On the decoder's output."""
 
@@ -98,6 +100,7 @@ class Pair(Network):
     """A user's encoder and decoder, whose weights are where training starts; the modules given stay as they are."""
 
     draws: ClassVar[bool] = True
+    sees_mask = False
 
     modules: Any = None
 

@@ -6,7 +6,7 @@ goals.py     the measures that goals name, and whether they are reached
 curves.py    a measure across the variants, beside PCA's
 """
 
-from narrows.recipes.goals import MEASURES, Evaluation, evaluate
+from narrows.recipes.goals import MEASURES, Evaluation, Goal, evaluate
 from narrows.recipes.recipe import Recipe, Variant, load_recipe, recipe_names
 
 __all__ = ["MEASURES", "Evaluation", "Goal", "Recipe", "Variant", "evaluate", "load_recipe", "recipe_names"]

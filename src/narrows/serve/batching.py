@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 ROWS, WAIT = 256, 0.002
 """Rows that are computed together, and seconds that they wait for one another, at most."""
-WAITING = 4096
+WAITING = 1024
 """Rows that wait, at most."""
 
 

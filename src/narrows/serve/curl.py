@@ -37,7 +37,7 @@ def _asked(served: Served, body: bytes, y: str | None) -> Question:
 
 def _answered(served: Served, result: Array, accept: str) -> Response:
     verb, schema = served.verb, served.verb.schema
-    is_samples = verb.output.name in ("x", "x_hat")
+    is_samples = verb.output.name in ("x", "reconstruction")
     columns = list(schema.columns) if is_samples and schema.columns is not None else None
     if PNG in accept and is_samples:
         return Response(picture_of(result, schema), media_type=PNG)

@@ -153,7 +153,7 @@ def _fits(samples: Array, shape: tuple[int, ...]) -> bool:
 
 
 def picture_of(samples: Array, schema: Schema) -> bytes:
-    """Return the one image in samples, in the order that those of fit had, as PNG.
+    """Return the one image in samples, in whichever order, as PNG.
 
     Raises: DataError where there are none, or several, or they are no grey or coloured images.
     """
@@ -165,7 +165,7 @@ def picture_of(samples: Array, schema: Schema) -> bytes:
             f"{list(samples.shape[1:])}. Leave out Accept."
         )
     image = samples[0]
-    if schema.axes is None:
+    if image.shape == schema.sample_shape:
         image = image.transpose(1, 2, 0)
     image = image.reshape(*image.shape[:2], -1).astype(np.float64)
     low, high = (0.0, 255.0) if schema.pixels or schema.limits is None else schema.limits

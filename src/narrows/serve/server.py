@@ -61,7 +61,11 @@ class ModelServer:
         self.socket = bound(host, port, FIRST, "serve")
         self.port: int = self.socket.getsockname()[1]
         metrics = Metrics()
-        self.models = Models(runs, limits or Limits(), metrics.computed)
+        try:
+            self.models = Models(runs, limits or Limits(), metrics.computed)
+        except BaseException:
+            self.socket.close()
+            raise
         # A token protects under any name; so does nothing where all are let in.
         place = Place(names_of(host), others=hosts) if token is None and is_loopback(host) else None
         app = application(self.models, metrics, report=report)

@@ -170,7 +170,7 @@ class Reconstruct(OfSamples):
     @property
     def output(self) -> Port:
         """Samples."""
-        return self._samples("x_hat")
+        return self._samples("reconstruction")
 
     def answer(self, arrays: Arrays) -> Array:
         """Return reconstructions."""

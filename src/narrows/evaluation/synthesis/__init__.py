@@ -7,6 +7,7 @@ privacy.py    distance to the closest training row, and copies
 validity.py   types, levels, ranges, missing values
 baselines.py  independent columns and a Gaussian copula, beside which all of it stands
 report.py     all measures of drawn rows and of the baselines
+picture.py    a page of pictures
 """
 
 from narrows.evaluation.synthesis.baselines import GaussianCopula, independent_rows
@@ -19,6 +20,7 @@ from narrows.evaluation.synthesis.distances import (
     rank_correlation,
     total_variation,
 )
+from narrows.evaluation.synthesis.picture import picture_synthesis
 from narrows.evaluation.synthesis.privacy import closest_distances, share_nearer, share_of_copies
 from narrows.evaluation.synthesis.report import BASELINES, Drawn, Synthesis, baseline_rows, measure_synthesis
 from narrows.evaluation.synthesis.utility import Prediction, predictions
@@ -26,7 +28,7 @@ from narrows.evaluation.synthesis.validity import Validity, validity
 
 __all__ = [
     "BASELINES", "Column", "Drawn", "GaussianCopula", "Pair", "Prediction", "Synthesis", "Validity", "baseline_rows",
-    "closest_distances", "column_distance", "columns_of", "correlation_ratio", "independent_rows", "measure_synthesis",
-    "pair_distances", "predictions", "rank_correlation", "share_nearer", "share_of_copies", "taken", "total_variation",
-    "validity",
+    "closest_distances", "column_distance", "columns_of", "correlation_ratio", "independent_rows",
+    "measure_synthesis", "pair_distances", "picture_synthesis", "predictions", "rank_correlation", "share_nearer",
+    "share_of_copies", "taken", "total_variation", "validity",
 ]  # fmt: skip

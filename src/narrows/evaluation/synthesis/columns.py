@@ -50,7 +50,9 @@ class Column(NamedTuple):
         return self._replace(values=tuple(values[index] for values, index in zip(self.values, rows, strict=True)))
 
 
-def columns_of(*tables: Any, categories: Sequence[str] = (), owner: str = "columns_of") -> list[Column]:
+def columns_of(
+    *tables: Any, categories: Sequence[str] = (), names: Sequence[str] | None = None, owner: str = "columns_of"
+) -> list[Column]:
     """Return the columns of tables (N, D), in the order of the first, whose types say what each column is.
 
     Booleans, text, categoricals and objects are categories, all else are numbers.
@@ -58,10 +60,11 @@ def columns_of(*tables: Any, categories: Sequence[str] = (), owner: str = "colum
     Parameters
     ----------
     tables
-        Data frames of pandas, polars or pyarrow with the same columns, or arrays (N, D), whose columns are called
-        value_1, value_2, ...
+        Data frames of pandas, polars or pyarrow with the same columns, or arrays (N, D).
     categories
         Names of columns of numbers that stand for categories.
+    names
+        What the columns of arrays are called; None for value_1, value_2, ...
     owner
         Of the error messages.
 
@@ -72,7 +75,7 @@ def columns_of(*tables: Any, categories: Sequence[str] = (), owner: str = "colum
     DataError
         A table has other columns than the first, or is no table.
     """
-    read = [_columns(table, owner) for table in tables]
+    read = [_columns(table, names, owner) for table in tables]
     names = list(read[0])
     for other in read[1:]:
         if set(other) != set(names):
@@ -88,7 +91,7 @@ def columns_of(*tables: Any, categories: Sequence[str] = (), owner: str = "colum
     return [_column(name, [table[name] for table in read], name in categories) for name in names]
 
 
-def _columns(table: Any, owner: str) -> dict[str, Any]:
+def _columns(table: Any, names: Sequence[str] | None, owner: str) -> dict[str, Any]:
     """Return the columns of a table by name: series of narwhals, or arrays."""
     frame = frame_of(table, owner)
     if frame is not None:
@@ -99,7 +102,9 @@ def _columns(table: Any, owner: str) -> dict[str, Any]:
             f"{owner}: tables must be data frames, or arrays of numbers (N, D); got shape {array.shape} of "
             f"{array.dtype}. Flatten samples, or use measure_generation."
         )
-    return {f"value_{i + 1}": array[:, i] for i in range(array.shape[1])}
+    if names is None:
+        names = [f"value_{i + 1}" for i in range(array.shape[1])]
+    return {name: array[:, i] for i, name in enumerate(names)}
 
 
 def type_of(series: Any) -> str:

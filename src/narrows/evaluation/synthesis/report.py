@@ -114,7 +114,7 @@ def baseline_rows(train: Any, n: int, *, categories: Sequence[str] = (), seed: i
 
 def measure_synthesis(
     real: Any, drawn: Any, train: Any, *, label: str | None = None, categories: Sequence[str] = (),
-    limit: int | None = 10_000, seed: int = 0,
+    names: Sequence[str] | None = None, limit: int | None = 10_000, seed: int = 0,
 ) -> Synthesis:  # fmt: skip
     """Return how near drawn rows are to held-out real ones, beside training rows, independent columns and a copula.
 
@@ -127,6 +127,8 @@ def measure_synthesis(
         drawn with the seed.
     categories
         Names of columns of numbers that stand for categories.
+    names
+        What the columns of arrays are called; None for value_1, value_2, ...
     limit
         Rows of each kind at most, drawn with the seed; closest training rows are looked for of 1,000 of them, among
         50,000. None for all, but for these.
@@ -148,7 +150,7 @@ def measure_synthesis(
     >>> result.sources["drawn"].copies
     1.0
     """
-    columns = columns_of(train, real, drawn, categories=categories, owner="measure_synthesis")
+    columns = columns_of(train, real, drawn, categories=categories, names=names, owner="measure_synthesis")
     names = [column.name for column in columns]
     if label is not None and label not in names:
         raise ConfigError(
