@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -53,7 +54,7 @@ def postgres_server():
                     raise RuntimeError("".join(lines))
                 yield f"postgresql://tester@127.0.0.1:{port}/postgres"
             finally:
-                process.terminate()
+                process.send_signal(signal.SIGINT)  # SIGTERM would wait for connections to close
                 process.communicate(timeout=30)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,5 +1,7 @@
 """Arrays and data frames of Dask: block by block as in one process, to the bit."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -53,7 +55,8 @@ def test_axes_of_moments_are_those_of_the_rows(rows, center):
 
 def test_pixels_of_images_count_as_in_memory():
     X = np.random.default_rng(1).integers(0, 256, (60, 1, 4, 5), np.uint8)
-    fitted, whole = PCA(latent_dim=4).fit(da.from_array(X, chunks=(25, 1, 2, 5))), PCA(latent_dim=4).fit(X)
+    fitted: Any = PCA(latent_dim=4).fit(da.from_array(X, chunks=(25, 1, 2, 5)))
+    whole = PCA(latent_dim=4).fit(X)
     assert np.allclose(fitted.components_, whole.components_, atol=1e-9)
     assert np.allclose(fitted.transform(X), whole.transform(X), atol=1e-9)
     assert np.array_equal(
@@ -71,7 +74,8 @@ MODELS = {
 @pytest.mark.parametrize("name", MODELS)
 def test_codes_and_scores_are_those_of_each_block(name, rows):
     model, X = MODELS[name](rows), da.from_array(rows, chunks=(CHUNKS, 3))
-    for verb in (model.transform, model.score_samples):
+    verbs: list[Any] = [model.transform, model.score_samples]
+    for verb in verbs:
         lazy = verb(X)
         assert isinstance(lazy, da.Array)
         expected = np.concatenate([verb(block) for block in blocks_of(rows)])
@@ -85,7 +89,7 @@ def test_data_frames_keep_their_index(rows):
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(rows, columns=list("abcdefg"), index=np.arange(100, 203))
     lazy = dd.from_pandas(frame, npartitions=3)
-    model = PCA(latent_dim=2).fit(lazy)
+    model: Any = PCA(latent_dim=2).fit(lazy)
     assert np.allclose(model.components_, PCA(latent_dim=2).fit(frame).components_, atol=1e-10)
     assert model.schema_.columns == tuple("abcdefg")
     parts = [lazy.get_partition(i).compute() for i in range(lazy.npartitions)]
@@ -109,7 +113,7 @@ def test_what_cannot_be_fitted_is_named(rows):
     with pytest.raises(DataError, match="must hold finite numbers"):
         PCA(latent_dim=2).fit(da.from_array(holes, chunks=40))
     model = PCA(latent_dim=2).fit(rows)
-    conditional = VAE(latent_dim=1, network="mlp:4", epochs=1, condition="concat").fit(rows, np.arange(103) % 2)
+    conditional: Any = VAE(latent_dim=1, network="mlp:4", epochs=1, condition="concat").fit(rows, np.arange(103) % 2)
     with pytest.raises(ConfigError, match="for a model with a condition"):
         conditional.transform(lazy)
     with pytest.raises(DataError, match="7 features of fit; got 6"):
@@ -122,14 +126,16 @@ def test_two_processes_give_the_same_bits(rows):
     X = da.from_array(rows, chunks=(CHUNKS, 7))
     here = PCA(latent_dim=3).fit(X)
     vae = MODELS["vae"](rows)
-    alone = [verb(X).compute() for verb in (here.transform, vae.transform, vae.score_samples)]
+    verbs: list[Any] = [here.transform, vae.transform, vae.score_samples]
+    alone = [verb(X).compute() for verb in verbs]
     with (
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
         distributed.Client(cluster),
         dask.config.set(scheduler="distributed"),
     ):
         there = PCA(latent_dim=3).fit(X)
-        together = [verb(X).compute() for verb in (there.transform, vae.transform, vae.score_samples)]
+        verbs[0] = there.transform
+        together = [verb(X).compute() for verb in verbs]
     assert np.array_equal(there.components_, here.components_)
     assert np.array_equal(there.explained_variance_, here.explained_variance_)
     for one, two in zip(alone, together, strict=True):

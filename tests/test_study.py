@@ -42,8 +42,8 @@ def study_of(digits, tmp_path):
 
 
 def trials(study):
-    storage = Storage(study.storage, study.heartbeat, lambda *_: None)
-    return optuna.load_study(study_name=study.name, storage=storage.storage).trials
+    with Storage(study.storage, study.heartbeat, lambda *_: None) as storage:
+        return optuna.load_study(study_name=study.name, storage=storage.storage).trials
 
 
 def test_a_grid_is_trained_once_and_resumes_to_nothing(study_of, tmp_path):
@@ -225,8 +225,8 @@ def check_none_lost_none_twice(all_trials):
 @pytest.mark.slow
 def test_four_workers_on_postgresql_one_killed(server, tmp_path):
     folders = four_workers_one_killed(server, tmp_path)
-    storage = Storage(server, 15, lambda *_: None)
-    check_none_lost_none_twice(optuna.load_study(study_name="digits", storage=storage.storage).trials)
+    with Storage(server, 15, lambda *_: None) as storage:
+        check_none_lost_none_twice(optuna.load_study(study_name="digits", storage=storage.storage).trials)
     results = [
         list(csv.reader((folder / "study.csv").read_text().splitlines()))
         for folder in folders
@@ -248,14 +248,14 @@ def test_four_workers_on_a_journal_one_killed(tmp_path):
 def test_a_worker_of_another_machine_that_falls_silent_is_replaced(server, study_of):
     """Nobody here can ask whether its process lives: only its heartbeat says so."""
     study = study_of(storage=server, name="silent", heartbeat=1)
-    storage = Storage(server, 1, lambda *_: None)
-    trial = storage.claimed(study._opened(storage))
-    trial.set_user_attr("process", {**this_process(), "host": "elsewhere"})
     began = time.monotonic()
-    with storage.beating("silent", trial.number):
-        time.sleep(6)  # it beats for longer than silence may last
-        storage.fail_silent(study._opened(storage))
-        assert next(t.state.name for t in trials(study)) == "RUNNING"
+    with Storage(server, 1, lambda *_: None) as storage:
+        trial = storage.claimed(study._opened(storage))
+        trial.set_user_attr("process", {**this_process(), "host": "elsewhere"})
+        with storage.beating("silent", trial.number):
+            time.sleep(6)  # it beats for longer than silence may last
+            storage.fail_silent(study._opened(storage))
+            assert next(t.state.name for t in trials(study)) == "RUNNING"
     done = list(study.train())
     assert sorted(t.values["latent_dim"] for t in done) == [2, 3]
     assert time.monotonic() - began > 6 + 4  # not before it had been silent for four beats

@@ -83,7 +83,7 @@ def learn_schema(model: Autoencoder, X: Any) -> tuple[Any, Schema]:
     if n < 2:
         raise DataError(f"{name}: X must have at least 2 samples; got n_samples = {n}. A variance needs two.")
     first = check_samples(model, np.asarray(X[:2].compute()), None, missing=False, columns=names)
-    if first.shape[1:] != X.shape[1:]:  # type: ignore[union-attr]
+    if first.shape[1:] != X.shape[1:]:
         raise DataError(f"{name}: X must have images as (N, C, H, W) for Dask; got {X.shape}. Move its axes.")
     schema = Schema.of(first, scale=None, columns=names, owner=name, double=model.takes_float64)
     scale = "pixels" if X.dtype == np.uint8 and schema.pixels else None

@@ -10,7 +10,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from narrows.errors import ConfigError, TrainingError
 
@@ -61,6 +61,14 @@ class Storage:
                 self.path = _journal(where)
                 backend = package.storages.journal.JournalFileBackend(str(self.path))
                 self.storage = package.storages.JournalStorage(backend)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.shared:  # connections that are left open keep a server from ending
+            self.storage.remove_session()
+            self.storage.engine.dispose()
 
     def _check_driver(self) -> None:
         try:

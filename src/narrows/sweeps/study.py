@@ -168,8 +168,7 @@ class Study:
         TrainingError
             The storage cannot be reached.
         """
-        storage = Storage(self.storage, self.heartbeat, _given_back)
-        with storage.told(self.storage):
+        with Storage(self.storage, self.heartbeat, _given_back) as storage, storage.told(self.storage):
             study = self._opened(storage)
             while (trial := self._next(study, storage)) is not None:
                 with storage.beating(self.name, trial.number):
@@ -178,8 +177,7 @@ class Study:
 
     def results(self) -> list[Trial]:
         """Return the trials that have ended, on any machine, those that were given back left out."""
-        storage = Storage(self.storage, self.heartbeat, _given_back)
-        with storage.told(self.storage):
+        with Storage(self.storage, self.heartbeat, _given_back) as storage, storage.told(self.storage):
             trials = self._opened(storage).trials
         again = {trial.user_attrs.get("again") for trial in trials}
         return [self._ended(trial) for trial in trials if trial.state.is_finished() and trial.number not in again]
