@@ -1,11 +1,12 @@
 """Every column's share of the score."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import narrows
 from narrows.errors import DataError
-from narrows.evaluation import column_scores
+from narrows.evaluation import column_gains, column_scores, diagnose
 from narrows.evaluation.likelihood import kl
 
 
@@ -53,3 +54,31 @@ def test_images_have_no_columns():
     model = narrows.PCA(latent_dim=2).fit(images)
     with pytest.raises(DataError, match="column_scores: model must be one of a table"):
         column_scores(model, images)
+
+
+def test_gains_are_the_variance_and_the_entropy_that_the_code_explains(table):
+    ae = narrows.AE(latent_dim=1, epochs=2).fit(table)
+    residual = (table - ae.reconstruct(table))[:, 0]
+    expected = -np.log(np.mean(residual**2) / table[:, 0].var()) / 2
+    assert column_gains(ae, table)["0"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_columns_that_are_not_learned_are_named():
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=600)
+    frame = pd.DataFrame(
+        {
+            "a": z + 0.1 * rng.normal(size=600),
+            "b": -z,
+            "kind": np.where(z > 0, "x", "y"),
+            "noise": rng.random(600) < 0.5,
+        }
+    )
+    vae = narrows.VAE(latent_dim=1, epochs=15).fit(frame)
+    gains = column_gains(vae, frame)
+    assert gains["a"] > 0.5
+    assert gains["kind"] > 0.3
+    assert gains["noise"] < 0.01
+    found = {finding.rule: str(finding) for finding in diagnose(vae, frame)}
+    assert "'noise' is not explained by the code" in found["columns not learned"]
+    assert "'kind'" not in found["columns not learned"]

@@ -64,6 +64,7 @@ class Fitted:
 
     def __init__(self, name, model):
         self.name, self.model, self.record = name, model, {"data": {"options": {}}}
+        self.folder = self.model_folder = Path(_kept().name) / "of no data set"
 
     def load(self):
         return self.model

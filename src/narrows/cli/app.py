@@ -17,7 +17,7 @@ from typing import Any
 from cyclopts import App, CycloptsError, Group
 
 from narrows import __version__
-from narrows.cli import analyses, data, plugins, recipes, sweep, threads, train
+from narrows.cli import analyses, data, plugins, ranks, recipes, sweep, threads, train
 from narrows.cli.console import as_is, error, in_flags, out
 from narrows.cli.encode import encode
 from narrows.cli.evaluate import COMPARE, compare_application, diagnose, evaluate
@@ -52,7 +52,7 @@ def application(tokens: Sequence[str]) -> App:
         name="narrows",
         help="Compact representations of images, sequences and tables: from PCA to the variational autoencoder.",
         help_epilogue=f"Start with `narrows train vae`; then `narrows show`.\n\n{plugins.FLAG} FILE  {plugins.HELP}"
-        f"\n\n{threads.FLAG} N  {threads.HELP}",
+        f"\n\n{threads.FLAG} N  {threads.HELP}\n\n{ranks.FLAG} N  {ranks.HELP}",
         version=__version__,
         version_flags=["--version"],
         help_format="plaintext",
@@ -114,6 +114,9 @@ def main(tokens: Sequence[str] | None = None) -> int:
             tokens, numbers = plugins.without(tokens, threads.FLAG, "a whole number")
             for number in numbers:
                 threads.set_threads(number)
+            tokens, processes = plugins.without(tokens, ranks.FLAG, "a whole number")
+            for number in processes:
+                ranks.start(tokens, number)
             tokens, files = plugins.without_plugins(tokens)
             for file in files:
                 import_plugin(file)

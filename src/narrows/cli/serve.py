@@ -36,6 +36,9 @@ def serve(
     waiting: Annotated[
         int, Parameter(help="Rows of a model that wait, at most; requests beyond are answered with 503.")
     ] = 1024,
+    onnx: Annotated[
+        bool, Parameter(help="Compute by ONNX Runtime where `narrows export RUN --to onnx` wrote into the run.")
+    ] = True,
 ) -> int:
     """Serve models of runs over HTTP, by the Open Inference Protocol (KServe, Triton) and for curl."""
     check_installed("serve", "serve", NEEDED)
@@ -59,7 +62,7 @@ def serve(
         )
     served = server.ModelServer(
         [run_of(name) for name in runs or (None,)], host=host, port=port, token=token, hosts=allow_host or (),
-        limits=Limits(batch, wait / 1000, waiting), report=note,
+        limits=Limits(batch, wait / 1000, waiting), use_onnx=onnx, report=note,
     )  # fmt: skip
 
     def begun() -> None:

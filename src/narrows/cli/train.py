@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
-from collections.abc import Callable, Generator, Sequence
+import os
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -110,6 +111,45 @@ def _command(model: str, cls: type[Autoencoder]) -> Callable[..., Any]:
 
 
 def _train(asked: Plan) -> int:
+    with together() as first:
+        return _recorded(asked) if first else _follow(asked)
+
+
+@contextlib.contextmanager
+def together() -> Iterator[bool]:
+    """Train with the processes that torchrun started beside this one, while in here; give whether this is the first."""
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:  # before torch is imported
+        yield True
+        return
+    from narrows.training.distributed import joined
+
+    with joined() as ranks:
+        yield ranks.rank == 0
+
+
+def _follow(asked: Plan) -> int:
+    """Train as the first process does, which alone writes and prints."""
+    from narrows.runs.recording import followed as following
+
+    start = None if asked.start is None else asked.start.fitted
+    return _read(following(asked.estimator(), asked.dataset(), warm_start=start))
+
+
+def _read(reports: Generator[Report, None, None]) -> int:
+    """Read reports to their end; a signal reaches the first process too, with which all end."""
+    from narrows.training import signals
+    from narrows.training.report import read_all
+
+    with signals.deferred():
+        try:
+            read_all(reports)
+        except NarrowsError:
+            if not signals.pending():
+                raise
+    return 0
+
+
+def _recorded(asked: Plan) -> int:
     with page_beside(asked.open, asked.out) as show:
         return _trained(asked, show)
 
@@ -173,9 +213,19 @@ def resume(
 ) -> int:
     """Resume an interrupted run; it ends as if it had not been interrupted."""
     from narrows.cli.locate import located
-    from narrows.storage.lock import check_free, lock_of
 
     folder = located(run)
+    with together() as first:
+        if first:
+            return _resumed(folder, data, force)
+        from narrows.runs.recording import followed_again
+
+        return _read(followed_again(folder, data=data))
+
+
+def _resumed(folder: Path, data: str | None, force: bool) -> int:
+    from narrows.storage.lock import check_free, lock_of
+
     check_free(lock_of(folder))  # before the models are imported, which takes seconds
     from narrows.cli.console import out
     from narrows.runs import Run

@@ -93,17 +93,19 @@ class Batches:
 
     def chunks(self, size: int, rng: torch.Generator | None = None) -> Iterator[Batch]:
         """Yield all rows in order, `size` at a time."""
-        if size >= len(self):  # to slice takes a while where there is one sample
-            yield self.whole(rng=rng)
-            return
         for start in range(0, len(self), size):
-            rows = slice(start, start + size)
-            if self.index is not None:
-                yield self.take(torch.arange(len(self), device=self.device)[rows], rng=rng)
-            elif "x" in self._tensors:
-                yield self._batch({name: tensor[rows] for name, tensor in self._tensors.items()}, 1.0, rng)
-            else:
-                yield self._read(rows, 1.0, rng)
+            yield self.between(start, min(start + size, len(self)), rng)
+
+    def between(self, start: int, stop: int, rng: torch.Generator | None = None) -> Batch:
+        """Return neighbouring rows as a batch."""
+        if (start, stop) == (0, len(self)):  # to slice takes a while where there is one sample
+            return self.whole(rng=rng)
+        rows = slice(start, stop)
+        if self.index is not None:
+            return self.take(torch.arange(start, stop, device=self.device), rng=rng)
+        if "x" in self._tensors:
+            return self._batch({name: tensor[rows] for name, tensor in self._tensors.items()}, 1.0, rng)
+        return self._read(rows, 1.0, rng)
 
     def _read(self, rows: Any, progress: float, rng: torch.Generator | None) -> Batch:
         """Read rows from the disk."""

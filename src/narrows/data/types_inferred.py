@@ -21,6 +21,8 @@ STEPS = 20
 """Whole numbers of at most so many different values count as ordinal."""
 SPIKE = 0.15
 """Share of rows that one value has, where it gets a probability of its own."""
+APART = 2.5
+"""Times more rows than the next one that such a value has."""
 GAIN = 0.05
 """Nats a value by which a likelihood must be better than the normal one."""
 LEVELS = 100_000
@@ -192,7 +194,8 @@ def chosen_likelihood(numbers: Array, kind: str, levels: tuple[Any, ...], counts
     mode, share, least = float(levels[most]), counts[most] / len(numbers), float(numbers.min())
     allowed = [name for k, names in LIKELIHOODS.items() if k in ("real", "positive", "count") and kind in ("", k)
                for name in names]  # fmt: skip
-    if share > SPIKE and len(levels) > 2:
+    second = max((count for i, count in enumerate(counts) if i != most), default=0) / len(numbers)
+    if share > max(SPIKE, APART * second) and len(levels) > 2:
         rest = v[v != mode]
         if mode == 0 and least == 0 and "log_spike" in allowed and len(rest) and _log_normal(rest) > _normal(rest):
             return "log_spike"

@@ -29,7 +29,7 @@ from narrows.evaluation.anomaly import (
     predict_anomalies,
     threshold,
 )
-from narrows.evaluation.columns import ColumnScores, column_scores
+from narrows.evaluation.columns import ColumnScores, column_gains, column_scores
 from narrows.evaluation.comparison import Cell, Comparison, Row, compare_models
 from narrows.evaluation.diagnosis import Finding, Remedy, diagnose, diagnose_history, diagnose_summary
 from narrows.evaluation.disentanglement import (
@@ -94,18 +94,17 @@ from narrows.probability.densities import (
 
 __all__ = [
     "DCI", "DENSITIES", "PIXELS", "SCORES", "ActiveUnits", "AgainstBaselines", "AggregatePosterior", "Anomalies",
-    "Baseline", "Cell", "CodeDensity", "ColumnScores", "Comparison", "DensityCoverage", "Detection",
-    "Disentanglement", "Estimate", "FactorGrid", "Features", "FewLabels", "Finding", "FlowDensity", "Information",
-    "KernelCodeDensity", "KernelDistance", "MixtureDensity", "OneAgainstRest", "Perplexity", "PrecisionRecall",
-    "Reconstruction", "Remedy", "Row", "Synthesis", "active_units", "against_baselines", "aggregate_posterior",
-    "anomalies", "anomaly_scores", "baseline_rows", "bits_per_dimension", "classifier_features", "column_nats",
-    "column_scores", "column_shares", "compare", "compare_models", "completeness", "dci", "density_coverage",
-    "detection", "diagnose", "diagnose_history", "diagnose_summary", "disentanglement_of_matrix", "elbo",
-    "factor_grid", "factor_vae_score", "few_label_accuracy", "fit_density", "frechet_distance",
-    "frechet_from_moments", "inception_features", "information", "kernel_distance", "kl_per_dimension",
-    "knn_accuracy", "log_likelihood", "logistic_accuracy", "mean_and_error", "measure_disentanglement",
-    "measure_generation", "measure_reconstruction", "measure_synthesis", "mig", "modularity", "modularity_of_matrix",
-    "mutual_information_matrix", "one_against_rest", "pca_baseline", "perplexity", "picture_synthesis",
-    "precision_recall", "predict_anomalies", "sap", "squared_error", "squared_errors", "ssim", "threshold",
-    "trustworthiness", "unit",
+    "Baseline", "Cell", "CodeDensity", "ColumnScores", "Comparison", "DensityCoverage", "Detection", "Disentanglement",
+    "Estimate", "FactorGrid", "Features", "FewLabels", "Finding", "FlowDensity", "Information", "KernelCodeDensity",
+    "KernelDistance", "MixtureDensity", "OneAgainstRest", "Perplexity", "PrecisionRecall", "Reconstruction", "Remedy",
+    "Row", "Synthesis", "active_units", "against_baselines", "aggregate_posterior", "anomalies", "anomaly_scores",
+    "baseline_rows", "bits_per_dimension", "classifier_features", "column_gains", "column_nats", "column_scores",
+    "column_shares", "compare", "compare_models", "completeness", "dci", "density_coverage", "detection", "diagnose",
+    "diagnose_history", "diagnose_summary", "disentanglement_of_matrix", "elbo", "factor_grid", "factor_vae_score",
+    "few_label_accuracy", "fit_density", "frechet_distance", "frechet_from_moments", "inception_features",
+    "information", "kernel_distance", "kl_per_dimension", "knn_accuracy", "log_likelihood", "logistic_accuracy",
+    "mean_and_error", "measure_disentanglement", "measure_generation", "measure_reconstruction", "measure_synthesis",
+    "mig", "modularity", "modularity_of_matrix", "mutual_information_matrix", "one_against_rest", "pca_baseline",
+    "perplexity", "picture_synthesis", "precision_recall", "predict_anomalies", "sap", "squared_error",
+    "squared_errors", "ssim", "threshold", "trustworthiness", "unit",
 ]  # fmt: skip

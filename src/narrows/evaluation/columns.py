@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 from narrows.data.arrays import Array, Arrays
 from narrows.errors import DataError
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.inference import encoded, in_double, map_batches
+from narrows.estimators.inference import encoded, in_double, map_batches, reconstruct_encoded, values
 from narrows.module import Batch
 
 
@@ -61,3 +62,36 @@ def column_scores(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None) -> C
     nats = map_batches(model, score, arrays, exact=True)
     names = schema.columns or tuple(map(str, range(schema.n_features)))
     return ColumnScores(names, nats if arrays.mask is None else np.where(arrays.mask, nats, np.nan))
+
+
+def column_gains(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None) -> dict[str, float]:
+    """Return by how many nats a value the code explains each column of a table better than the column's own mean does.
+
+    Of numbers -log(1 - R^2) / 2, the gain of a normal distribution whose variance is that of the residuals, with R^2
+    on the model's scale; of categories the mean of log p(level | z), and the entropy of the levels of X. Below 0 where
+    the model is worse than that. 0 for a column without observed values.
+
+    Parameters
+    ----------
+    model
+        A fitted model of a table.
+    X, y
+        As for `column_scores`.
+    """
+    arrays = encoded(model, X, y)
+    scores = column_scores(model, arrays)
+    numeric = model.schema_.numeric
+    x, x_hat = values(model, arrays), reconstruct_encoded(model, arrays)
+    gains = {}
+    for d, name in enumerate(scores.names):
+        observed = slice(None) if arrays.mask is None else arrays.mask[:, d]
+        v = x[observed, d]
+        if not len(v):
+            gains[name] = 0.0
+        elif numeric is None or numeric[d]:
+            left, all_of_it = float(np.square(v - x_hat[observed, d]).mean()), float(v.var())
+            gains[name] = -math.log(max(left, 1e-12) / max(all_of_it, 1e-12)) / 2
+        else:
+            shares = np.unique(v, return_counts=True)[1] / len(v)
+            gains[name] = float(scores.values[observed, d].mean() - (shares * np.log(shares)).sum())
+    return gains

@@ -100,19 +100,19 @@ class OnnxModel:
         """Return the codes, without noise: (N, *shape) -> (N, *code shape)."""
         if self._is_ready(X) and len(X) <= CHUNK:
             return self.session("encoder").run(_Z, {"x": X})[0]
-        return self._run("encoder", "z", self.inputs(X, y))
+        return self.run("encoder", "z", self.inputs(X, y))
 
     def inverse_transform(self, Z: Any, y: Any = None) -> Array:
         """Return the samples that codes stand for, in the units and the type of X."""
         arrays = {"z": self._codes(Z)}
         if self.form.takes_labels:
             arrays["y"] = self._labels(y, len(arrays["z"]))
-        return self._presented(self._run("decoder", "x", arrays), None)
+        return self._presented(self.run("decoder", "x", arrays), None)
 
     def reconstruct(self, X: Any, y: Any = None) -> Any:
         """Return X decoded from its codes, in the units and the type of X."""
         arrays = self.inputs(X, y)
-        decoded = self._run("reconstruct", "reconstruction", arrays)
+        decoded = self.run("reconstruct", "reconstruction", arrays)
         if "lengths" not in arrays:
             return self._presented(decoded, X)
         whole = as_type(decoded, np.dtype(self.form.dtype))
@@ -120,7 +120,7 @@ class OnnxModel:
 
     def score_samples(self, X: Any, y: Any = None) -> Array:
         """Return how normal each sample is, higher is more normal: (N,), in nats of the data as given."""
-        return self._run("score", "score", self.inputs(X, y))
+        return self.run("score", "score", self.inputs(X, y))
 
     # Conversion -------------------------------------------------------------------------------------------------------
 
@@ -232,7 +232,8 @@ class OnnxModel:
             raise DataError(f"{name}: Z must hold indices from 0 to {code['levels'] - 1}; got others.")
         return np.ascontiguousarray(codes, code["dtype"])
 
-    def _run(self, function: str, output: str, arrays: dict[str, Array]) -> Array:
+    def run(self, function: str, output: str, arrays: dict[str, Array]) -> Array:
+        """Return an output of a function for what `inputs` returned, in chunks. Raises: DataError for nan and inf."""
         session, n = self.session(function), len(next(iter(arrays.values())))
         parts = []
         for start in range(0, n, CHUNK):

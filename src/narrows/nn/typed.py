@@ -64,9 +64,7 @@ class TypedInput(nn.Module):
         self.register_buffer("one_hot", torch.tensor(one_hot), persistent=False)
         self.register_buffer("spike", torch.tensor(spike, dtype=torch.float32)[columns], persistent=False)
         self.many = tuple(i for i, c in enumerate(self.features) if c.likelihood == "categorical" and not c.linear)
-        self.embeddings = nn.ModuleList(
-            [nn.Embedding(self.features[i].classes + 1, embedding_size(self.features[i].classes)) for i in self.many]
-        )
+        self.embeddings = nn.ModuleList([_embedding(self.features[i].classes) for i in self.many])
         self.dates = tuple((i, length) for i, column in enumerate(self.features) for length in cycles_of(column))
         gaps = [float(hides or column.missing > 0) for column in self.features]
         self.register_buffer("gaps", torch.tensor(gaps), persistent=False)
@@ -106,6 +104,15 @@ class TypedInput(nn.Module):
             parts.append(wave if mask is None else torch.where(mask[:, i : i + 1], wave, 0.0))
         missing = torch.zeros_like(x) if mask is None else (~mask).to(x)
         return torch.cat([*parts, missing * self.gaps], 1)
+
+
+def _embedding(classes: int) -> nn.Embedding:
+    """Return an embedding of levels and of what is missing, drawn evenly from [-1, 1].
+
+    torch's own normal numbers, asked for on its meta device, take seconds to import.
+    """
+    weight = torch.empty(classes + 1, embedding_size(classes)).uniform_(-1, 1)
+    return nn.Embedding.from_pretrained(weight, freeze=False)
 
 
 def _linear(column: ColumnType) -> tuple[list[int], list[float], list[float]]:

@@ -118,6 +118,7 @@ class ColumnLayer(LikelihoodLayer):
         nn.Module.__init__(self)
         self.of = of
         self.learned = True
+        self.log_scale = None
         features = of.features
         self.features = features
         starts = np.cumsum([0, *map(outputs_of, features)])

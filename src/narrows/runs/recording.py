@@ -141,8 +141,23 @@ def resume(
     return run
 
 
+def followed(
+    estimator: Autoencoder, dataset: Dataset, *, warm_start: Autoencoder | None = None
+) -> Generator[Report, None, None]:
+    """Train as `record` does, without a folder: what processes do that train together with the one that records."""
+    return _training(estimator, dataset, None, warm_start)
+
+
+def followed_again(folder: str | Path, *, data: str | None = None, **objects: Any) -> Generator[Report, None, None]:
+    """Train as `resume` does, without writing: the state comes from the process that resumes."""
+    run = Run(folder)
+    estimator = described_estimator(run.folder / "run.json", run.record, objects)
+    start = load_model(run.start_folder, **objects) if run.start_folder.is_dir() else None
+    return _training(estimator, own_data(run, path=data, changed=lambda what: None), None, start)
+
+
 def _training(
-    estimator: Autoencoder, dataset: Dataset, checkpoints: Checkpoints, start: Autoencoder | None
+    estimator: Autoencoder, dataset: Dataset, checkpoints: Checkpoints | None, start: Autoencoder | None
 ) -> Generator[Report, None, None]:
     validation: Any = dataset.validation
     if validation is not None and estimator.get_params(deep=False).get("condition") is not None:

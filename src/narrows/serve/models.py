@@ -14,6 +14,7 @@ from narrows.data.arrays import Array
 from narrows.errors import ConfigError, DataError, NarrowsError
 from narrows.runs import Run
 from narrows.serve.batching import Batcher, Limits
+from narrows.serve.exported import exported
 from narrows.serve.samples import Bodies
 from narrows.serve.tensors import numpy_type
 from narrows.serve.verbs import VERBS, Question, Tensors, Verb
@@ -49,7 +50,8 @@ class Served:
         observe: Callable[[str, int], object],
     ) -> None:  # fmt: skip
         self.run, self.verb, self.bodies = run, verb, bodies
-        self.name, self.platform = f"{run}-{verb.name}", "pytorch"
+        self.name = f"{run}-{verb.name}"
+        self.platform = "pytorch" if verb.onnx is None else "onnxruntime_onnx"
         self.batcher: Batcher[Question, Array] = Batcher(
             verb.answers, thread, limits, lambda rows: observe(self.name, rows)
         )
@@ -80,6 +82,9 @@ class Models:
     observe
         Called with the name of a model and the rows of every batch.
 
+    use_onnx
+        Whether a run's export is used where there is one.
+
     Raises
     ------
     ConfigError
@@ -89,7 +94,12 @@ class Models:
     """
 
     def __init__(
-        self, runs: Sequence[Run], limits: Limits, observe: Callable[[str, int], object] = lambda name, rows: None
+        self,
+        runs: Sequence[Run],
+        limits: Limits,
+        observe: Callable[[str, int], object] = lambda name, rows: None,
+        *,
+        use_onnx: bool = True,
     ) -> None:
         self.runs = [run.name for run in runs]
         if twice := sorted({name for name in self.runs if self.runs.count(name) > 1}):
@@ -97,11 +107,11 @@ class Models:
         self.served: dict[str, Served] = {}
         self._threads: list[ThreadPoolExecutor] = []
         for run in runs:
-            model = run.load()
+            model, onnx = run.load(), exported(run) if use_onnx else None
             thread = ThreadPoolExecutor(1, thread_name_prefix=f"model of {run.name}", initializer=use_one_thread)
             self._threads.append(thread)
             for cls in VERBS.values():
-                verb = cls(model)
+                verb = cls(model, onnx)
                 served = Served(run.name, verb, Bodies(verb, run.record["data"]), thread, limits, observe)
                 self.served[served.name] = served
                 thread.submit(_warm, served).result()

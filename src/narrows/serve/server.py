@@ -42,6 +42,8 @@ class ModelServer:
         Further names that it is reached by, as behind a proxy.
     limits
         Of batches.
+    use_onnx
+        Whether a run's export is used where there is one.
     report
         Called with a line on an error of the server itself.
 
@@ -55,14 +57,15 @@ class ModelServer:
 
     def __init__(
         self, runs: Sequence[Run], *, host: str = LOOPBACK[0], port: int | None = None, token: str | None = None,
-        hosts: Iterable[str] = (), limits: Limits | None = None, report: Callable[[str], object] = lambda line: None,
+        hosts: Iterable[str] = (), limits: Limits | None = None, use_onnx: bool = True,
+        report: Callable[[str], object] = lambda line: None,
     ) -> None:  # fmt: skip
         self.host = host
         self.socket = bound(host, port, FIRST, "serve")
         self.port: int = self.socket.getsockname()[1]
         metrics = Metrics()
         try:
-            self.models = Models(runs, limits or Limits(), metrics.computed)
+            self.models = Models(runs, limits or Limits(), metrics.computed, use_onnx=use_onnx)
         except BaseException:
             self.socket.close()
             raise

@@ -5,6 +5,7 @@ A request is checked by itself, before it waits; only what is sound is computed 
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from copy import copy
@@ -13,12 +14,14 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from narrows.data.arrays import Array, Arrays
+from narrows.data.arrays import Array, Arrays, as_type
 from narrows.data.axes import returned
 from narrows.errors import DataError
 from narrows.estimators import inference
 from narrows.estimators.base import Autoencoder
-from narrows.serve.tensors import datatype_of
+from narrows.export.runtime import OnnxModel
+from narrows.serve.joining import joined, joined_tensors
+from narrows.serve.tensors import datatype_of, numpy_type
 
 Tensors = Mapping[str, Array]
 
@@ -34,15 +37,22 @@ class Port(NamedTuple):
 
 
 class Question(NamedTuple):
-    """A request that is sound, on the model's scale."""
+    """A request that is sound: as torch computes it, or as ONNX Runtime does."""
 
-    arrays: Arrays
-    """Samples; of `decode` x are codes, and y labels as they were given."""
+    arrays: Arrays | None = None
+    """Samples on the model's scale; of `decode` x are codes, and y labels as they were given."""
+    exported: Mapping[str, Array] | None = None
+    """What the exported model takes."""
     like: Array | None = None
     """The samples as they were given, whose order of axes the answer has."""
 
     def __len__(self) -> int:
-        return len(self.arrays.x)
+        return len(self.arrays.x if self.arrays is not None else next(iter((self.exported or {}).values())))
+
+    @property
+    def lengths(self) -> Array | None:
+        """(N,), steps of sequences that differ in length; None for others."""
+        return self.arrays.lengths if self.arrays is not None else (self.exported or {}).get("lengths")
 
 
 class Verb(ABC):
@@ -52,12 +62,17 @@ class Verb(ABC):
     ----------
     model
         A fitted estimator; it is not changed.
+    onnx
+        The same model, exported; None where torch computes everything.
     """
 
     name: ClassVar[str]
     about: ClassVar[str]
+    function: ClassVar[str]
+    """The function of the exported model that answers."""
 
-    def __init__(self, model: Autoencoder) -> None:
+    def __init__(self, model: Autoencoder, onnx: OnnxModel | None = None) -> None:
+        self.onnx = onnx
         self.model = copy(model)
         # Tensors have no names of columns, of which every request would be warned.
         self.model.__dict__.pop("feature_names_in_", None)
@@ -80,7 +95,7 @@ class Verb(ABC):
 
     @abstractmethod
     def answer(self, arrays: Arrays) -> Array:
-        """Return the answer to all rows, on the model's scale."""
+        """Return the answer to all rows, in the units of the output."""
 
     def presented(self, result: Array, question: Question) -> Array:
         """Return the answer to a question as its output holds it."""
@@ -88,12 +103,26 @@ class Verb(ABC):
 
     def answers(self, questions: Sequence[Question]) -> list[Array]:
         """Return the answers to several questions, computed together."""
-        result = self.answer(joined([question.arrays for question in questions]))
-        ends = np.cumsum([len(question) for question in questions])
-        return [
-            self.presented(result[end - len(question) : end], question)
-            for end, question in zip(ends, questions, strict=True)
-        ]
+        by_torch = [i for i, question in enumerate(questions) if question.arrays is not None]
+        by_onnx = [i for i, question in enumerate(questions) if question.arrays is None]
+        answers: dict[int, Array] = {}
+        for positions, compute in ((by_torch, self._by_torch), (by_onnx, self._by_onnx)):
+            if positions:
+                chosen = [questions[i] for i in positions]
+                ends = np.cumsum([len(question) for question in chosen])
+                parts = np.split(compute(chosen), ends[:-1])
+                answers |= {i: self.presented(part, questions[i]) for i, part in zip(positions, parts, strict=True)}
+        return [answers[i] for i in range(len(questions))]
+
+    def _by_torch(self, questions: Sequence[Question]) -> Array:
+        return self.answer(joined([question.arrays for question in questions if question.arrays is not None]))
+
+    def _by_onnx(self, questions: Sequence[Question]) -> Array:
+        assert self.onnx is not None
+        tensors = joined_tensors([question.exported for question in questions if question.exported is not None])
+        output = self.output
+        result = self.onnx.run(self.function, output.name, tensors)
+        return as_type(result, numpy_type(output.name, output.datatype))
 
     def check_names(self, tensors: Tensors) -> None:
         """Raise DataError where an input is missing, or there is one that it does not take."""
@@ -144,13 +173,18 @@ class OfSamples(Verb):
         self.check_names(tensors)
         X = tensors["x"]
         samples = X if "lengths" not in tensors else _cut(X, tensors["lengths"], self.name)
-        return Question(self.model.arrays(samples, _plain(tensors.get("y"))), X)
+        y = _plain(tensors.get("y"))
+        if self.onnx is not None:
+            with contextlib.suppress(DataError, ValueError, TypeError):  # said by the estimator, in its own words
+                return Question(exported=self.onnx.inputs(samples, y), like=X)
+        return Question(self.model.arrays(samples, y), like=X)
 
 
 class Encode(OfSamples):
     """The codes of samples, without noise."""
 
     name, about = "encode", "The codes of samples, without noise."
+    function = "encoder"
 
     @property
     def output(self) -> Port:
@@ -166,6 +200,7 @@ class Reconstruct(OfSamples):
     """Samples decoded from their codes."""
 
     name, about = "reconstruct", "Samples decoded from their codes, in the units of the data."
+    function = "reconstruct"
 
     @property
     def output(self) -> Port:
@@ -174,16 +209,17 @@ class Reconstruct(OfSamples):
 
     def answer(self, arrays: Arrays) -> Array:
         """Return reconstructions."""
-        return inference.reconstruct_encoded(self.model, arrays)
+        return self.schema.in_units(inference.reconstruct_encoded(self.model, arrays))
 
     def presented(self, result: Array, question: Question) -> Array:
-        """Return reconstructions in the units of the data, padded sequences with 0 after their ends."""
-        X: Array = self.schema.in_units(result)
-        lengths = question.arrays.lengths
+        """Return reconstructions as x was given, padded sequences with 0 after their ends."""
+        lengths = question.lengths
         if lengths is None:
-            return np.ascontiguousarray(self.schema.presented(X, like=question.like))
+            return np.ascontiguousarray(self.schema.presented(result, like=question.like))
         assert question.like is not None
-        X = X[:, : question.like.shape[1]]
+        X = result[:, : question.like.shape[1]]
+        missing = question.like.shape[1] - X.shape[1]
+        X = np.pad(X, ((0, 0), (0, missing), (0, 0))) if missing else X
         beyond = np.arange(X.shape[1]) >= lengths[:, None]
         return np.where(beyond[..., None], X.dtype.type(0), X)
 
@@ -199,6 +235,7 @@ class Score(OfSamples):
     """How normal samples are."""
 
     name, about = "score", "How normal each sample is, in nats of the data as given: higher is more normal."
+    function = "score"
 
     @property
     def output(self) -> Port:
@@ -214,6 +251,7 @@ class Decode(Verb):
     """The samples that codes stand for."""
 
     name, about = "decode", "The samples that codes stand for, the mean over x, in the units of the data."
+    function = "decoder"
 
     @property
     def inputs(self) -> tuple[Port, ...]:
@@ -232,40 +270,21 @@ class Decode(Verb):
         codes, y = self.model.check_codes(tensors["z"]), _plain(tensors.get("y"))
         if self.schema.label_size:
             self.schema.labels_of(y, len(codes), self.owner)
+        if self.onnx is not None:
+            labels = {"y": self.schema.labels_of(y, len(codes), self.owner)} if self.schema.label_size else {}
+            return Question(exported={"z": np.ascontiguousarray(codes, self.onnx.form.code["dtype"]), **labels})
         return Question(Arrays(codes, y=y))
 
     def answer(self, arrays: Arrays) -> Array:
         """Return samples."""
-        return self.model.decode(arrays.x, arrays.y)
+        return self.schema.in_units(self.model.decode(arrays.x, arrays.y))
 
     def presented(self, result: Array, question: Question) -> Array:
-        """Return samples in the units of the data, in the order of axes that those of fit had."""
-        return np.ascontiguousarray(self.schema.decode(result))
+        """Return samples in the order of axes that those of fit had."""
+        return np.ascontiguousarray(self.schema.presented(result))
 
 
 VERBS: dict[str, type[Verb]] = {verb.name: verb for verb in (Encode, Decode, Reconstruct, Score, Denoise)}
-
-
-def joined(parts: Sequence[Arrays]) -> Arrays:
-    """Return the rows of several samples as one, whatever type and mask each has."""
-    if len(parts) == 1:
-        return parts[0]
-    xs = [part.x for part in parts]
-    if len({x.dtype for x in xs}) > 1:  # of one model some give pixels, and others pixels divided by 255
-        xs = [x.astype(np.float32) / np.float32(255) if x.dtype == np.uint8 else x for x in xs]
-    masks = [part.mask for part in parts]
-    mask = None
-    if any(each is not None for each in masks):
-        mask = np.concatenate([np.ones(x.shape, bool) if m is None else m for m, x in zip(masks, xs, strict=True)])
-    return Arrays(
-        np.concatenate(xs), mask, _concatenated([part.lengths for part in parts]),
-        _concatenated([part.y for part in parts]),
-    )  # fmt: skip
-
-
-def _concatenated(parts: Sequence[Array | None]) -> Array | None:
-    there = [part for part in parts if part is not None]
-    return np.concatenate(there) if there else None
 
 
 def _plain(y: Array | None) -> Array | None:

@@ -20,6 +20,7 @@ from narrows.module import MAIN, Module
 from narrows.rng import Seeded, seed_of
 from narrows.training.checkpoints import Checkpoints
 from narrows.training.compilation import compiled
+from narrows.training.distributed import Ranks
 from narrows.training.guards import check_step
 from narrows.training.optimizers import optimizer, phase_parameters
 from narrows.training.phases import Phase
@@ -90,7 +91,7 @@ def train(
     KeyboardInterrupt, SystemExit
         A signal came, and the checkpoint is written.
     """
-    n = len(data)
+    n, ranks = len(data), Ranks.current()
     size = min(settings.batch_size or n, n)
     steps = math.ceil(n / size) * settings.epochs
     noise = torch.Generator(data.device).manual_seed(seed_of(settings.seed, 1))
@@ -105,7 +106,7 @@ def train(
     )  # fmt: skip
     phases = [
         Phase(name, module, loss, parameters, make(parameters), products,
-              draws, len(trained) == 1, settings.clip)
+              draws, len(trained) == 1, settings.clip, ranks)
         for name, parameters in trained.items()
     ]  # fmt: skip
     average = None
@@ -114,6 +115,8 @@ def train(
     at = State(module, {phase.name: phase.optimizer for phase in phases}, average, noise, layers.generator)
     if checkpoints is not None:
         checkpoints.restore(at)
+    ranks.check(module, data, draws)
+    ranks.agree(at)
     started, rate = time.perf_counter() - at.seconds, _rate(settings, at.step, steps)
     if validation is not None and settings.start and at.step == 0:
         at.best.begin(evaluate(module, validation, size, settings.seed), module)
@@ -127,15 +130,16 @@ def train(
             while at.row < n:
                 rate = _rate(settings, at.step + 1, steps)
                 progress = at.step / max(1, steps - 1)
-                batch = source.take(at.row, min(at.row + size, n), progress, noise)
+                share = ranks.share(at.row, min(at.row + size, n))
+                batch = source.take(share.start, share.stop, progress, noise)
                 for phase in phases:
-                    result = phase.gradients(batch)
+                    result = phase.gradients(batch, share)
                     check_step(result, settings.learning_rate, at, batch.x[0].numel())
                     phase.step(batch, rate)
                     at.means.add(result.names, result.n_terms if phase.name == MAIN else 0, result.sums)
                 if average is not None:
                     average.update_parameters(module)
-                at.means.count += len(batch)
+                at.means.count += share.total
                 at.step += 1
                 at.row += size
                 now = time.perf_counter()
@@ -187,20 +191,26 @@ def evaluate(
     `pause` is called before every batch, and may raise.
     """
     noise = torch.Generator(data.device).manual_seed(seed_of(seed, 3))
-    means, losses = Means(), []
+    ranks, n = Ranks.current(), len(data)
+    means, losses = Means(), torch.zeros(n)
     training = module.training
     module.eval()
     with torch.no_grad():
-        for batch in data.chunks(batch_size, noise):
+        for start in range(0, n, batch_size):
             if pause is not None:
                 pause()
-            loss = module.loss(batch, MAIN)
+            share = ranks.share(start, min(start + batch_size, n))
+            with ranks.drawing(share):
+                loss = module.loss(data.between(share.start, share.stop, noise), MAIN)
             sums = loss.sums.cpu().double()  # not every device has double precision
-            means.add(loss.names, len(loss.terms), sums)
-            means.count += len(batch)
-            losses.append(loss.total.cpu())
+            means.add(loss.names, len(loss.terms), sums if ranks.size == 1 else sums * share.weight)
+            means.count += share.total
+            if share.weight:
+                losses[share.start : share.stop] = loss.total.cpu()
+    if ranks.size > 1:
+        ranks.sum([losses, *means.sums.values()])
     module.train(training)
-    return Evaluation(means.read(), torch.cat(losses))
+    return Evaluation(means.read(), losses)
 
 
 def _rate(settings: Settings, step: int, steps: int) -> float:

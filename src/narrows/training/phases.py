@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from narrows.module import MAIN, Batch, Loss, Module
+from narrows.training.distributed import Ranks, Share
 
 
 @dataclass(slots=True)
@@ -46,16 +47,21 @@ class Phase:
     alone: bool
     """Whether it is the module's only phase, so that no other parameters get gradients."""
     clip: float | None
+    ranks: Ranks = field(default_factory=Ranks)
 
-    def gradients(self, batch: Batch) -> Result:
+    def gradients(self, batch: Batch, share: Share | None = None) -> Result:
         """Compute the loss, and leave every parameter of the phase its gradient, or None."""
-        with self.products, self.draws:
+        share = share or Share(0, 0, len(batch), len(batch))
+        with self.ranks.drawing(share), self.products, self.draws:
             loss = self.loss(batch, self.name)
-        value = objective(loss, batch)
+        value = objective(loss, share)
         for parameter in self.parameters:  # as zero_grad does, which takes 6% of a small model's step
             parameter.grad = None
         value.backward(inputs=None if self.alone else self.parameters)
         gradients = [p.grad for p in self.parameters if p.grad is not None]
+        sums = loss.sums.detach() * share.weight if self.ranks.size > 1 else loss.sums.detach()
+        value = value.detach()
+        self.ranks.sum([*gradients, sums, value])
         norm = float(torch.stack([g.detach().sum() for g in gradients]).sum()) if gradients else 0.0
         if self.clip is not None or not math.isfinite(norm):
             total = torch.nn.utils.get_total_norm(gradients)
@@ -64,7 +70,7 @@ class Phase:
             norm = float(total)
         prefix = "" if self.name == MAIN else f"{self.name} "
         names = tuple(prefix + name for name in loss.names)
-        return Result(names, len(loss.terms), loss.sums.detach(), float(value.detach()), norm)
+        return Result(names, len(loss.terms), sums, float(value), norm)
 
     def step(self, batch: Batch, rate: float) -> None:
         """Take the optimiser's step at a learning rate, and what follows it."""
@@ -74,6 +80,7 @@ class Phase:
         self.module.after_step(batch, self.name)
 
 
-def objective(loss: Loss, batch: Batch) -> Tensor:
-    """Return the mean over the batch of the sum of the terms."""
-    return loss.total.sum() / len(batch.x)
+def objective(loss: Loss, share: Share) -> Tensor:
+    """Return the mean over the batch of the sum of the terms, or what a rank's samples add to it."""
+    total = loss.total.sum()
+    return (total if share.weight == 1 else total * share.weight) / share.total

@@ -34,7 +34,7 @@ def diagnose(
     Checked are posterior collapse, of all or of most dimensions; unused codes; codes far from the prior; dead or
     saturated units; a likelihood or a scale that does not fit the data; a learning rate too high or too low;
     overfitting; a reconstruction worse than that of PCA with as many dimensions; an output that ignores the code; too
-    few samples; samples outside the range of the data.
+    few samples; samples outside the range of the data; columns of a table of typed columns that are not learned.
 
     Parameters
     ----------

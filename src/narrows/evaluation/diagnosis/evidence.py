@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from narrows.data.arrays import Array
 from narrows.errors import DataError
 from narrows.estimators.base import Autoencoder
 from narrows.estimators.inference import codes, encoded, reconstruct_encoded, values
+from narrows.evaluation.columns import column_gains
 from narrows.evaluation.diagnosis import measurements
 from narrows.evaluation.diagnosis.curves import common_jump, curves_of, late_speed, rise_of
 from narrows.evaluation.diagnosis.measurements import Activity
@@ -81,6 +82,9 @@ class Evidence:
     off_range: float | None = None
     """Share of values of drawn samples outside the range of the data."""
 
+    gains: Mapping[str, float] = field(default_factory=dict)
+    """Of tables of typed columns: the nats by which the code explains each; see `column_gains`."""
+
     def parameter(self, name: str, default: Any = None) -> Any:
         """Return a parameter of the estimator, what "auto" came to be; the default where it has none of that name."""
         if name not in {field.name for field in fields(self.model)}:
@@ -119,7 +123,9 @@ def measured(model: Autoencoder, X: Any, X_test: Any, y: Any, y_test: Any, seed:
         each = (squared_error(model, part), pca.squared_error(part), pca.squared_error_of_mean(part))
         return Errors(*(float(error.mean()) for error in each))
 
-    x = values(model, rows)
+    x, x_hat = values(model, rows), reconstruct_encoded(model, rows)
+    if model.schema_.numeric is not None:  # indices of levels have no variance
+        x, x_hat = (np.where(model.schema_.numeric, part, 0.0) for part in (x, x_hat))
     variance = float(x.var(0).sum())
     curves, rates = curves_of(model.history_)
     speeds = [late_speed(curve, rates) for curve in curves]
@@ -141,7 +147,8 @@ def measured(model: Autoencoder, X: Any, X_test: Any, y: Any, y_test: Any, seed:
         activity=measurements.activity(model, rows),
         residual_ratio=measurements.residual_ratio(model, rows, seed),
         grey_share=measurements.grey_share(model, rows, x),
-        output_share=float(reconstruct_encoded(model, rows).var(0).sum()) / variance if variance > 0 else None,
+        output_share=float(x_hat.var(0).sum()) / variance if variance > 0 else None,
+        gains={} if model.schema_.types is None else column_gains(model, rows),
         off_range=measurements.off_range(model, rows, x, seed),
     )
 

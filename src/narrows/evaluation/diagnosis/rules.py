@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from narrows.evaluation.diagnosis.columns import unlearned_columns
 from narrows.evaluation.diagnosis.evidence import Evidence
 from narrows.evaluation.diagnosis.finding import Finding, Remedy
 from narrows.evaluation.diagnosis.remedies import first_usable, network_name, scaled, usable, with_network
@@ -310,13 +311,14 @@ RULES: dict[Rule, tuple[Rule, ...]] = {
     saturated_units: (learning_rate_low, ignores_code, posterior_collapse),
     learning_rate_low: (ignores_code, posterior_collapse, collapsed_dimensions, likelihood_misfit, off_range),
     likelihood_misfit: (posterior_collapse, collapsed_dimensions, ignores_code),
-    posterior_collapse: (ignores_code,),
+    posterior_collapse: (ignores_code, unlearned_columns),
     collapsed_dimensions: (),
     too_few_samples: (overfitting,),
     overfitting: (),
     ignores_code: (unused_codes,),
     unused_codes: (),
     worse_than_pca: (),
+    unlearned_columns: (),
     codes_off_prior: (off_range,),
     off_range: (),
 }  # fmt: skip
