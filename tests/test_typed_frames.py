@@ -61,11 +61,11 @@ def test_a_random_frame_goes_through_a_model(seed, tmp_path):
     Z = vae.transform(frame)
     assert Z.shape == (len(frame), 2)
     assert np.isfinite(vae.score_samples(frame)).all()
-    for found in (vae.reconstruct(frame), vae.impute(frame, samples=3)):
+    for found in (vae.reconstruct(frame), vae.impute(frame, importance_samples=3)):
         assert list(found) == list(frame)
         assert found.index.equals(frame.index)
         assert found.dtypes.equals(frame.dtypes)
-    filled, empty = vae.impute(frame, samples=3), frame.columns[frame.isna().all()]
+    filled, empty = vae.impute(frame, importance_samples=3), frame.columns[frame.isna().all()]
     assert not filled.drop(columns=empty).isna().any(axis=None)
     pd.testing.assert_frame_equal(
         filled.where(frame.notna(), None), frame.where(frame.notna(), None), check_dtype=False
@@ -222,7 +222,7 @@ def test_drawn_rows_satisfy_the_schema(vae, people):
 def test_impute_fills_what_is_missing_and_nothing_else(vae, people):
     frame = people.head(40).astype({"age": float})
     frame.loc[::3, "age"] = np.nan
-    filled = vae.impute(frame, samples=20)
+    filled = vae.impute(frame, importance_samples=20)
     assert not filled.isna().any(axis=None)
     observed = frame.notna()
     assert (filled.where(observed) == frame.where(observed)).where(observed, True).all(axis=None)

@@ -60,7 +60,7 @@ def test_conditions_codes_and_other_networks_go_with_typed_columns(frame):
     model = VAE(latent_dim=2, epochs=1, network="mlp:8", condition="concat").fit(frame, y)
     drawn = model.sample(6, y=1, seed=0)
     assert set(drawn.kind.dropna()) <= {"high", "low"}
-    assert model.impute(frame, y, samples=2).kind.notna().all()
+    assert model.impute(frame, y, importance_samples=2).kind.notna().all()
     assert VAE(latent_dim=2, epochs=1, code="ordered", network="mlp:8").fit(frame).reconstruct(frame).shape == (200, 3)
     with pytest.raises(ConfigError, match="must have"):
         AE(latent_dim=2, epochs=1, network="conv").fit(frame)
