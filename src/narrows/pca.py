@@ -44,6 +44,10 @@ class Axes(NamedTuple):
     """Mean along those that are left out."""
 
 
+Found = tuple[Array, Array, Array, float]
+"""What a solver returns: the mean (D,), sums of squares along k axes, falling, the axes (k, D), the sum along all."""
+
+
 def principal_axes(X: Array, k: int, *, center: bool = True, solver: str = "auto") -> Axes:
     """Return the first k principal axes of X (N, *shape), k <= min(N, D); uint8 counts as pixels, scaled by 1/255.
 
@@ -62,7 +66,18 @@ def principal_axes(X: Array, k: int, *, center: bool = True, solver: str = "auto
             solver = "covariance" if n >= d else "gram"
     if solver in ("svd", "gram"):  # which hold all rows in double precision
         X = np.asarray(X)
-    mean, values, components, total = SOLVERS[solver](X, center, k)
+    return _axes(n, SOLVERS[solver](X, center, k))
+
+
+def axes_of(moments: Moments, k: int, *, center: bool = True, pixels: bool = False) -> Axes:
+    """Return the first k principal axes of rows by their moments, k <= min(N, D); pixels are scaled by 1/255."""
+    return _axes(moments.count, _decomposed(moments, center, k, 255.0 if pixels else 1.0))
+
+
+def _axes(n: int, found: Found) -> Axes:
+    """Return the axes of n rows with their signs, and what lies along them."""
+    mean, values, components, total = found
+    k, d = components.shape
     # scikit-learn's sign: the largest entry of every component is positive.
     largest = np.abs(components).argmax(1)
     components *= np.where(components[np.arange(k), largest] < 0, -1.0, 1.0)[:, None]
@@ -70,10 +85,6 @@ def principal_axes(X: Array, k: int, *, center: bool = True, solver: str = "auto
     rest = min(n, d) - k
     noise = max(total - variance.sum(), 0.0) / rest if rest > 0 else 0.0
     return Axes(mean, components, variance, float(total), float(noise))
-
-
-Found = tuple[Array, Array, Array, float]
-"""What a solver returns: the mean (D,), sums of squares along k axes, falling, the axes (k, D), the sum along all."""
 
 
 def _centred(X: Array, center: bool) -> tuple[Array, Array]:
@@ -104,7 +115,11 @@ def _svd(X: Array, center: bool, k: int) -> Found:
 
 def _covariance(X: Array, center: bool, k: int) -> Found:
     """Decompose the D x D product, built in one pass."""
-    unit, found = 255.0 if X.dtype == np.uint8 else 1.0, Moments.of(X)
+    return _decomposed(Moments.of(X), center, k, 255.0 if X.dtype == np.uint8 else 1.0)
+
+
+def _decomposed(found: Moments, center: bool, k: int, unit: float) -> Found:
+    """Decompose the product of rows, given by their moments; values are divided by `unit`."""
     mean, product = found.mean if center else np.zeros_like(found.shift), found.scatter(center=center)
     # A few of many axes are quicker found alone; else numpy is, whose threads are awake from the product.
     if mean.size > MANY and 8 * k < mean.size:

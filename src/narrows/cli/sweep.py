@@ -13,6 +13,7 @@ from rich.text import Text
 from narrows.cli.arguments import OF_DATA, axis_of, command_of, data_flags, flag, values_of_flags
 from narrows.cli.config import DATA, VALIDATION, plan
 from narrows.cli.console import err, out, plain_table
+from narrows.cli.study import run_study
 from narrows.cli.train import model_flags, opening, per_model, summary_of
 from narrows.errors import ConfigError
 from narrows.numbers import duration, number
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from narrows.estimators.base import Autoencoder
     from narrows.params import Param
     from narrows.runs import Run
-    from narrows.sweeps import Row, Sweep, Trained
+    from narrows.sweeps import Range, Row, Sweep, Trained
     from narrows.training import Report
 
 HELP = "Train a model with every combination of some settings, several times, into one table."
@@ -32,6 +33,17 @@ FLAGS = {
     "per_class": ("Labelled samples of each class for recognition by the nearest code; 0 for none.", 10),
     "jobs": ("Processes that train at the same time; each holds a copy of the data.", 1),
 }
+SHARED = {
+    "storage": ("Share the trainings with other commands: postgresql://user@host/database for any number of machines, "
+                "or a file on this one.", str, None),
+    "study": ("Its name in the storage; that of the folder if left out.", str, None),
+    "sampler": ("With --storage: grid, or random or tpe, which draw --trials; these take ranges, such as "
+                "--learning-rate 1e-4..1e-2.", str, "grid"),
+    "trials": ("How many, for a sampler other than grid.", int, None),
+    "pruner": ("With --storage, what ends trainings early by their validation loss: none, median or hyperband.", str,
+               "none"),
+}  # fmt: skip
+"""Flags of a study: help, type and default."""
 
 
 def application(tokens: Sequence[str]) -> App:
@@ -48,6 +60,7 @@ def _command(model: str, cls: type[Autoencoder]) -> Callable[..., Any]:
     share = "Share of the training samples held out to choose the best epoch; 0 for none."
     own = [flag("validation", share, str, str(VALIDATION), metavar="FLOAT")]
     own += [flag(name, help_, int, default) for name, (help_, default) in FLAGS.items()]
+    own += [flag(name, help_, kind, default) for name, (help_, kind, default) in SHARED.items()]
     # How many seeds there are is for --seeds.
     parameters = [each for each in model_flags(cls, several=True) if each.name != "seed"]
     return command_of(command, [*data, *own, *parameters], summary_of(cls))
@@ -89,13 +102,37 @@ def _swept(cls: type, given: dict[str, Any]) -> dict[str, list[Any]]:
     return values
 
 
+def ranges_of(cls: type, given: dict[str, Any]) -> dict[str, Range]:
+    """Return the ranges such as 1e-4..1e-2 that flags give, and take them out of `given`."""
+    from narrows.sweeps import Range
+
+    ranges = {}
+    for each in fields(cls):
+        text = given.get(each.name)
+        if each.axis is not None or not isinstance(text, str) or ".." not in text:
+            continue
+        ends = [values_of_flags(cls, {each.name: end})[each.name] for end in text.split("..")]
+        if len(ends) != 2 or not all(type(end) in (int, float) for end in ends) or not ends[0] < ends[1]:
+            raise ConfigError(f"sweep: --{each.name.replace('_', '-')} must be a range LOW..HIGH; got {text!r}.")
+        ranges[each.name] = Range(ends[0], ends[1], all(type(end) is int for end in ends))
+        del given[each.name]
+    return ranges
+
+
 def _sweep(model: str, cls: type[Autoencoder], given: dict[str, Any]) -> int:
     from narrows.runs.names import slug_of
     from narrows.sweeps import Sweep
     from narrows.training.report import read_all
 
     data = {name: given.pop(name) for name in list(given) if name.startswith(OF_DATA)}
+    shared = {name: given.pop(name) for name in SHARED if name in given}
+    ranges = ranges_of(cls, given)
     values = _swept(cls, given)
+    if "storage" in shared:
+        return run_study(model, cls, given, data, values, ranges, shared)
+    if ranges or shared:
+        name, value = next(iter((ranges or shared).items()))
+        raise ConfigError(f"sweep: --{name.replace('_', '-')} {value} must go with --storage; got none.")
     grid = {name: several for name, several in values.items() if len(several) > 1}
     if not grid:
         raise ConfigError(f"sweep: a parameter must have several values, {EXAMPLE}; got none.")

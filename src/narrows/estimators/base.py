@@ -26,7 +26,7 @@ from narrows.data.schema import Schema
 from narrows.data.stored import Chosen, stored
 from narrows.data.types_table import MixedTable
 from narrows.errors import ConfigError, DataError
-from narrows.estimators import inference
+from narrows.estimators import blocks, inference
 from narrows.estimators.imputation import ImputerMixin
 from narrows.estimators.memory import check_memory
 from narrows.estimators.persistence import describe_all, save_model
@@ -213,6 +213,8 @@ class Autoencoder(ImputerMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         -----
         A fit that fails before its first report leaves the estimator as it was.
         """
+        if blocks.is_dask(X):
+            return self._fit_blocks(X)
         reports = self.fit_iter(X, y, validation=validation, resume=resume, axes=axes, warm_start=warm_start)
         if vars(self).get("verbose"):
             from narrows.training.progress import follow  # a tenth of a second, which others do without
@@ -221,6 +223,13 @@ class Autoencoder(ImputerMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         else:
             read_all(reports)
         return self
+
+    def _fit_blocks(self, X: Any) -> Self:
+        """Fit to an array or a data frame of Dask, read block by block."""
+        name = type(self).__name__
+        raise ConfigError(
+            f"{name}: X must be in memory or on the disk to train; got {type(X).__name__} of Dask. Use PCA."
+        )
 
     def fit_iter(
         self,
@@ -424,6 +433,8 @@ class Autoencoder(ImputerMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
         y
             Their labels, for a model with a condition; others ignore it.
         """
+        if blocks.is_dask(X):
+            return blocks.transform(self, X)
         return inference.encode(self, X, y if self._takes_condition else None)
 
     def inverse_transform(self, Z: ArrayLike, y: Any = None) -> Any:
@@ -536,6 +547,8 @@ class Autoencoder(ImputerMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
 
         Of missing values nothing is asked: the score is that of the observed ones.
         """
+        if blocks.is_dask(X):
+            return blocks.score_samples(self, X)
         data = inference.encoded(self, X, y if self._takes_condition else None)
         return inference.map_batches(self, self.module_.score, data, exact=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Generator
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -15,11 +15,12 @@ from torch.distributions import Distribution, Normal
 from narrows.data.arrays import Array, Arrays, on_disk
 from narrows.data.schema import Schema
 from narrows.errors import ConfigError, DataError
+from narrows.estimators import blocks
 from narrows.estimators.base import Autoencoder
 from narrows.module import MAIN, Batch, CodeSpec, ExactModule, Loss
 from narrows.objectives import sum_values
-from narrows.params import model, param
-from narrows.pca import LARGEST, SOLVERS, Axes, principal_axes
+from narrows.params import model, param, validate
+from narrows.pca import LARGEST, SOLVERS, Axes, axes_of, principal_axes
 from narrows.ppca import ITERATIONS, Gaussian, draws, given, incomplete_axes
 from narrows.training import Checkpoints, Report, Trainer
 
@@ -206,6 +207,24 @@ class PCA(Autoencoder):
                 shown = time.perf_counter()
                 self._set(axes)
                 yield report(steps, steps if last else ITERATIONS, axes)
+
+    def _fit_blocks(self, X: Any) -> Self:
+        """Merge the moments of all blocks, in their order, and decompose them here."""
+        validate(self)
+        started = time.perf_counter()
+        rows, schema = blocks.learn_schema(self, X)
+        k, moments = self.latent_size(schema), blocks.moments_of(rows)
+        if not np.isfinite(moments.product).all():
+            raise DataError(f"PCA: X must hold finite numbers within +-{LARGEST:g}; got others. Leave those rows out.")
+        found = axes_of(moments, k, center=self.center, pixels=schema.pixels)
+        self.schema_, self.latent_dim_, self.codes_, self._densities = schema, k, None, {}
+        self.module_ = self.build(schema)
+        self._set(found)
+        error = float(found.total - found.variance.sum()) * (schema.rows - 1) / schema.rows / 2
+        seconds, means = time.perf_counter() - started, {"loss": error, "reconstruction": error}
+        report = Report(1, 1, 1, 1, means, None, seconds, schema.rows / max(seconds, 1e-9), 0.0, True, True)
+        self.history_ = [report.record()]
+        return self
 
     def _set(self, axes: Axes) -> None:
         """Give the module what was found."""

@@ -32,7 +32,14 @@ def is_alive(process: Mapping[str, Any]) -> bool | None:
         pass
     except (OSError, OverflowError):
         return False
-    return began is None or _began(pid) in (began, None)
+    return not _ended(pid) and (began is None or _began(pid) in (began, None))
+
+
+def _ended(pid: int) -> bool:
+    """Return whether a process has ended, and its parent has not asked how: its number is still taken."""
+    with contextlib.suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] in ("Z", "X")
+    return False
 
 
 def _began(pid: int) -> str | None:

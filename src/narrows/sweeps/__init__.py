@@ -3,10 +3,13 @@
 sweep.py      Sweep: what is trained, and how
 measures.py   what is measured of every run
 table.py      rows, CSV, picture
+study.py      Study: the same trainings shared by workers, on one machine or many
+storage.py    where its trials are
 """
 
 from narrows.sweeps.measures import BASELINES, ELBO
+from narrows.sweeps.study import Range, Study
 from narrows.sweeps.sweep import Sweep
 from narrows.sweeps.table import Row, Trained
 
-__all__ = ["BASELINES", "ELBO", "Row", "Sweep", "Trained"]
+__all__ = ["BASELINES", "ELBO", "Range", "Row", "Study", "Sweep", "Trained"]

@@ -148,13 +148,13 @@ class Sweep:
     def _trained(self, read: Callable[[Reports], Run]) -> Generator[Trained, None, None]:
         if self.jobs == 1:
             for training in self.trainings:
-                yield self._one(training, read)
+                yield self.train_one(training, read)
             return
         left = []
         for training in self.trainings:
             run = self._run_of(*training)
             if run is not None and _is_done(run):
-                yield self._one(training, read)
+                yield self.train_one(training, read)
             else:
                 left.append(training)
         for (values, seed), measures in in_processes(_measured, self, left, self.jobs):
@@ -166,7 +166,7 @@ class Sweep:
                 measures = {}
             yield Trained(Run(folder), values, seed, measures, False)
 
-    def _one(self, training: Training, read: Callable[[Reports], Run] = read_all) -> Trained:
+    def train_one(self, training: Training, read: Callable[[Reports], Run] = read_all) -> Trained:
         """Return one training, done now unless it was before."""
         values, seed = training
         run, folder = self._run_of(values, seed), self.folder / self.name_of(values, seed)
@@ -228,7 +228,7 @@ class Sweep:
 
 def _measured(sweep: Sweep, training: Training) -> dict[str, float]:
     """Train in another process, and return the measures; the run lies in its folder."""
-    return sweep._one(training).measures
+    return sweep.train_one(training).measures
 
 
 def _is_done(run: Run) -> bool:
