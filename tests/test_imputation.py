@@ -11,13 +11,13 @@ from narrows.errors import ConfigError
 from narrows.evaluation.likelihood import elbo, log_likelihood
 from narrows.probability.posteriors import NormalPosterior
 
-RNG = np.random.default_rng(0)
 QUICK = {"latent_dim": 2, "network": "mlp:6", "epochs": 3}
 
 
 def plane(n=400, d=6, k=2, noise=0.3):
     """Samples of a linear Gaussian model."""
-    return RNG.normal(size=(n, k)) @ RNG.normal(size=(k, d)) + noise * RNG.normal(size=(n, d)) + RNG.normal(size=d)
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(n, k)) @ rng.normal(size=(k, d)) + noise * rng.normal(size=(n, d)) + rng.normal(size=d)
 
 
 def with_gaps(X, share=0.3, seed=1):

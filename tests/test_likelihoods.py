@@ -147,7 +147,7 @@ def test_data_out_of_range_print_their_range(name, table):
 def test_discretized_logistic_takes_grey_levels_alone(table):
     with pytest.raises(DataError, match="X must be 8-bit pixels"):
         AE(likelihood="discretized_logistic", latent_dim=2).fit(table)
-    pixels = (table * 255).round()
+    pixels = (table * 255).round().reshape(-1, 1, 2, 3)
     by_byte = AE(likelihood="discretized_logistic", latent_dim=2, epochs=1).fit(pixels.astype(np.uint8))
     by_level = AE(likelihood="discretized_logistic", latent_dim=2, epochs=1).fit(pixels / 255)
     assert by_byte.score(pixels.astype(np.uint8)) == pytest.approx(by_level.score(pixels / 255), rel=1e-4)

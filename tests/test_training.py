@@ -317,7 +317,7 @@ def test_pixels_stay_bytes_until_they_are_a_batch():
 
 
 def test_bytes_and_their_fractions_train_alike():
-    X = np.random.default_rng(0).integers(0, 256, (30, 12), np.uint8)
+    X = np.random.default_rng(0).integers(0, 256, (30, 64), np.uint8)
     options: dict[str, Any] = {"latent_dim": 2, "epochs": 3, "likelihood": "bernoulli", "network": "mlp"}
     fractions = (X / 255).astype(np.float32)
     one, other = AE(**options).fit(X), AE(**options).fit(fractions)

@@ -208,8 +208,9 @@ def test_data_sets_loaded_in_threads_change_nothing_of_the_process(tmp_path):
     assert warnings.filters == before
 
 
-SETTING = {"serve/server.py", "export/onnx.py"}
-"""Files that may: a process of its own, before its threads; an export, while torch warns of parts left out."""
+SETTING = {"serve/server.py", "export/onnx.py", "sweeps/storage.py"}
+"""Files that may: a process of its own, before its threads; an export, while torch warns of parts left out; a study's
+worker, while Optuna warns of what it calls experimental."""
 
 
 def test_no_part_of_the_package_sets_filters_of_warnings():

@@ -98,10 +98,10 @@ def test_a_larger_beta_gives_a_smaller_divergence(table):
 
 
 def test_auto_is_bernoulli_for_black_and_white_pixels_alone(table):
-    writing = np.where(table > 0.5, 250, 3).astype(np.uint8)
+    writing = np.where(table > 0.5, 250, 3).astype(np.uint8).reshape(-1, 1, 2, 3)
     for network in ("mlp:5", "residual:4"):
         assert isinstance(fitted(writing, network=network).module_.observed.of, BernoulliLikelihood)
-    for other in (table, (table * 255).astype(np.uint8)):
+    for other in (table, (table * 255).astype(np.uint8).reshape(writing.shape)):
         assert fitted(other).module_.observed.of == GaussianLikelihood(scale="learned")
 
 

@@ -139,7 +139,7 @@ def test_any_sample_shape(shape):
 def test_dequantised_density_is_a_probability_of_grey_levels():
     """A uniform density over [0, 1] is 1/256 for every level: 8 bits; a point density is far from one."""
     rng = np.random.default_rng(0)
-    X = rng.integers(0, 256, size=(40, 3), dtype=np.uint8)
+    X = rng.integers(0, 256, size=(40, 1, 1, 3), dtype=np.uint8)
     model = narrows.PCA(latent_dim=1).fit(X)
     bits = bits_per_dimension(model, X)
     cross_entropy_of_a_normal = 8 - 0.5 * math.log2(12 / (2 * math.pi * math.e))
@@ -157,7 +157,7 @@ def test_dequantised_density_is_a_probability_of_grey_levels():
     ],
 )
 def test_unit_says_what_the_numbers_are(likelihood, words):
-    X = np.random.default_rng(0).integers(0, 256, size=(30, 5), dtype=np.uint8)
+    X = np.random.default_rng(0).integers(0, 256, size=(30, 1, 1, 5), dtype=np.uint8)
     model = narrows.VAE(latent_dim=2, network="mlp:4", likelihood=likelihood, epochs=1).fit(X)
     assert words in unit(model, X)
     bits = bits_per_dimension(model, X, samples=3)

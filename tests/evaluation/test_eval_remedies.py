@@ -56,6 +56,7 @@ SITUATIONS: dict[str, dict[str, Any]] = {
     "output ignores the code": {"output_share": 1e-5},
     "unused codes": {"constant": 2},
     "worse than PCA": {"train": Errors(3.0, 1.0, 2.0), "test": Errors(3.0, 1.0, 2.0)},
+    "columns not learned": {"gains": {"a": 0.5, "b": 0.001}},
     "codes off the prior": {"spread": Spread(np.array([4, 0, 0, 0.0]), np.ones(4), np.zeros(4), np.ones(4))},
     "samples off range": {"off_range": 0.4},
 }

@@ -400,7 +400,7 @@ def test_a_signal_stops_within_a_step(
     number: signal.Signals, moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = 0
-    take, chunks = Batches.take, Batches.chunks
+    take, evaluate = Batches.take, loop.evaluate
 
     def raising(real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
@@ -415,7 +415,7 @@ def test_a_signal_stops_within_a_step(
     if moment == "step":
         monkeypatch.setattr(Batches, "take", raising(take))
     if moment == "evaluation":
-        monkeypatch.setattr(Batches, "chunks", raising(chunks))
+        monkeypatch.setattr(loop, "evaluate", raising(evaluate))
     model = AE(**SMALL)
     reports = model.fit_iter(X, validation=0.2, resume=Checkpoints(tmp_path))
     with pytest.raises(STOPS[number]):  # noqa: PT012
@@ -429,16 +429,16 @@ def test_a_signal_stops_within_a_step(
 
 def test_a_signal_in_the_evaluation_after_a_smaller_last_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The means are over fewer samples than the rows that whole batches have."""
-    chunks = Batches.chunks
+    evaluate = loop.evaluate
     calls: list[None] = []
 
     def raising(*arguments: Any, **options: Any) -> Any:
         calls.append(None)
         if len(calls) == 2:
             signal.raise_signal(signal.SIGINT)
-        return chunks(*arguments, **options)
+        return evaluate(*arguments, **options)
 
-    monkeypatch.setattr(Batches, "chunks", raising)
+    monkeypatch.setattr(loop, "evaluate", raising)
     fields = {**SMALL, "batch_size": 11}
     with pytest.raises(KeyboardInterrupt):
         AE(**fields).fit(X, validation=0.2, resume=tmp_path)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from narrows.serve.batching import Batcher, BusyError, Limits
-from serving.served import PIXELS, body_of, client, run_of
+from serving.serving_client import PIXELS, body_of, client, run_of
 
 
 def asked(work, *, answers=None, **limits):

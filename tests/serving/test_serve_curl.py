@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from serving.served import COLOURS, PIXELS, SEQUENCES, TABLE, client, fitted, run_of
+from serving.serving_client import COLOURS, PIXELS, SEQUENCES, TABLE, client, fitted, run_of
 
 
 @pytest.fixture(scope="module")

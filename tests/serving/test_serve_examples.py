@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.served import TOKEN, run_of
+from serving.serving_client import TOKEN, run_of
 
 FOLDER = Path(__file__).parents[2] / "examples" / "serving"
 if not FOLDER.exists():

@@ -8,7 +8,7 @@ import pytest
 
 from narrows.runs import Run
 from narrows.serve.exported import exported
-from serving.served import PIXELS, TABLE, client, infer, run_of, tensor
+from serving.serving_client import PIXELS, TABLE, client, infer, run_of, tensor
 
 pytestmark = pytest.mark.slow  # torch takes seconds to export a function
 VERBS = ("encode", "reconstruct", "score", "denoise")

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serving.served import PIXELS, TABLE, TOKEN, Server, run_of, tensor
+from serving.serving_client import PIXELS, TABLE, TOKEN, Server, run_of, tensor
 
 pytestmark = pytest.mark.slow
 FOLDER = Path(__file__).parents[2] / "benchmarks"

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from serving.served import (
+from serving.serving_client import (
     COLOURS,
     LABELS,
     PIXELS,
