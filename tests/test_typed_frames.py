@@ -52,8 +52,9 @@ def test_a_random_frame_comes_back(seed):
     assert np.isfinite(arrays.x).all()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(50, 250))
+@pytest.mark.parametrize("seed", [
+    pytest.param(seed, marks=pytest.mark.slow if seed < 75 else pytest.mark.campaign) for seed in range(50, 250)
+])  # fmt: skip
 def test_a_random_frame_goes_through_a_model(seed, tmp_path):
     frame = random_frame(seed)
     vae = narrows.VAE(latent_dim=2, epochs=1, network="mlp:8").fit(frame)

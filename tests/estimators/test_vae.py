@@ -1,11 +1,13 @@
 """The variational autoencoder's mathematics: its bound, its weights, and the exact likelihood of the linear case."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.decomposition import PCA as REFERENCE
 
-from narrows import VAE
+from narrows import PCA, VAE
+from narrows.errors import ConfigError
 from narrows.module import Batch
 from narrows.probability.likelihoods import BernoulliLikelihood, GaussianLikelihood
 
@@ -103,6 +105,28 @@ def test_auto_is_bernoulli_for_black_and_white_pixels_alone(table):
         assert isinstance(fitted(writing, network=network).module_.observed.of, BernoulliLikelihood)
     for other in (table, (table * 255).astype(np.uint8).reshape(writing.shape)):
         assert fitted(other).module_.observed.of == GaussianLikelihood(scale="learned")
+
+
+def test_rows_of_named_columns_are_draws_with_the_covariance_of_the_model():
+    """At its start a residual VAE is probabilistic PCA, whose covariance is W W^T + s^2 I."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(
+        rng.normal(size=(500, 2)) @ rng.normal(size=(2, 5)) + rng.normal(size=(500, 5)), columns=list("abcde")
+    )
+    options = {"latent_dim": 2, "network": "residual:4", "epochs": 1, "learning_rate": 1e-30, "scale": None}
+    vae, pca = VAE(**options, likelihood="gaussian:learned").fit(X), PCA(latent_dim=2).fit(X)
+    W, s = pca.components_, pca.noise_variance_
+    C = (W.T * (pca.explained_variance_ - s)) @ W + s * np.eye(5)
+    drawn = vae.sample(40_000, seed=0)
+    assert list(drawn.columns) == list(X.columns)
+    np.testing.assert_allclose(np.cov(drawn.T), C, atol=0.03 * C.max())
+    means = vae.sample(40_000, seed=0, noise=False)
+    np.testing.assert_allclose(np.cov(means.T), C - s * np.eye(5), atol=0.03 * C.max())
+    np.testing.assert_array_equal(drawn, vae.sample(40_000, seed=0))
+    unnamed = VAE(**options, likelihood="gaussian:learned").fit(X.to_numpy())
+    np.testing.assert_allclose(unnamed.sample(9, seed=0), vae.sample(9, seed=0, noise=False), rtol=1e-5)
+    with pytest.raises(ConfigError, match="noise must be False for a model without"):
+        pca.sample(3, noise=True)
 
 
 def test_samples_follow_the_data():

@@ -15,8 +15,9 @@ def _prepared():
         yield
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("case", "kind"), EVERY)
+@pytest.mark.parametrize(("case", "kind"), [
+    pytest.param(*pair, marks=pytest.mark.campaign if at % 7 else pytest.mark.slow) for at, pair in enumerate(EVERY)
+])  # fmt: skip
 def test_exported_functions_compute_what_torch_computes(case, kind, tmp_path):
     apart = parity(case, kind, tmp_path / "model")
     assert not isinstance(apart, str), apart

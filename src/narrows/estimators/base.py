@@ -558,9 +558,9 @@ class Autoencoder(ImputerMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
 
     def sample(
         self, n: int = 1, seed: int | None = None, sampler: str = "prior", *, X: ArrayLike | None = None, y: Any = None,
-        clip: bool = False,
+        clip: bool = False, noise: bool | None = None,
     ) -> Any:  # fmt: skip
-        """Return new samples, the means over x at codes that are drawn: (n, *shape), in X's units.
+        """Return new samples, (n, *shape) in X's units: the means over x at codes that are drawn, or draws of x there.
 
         Of tables of typed columns they are draws from p(x | z), with levels, whole numbers and times as in X, and
         values are missing at the rate of each column; identifiers are left out.
@@ -583,15 +583,27 @@ class Autoencoder(ImputerMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixi
             The label of all, or of each, for a model with a condition.
         clip
             Whether numbers of typed columns stay within the range of training.
+        noise
+            Whether values are drawn from p(x | z), of a model that has one, rather than its mean. None: of tables whose
+            columns have names, whose means vary too little; of pictures and sequences the mean shows more.
 
         Raises
         ------
         ConfigError
-            The model has no prior over codes, or kept no codes and got no X; the sampler is unknown.
+            The model has no prior over codes, or kept no codes and got no X; the sampler is unknown; `noise` is asked
+            of a model without a likelihood.
         """
         Z = self.sample_codes(n, seed, sampler, X=X)
         labels = np.broadcast_to(np.asarray(y), (n,)) if y is not None and np.ndim(y) == 0 else y
-        if self.schema_.types is not None:
+        probabilistic, schema = self.module_.probabilistic, self.schema_
+        if noise and not probabilistic:
+            raise ConfigError(
+                f"{type(self).__name__}: noise must be False for a model without p(x | z) and a prior; got True. Use "
+                "VAE."
+            )
+        if noise is None:
+            noise = probabilistic and schema.kind == "table" and schema.columns is not None
+        if schema.types is not None or noise:
             return rows_at(self, Z, labels, seed, clip=clip)
         return self.schema_.decode(self.decode(Z, labels))
 

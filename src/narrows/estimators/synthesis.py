@@ -1,4 +1,4 @@
-"""New rows of tables of typed columns: draws from the likelihood at codes."""
+"""New rows of tables: draws from the likelihood at codes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from narrows.data.arrays import Array
 from narrows.data.batches import chunk_size
 from narrows.estimators import inference
 from narrows.module import Batch
+from narrows.rng import Seeded
 from narrows.training.arrays import as_array
 
 
 def rows_at(model: Any, Z: Array, y: Any, seed: int | None, *, clip: bool = False) -> Any:
     """Return one row for every code, drawn from p(x | z), as the kind of data frame that X was.
 
-    Values are missing at the rate of their column, independently of each other. Levels that share one class are drawn
-    by their frequencies.
+    Of typed columns values are missing at the rate of their column, independently of each other. Levels that share one
+    class are drawn by their frequencies.
 
     Parameters
     ----------
@@ -33,9 +34,20 @@ def rows_at(model: Any, Z: Array, y: Any, seed: int | None, *, clip: bool = Fals
     clip
         Whether numbers stay within the range of training.
     """
-    module, schema = model.module_, model.schema_
+    schema = model.schema_
     start = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else int(seed)
-    noise, rng = torch.Generator(module.device).manual_seed(start), np.random.default_rng([start, 1])
+    x = draws_at(model, Z, y, start)
+    if schema.types is None:
+        return schema.decode(x)
+    rng = np.random.default_rng([start, 1])
+    rates = np.array([column.missing for column in schema.features])
+    return schema.decode(x, mask=rng.random(x.shape) >= rates, rng=rng, clip=clip)
+
+
+def draws_at(model: Any, Z: Array, y: Any, seed: int) -> Array:
+    """Return one draw from p(x | z) for every code, on the model's scale: (N, *shape)."""
+    module, schema = model.module_, model.schema_
+    stream = Seeded(seed, module.device)
     labels = schema.labels_of(y, len(Z), type(model).__name__) if schema.label_size else None
     codes = Z.astype(model.computing_dtype, copy=False) if model.code_.continuous else Z
     size = chunk_size(schema.sample_shape)
@@ -44,7 +56,10 @@ def rows_at(model: Any, Z: Array, y: Any, seed: int | None, *, clip: bool = Fals
         for at in range(0, len(codes), size):
             z = torch.from_numpy(np.ascontiguousarray(codes[at : at + size])).to(module.device)
             label = None if labels is None else torch.from_numpy(labels[at : at + size]).to(module.device)
-            parts.append(as_array(module.likelihood(z, Batch(z, y=label)).draw(noise)))
-    x = np.concatenate(parts)
-    rates = np.array([column.missing for column in schema.features])
-    return schema.decode(x, mask=rng.random(x.shape) >= rates, rng=rng, clip=clip)
+            likelihood = module.likelihood(z, Batch(z, y=label))
+            if schema.types is not None:
+                parts.append(as_array(likelihood.draw(stream.generator)))
+            else:
+                with stream:
+                    parts.append(as_array(likelihood.sample()))
+    return np.concatenate(parts)
