@@ -44,9 +44,12 @@ def output_type(schema: Schema) -> torch.dtype:
 def takes_missing(model: Autoencoder) -> bool:
     """Return whether NaN counts as a missing value in what is exported.
 
-    Models with an exact density fill values in by groups of samples that lack the same ones, which is no fixed graph.
+    Models with an exact density, and those of tables that had missing values in training, fill values in by a linear
+    system for each pattern of them, which is no fixed graph.
     """
-    return model.takes_missing and not model.module_.exact_score and not model.schema_.pixels
+    schema = model.schema_
+    fills = model.module_.exact_score or (schema.kind == "table" and schema.missing)
+    return model.takes_missing and not fills and not schema.pixels
 
 
 def steps_of(x: Tensor, steps: int) -> Tensor:
