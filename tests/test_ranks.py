@@ -48,8 +48,10 @@ def torchrun(n, *command, **options):
     return [sys.executable, *(run if n > 1 else []), *command]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["vae", "denoising", "adversarial"])
+@pytest.mark.parametrize("kind", [
+    pytest.param("vae", marks=pytest.mark.campaign), pytest.param("denoising", marks=pytest.mark.campaign),
+    pytest.param("adversarial", marks=pytest.mark.slow),
+])  # fmt: skip
 def test_gradients_and_losses_are_those_of_one_process(tmp_path, kind):
     """After 108 steps; the last batch of an epoch is a small one, and of the last validation batch too."""
     script = tmp_path / "training.py"

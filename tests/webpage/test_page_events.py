@@ -52,7 +52,7 @@ def listening(test):
     def run(tmp_path):
         app = application(tmp_path)
         app.state.adviser.latest = lambda name: None
-        asyncio.run(asyncio.wait_for(test(app, tmp_path), 20))
+        run(asyncio.wait_for(test(app, tmp_path), 20))
 
     run.__name__ = test.__name__
     return run
