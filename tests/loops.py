@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 
-def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+def complete(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Return what a coroutine returns, run in a loop and a thread of its own."""
     with ThreadPoolExecutor(1) as threads:
         return threads.submit(asyncio.run, coroutine).result()

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loops import run
+from loops import complete
 from serving.serving_client import PIXELS, TABLE, TOKEN, Server, run_of, tensor
 
 pytestmark = pytest.mark.slow
@@ -101,7 +101,7 @@ def test_a_thousand_inputs_at_once_are_not_mixed_up(server):
             await client.close()
         return answers
 
-    for number, answers in enumerate(run(work())):
+    for number, answers in enumerate(complete(work())):
         for n, answer in zip(range(number, 1000, 250), answers, strict=True):
             assert answer.status == 200
             np.testing.assert_allclose(codes_of(answer)[0], Z[n], atol=1e-5)
@@ -123,7 +123,7 @@ def test_what_is_too_much_is_refused_and_the_rest_is_answered():
                 await client.close()
             return answers
 
-        answers = run(work())
+        answers = complete(work())
         assert small.stop()[0] == 0
     statuses = Counter(answer.status for _, answer in answers)
     assert set(statuses) == {200, 503}, statuses
@@ -161,7 +161,7 @@ def test_what_was_accepted_is_finished(number):
             server.process.send_signal(number)
             await asyncio.wait_for(clients, 60)
 
-        run(work())
+        complete(work())
         code, _, printed = server.stop()
     assert (code, printed) == (0, "")
     assert lost == []
@@ -253,7 +253,7 @@ def test_malformed_requests_are_answered_in_words(server):
         await client.close()
         return answer
 
-    assert run(work()).status == 200
+    assert complete(work()).status == 200
     assert statuses[400] > MALFORMED / 2
 
 

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from loops import complete
 from narrows.errors import ConfigError
 from narrows.page import events
 from narrows.page.app import application
@@ -52,7 +53,7 @@ def listening(test):
     def run(tmp_path):
         app = application(tmp_path)
         app.state.adviser.latest = lambda name: None
-        run(asyncio.wait_for(test(app, tmp_path), 20))
+        complete(asyncio.wait_for(test(app, tmp_path), 20))
 
     run.__name__ = test.__name__
     return run

@@ -11,7 +11,7 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 
-from loops import run
+from loops import complete
 from narrows.analyses import Subject
 from narrows.analyses.combination import Combine
 from narrows.errors import ConfigError, NarrowsError
@@ -75,7 +75,7 @@ RUN = "/api/runs/vae"
 
 
 def get(app, path, status=200):
-    response = run(request(app, "GET", path))
+    response = complete(request(app, "GET", path))
     assert response.status_code == status, response.text
     return unpack(response.content, None) if "octet" in response.headers["content-type"] else response.json()
 
@@ -104,7 +104,7 @@ def test_every_route_answers(app):
     ],
 )  # fmt: skip
 def test_other_requests_are_answered_by_a_sentence(app, path, status, why):
-    response = run(request(app, "GET", path))
+    response = complete(request(app, "GET", path))
     assert response.status_code == status
     assert why in response.text
 
@@ -113,7 +113,7 @@ def test_other_requests_are_answered_by_a_sentence(app, path, status, why):
 def test_drawings_and_files_are_prepared(app):
     drawing = np.zeros((60, 60), np.uint8)
     drawing[10:50, 25:33] = 255
-    post = lambda body, query="": run(request(app, "POST", f"{RUN}/prepare{query}", content=body))  # noqa: E731
+    post = lambda body, query="": complete(request(app, "POST", f"{RUN}/prepare{query}", content=body))  # noqa: E731
     message = unpack(post(pack(Message({}, {"x": drawing})), "?draw=1").content)
     assert message.tensors["x"].shape == (1, 8, 8)
     assert message.tensors["input"].shape == (1, 1, 8, 8)
@@ -127,7 +127,7 @@ def test_drawings_and_files_are_prepared(app):
 def test_a_result_is_saved_as_the_command_draws_it(app, folder):
     call = {"do": "combine", "expression": "3 - 7 + 12", "seq": 9}
     body = {"name": "", "kind": "combination", "call": call}
-    save = lambda body: run(request(app, "POST", f"{RUN}/save", json=body))  # noqa: E731
+    save = lambda body: complete(request(app, "POST", f"{RUN}/save", json=body))  # noqa: E731
     first, second = (save(body).json()["file"] for _ in range(2))
     assert (first, second) == ("combined-1.png", "combined-2.png")
     result = Combine(expression="3 - 7 + 12")(Subject(Run(folder / "vae"), digits(), out=folder / "command.png"))
@@ -163,7 +163,7 @@ def test_maps_that_take_long_are_waited_for(app, monkeypatch):
             await asyncio.sleep(0.01)
         return last
 
-    assert unpack(run(poll()).content).tensors["points"].shape == (39, 2)
+    assert unpack(complete(poll()).content).tensors["points"].shape == (39, 2)
 
 
 def with_socket(app, work, path=f"{RUN}/socket"):
@@ -171,7 +171,7 @@ def with_socket(app, work, path=f"{RUN}/socket"):
         async with socket(app, path) as ws:
             return await work(ws)
 
-    return run(run())
+    return complete(run())
 
 
 @pytest.mark.slow
@@ -348,7 +348,7 @@ def test_few_models_are_kept_and_a_new_one_is_loaded_when_a_view_begins(app, fol
         assert await held.get("0", fresh=True) is not again
         held.close()
 
-    run(work())
+    complete(work())
 
 
 @pytest.mark.slow
