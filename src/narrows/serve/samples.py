@@ -122,7 +122,13 @@ class Bodies:
     def _rows(self, table: Table) -> Array:
         """Return the rows of a table as samples: columns by name where it has names."""
         if self.first.name != "x" or self.schema.kind != "table":
-            samples = table.dataset().train
+            data = table.dataset()
+            if data.typed:
+                raise DataError(
+                    f"{self.verb.name}: the body must hold numbers; got others among the columns "
+                    f"{', '.join(table.names)[:100]}. Send {self.first.name} of shape {list(self.first.shape)}."
+                )
+            samples = data.train
             if self.schema.kind == "sequences" and self.first.name == "x" and samples.ndim == 2:
                 return samples[None]  # its rows are the steps of one sequence
             if self.schema.kind == "images" and self.first.name == "x" and samples.ndim == 2:
