@@ -185,6 +185,6 @@ def test_the_description_names_every_address_that_there_is(table):
 
 def test_text_for_a_model_of_pictures_is_named():
     with client(fitted("nhwc")) as served:
-        answer = posted(served, "/encode", b"a,b,c\n1,2,3\n4,[]5,6\n")
+        answer = served.post("/encode", content=b"a,b,c\n1,2,3\n4,[]5,6\n")
         assert answer.status_code == 400
         assert "the body must hold numbers; got others among the columns a, b, c" in answer.json()["error"]
