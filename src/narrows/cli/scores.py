@@ -181,7 +181,7 @@ def _in_words(model: Autoencoder, samples: Samples, found: Anomalies, shown: Arr
 
 def _cells(model: Autoencoder, samples: Samples, rows: Array) -> tuple[Array, Array]:
     """Return the values of typed columns in these rows, and their reconstructions, as Python's objects."""
-    X = table_like(samples.X[rows], model.schema_.types or (), type(model).__name__)
+    X: Any = table_like(samples.X[rows], model.schema_.types or (), type(model).__name__)
     X_hat = model.reconstruct(X, y=None if samples.y is None else samples.y[rows])
     found = []
     for table in (X, X_hat):
