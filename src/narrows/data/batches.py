@@ -109,11 +109,12 @@ class Batches:
 
     def _read(self, rows: Any, progress: float, rng: torch.Generator | None) -> Batch:
         """Read rows from the disk."""
-        return self.batch(self.arrays.rows(rows), progress, rng)
+        part = self.arrays.rows(rows)
+        return self.batch(part._replace(x=np.array(part.x)), progress, rng)
 
     def batch(self, part: Arrays, progress: float, rng: torch.Generator | None) -> Batch:
-        """Return rows as they are stored as a batch."""
-        x, mask = self.schema.scaled(np.array(part.x), np.dtype(str(self.dtype).removeprefix("torch.")))
+        """Return rows as they are stored, in memory of their own, as a batch."""
+        x, mask = self.schema.scaled(part.x, np.dtype(str(self.dtype).removeprefix("torch.")))
         arrays = part._replace(x=x, mask=mask if part.mask is None else part.mask)
         named = zip(Arrays._fields, arrays, strict=True)
         return self._batch({n: self._moved(_tensor(a)) for n, a in named if a is not None}, progress, rng)

@@ -19,7 +19,7 @@ from narrows.data.schema import FORM, Schema
 from narrows.errors import ConfigError, FormatError, did_you_mean
 from narrows.estimators import ESTIMATORS
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.neural import device_of
+from narrows.estimators.device import device_of
 from narrows.estimators.persistence import CODES, FORMAT, SCHEMA
 from narrows.params import Param, fields, validate
 from narrows.rng import Seeded

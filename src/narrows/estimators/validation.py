@@ -12,6 +12,8 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import DataConversionWarning
 
+from narrows.components import resolve_all
+from narrows.corruptions import Corruption
 from narrows.data.arrays import Array
 from narrows.data.axes import ORDERS, order_for, order_of, turned
 from narrows.data.columns import check_values, shortened
@@ -240,3 +242,22 @@ def _check_sequences(estimator: Any, X: list[Array], schema: Schema | None, miss
             "sequences."
         )
     return X
+
+
+def check_types(estimator: Any, schema: Schema, corruption: Corruption | None) -> None:
+    """Raise ConfigError where typed columns go with a corruption or a penalty that computes with their indices."""
+    if schema.types is None:
+        return
+    name = type(estimator).__name__
+    if corruption is not None and not corruption.takes_types:
+        raise ConfigError(
+            f"{name}: corruption must be one that hides values for a table of typed columns; got "
+            f"{str(estimator.corruption)!r}, which computes with indices of levels. Leave it out."
+        )
+    if any(
+        penalty.slope for penalty in resolve_all("penalty", estimator.get_params(deep=False).get("penalty", ()), name)
+    ):
+        raise ConfigError(
+            f"{name}: penalty must not be of the encoder's slope for a table of typed columns: levels have none. "
+            "Use l1 or sparsity."
+        )

@@ -19,6 +19,8 @@ from narrows.evaluation.diagnosis.measurements import Activity
 from narrows.evaluation.errors import pca_baseline, squared_error
 from narrows.params import fields
 
+COLLAPSED = 0.01
+"""Nats: a latent dimension with a smaller KL term on average counts as collapsed."""
 FLAT = 1e-6
 """Share of the largest variance below which a latent dimension does not vary."""
 
@@ -100,6 +102,17 @@ class Evidence:
     def errors(self) -> Errors | None:
         """Held-out ones, where there are some."""
         return self.test or self.train
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether no latent dimension holds information."""
+        return self.kl is not None and bool((self.kl < COLLAPSED).all())
+
+    @property
+    def fixed_scale(self) -> bool:
+        """Whether the likelihood has a scale that is not learned."""
+        observed = getattr(vars(self.model).get("module_"), "observed", None)
+        return observed is None or (observed.log_scale is not None and not observed.learned)
 
     @property
     def gap(self) -> float:
