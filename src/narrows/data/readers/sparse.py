@@ -12,6 +12,8 @@ from narrows.data.arrays import Array
 from narrows.data.readers.checks import unsound
 from narrows.data.sparse_rows import rows_of
 
+MOST = 10**8
+"""Rows of a file at most: a table of where each begins is made."""
 _PARTS = {"csr": ("data", "indices", "indptr"), "csc": ("data", "indices", "indptr"), "coo": ("data", "row", "col")}
 
 
@@ -43,6 +45,8 @@ def matrix_of(kind: str, shape: Any, parts: Mapping[str, Array], path: Path, *, 
     if kind not in _PARTS or data.dtype.kind not in "buif" or min(rows, columns) < 1:
         raise unsound(path, f"hold a sparse matrix of numbers, csr, csc or coo; got {kind} of {data.dtype}.")
     data = data.astype(np.float32 if data.dtype.itemsize <= 4 and data.dtype.kind != "i" else np.float64)
+    if max(rows, columns) > MOST:
+        raise unsound(path, f"hold at most {MOST:,} rows and columns; got {rows:,} x {columns:,}.")
     places = [np.asarray(parts[name]) for name in _PARTS[kind][1:]]
     if kind == "coo":
         matrix = sparse.coo_matrix((data, (places[0], places[1])), shape=(rows, columns))
