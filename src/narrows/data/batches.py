@@ -14,7 +14,6 @@ from torch import Tensor
 from narrows.data.arrays import Array, Arrays, on_disk
 from narrows.data.order import Division
 from narrows.data.schema import Schema
-from narrows.data.stored import Chosen, stored
 from narrows.module import Batch
 
 VALUES, ROWS = 2**22, 4096
@@ -67,12 +66,8 @@ class Batches:
         return kept, self._chosen(k, division.held, f", {k} by {seed}")
 
     def _chosen(self, n: int, rows_at: Callable[[Any], Array], name: str) -> Batches:
-        def chosen(part: Any) -> Any:
-            if part is None:
-                return None
-            return Chosen(stored(part), n, rows_at, name) if on_disk(part) else part[rows_at(np.arange(n))]
-
-        return Batches(Arrays(*map(chosen, self.arrays)), self.schema, self.device, self.dtype, self.density)
+        arrays = self.arrays.chosen(n, rows_at, name)
+        return Batches(arrays, self.schema, self.device, self.dtype, self.density)
 
     def take(self, index: Tensor, *, progress: float = 1.0, rng: torch.Generator | None = None) -> Batch:
         """Return the rows at `index` (B,) as a batch."""
