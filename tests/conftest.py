@@ -1,4 +1,4 @@
-"""What tests share is in `shared.py`, which processes that run tests import, and the one that hands them out does not."""
+"""What tests share is in `shared.py`: processes that run tests import it, and the one that hands them out does not."""
 
 
 def pytest_configure(config):
