@@ -15,6 +15,7 @@ from narrows import AE, PCA, VAE, load_dataset
 from narrows.data.dataset import Dataset
 from narrows.http.security import Place
 from narrows.runs import Run, record
+from narrows.serve.admission import Admission
 from narrows.serve.app import application
 from narrows.serve.batching import Limits
 from narrows.serve.guard import Guard
@@ -91,7 +92,8 @@ def client(*runs, limits=None, token=None, **headers):
     metrics = Metrics()
     models = Models(runs, limits or Limits(), metrics.computed)
     problems = []
-    guard = Guard(application(models, metrics, report=problems.append), metrics, token=token, place=Place())
+    app = application(models, metrics, report=problems.append)
+    guard = Guard(app, Admission(10_000, metrics), token=token, place=Place())
     with TestClient(guard, BASE, headers=headers, raise_server_exceptions=False) as opened:
         yield opened
     assert problems == []

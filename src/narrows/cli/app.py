@@ -116,7 +116,8 @@ def main(tokens: Sequence[str] | None = None) -> int:
                 threads.set_threads(number)
             tokens, processes = plugins.without(tokens, ranks.FLAG, "a whole number")
             for number in processes:
-                ranks.start(tokens, number)
+                if (code := ranks.start(tokens, number)) is not None:
+                    return code
             tokens, files = plugins.without_plugins(tokens)
             for file in files:
                 import_plugin(file)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
-import os
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Group, Parameter
 
+from narrows.cli import ranks
 from narrows.cli.arguments import READING, RunName, command_of, data_flags, flag, parameter_flags
 from narrows.cli.beside import page_beside
 from narrows.cli.config import FLAGS, VALIDATION, Plan, has_epochs, plan
@@ -37,7 +37,10 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 def application(tokens: Sequence[str]) -> App:
     """Return the command with one subcommand per model."""
-    if name := _given(tokens, "name"):  # who holds it is said before the models are imported, which takes seconds
+    # The first of all processes alone makes the folder, and finds it there when torchrun has started it again.
+    if (
+        (name := _given(tokens, "name")) and not ranks.rank() and not ranks.restarted()
+    ):  # who holds it is said before the models are imported, which takes seconds
         _named(name, _given(tokens, "out") or "runs")
     epilogue = "`narrows train MODEL --help` lists the flags of a model. `narrows train --from RUN` goes on from a run."
     app = per_model("train", HELP, epilogue, tokens, _command)
@@ -111,20 +114,13 @@ def _command(model: str, cls: type[Autoencoder]) -> Callable[..., Any]:
 
 
 def _train(asked: Plan) -> int:
-    with together() as first:
-        return _recorded(asked) if first else _follow(asked)
-
-
-@contextlib.contextmanager
-def together() -> Iterator[bool]:
-    """Train with the processes that torchrun started beside this one, while in here; give whether this is the first."""
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:  # before torch is imported
-        yield True
-        return
-    from narrows.training.distributed import joined
-
-    with joined() as ranks:
-        yield ranks.rank == 0
+    with ranks.together() as first:
+        begun = ranks.begun(asked.out, asked.name)
+        if begun is not None and begun.status == "finished":
+            return 0
+        if not first:
+            return _follow(asked)
+        return _recorded(asked) if begun is None else _resumed(begun.folder, None, False)
 
 
 def _follow(asked: Plan) -> int:
@@ -215,7 +211,7 @@ def resume(
     from narrows.cli.locate import located
 
     folder = located(run)
-    with together() as first:
+    with ranks.together() as first:
         if first:
             return _resumed(folder, data, force)
         from narrows.runs.recording import followed_again

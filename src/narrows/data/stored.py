@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 PART = 2**24
 """Bytes that are read at once where all rows are looked at."""
-SPREAD = 4
+SPREAD = 2
 """Rows are read as one stretch where it holds at most so many times as many as are asked for."""
 
 
@@ -138,8 +138,13 @@ class Chosen(StoredRows):
     """Some rows of others, where a function says which of these stands at a position; see `narrows.data.order`."""
 
     def __init__(self, source: StoredRows, n: int, rows_at: Callable[[Any], NDArray[np.int64]], name: str) -> None:
-        self.source, self.rows_at, self.identity = source, rows_at, f"{source.identity}{name}"
+        self.source, self.rows_at, self.name = source, rows_at, name
         self.shape, self.dtype = (n, *source.shape[1:]), source.dtype
+
+    @property
+    def identity(self) -> str:  # type: ignore[override]
+        """That of the others, and which of them."""
+        return f"{self.source.identity}{self.name}"
 
     def read(self, start: int, stop: int) -> Array:
         """Return rows at neighbouring positions."""

@@ -180,7 +180,7 @@ def _keep_codes(estimator: Autoencoder, data: Arrays) -> None:
     size = max(1, int(np.prod(estimator.code_.shape)))
     rows = subset(len(data.x), max(1, min(KEPT, KEPT_VALUES // size)), estimator._seed)
     try:
-        estimator.codes_ = _codes(estimator, data.rows(rows))
+        estimator.codes_ = _codes(estimator, data.chosen(len(rows), rows.__getitem__, " chosen"))
     except DataError:
         estimator.codes_ = np.empty((0, *estimator.code_.shape), estimator.computing_dtype)
 

@@ -28,7 +28,7 @@ from narrows.runs.folder import Run
 from narrows.runs.pictures import EpochPictures, draw_all, representative
 from narrows.runs.summary import summarise
 from narrows.storage.lock import lock_of, locked
-from narrows.storage.process import this_process
+from narrows.storage.process import launcher, this_process
 from narrows.storage.record import remove_others
 from narrows.training import EVERY, Checkpoints, Report, interval
 
@@ -282,6 +282,7 @@ def _description(
             "label_names": dataset.label_names if len(dataset.label_names or ()) <= MOST_NAMES else None,
         },
         "command": list(command or sys.argv),
+        "launcher": launcher(),
         "started": _now(),
         "versions": {
             "narrows": __version__,
