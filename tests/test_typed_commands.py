@@ -81,7 +81,7 @@ def test_codes_and_scores(trained, capsys):
     [
         ("map a", "Map: data must be numbers or images; got a table of typed columns"),
         ("sample a --out drawn.png --force", "--out must end in .csv or .parquet for a table with text or times"),
-        ("anomalies a --picture x.png", "--picture must be left out for a table with text or times"),
+        ("anomalies a --picture x.png", "--picture must be left out for a table of typed columns"),
         ("train pca --data people.csv", "PCA: X must hold numbers; got others in key, city"),
         ("train vae --data people.csv --column zip", "--column must be written NAME=KIND; got 'zip'"),
         ("train vae --data people.csv --column zap=real", "columns must name columns of X; got 'zap'"),

@@ -108,17 +108,18 @@ class Server(ServerProcess):
         self._open = []
         self.netloc = urlsplit(self.address).netloc
 
-    def request(self, path, method="GET", timeout=30):
+    def request(self, path, method="GET", timeout=30, body=None):
         """Send a request with the token, and return the answer, which may be a stream."""
         connection = http.client.HTTPConnection(self.netloc, timeout=timeout)
-        connection.request(method, path, headers={"Authorization": f"Bearer {TOKEN}"})
+        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+        connection.request(method, path, body=None if body is None else json.dumps(body), headers=headers)
         answer = connection.getresponse()
         self._open += [answer, connection]
         return answer
 
-    def json(self, path, method="GET"):
+    def json(self, path, method="GET", **options):
         """Return an answer in JSON."""
-        return json.loads(self.request(path, method).read())
+        return json.loads(self.request(path, method, **options).read())
 
     def stop(self, number=None, patience=20):
         """End the server and the streams that are open; see `ServerProcess.stop`."""

@@ -173,8 +173,8 @@ def _trained(asked: Plan, show: Callable[[str], None]) -> int:
             console.print(
                 as_is(f"read as: {in_flags('; '.join(dataset.notes))}", "dim"), soft_wrap=not console.is_terminal
             )
-        if dataset.typed and estimator.takes_types:
-            console.print(as_is(str(kinds_of_columns(estimator, dataset)), "dim"), soft_wrap=True)
+        if (kinds := kinds_of_columns(estimator, dataset)) is not None:
+            console.print(as_is(str(kinds), "dim"), soft_wrap=True)
         if hint := busy():
             console.print(f"note: {hint}", style="dim", soft_wrap=True)
         show(folder.name)
@@ -185,11 +185,15 @@ def _trained(asked: Plan, show: Callable[[str], None]) -> int:
         remove_empty(folder)
 
 
-def kinds_of_columns(estimator: Autoencoder, dataset: Dataset) -> Schema:
-    """Return what is learned of the columns of a table, before training."""
+def kinds_of_columns(estimator: Autoencoder, dataset: Dataset) -> Schema | None:
+    """Return what is learned of the columns of a table, before training; None where they have no types of their own."""
     from narrows.data.schema import Schema
+    from narrows.estimators.validation import typed_table
 
-    return Schema.of(dataset.train, types=estimator.get_params(deep=False).get("columns"), owner="train")
+    table = typed_table(estimator, dataset.train, dataset.columns)
+    if table is None:
+        return None
+    return Schema.of(table, types=estimator.get_params(deep=False).get("columns"), owner="train")
 
 
 def _named(name: str, out: str) -> Path:

@@ -68,6 +68,11 @@ def _table_of(X: Any, types: Sequence[ColumnType], owner: str) -> MixedTable:
             f"{array.shape}. Give a frame, or an array with these columns in order."
         )
     columns: dict[str, Values] = {}
+    given = np.asarray(X)
+    if given.dtype.kind in "biuf" and all(column.holds != "text" for column in types):
+        return MixedTable(
+            {t.name: Values(t.holds, given[:, i].astype(np.float64), dtype=t.dtype) for i, t in enumerate(types)}
+        )
     for position, column in enumerate(types):
         values = array[:, position].tolist()
         gaps = np.array([v is None or v != v for v in values], bool)

@@ -9,17 +9,21 @@ import numpy as np
 import torch
 
 from narrows.data.arrays import Array, Arrays, on_disk
+from narrows.data.batches import Batches
 from narrows.data.schema import Schema
 from narrows.nn import Network, Start
 from narrows.nn.masked import MaskedInput
 from narrows.pca import Axes, principal_axes
 from narrows.ppca import Gaussian, last_axes
 from narrows.probability.likelihoods import LikelihoodLayer
+from narrows.rng import Seeded, seed_of
 
 ROWS = 20_000
 """Rows that principal axes are taken of, of typed columns and where values are missing."""
 ROUGHLY: dict[str, Any] = {"iterations": 200, "tolerance": 1e-5}
 """How EM ends where training only starts at what it finds."""
+RESIDUALS = 5_000
+"""Of these, rows that scales of typed columns start at."""
 RANK = 64
 """The most axes along which missing values are filled for the encoder."""
 PART = 2**22
@@ -94,6 +98,20 @@ def _start_at_columns(estimator: Any, network: Network, module: Any, data: Array
             set_scale=module.observed.start,
         ),
     )
+    _start_columns_apart(estimator, module, rows.rows(slice(None, None, max(1, len(rows.x) // RESIDUALS))))
+
+
+def _start_columns_apart(estimator: Any, module: Any, rows: Arrays) -> None:
+    """Start the scale of every column at what the network leaves of it, as it starts: PCA leaves more of some."""
+    device = torch.device("cpu")
+    noise = torch.Generator(device).manual_seed(seed_of(estimator.seed, 5))
+    batch = Batches(rows, estimator.schema_, device, module.dtype, module.density).between(0, len(rows.x), noise)
+    with torch.no_grad(), Seeded(seed_of(estimator.seed, 6)):
+        z = module.encode(batch)
+        if module.probabilistic:
+            z = (posterior := module.posterior(batch)).draw(batch.randn(posterior.mean.shape, posterior.mean.dtype))
+        h = module.likelihood(z, batch).h
+    module.observed.start_at(batch.x, batch.mask, h, math.prod(module.code.shape) / len(rows.x))
 
 
 def _axes(data: Arrays, schema: Schema, k: int, mean: Array) -> Axes:

@@ -139,7 +139,7 @@ class NeuralAutoencoder(PartialFitMixin, Autoencoder):
         name = type(self).__name__
         chosen = self.likelihood
         if schema.types is not None:
-            if chosen not in ("auto", "gaussian"):
+            if chosen not in ("auto", "gaussian", "gaussian:learned"):
                 raise ConfigError(
                     f"{name}: likelihood must be left out for a table of typed columns, which have one each; got "
                     f"{str(chosen)!r}. Choose them by columns={{'age': 'real:student'}}."
@@ -149,7 +149,7 @@ class NeuralAutoencoder(PartialFitMixin, Autoencoder):
                     f"{name}: output_activation must be 'linear' for a table of typed columns; got "
                     f"{network.output_activation!r}. Leave it out."
                 )
-            return ColumnLikelihoods(schema.features)
+            return ColumnLikelihoods(schema.features, learned=chosen != "gaussian")
         if chosen == "auto":
             chosen = "bernoulli" if schema.two_tone else "gaussian:learned"
         likelihood: Likelihood = resolve("likelihood", chosen, name)

@@ -11,6 +11,7 @@ from narrows.data.arrays import Array
 from narrows.data.batches import chunk_size
 from narrows.estimators import inference
 from narrows.module import Batch
+from narrows.probability.draws import draw
 from narrows.rng import Seeded
 from narrows.training.arrays import as_array
 
@@ -56,10 +57,5 @@ def draws_at(model: Any, Z: Array, y: Any, seed: int) -> Array:
         for at in range(0, len(codes), size):
             z = torch.from_numpy(np.ascontiguousarray(codes[at : at + size])).to(module.device)
             label = None if labels is None else torch.from_numpy(labels[at : at + size]).to(module.device)
-            likelihood = module.likelihood(z, Batch(z, y=label))
-            if schema.types is not None:
-                parts.append(as_array(likelihood.draw(stream.generator)))
-            else:
-                with stream:
-                    parts.append(as_array(likelihood.sample()))
+            parts.append(as_array(draw(module.likelihood(z, Batch(z, y=label)), stream)))
     return np.concatenate(parts)

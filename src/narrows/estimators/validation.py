@@ -23,6 +23,7 @@ from narrows.data.scales import finite_sum
 from narrows.data.schema import Schema
 from narrows.data.types import check_columns
 from narrows.data.types_frames import is_plain, mixed_table
+from narrows.data.types_inferred import holds_codes
 from narrows.data.types_schema import table_like
 from narrows.data.types_table import MixedTable, Values
 from narrows.errors import ConfigError, DataError
@@ -104,7 +105,7 @@ def check_samples(
 
 
 def _needs_types(estimator: Any, X: Any, frame: Any, names: Sequence[str] | None) -> bool:
-    """Return whether columns have types of their own: their kinds are given, or some hold no plain numbers."""
+    """Return whether columns have types: kinds are given, some hold no plain numbers, or most hold codes, with gaps."""
     if not estimator.takes_types:
         return False
     given = estimator.get_params(deep=False).get("columns")
@@ -116,7 +117,16 @@ def _needs_types(estimator: Any, X: Any, frame: Any, names: Sequence[str] | None
             f"{type(estimator).__name__}: columns must go with a data frame; got X of type {type(X).__name__}. Name "
             "its columns: pandas.DataFrame(X)."
         )
-    return frame is not None and len(frame) > 0 and (given is not None or not is_plain(frame))
+    if frame is None:
+        return names is not None and holds_codes(X)
+    return len(frame) > 0 and (given is not None or not is_plain(frame) or holds_codes(frame.to_numpy()))
+
+
+def typed_table(estimator: Any, X: Any, columns: Sequence[str] | None) -> MixedTable | None:
+    """Return the table of typed columns that `fit` of an estimator takes samples for; None where it takes an array."""
+    if isinstance(X, MixedTable):
+        return X if estimator.takes_types else None
+    return _named(X, columns, type(estimator).__name__) if _needs_types(estimator, X, None, columns) else None
 
 
 def _named(X: Any, names: Sequence[str] | None, name: str) -> MixedTable:

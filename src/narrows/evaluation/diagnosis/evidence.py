@@ -11,12 +11,12 @@ import numpy as np
 from narrows.data.arrays import Array
 from narrows.errors import DataError
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.inference import codes, encoded, reconstruct_encoded, values
+from narrows.estimators.inference import codes, encoded
 from narrows.evaluation.columns import column_gains
 from narrows.evaluation.diagnosis import measurements
 from narrows.evaluation.diagnosis.curves import common_jump, curves_of, late_speed, rise_of
 from narrows.evaluation.diagnosis.measurements import Activity
-from narrows.evaluation.errors import pca_baseline, squared_error
+from narrows.evaluation.errors import compared_reconstructions, compared_values, pca_baseline, squared_error
 from narrows.params import fields
 
 COLLAPSED = 0.01
@@ -136,9 +136,7 @@ def measured(model: Autoencoder, X: Any, X_test: Any, y: Any, y_test: Any, seed:
         each = (squared_error(model, part), pca.squared_error(part), pca.squared_error_of_mean(part))
         return Errors(*(float(error.mean()) for error in each))
 
-    x, x_hat = values(model, rows), reconstruct_encoded(model, rows)
-    if model.schema_.numeric is not None:  # indices of levels have no variance
-        x, x_hat = (np.where(model.schema_.numeric, part, 0.0) for part in (x, x_hat))
+    x, x_hat = compared_values(model, rows), compared_reconstructions(model, rows)
     variance = float(x.var(0).sum())
     curves, rates = curves_of(model.history_)
     speeds = [late_speed(curve, rates) for curve in curves]
@@ -151,7 +149,7 @@ def measured(model: Autoencoder, X: Any, X_test: Any, y: Any, y_test: Any, seed:
         kl=measurements.kl(model, rows),
         constant=_constant(model, rows),
         spread=spread_of(model, rows),
-        deviations=x.reshape(len(x), -1).std(0),
+        deviations=None if model.schema_.types is not None else x.reshape(len(x), -1).std(0),
         low=float(x.min()),
         high=float(x.max()),
         jump=common_jump(curves),
