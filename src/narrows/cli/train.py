@@ -74,8 +74,10 @@ def per_model(
     app = App(name=name, help=about, help_epilogue=epilogue)
     app["--help"].group = Group("Options", sort_key=9)
     group = Group("Models", sort_key=1)
+    asked = tokens[0] if tokens and tokens[0] in ESTIMATORS else None
     for model, cls in ESTIMATORS.items():
-        app.command(make(model, cls), name=model, group=group, help=summary_of(cls))
+        if asked in (None, model):  # the flags of one are quicker made than those of all
+            app.command(make(model, cls), name=model, group=group, help=summary_of(cls))
     return app
 
 

@@ -18,7 +18,8 @@ from narrows.data import options
 from narrows.data.arrays import Array
 from narrows.data.order import Division
 from narrows.data.splits import SourceFiles, divide, take_rows
-from narrows.data.stored import Chosen, Joined, StoredRows, stored
+from narrows.data.stored import Joined, StoredRows, stored
+from narrows.data.types_stored import StoredTable, chosen_rows, joined_tables
 from narrows.data.types_table import MixedTable, joined
 from narrows.errors import ConfigError, DataError
 
@@ -149,8 +150,9 @@ class Dataset:
             X = self.split(name).X
             if (known := self.row_ids.get(name)) is not None:
                 return known
-            if isinstance(X, StoredRows):
-                numbers = X.numbers(np.arange(len(X)))
+            rows: Any = X.rows if isinstance(X, MixedTable) else X
+            if isinstance(rows, StoredRows):
+                numbers = rows.numbers(np.arange(len(X)))
                 return RowIds("row", numbers, numbers)
             return RowIds.numbered(len(X))
         each = [self.ids(split) for split in self.split_names]
@@ -174,6 +176,8 @@ class Dataset:
         order, labels = self._order(), [y for _, _, y in splits if y is not None]
         y = np.concatenate(labels)[order] if len(labels) == len(splits) else None
         name, parts = "all" if len(splits) > 1 else "", [X for _, X, _ in splits]
+        if isinstance(parts[0], StoredTable):
+            return Split(name, joined_tables(parts, order), y)
         if isinstance(parts[0], StoredRows):
             return Split(name, Joined([stored(X) for X in parts], order), y)
         together = joined(parts) if isinstance(parts[0], MixedTable) else np.concatenate(parts)
@@ -277,7 +281,7 @@ def _held_out(
     """Return the fields that change where training rows are held out as a split, both sizes, and how it was done."""
     labels = data.train_labels
     shuffle = not data.ordered if shuffle is None else shuffle
-    if isinstance(data.train, StoredRows):
+    if isinstance(data.train, StoredRows | StoredTable):
         return _held_out_stored(data, data.train, split, share, seed if shuffle else None)
     kept, held_out, files, how = divide(data.train, labels, data.files, share, seed=seed, shuffle=shuffle)
     if data.train.dtype == object and len(held_out) and len(kept):
@@ -296,7 +300,7 @@ def _held_out(
 
 
 def _held_out_stored(
-    data: Dataset, X: StoredRows, split: str, share: float, seed: int | None
+    data: Dataset, X: StoredRows | StoredTable, split: str, share: float, seed: int | None
 ) -> tuple[dict[str, Any], tuple[int, int], str]:
     """Return the same of stored rows, of which none is read: one of each of so many equal parts, or the last ones."""
     n = len(X)
@@ -305,8 +309,8 @@ def _held_out_stored(
     division = Division(n, k, seed or 0)
     if seed is not None and k:
         parts = {
-            "train": Chosen(X, n - k, division.kept, f" without {k} by {seed}"),
-            split: Chosen(X, k, division.held, f", {k} by {seed}"),
+            "train": chosen_rows(X, n - k, division.kept, f" without {k} by {seed}"),
+            split: chosen_rows(X, k, division.held, f", {k} by {seed}"),
         }
     rows_at = {"train": division.kept, split: division.held}
     known = data.row_ids.get("train")
