@@ -118,6 +118,22 @@ def test_held_out_rows_are_other_rows_and_keep_their_numbers(tables, tmp_path):
     assert data.sha256 == load_dataset(shards.name, test=0.2, validation=0.1).sha256 != shards.sha256
 
 
+@pytest.mark.parametrize("columns", [None, {"zip": "category"}])
+def test_numbers_that_are_codes_have_typed_columns_too(tmp_path, large, columns):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"zip": rng.integers(0, 5, N), "a": rng.normal(size=N), "b": rng.integers(0, 3, N)})
+    frame["c"] = np.where(rng.random(N) < 0.1, np.nan, rng.integers(0, 4, N))
+    frame.to_csv(tmp_path / "codes.csv", index=False)
+    shards = load_dataset(pack(tmp_path / "codes.csv", tmp_path / "s"), test=0)
+    memory = load_dataset(tmp_path / "codes.csv", test=0, shuffle=False)
+    there, here = AE(**FEW, columns=columns), AE(**FEW, columns=columns)
+    for model, data in ((there, memory), (here, shards)):
+        list(model.fit_iter(data.train, columns=data.columns))
+    assert there.schema_.types is not None
+    assert here.schema_.types == there.schema_.types
+    np.testing.assert_array_equal(here.transform(shards.train), there.transform(memory.train))
+
+
 def test_on_the_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     people().to_csv("people.csv", index=False)

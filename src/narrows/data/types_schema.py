@@ -15,10 +15,10 @@ from torch import Tensor
 from narrows.data.arrays import Array, Arrays
 from narrows.data.columns import positions_of, shortened
 from narrows.data.frames import frame_kind, frame_of
-from narrows.data.stored import Mapped
+from narrows.data.stored import Mapped, StoredRows
 from narrows.data.types import LOGARITHMIC, SPIKES, ColumnType
 from narrows.data.types_frames import mixed_table, to_native_frame
-from narrows.data.types_stored import HELD
+from narrows.data.types_stored import HELD, StoredTable
 from narrows.data.types_table import PLURAL, MixedTable, Values, text_values
 from narrows.errors import DataError
 
@@ -60,6 +60,8 @@ def table_like(X: Any, types: Sequence[ColumnType], owner: str) -> MixedTable:
 
 
 def _table_of(X: Any, types: Sequence[ColumnType], owner: str) -> MixedTable:
+    if isinstance(X, StoredRows) and X.shape[1:] == (len(types),):
+        return StoredTable.of_numbers(X, [column.name for column in types])
     frame = frame_of(X, owner)
     if frame is not None:
         return mixed_table(frame, owner)

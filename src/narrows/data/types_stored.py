@@ -79,6 +79,11 @@ class StoredTable(MixedTable):
         self.rows, self.form = rows, tuple(form)
         self.columns: Mapping[str, Values] = _Columns(rows, self.form)
 
+    @classmethod
+    def of_numbers(cls, rows: StoredRows, names: Sequence[str]) -> StoredTable:
+        """Return rows of numbers whose columns have these names."""
+        return cls(rows, [StoredColumn(name) for name in names])
+
     def __len__(self) -> int:
         return len(self.rows)
 
