@@ -24,6 +24,7 @@ from narrows.cli.evaluate import COMPARE, compare_application, diagnose, evaluat
 from narrows.cli.export import export
 from narrows.cli.open import open_page
 from narrows.cli.push import push
+from narrows.cli.resume import resume
 from narrows.cli.runs import delete, rename, runs
 from narrows.cli.serve import serve
 from narrows.cli.show import show
@@ -47,7 +48,7 @@ def version() -> None:
 
 
 FUNCTIONS: dict[Group, dict[str, Callable[..., Any]]] = {
-    TRAIN: {"resume": train.resume},
+    TRAIN: {"resume": resume},
     LOOK: {
         "recipes": recipes.listed,
         "runs": runs,
