@@ -23,6 +23,7 @@ from narrows.data.published import binarized_mnist, fashion_mnist, lfw, mnist, p
 from narrows.data.readers.formats import file_loader, looks_like_path, split_files, table_of_file
 from narrows.data.shapes import FORMS, reshaped
 from narrows.data.stored import StoredRows
+from narrows.data.types_stored import StoredTable
 from narrows.data.types_table import MixedTable
 from narrows.data.windows import windowed
 from narrows.errors import ConfigError, DataError, did_you_mean
@@ -221,7 +222,7 @@ def _dataset(raw: Dataset, name: str, seed: int, limit: int | None, shape: str |
     train, validation, test = shaped(raw.train[:count]), shaped(raw.validation), shaped(raw.test)
     assert train is not None
     limited = {} if limit is None else {"limit": limit}
-    stored = isinstance(raw.train, StoredRows)  # whose numbers need not be in memory
+    stored = isinstance(raw.train, StoredRows | StoredTable)  # whose numbers need not be in memory
     sizes = {key: 0 if X is None else len(X) for key, X in (("validation", validation), ("test", test))}
     return replace(
         raw,

@@ -18,6 +18,7 @@ from narrows.data.arrays import Array
 from narrows.data.held_out import amount, held_out_rows
 from narrows.data.splits import SourceFiles
 from narrows.data.stored import Joined, StoredRows, stored
+from narrows.data.types_stored import StoredTable, joined_tables
 from narrows.data.types_table import MixedTable, joined
 from narrows.errors import ConfigError, DataError
 
@@ -148,8 +149,9 @@ class Dataset:
             X = self.split(name).X
             if (known := self.row_ids.get(name)) is not None:
                 return known
-            if isinstance(X, StoredRows):
-                numbers = X.numbers(np.arange(len(X)))
+            rows: Any = X.rows if isinstance(X, MixedTable) else X
+            if isinstance(rows, StoredRows):
+                numbers = rows.numbers(np.arange(len(X)))
                 return RowIds("row", numbers, numbers)
             return RowIds.numbered(len(X))
         each = [self.ids(split) for split in self.split_names]
@@ -173,6 +175,8 @@ class Dataset:
         order, labels = self._order(), [y for _, _, y in splits if y is not None]
         y = np.concatenate(labels)[order] if len(labels) == len(splits) else None
         name, parts = "all" if len(splits) > 1 else "", [X for _, X, _ in splits]
+        if isinstance(parts[0], StoredTable):
+            return Split(name, joined_tables(parts, order), y)
         if isinstance(parts[0], StoredRows):
             return Split(name, Joined([stored(X) for X in parts], order), y)
         together = joined(parts) if isinstance(parts[0], MixedTable) else np.concatenate(parts)

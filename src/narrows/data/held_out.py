@@ -9,7 +9,8 @@ import numpy as np
 
 from narrows.data.order import Division
 from narrows.data.splits import divide, take_rows
-from narrows.data.stored import Chosen, StoredRows
+from narrows.data.stored import StoredRows
+from narrows.data.types_stored import StoredTable, chosen_rows
 
 if TYPE_CHECKING:
     from narrows.data.dataset import Dataset
@@ -26,7 +27,7 @@ def held_out_rows(
     """Return the fields that change where training rows are held out as a split, both sizes, and how it was done."""
     labels = data.train_labels
     shuffle = not data.ordered if shuffle is None else shuffle
-    if isinstance(data.train, StoredRows):
+    if isinstance(data.train, StoredRows | StoredTable):
         return _of_stored(data, data.train, split, share, seed if shuffle else None)
     kept, held_out, files, how = divide(data.train, labels, data.files, share, seed=seed, shuffle=shuffle)
     if data.train.dtype == object and len(held_out) and len(kept):
@@ -45,7 +46,7 @@ def held_out_rows(
 
 
 def _of_stored(
-    data: Dataset, X: StoredRows, split: str, share: float, seed: int | None
+    data: Dataset, X: StoredRows | StoredTable, split: str, share: float, seed: int | None
 ) -> tuple[dict[str, Any], tuple[int, int], str]:
     """Return the same of stored rows, of which none is read: one of each of so many equal parts, or the last ones."""
     n = len(X)
@@ -54,8 +55,8 @@ def _of_stored(
     division = Division(n, k, seed or 0)
     if seed is not None and k:
         parts = {
-            "train": Chosen(X, n - k, division.kept, f" without {k} by {seed}"),
-            split: Chosen(X, k, division.held, f", {k} by {seed}"),
+            "train": chosen_rows(X, n - k, division.kept, f" without {k} by {seed}"),
+            split: chosen_rows(X, k, division.held, f", {k} by {seed}"),
         }
     rows_at = {"train": division.kept, split: division.held}
     known = data.row_ids.get("train")

@@ -240,7 +240,7 @@ class Schema:
             mask = ~np.isnan(X)
         if self.pixels and X.dtype == np.uint8:
             return X, None
-        if self.factor is None or self.offset is None:
+        if self.types is not None or self.factor is None or self.offset is None:  # typed columns are scaled already
             with np.errstate(over="ignore"):  # told where it matters
                 x = X if X.dtype == dtype else X.astype(dtype)
         else:
@@ -260,6 +260,14 @@ class Schema:
             return arrays
         x, mask = self.scaled(np.asarray(arrays.x), dtype)
         return arrays._replace(x=x, mask=mask)
+
+    def some_rows(self, arrays: Arrays, index: Any, dtype: np.dtype[Any]) -> Arrays:
+        """Return some rows of `arrays`, in memory and on the model's scale; pixels stay as they are."""
+        some = arrays.rows(index)
+        if not on_disk(arrays.x) or (self.pixels and arrays.x.dtype == np.uint8):
+            return some
+        x, mask = self.scaled(np.array(some.x), dtype)
+        return some._replace(x=x, mask=mask)
 
     def on_scale(self, arrays: Arrays, dtype: np.dtype[Any], fill: Array | None = None) -> Arrays:
         """Return the same, but that rows on disk are scaled as they are read; missing values are `fill`, or 0."""
