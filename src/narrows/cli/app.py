@@ -22,6 +22,7 @@ from narrows.cli.console import as_is, error, in_flags, out
 from narrows.cli.encode import encode
 from narrows.cli.evaluate import COMPARE, compare_application, diagnose, evaluate
 from narrows.cli.export import export
+from narrows.cli.impute import impute
 from narrows.cli.open import open_page
 from narrows.cli.push import push
 from narrows.cli.resume import resume
@@ -63,6 +64,7 @@ FUNCTIONS: dict[Group, dict[str, Callable[..., Any]]] = {
         "score": score,
         "anomalies": anomalies,
         "reconstruct": reconstruct,
+        "impute": impute,
         "sample": sample,
         "export": export,
         "serve": serve,
