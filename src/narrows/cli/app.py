@@ -22,8 +22,10 @@ from narrows.cli.console import as_is, error, in_flags, out
 from narrows.cli.encode import encode
 from narrows.cli.evaluate import COMPARE, compare_application, diagnose, evaluate
 from narrows.cli.export import export
+from narrows.cli.impute import impute
 from narrows.cli.open import open_page
 from narrows.cli.push import push
+from narrows.cli.resume import resume
 from narrows.cli.runs import delete, rename, runs
 from narrows.cli.serve import serve
 from narrows.cli.show import show
@@ -47,7 +49,7 @@ def version() -> None:
 
 
 FUNCTIONS: dict[Group, dict[str, Callable[..., Any]]] = {
-    TRAIN: {"resume": train.resume},
+    TRAIN: {"resume": resume},
     LOOK: {
         "recipes": recipes.listed,
         "runs": runs,
@@ -62,6 +64,7 @@ FUNCTIONS: dict[Group, dict[str, Callable[..., Any]]] = {
         "score": score,
         "anomalies": anomalies,
         "reconstruct": reconstruct,
+        "impute": impute,
         "sample": sample,
         "export": export,
         "serve": serve,

@@ -25,6 +25,7 @@ from narrows.data.pixels import as_fitted
 from narrows.data.scales import finite_sum, scaled_rows
 from narrows.data.stored import Mapped, StoredRows
 from narrows.data.types import TYPE_FORM, ColumnType
+from narrows.data.types_gaps import Pattern
 from narrows.data.types_schema import as_given, decoded_table, encoded_table, log_jacobian, table_like
 from narrows.data.types_table import MixedTable
 from narrows.errors import DataError
@@ -70,6 +71,8 @@ class Schema:
     """Whether most pixels are near black or white, as in writing; see `narrows.data.pixels.two_tone`."""
     types: tuple[ColumnType, ...] | None = None
     """Of all columns of a table whose columns have types of their own; `columns` are those that the model takes."""
+    gaps: tuple[Pattern, ...] = ()
+    """Which of these are missing together; see `narrows.data.types_gaps`."""
 
     # Learning the schema ----------------------------------------------------------------------------------------------
 
@@ -363,6 +366,7 @@ class Schema:
         plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
         if plain.get("types") is not None:
             plain["types"] = tuple(map(ColumnType.from_record, plain["types"]))
+        plain["gaps"] = tuple(map(tuple, plain.get("gaps", ())))
         return cls(**plain, **dict[str, Any](tensors))
 
 
@@ -371,6 +375,6 @@ FORM = {
     "columns": ([str], type(None)), "dtypes": ([str], type(None)), "frame": str | None,
     "scale": str | float | int | None, "missing": bool, "levels": ([str | int | float | bool], type(None)),
     "label_values": int, "axes?": str | None, "two_tone?": bool, "limits?": ([float | int], type(None)),
-    "types?": ([TYPE_FORM], type(None)),
+    "types?": ([TYPE_FORM], type(None)), "gaps?": [[int]],
 }  # fmt: skip
 """The form of `Schema.record()` in files (see `narrows.storage`)."""
