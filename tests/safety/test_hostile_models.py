@@ -101,8 +101,8 @@ HEADERS: dict[str, tuple[Callable[[], bytes], str]] = {
     "100,000 tensors": (
         lambda: packed({f"t{i}": entry([0], 0, 0) for i in range(100_000)}, b""), "header of at most",
     ),
-    "20,000 tensors": (
-        lambda: packed({f"t{i}": entry([0], 0, 0) for i in range(20_000)}, b""), "at most 10000 tensors",
+    "10,001 tensors": (
+        lambda: packed({f"t{i}": entry([0], 0, 0) for i in range(10_001)}, b""), "at most 10000 tensors",
     ),
     "overlap": (lambda: packed({"a": entry([2], 0, 8), "b": entry([2], 4, 12)}, bytes(12)), "begin where"),
     "gap": (lambda: packed({"a": entry([1], 0, 4), "b": entry([1], 8, 12)}, bytes(12)), "begin where"),

@@ -25,6 +25,7 @@ from narrows.cli.export import export
 from narrows.cli.impute import impute
 from narrows.cli.open import open_page
 from narrows.cli.push import push
+from narrows.cli.resume import resume
 from narrows.cli.runs import delete, rename, runs
 from narrows.cli.serve import serve
 from narrows.cli.show import show
@@ -48,7 +49,7 @@ def version() -> None:
 
 
 FUNCTIONS: dict[Group, dict[str, Callable[..., Any]]] = {
-    TRAIN: {"resume": train.resume},
+    TRAIN: {"resume": resume},
     LOOK: {
         "recipes": recipes.listed,
         "runs": runs,
