@@ -28,8 +28,9 @@ class Arrays(NamedTuple):
     """(N,) integer classes or (N, n) numbers; None where the model takes no condition."""
 
     def rows(self, index: Any) -> Arrays:
-        """Return the rows at an index or a slice."""
-        return Arrays(*(None if part is None else part[index] for part in self))  # type: ignore[arg-type]
+        """Return the rows at an index or a slice; those on disk stay there, and are not on the model's scale yet."""
+        return Arrays(*(part.at(index) if isinstance(part, StoredRows) else None if part is None else part[index]
+                        for part in self))  # type: ignore[arg-type]  # fmt: skip
 
     def chosen(self, n: int, rows_at: Callable[[Any], Array], name: str) -> Arrays:
         """Return n rows, of which a function says where they are; those on disk stay there until they are needed."""

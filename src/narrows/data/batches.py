@@ -110,6 +110,8 @@ class Batches:
     def batch(self, part: Arrays, progress: float, rng: torch.Generator | None) -> Batch:
         """Return rows as they are stored, in memory of their own, as a batch."""
         x, mask = self.schema.scaled(part.x, np.dtype(str(self.dtype).removeprefix("torch.")))
+        if mask is None and self.schema.missing:  # a batch without holes is one as in memory, where all have a mask
+            mask = np.ones(x.shape, bool)
         arrays = part._replace(x=x, mask=mask if part.mask is None else part.mask)
         named = zip(Arrays._fields, arrays, strict=True)
         return self._batch({n: self._moved(_tensor(a)) for n, a in named if a is not None}, progress, rng)

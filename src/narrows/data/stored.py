@@ -86,6 +86,19 @@ class StoredRows(ABC):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return self.read(0, len(self)).astype(dtype or self.dtype, copy=False)
 
+    def at(self, index: Any) -> StoredRows:
+        """Return the rows at an index or a slice, which are read where they are asked for."""
+        if isinstance(index, slice):
+            if index.step in (1, None):
+                part: StoredRows = self[index]
+                return part
+            positions = np.arange(*index.indices(len(self)))
+        else:
+            given = np.asarray(index)
+            positions = np.flatnonzero(given) if given.dtype == bool else np.where(given < 0, given + len(self), given)
+        name = hashlib.sha256(np.ascontiguousarray(positions, np.int64).data).hexdigest()
+        return Chosen(self, len(positions), positions.__getitem__, f" at {name}")
+
     def parts(self) -> Any:
         """Yield all rows in order as arrays of a bounded size."""
         size = max(1, PART // max(1, self.row_bytes))

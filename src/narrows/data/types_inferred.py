@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from narrows.data.arrays import Array
+from narrows.data.stored import StoredRows
 from narrows.data.types import LIKELIHOODS, ColumnType
 from narrows.data.types_likelihood import chosen_likelihood, half_width, is_whole
+from narrows.data.types_stored import StoredTable
 from narrows.data.types_table import DAY, MixedTable, Values
 from narrows.errors import ConfigError, DataError, did_you_mean
 
@@ -51,12 +53,26 @@ def holds_codes(X: Any) -> bool:
 
     What is filled in of these should be such a code, which a distribution of real numbers does not give.
     """
+    if isinstance(X, StoredRows):
+        return X.ndim == 2 and X.dtype.kind == "f" and _stored_codes(X)
     if not isinstance(X, np.ndarray) or X.ndim != 2 or X.dtype.kind not in "fO" or not len(X):
         return False
     X = X.astype(np.float64, copy=False)
     if not np.isnan(X).any():
         return False
     return 2 * sum(_few_whole(column[~np.isnan(column)]) for column in X.T) > X.shape[1]
+
+
+def _stored_codes(X: StoredRows) -> bool:
+    """Return the same of rows on disk: most tables are told by their first rows, of others columns are read."""
+    first = [column[~np.isnan(column)] for column in next(iter(X.parts())).T]
+    if 2 * sum(is_whole(column) and len(np.unique(column)) <= STEPS for column in first) <= len(first):
+        return False
+    gaps, few = False, 0
+    for values in StoredTable.of_numbers(X, list(map(str, range(len(first))))).columns.values():
+        missing = values.missing
+        gaps, few = gaps or bool(missing.any()), few + _few_whole(values.data[~missing])
+    return gaps and 2 * few > len(first)
 
 
 def _few_whole(numbers: Array) -> bool:

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from narrows.data.arrays import Array, Arrays, on_disk, subset
 from narrows.data.order import Division
 from narrows.data.schema import Schema
-from narrows.data.stored import Chosen, stored
+from narrows.data.types_stored import StoredTable, chosen_rows
 from narrows.data.types_table import MixedTable
 from narrows.errors import ConfigError, DataError
 from narrows.estimators import inference
@@ -142,15 +142,15 @@ def _split(estimator: Autoencoder, X: Any, y: Any, share: float) -> tuple[Any, A
             f"of {len(X)} samples. Give a larger share or more samples."
         )
     kept, held = apart(len(X), n, estimator._seed)
-    if on_disk(X):
+    if on_disk(X) or isinstance(X, StoredTable):
         division = Division(len(X), n, estimator._seed)
         kept, held = division.kept(np.arange(len(X) - n)), division.held(np.arange(n))
 
     def rows(values: Any, index: Array) -> Any:
         if values is None:
             return None
-        if on_disk(values):
-            return Chosen(stored(values), len(index), index.__getitem__, f" divided {share} by {estimator._seed}")
+        if on_disk(values) or isinstance(values, StoredTable):
+            return chosen_rows(values, len(index), index.__getitem__, f" divided {share} by {estimator._seed}")
         if isinstance(values, list):
             return [values[i] for i in index]
         return values[index] if isinstance(values, MixedTable) else np.asarray(values)[index]

@@ -83,7 +83,8 @@ def start_at_data(estimator: Any, module: Any, data: Arrays) -> None:
 
 def _start_at_columns(estimator: Any, network: Network, module: Any, data: Arrays) -> None:
     """Start at the means and the principal axes of the linear features of typed columns, of rows spread over all."""
-    rows = data.rows(slice(None, None, max(1, len(data.x) // ROWS)))
+    step = slice(None, None, max(1, len(data.x) // ROWS))
+    rows = estimator.schema_.some_rows(data, step, np.dtype(np.float32))
     with torch.no_grad():
         mask = None if rows.mask is None else torch.from_numpy(rows.mask)
         linear = module.networks.inputs.linear_features(torch.from_numpy(rows.x), mask).numpy()
@@ -121,8 +122,8 @@ def _axes(data: Arrays, schema: Schema, k: int, mean: Array) -> Axes:
     """
     k = min(k, len(data.x), schema.n_features)
     if schema.kind == "table" and schema.missing:
-        some = data.rows(slice(None, None, math.ceil(len(data.x) / ROWS)))
-        x, mask, *_ = schema.in_memory(some, np.dtype(np.float32))
+        some = slice(None, None, math.ceil(len(data.x) / ROWS))
+        x, mask, *_ = schema.some_rows(data, some, np.dtype(np.float32))
         if mask is not None:
             return last_axes(x, mask, min(k, len(x)), **ROUGHLY)
     x, mask, *_ = schema.on_scale(data, np.dtype(np.float32), fill=mean)

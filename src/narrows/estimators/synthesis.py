@@ -9,6 +9,7 @@ import torch
 
 from narrows.data.arrays import Array
 from narrows.data.batches import chunk_size
+from narrows.data.types_gaps import drawn_gaps
 from narrows.estimators import inference
 from narrows.module import Batch
 from narrows.probability.draws import draw
@@ -19,8 +20,8 @@ from narrows.training.arrays import as_array
 def rows_at(model: Any, Z: Array, y: Any, seed: int | None, *, clip: bool = False) -> Any:
     """Return one row for every code, drawn from p(x | z), as the kind of data frame that X was.
 
-    Of typed columns values are missing at the rate of their column, independently of each other. Levels that share one
-    class are drawn by their frequencies.
+    Of typed columns the same values are missing as in a training row, which is drawn for each row and has nothing to do
+    with its other values. Levels that share one class are drawn by their frequencies.
 
     Parameters
     ----------
@@ -41,8 +42,7 @@ def rows_at(model: Any, Z: Array, y: Any, seed: int | None, *, clip: bool = Fals
     if schema.types is None:
         return schema.decode(x)
     rng = np.random.default_rng([start, 1])
-    rates = np.array([column.missing for column in schema.features])
-    return schema.decode(x, mask=rng.random(x.shape) >= rates, rng=rng, clip=clip)
+    return schema.decode(x, mask=~drawn_gaps(schema.gaps, len(x), x.shape[1], rng), rng=rng, clip=clip)
 
 
 def draws_at(model: Any, Z: Array, y: Any, seed: int) -> Array:

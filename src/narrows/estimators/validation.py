@@ -21,10 +21,12 @@ from narrows.data.conversion import FORMS, as_array
 from narrows.data.frames import frame_of, numbers_of
 from narrows.data.scales import finite_sum
 from narrows.data.schema import Schema
+from narrows.data.stored import StoredRows
 from narrows.data.types import check_columns
 from narrows.data.types_frames import is_plain, mixed_table
 from narrows.data.types_inferred import holds_codes
 from narrows.data.types_schema import table_like
+from narrows.data.types_stored import StoredTable
 from narrows.data.types_table import MixedTable, Values
 from narrows.errors import ConfigError, DataError
 
@@ -134,6 +136,8 @@ def _named(X: Any, names: Sequence[str] | None, name: str) -> MixedTable:
     array = as_array(X, name)
     if isinstance(array, list) or array.ndim != 2 or len(names or ()) != array.shape[1]:
         raise ConfigError(f"{name}: columns must go with a table; got X of another shape. Leave it out.")
+    if isinstance(X, StoredRows):
+        return StoredTable.of_numbers(X, list(names or ()))
     return MixedTable(
         {column: Values("number", array[:, i].astype(np.float64)) for i, column in enumerate(names or ())}
     )

@@ -20,6 +20,7 @@ from torch import Tensor
 from narrows.data.arrays import Array, Arrays, on_disk
 from narrows.data.axes import AS_MODELS
 from narrows.data.batches import chunk_size
+from narrows.data.stored import Mapped
 from narrows.errors import DataError
 from narrows.estimators import PCA
 from narrows.estimators.base import Autoencoder
@@ -66,7 +67,7 @@ def squared_error_by_feature(model: Autoencoder, X: ArrayLike | Arrays, y: Any =
     arrays = encoded(model, X, y)
     size, parts = chunk_size(model.sample_shape_), []
     for start in range(0, len(arrays.x), size):
-        part = arrays.rows(slice(start, start + size))
+        part = model.schema_.some_rows(arrays, slice(start, start + size), model.computing_dtype)
         x, x_hat = compared_values(model, part), compared_reconstructions(model, part)
         errors = np.square(np.subtract(x, x_hat, dtype=np.float64))
         if errors.ndim == 2:
@@ -85,7 +86,7 @@ def _by_rows(model: Autoencoder, arrays: Arrays, reconstruct: Callable[[Arrays],
     errors = np.empty(len(arrays.x))
     for start in range(0, len(errors), size):
         rows = slice(start, start + size)
-        part = arrays.rows(rows)
+        part = model.schema_.some_rows(arrays, rows, model.computing_dtype)
         errors[rows] = squared_errors(compared_values(model, part), reconstruct(part), measured(model, part))
     return errors
 
@@ -190,6 +191,16 @@ def _filled(model: Autoencoder, arrays: Arrays, mean: Array | None = None) -> Ar
     """Return samples on the model's scale, missing values replaced by the mean; pixels as they are."""
     if arrays.x.dtype == np.uint8:
         return arrays.x
+    if on_disk(arrays.x) and model.schema_.types is not None:
+
+        def linear(rows: Array) -> Array:
+            x, mask = model.schema_.scaled(rows, np.dtype(np.float32))
+            return _filled(model, Arrays(x, mask))
+
+        rows: Any = arrays.x
+        size, name = linear(np.asarray(rows[:1])).shape[1:], f"linear features of {rows.identity}"
+        features: Any = Mapped(rows, linear, size, np.dtype(np.float64), name)
+        return features
     if on_disk(arrays.x) and not (model.schema_.missing and mean is None):
         return model.schema_.on_scale(arrays, np.dtype(np.float64), fill=mean).x
     x = compared_values(model, arrays)

@@ -147,7 +147,7 @@ def measure_reconstruction(
     with_ssim
         See `compare`.
     """
-    arrays = encoded(model, X, y)
+    arrays = model.schema_.in_memory(encoded(model, X, y), model.computing_dtype)
     x, x_hat = compared_values(model, arrays), compared_reconstructions(model, arrays)
     if like is not None and like is not model:
         x, x_hat = (model.schema_.rescale(part, like.schema_) for part in (x, x_hat))
@@ -178,6 +178,7 @@ def against_baselines(
         See `compare`.
     """
     arrays, baseline = encoded(model, X, y), pca_baseline(model, X_train)
+    arrays = model.schema_.in_memory(arrays, model.computing_dtype)
     x = compared_values(model, arrays)
     mean = np.broadcast_to(baseline.mean_sample, x.shape)
     of_model, of_pca, of_mean = (

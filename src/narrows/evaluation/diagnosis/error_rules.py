@@ -57,8 +57,11 @@ def overfitting(e: Evidence) -> Finding | None:
 
 
 def worse_than_pca(e: Evidence) -> Finding | None:
-    """Return whether PCA with as many dimensions reconstructs samples better, held-out ones where there are some."""
-    if e.errors is None:
+    """Return whether PCA with as many dimensions reconstructs samples better, held-out ones where there are some.
+
+    A model of typed columns with a prior is not asked: it learns a scale for each, and minimises other errors.
+    """
+    if e.errors is None or (e.model.schema_.types is not None and e.model.module_.probabilistic):
         return None
     error, pca, mean = e.errors
     if error <= max(1.25 * pca, pca + 0.002 * mean):
