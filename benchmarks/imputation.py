@@ -100,6 +100,7 @@ def write_page(path: Path, page: Path) -> None:
     methods = [name for name in METHODS if any(fit["method"] == name for fit in found)]
     lines = [f"| table | mechanism | {' | '.join(methods)} |", f"|---|---|{'---|' * len(methods)}"]
     means: dict[str, list[list[float | None]]] = {}
+    used: set[int] = set()
     for mechanism, share in CASES:
         asked = [name for name in methods if mechanism in ONLY.get(name, (mechanism,))]
         for table in dict.fromkeys(fit["table"] for fit in found):
@@ -107,7 +108,7 @@ def write_page(path: Path, page: Path) -> None:
             common = set.intersection(*({f["split"] for f in fits if f["method"] == name} for name in asked))
             if not common:
                 continue
-            fits = [f for f in fits if f["split"] in common]
+            fits, used = [f for f in fits if f["split"] in common], used | common
             row = [_mean([f["r2"] for f in fits if f["method"] == m]) for m in methods]
             if share <= 0.3:
                 means.setdefault(mechanism, []).append(row)
@@ -120,8 +121,7 @@ def write_page(path: Path, page: Path) -> None:
     columns = zip(*(row for rows in means.values() for row in rows), strict=True)
     every = [None if name in ONLY else _mean(list(column)) for name, column in zip(methods, columns, strict=True)]
     lines.append(_line("**mean** | all", every))
-    count = len({fit["split"] for fit in found})
-    said = f"Splits: at most {count}; those that all methods have. One thread each."
+    said = f"Splits that all methods have: {', '.join(map(str, sorted(used)))}. One thread each."
     text = page.read_text()
     before, rest = text.split(BEGIN)
     page.write_text(f"{before}{BEGIN}\n{chr(10).join(lines)}\n\n{said}\n{END}{rest.split(END)[1]}")

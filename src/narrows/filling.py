@@ -19,8 +19,10 @@ WEIGHTS = (300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
 """Of the prior, in rows: those that are tried."""
 PARTS, ENOUGH = 10, 500
 """Parts of the observed values, of which one is hidden at a time to choose the weight; and how many it takes in all."""
-ROWS = 2000
-"""Rows that it is chosen by, at most: among more it hardly matters."""
+ROWS, LEAST = 2000, 500
+"""Rows that the weight is chosen by, at most: among more it hardly matters; and rows taken whatever the cost."""
+CHOICE, WORK = 2**25, 2**27
+"""Multiplications of a step of EM at most, about, for the choice and for the result: of more, rows are left out."""
 STEPS, FURTHER = 100, 20
 """Steps of EM at most, and of EM that starts at the result for another weight."""
 TOLERANCE = 1e-4
@@ -29,9 +31,11 @@ TOLERANCE = 1e-4
 
 def filling_gaussian(x: Tensor, mask: Tensor, rank: int) -> Gaussian:
     """Return a Gaussian of `rank` axes, and noise, for rows x (N, D), observed where mask is True; double precision."""
-    some = slice(None, None, math.ceil(len(x) / ROWS))
-    weight, start = chosen_weight(x[some], mask[some], rank)
-    return fitted(x, mask, rank, weight, start=start)
+    cost = rank * rank * x.shape[1]
+    few = slice(None, None, math.ceil(len(x) / min(ROWS, max(LEAST, CHOICE // cost))))
+    many = slice(None, None, math.ceil(len(x) / max(LEAST, WORK // cost)))
+    weight, start = chosen_weight(x[few], mask[few], rank)
+    return fitted(x[many], mask[many], rank, weight, start=start)
 
 
 def chosen_weight(x: Tensor, mask: Tensor, rank: int) -> tuple[float, Gaussian]:

@@ -19,7 +19,7 @@ from narrows.probability.likelihoods import LikelihoodLayer
 
 ROWS = 20_000
 """Rows that principal axes are taken of, of typed columns and where values are missing."""
-RANK = 64
+RANK = 32
 """The most axes along which missing values are filled for the encoder."""
 PART = 2**22
 """Values that are looked at once at a time in double precision."""
