@@ -50,6 +50,12 @@ class Server:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
+    @property
+    def cpu(self) -> float:
+        """Seconds that it computed until now, on whatever core."""
+        times = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
+
     def stop(self) -> int:
         """End it by SIGTERM, and return its exit code."""
         self.process.send_signal(signal.SIGTERM)
@@ -119,15 +125,27 @@ def load(run: Path, digits: Digits, asked: argparse.Namespace) -> dict[str, Any]
 
 
 def overload(run: Path, digits: Digits, asked: argparse.Namespace) -> dict[str, Any]:
-    """Requests at four times the rate that 64 clients reach, whatever becomes of them."""
+    """Requests at four times the rate that 64 clients reach, whatever becomes of them.
+
+    What an answer and a refusal cost the server in seconds of a core holds on a busy machine as well.
+    """
+    half = asked.seconds / 2
     with served(run, "--waiting", str(asked.waiting)) as server:
-        answers = asyncio.run(closed_loop(server.port, digits.binary, CLIENTS, asked.seconds / 4))
-        peak = sum(answer.status == 200 for answer in answers) / (asked.seconds / 4)
+        asyncio.run(closed_loop(server.port, digits.binary, CLIENTS, 1))
+        begun = server.cpu
+        answers = asyncio.run(closed_loop(server.port, digits.binary, CLIENTS, half))
+        middle = server.cpu
+        peak = sum(answer.status == 200 for answer in answers) / half
+        cost = (middle - begun) / len(answers)
         answers, unsent = asyncio.run(open_loop(server.port, digits.binary, 4 * peak, asked.seconds, 8 * CLIENTS))
+        spent = server.cpu - middle
     statuses = Counter(answer.status for answer in answers)
+    refused = statuses[503]
     return {
         "peak_per_second": peak, "offered_per_second": len(answers) / asked.seconds, "unsent": unsent,
         "goodput_share_of_peak": statuses[200] / asked.seconds / peak, "statuses": dict(statuses),
+        "answered_cpu_us": 1e6 * cost, "refused_cpu_us": 1e6 * (spent - cost * statuses[200]) / max(refused, 1),
+        "goodput_share_per_cpu_second": statuses[200] * cost / spent,
         "refused_p50_ms": percentile(answers, 0.5, lambda answer: answer.status == 503),
         "refused_p99_ms": percentile(answers, 0.99, lambda answer: answer.status == 503),
         "answered_p99_ms": percentile(answers, 0.99, lambda answer: answer.status == 200),

@@ -185,7 +185,7 @@ def test_a_likelihood_of_ones_own_with_two_outputs(kind, model, tmp_path):
     """A normal with a predicted log-variance: trained on every kind of samples, saved, loaded, and named."""
     X, network = KINDS[kind]
     with registered():
-        options = {"latent_dim": 2, "network": network, "epochs": 8, "learning_rate": 1e-2, "batch_size": 16}
+        options = {"latent_dim": 2, "network": network, "epochs": 4, "learning_rate": 1e-2, "batch_size": 16}
         fitted = model(**options, likelihood="heteroscedastic:0.2").fit(X)
         assert fitted.history_[-1]["train"]["loss"] < fitted.history_[0]["train"]["loss"]
         assert fitted.get_params()["likelihood__floor"] == 0.2

@@ -78,11 +78,11 @@ def test_codes_are_those_of_training_and_a_bounded_number_of_them(monkeypatch):
     model = narrows.AE(latent_dim=2, network="mlp:", epochs=1).fit(TRAIN)
     np.testing.assert_allclose(model.codes_, model.transform(TRAIN), atol=1e-6)
     np.testing.assert_array_equal(model.sample(5, 0, "gmm"), model.sample(5, 0, "gmm", X=TRAIN))
-    monkeypatch.setattr("narrows.estimators.base.KEPT", 50)
+    monkeypatch.setattr("narrows.estimators.fitting.KEPT", 50)
     some = narrows.AE(latent_dim=2, network="mlp:", epochs=1).fit(TRAIN).codes_
     assert some.shape == (50, 2)
     assert {tuple(code) for code in some.round(4)} <= {tuple(code) for code in model.codes_.round(4)}
-    monkeypatch.setattr("narrows.estimators.base.KEPT_VALUES", 80)
+    monkeypatch.setattr("narrows.estimators.fitting.KEPT_VALUES", 80)
     assert narrows.PCA(latent_dim=4).fit(TRAIN).codes_.shape == (20, 4)
 
 

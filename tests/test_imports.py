@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -23,6 +24,7 @@ FILES = {".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix("
          for path in PACKAGE.rglob("*.py")}  # fmt: skip
 
 
+@cache
 def imports(name):
     """Return the modules of narrows that a file imports anywhere, but for what only a type checker reads."""
     tree = ast.parse(FILES[name].read_text(encoding="utf-8"))

@@ -1,13 +1,8 @@
 """Training by several processes: their gradients, losses and evaluation are those of one, and who dies is named."""
 
 import json
-import os
-import re
-import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,39 +71,6 @@ def test_what_depends_on_the_whole_batch_is_refused(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode
     assert "processes must be 1 for a loss that depends on the whole batch" in done.stderr
-
-
-def processes_of(parent):
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return [int(child) for child in children]
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the processes by /proc")
-def test_a_rank_that_dies_is_named_and_training_resumes(tmp_path):
-    command = ["-m", "narrows", "train", "vae", "--data", "digits", "--epochs", "100000", "--checkpoint-every", "1s",
-               "--name", "run", "--network", "mlp:16"]  # fmt: skip
-    with subprocess.Popen(
-        torchrun(2, *command), cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    ) as run:
-        deadline = time.monotonic() + 240
-        while not list((tmp_path / "runs").glob("run/checkpoints/step-*.json")):
-            assert time.monotonic() < deadline
-            assert run.poll() is None, run.stderr.read()
-            time.sleep(0.2)
-        ranks = {
-            int(re.search(r"\bRANK=(\d)", Path(f"/proc/{pid}/environ").read_text().replace("\0", "\n"))[1]): pid
-            for pid in processes_of(run.pid)
-        }
-        os.kill(ranks[1], signal.SIGKILL)
-        killed = time.monotonic()
-        _, errors = run.communicate(timeout=60)
-        assert time.monotonic() - killed < 40  # of which torchrun itself takes some
-    assert run.returncode
-    assert f"{ranks[1]}" in errors
-    record = json.loads((tmp_path / "runs/run/run.json").read_text())
-    assert record["status"] in ("failed", "interrupted", "running")
-    assert list((tmp_path / "runs/run/checkpoints").glob("step-*.json"))
 
 
 def test_every_sample_of_a_batch_is_one_ranks():

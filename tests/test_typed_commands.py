@@ -76,12 +76,48 @@ def test_codes_and_scores(trained, capsys):
     assert "table of 5 columns" in run("show a", capsys)
 
 
+def test_what_is_missing_is_filled_in(trained, capsys):
+    out = run("impute a", capsys)
+    held, filled = (pd.read_csv(path, na_values="?") for path in ("people.csv", trained / "imputed.csv"))
+    missing = held.city.isna()
+    assert f"{missing.sum()} values filled in, 300 samples: {missing.sum()} in city" in out
+    assert list(filled) == ["row", *held]
+    assert set(filled.city) == {"Köln", "Paris"}
+    assert (filled.city == held.city)[~missing].all()
+    drawn = [
+        pd.read_csv("drawn.csv")
+        for seed in (0, 1)
+        if run(f"impute a --draw --seed {seed} --out drawn.csv --force", capsys)
+    ]
+    assert not drawn[0].city.equals(drawn[1].city)
+
+
+def test_a_table_of_codes_with_gaps(here, capsys):
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=200)
+    codes = {name: np.clip(np.rint(z + rng.normal(size=200) + 3), 1, 5) for name in "abc"}
+    frame = pd.DataFrame({**codes, "size": z}).mask(rng.random((200, 4)) < 0.2)
+    frame.to_csv("codes.csv", index=False)
+    out = run("train vae --data codes.csv --epochs 1 --network mlp:8 --name codes", capsys)
+    assert "a: ordinal (ordinal), 5 levels" in out
+    run("impute codes", capsys)
+    filled = pd.read_csv(here / "runs" / "codes" / "imputed.csv")
+    assert set(filled.a) <= {1, 2, 3, 4, 5}
+    assert "of 40 test samples" in run("anomalies codes", capsys)
+    assert main(["impute", "codes", "--out", "x.npy"]) != 0
+    assert "--out must end in .csv or .parquet" in capsys.readouterr().err
+    run("reconstruct codes", capsys)
+    run("train pca --data codes.csv --name plain", capsys)
+    assert "values filled in, 200 samples" in run("impute plain", capsys)
+    assert pd.read_csv(here / "runs" / "plain" / "imputed.csv").notna().all().all()
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [
         ("map a", "Map: data must be numbers or images; got a table of typed columns"),
         ("sample a --out drawn.png --force", "--out must end in .csv or .parquet for a table with text or times"),
-        ("anomalies a --picture x.png", "--picture must be left out for a table with text or times"),
+        ("anomalies a --picture x.png", "--picture must be left out for a table of typed columns"),
         ("train pca --data people.csv", "PCA: X must hold numbers; got others in key, city"),
         ("train vae --data people.csv --column zip", "--column must be written NAME=KIND; got 'zip'"),
         ("train vae --data people.csv --column zap=real", "columns must name columns of X; got 'zap'"),

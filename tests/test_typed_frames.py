@@ -264,3 +264,46 @@ def test_score_does_not_depend_on_the_unit_but_for_its_logarithm(people):
               for frame in (people, cents)]  # fmt: skip
     expected = np.where(people.spent == 0, 0.0, -np.log(100))
     np.testing.assert_allclose(scores[1] - scores[0], expected, atol=2e-2)
+
+
+def with_codes(n=200):
+    """Return numbers alone: grades, truth as 1 and 2, a case number, an amount; a fifth of the values is missing."""
+    rng = np.random.default_rng(3)
+    z = rng.normal(size=n)
+    frame = pd.DataFrame(
+        {
+            "pain": np.clip(np.rint(z + 3), 1, 5),
+            "pulse": np.clip(np.rint(2 * z + rng.normal(size=n) + 3), 1, 6),
+            "surgery": np.where(z > 0, 1.0, 2.0),
+            "volume": np.exp(z + 3),
+        }
+    )
+    frame = frame.mask(rng.random(frame.shape) < 0.2)
+    frame["case_number"] = np.r_[rng.permutation(n - 1) + 5000, 5000]
+    return frame
+
+
+def test_numbers_with_gaps_and_codes_have_types():
+    frame = with_codes()
+    vae = narrows.VAE(epochs=1, network="mlp:8").fit(frame)
+    kinds = {column.name: column.kind for column in vae.schema_.types}
+    assert kinds == {
+        "pain": "ordinal", "pulse": "ordinal", "surgery": "category", "volume": "positive", "case_number": "identifier",
+    }  # fmt: skip
+    filled = vae.impute(frame)
+    assert set(filled.pain) <= set(frame.pain.dropna())
+    assert set(filled.surgery) == {1.0, 2.0}
+    assert filled.case_number.equals(frame.case_number)
+    assert vae.arrays(frame.to_numpy()).x.shape == (200, 4)
+
+
+@pytest.mark.parametrize(
+    ("what", "change"),
+    [
+        ("nothing is missing", lambda frame: frame.ffill().bfill()),
+        ("few codes", lambda frame: frame.assign(**{name: np.exp(frame.pain) for name in "abcd"}, e=frame.volume + 1)),
+        ("an array", lambda frame: frame.to_numpy()),
+    ],
+)
+def test_other_numbers_stay_an_array(what, change):
+    assert narrows.VAE(epochs=1, network="mlp:8").fit(change(with_codes())).schema_.types is None

@@ -13,8 +13,11 @@ from narrows.data.frames import frame_of
 from narrows.data.schema import Schema
 from narrows.data.types import ColumnType
 from narrows.data.types_frames import mixed_table
+from narrows.estimators import inference
+from narrows.evaluation import errors
 from narrows.nn.typed import TypedInput, cycles_of
-from narrows.probability.typed import ColumnLikelihoods, outputs_of, thresholds_of
+from narrows.probability.typed import COMMON, ColumnLikelihoods, outputs_of
+from narrows.probability.typed_distribution import thresholds_of
 
 OFFSET, FACTOR = 2.0, 3.0
 COLUMNS = {
@@ -86,6 +89,7 @@ def test_levels():
     found, _ = log_prob(COLUMNS["categorical"], [0.0, 1.0, 2.0], logits)
     np.testing.assert_allclose(np.exp(found), np.exp(logits) / np.exp(logits).sum(), rtol=1e-6)
     found, layer = log_prob(COLUMNS["ordinal"], (np.arange(4) - 1.0) / 0.8, [0.6])
+    assert layer.scales.item() == pytest.approx(1)
     below = 1 / (1 + np.exp(-(thresholds_of(layer.thresholds[0]).detach().numpy() - 0.6)))
     np.testing.assert_allclose(np.exp(found), np.diff([0, *below, 1]), rtol=1e-5)
 
@@ -185,14 +189,86 @@ def test_dates_have_the_cycles_that_they_go_through():
     np.testing.assert_allclose(found[:, 1:3].numpy(), [[0, -1]] * 10, atol=1e-6)
 
 
-def test_training_begins_at_pca_of_the_numbers():
-    rng = np.random.default_rng(0)
-    z = rng.normal(size=(300, 2))
-    frame = pd.DataFrame(z @ rng.normal(size=(2, 5)) + 0.1 * rng.normal(size=(300, 5)), columns=list("abcde"))
-    frame["kind"] = np.where(rng.random(300) < 0.5, "x", "y")
+def people(n=400, seed=0):
+    """Return rows whose numbers, levels and whole numbers depend on two hidden ones; also a category of 30 levels."""
+    rng = np.random.default_rng(seed)
+    z = rng.normal(size=(n, 2))
+    frame = pd.DataFrame(z @ rng.normal(size=(2, 4)) + 0.2 * rng.normal(size=(n, 4)), columns=list("abcd"))
+    frame["kind"] = np.where(z[:, 0] + 0.3 * rng.normal(size=n) < 0, "x", "y")
+    frame["grade"] = np.clip(np.rint(2 * z[:, 1] + 5), 1, 9)
+    frame["place"] = [f"p{min(int(i), 29)}" for i in rng.exponential(4, n)]
+    return frame
+
+
+def test_errors_are_those_of_numbers_and_of_levels():
+    frame = people()
+    ae = narrows.AE(latent_dim=3, epochs=1, network="mlp:8").fit(frame)
+    arrays = ae.arrays(frame)
+    x, x_hat = errors.compared_values(ae, arrays), errors.compared_reconstructions(ae, arrays)
+    place = ae.schema_.features[-1]
+    assert (place.classes > 16, place.linear, x.shape) == (True, 16, (400, 4 + 1 + 1 + 16))
+    np.testing.assert_allclose(x[:, 4], frame.kind == ae.schema_.features[4].levels[1])
+    np.testing.assert_allclose(x[:, 6:].sum(1), arrays.x[:, 6] < 16)
+    assert ((x_hat[:, 6:] > 0) & (x_hat[:, 6:] < 1)).all()
+    assert (x_hat[:, 6:].sum(1) < 1).all()
+    total = errors.squared_error(ae, frame)
+    np.testing.assert_allclose(total, np.square(x - x_hat).sum(1), rtol=1e-6)
+    by_column = errors.squared_error_by_feature(ae, frame)
+    assert by_column.shape == (400, 7)
+    np.testing.assert_allclose(by_column.sum(1), total, rtol=1e-6)
+
+
+@pytest.mark.parametrize("holes", [False, True])
+def test_training_begins_at_pca_of_numbers_and_levels(holes):
+    frame = people()
+    if holes:
+        rng = np.random.default_rng(1)
+        frame = frame.mask(rng.random(frame.shape) < 0.2)
     ae = narrows.AE(latent_dim=3, epochs=1, learning_rate=1e-12).fit(frame)
-    numbers = frame.drop(columns="kind")
-    pca = narrows.PCA(latent_dim=2, scale="standard").fit(numbers)  # the third axis is that of the category
-    of_pca = narrows.evaluation.squared_error(pca, numbers).mean()
-    assert narrows.evaluation.squared_error(ae, frame).mean() < 1.05 * of_pca
-    assert (ae.reconstruct(frame).kind == frame.kind).mean() > 0.9
+    of_pca = errors.pca_baseline(ae, frame).squared_error(frame).mean()
+    assert errors.squared_error(ae, frame).mean() == pytest.approx(of_pca, rel=0.03)
+    vae = narrows.VAE(latent_dim=3, epochs=1, learning_rate=1e-12).fit(frame)
+    assert errors.squared_error(vae, frame).mean() < 1.15 * of_pca
+
+
+def test_training_never_ends_below_pca():
+    frame = people(600).drop(columns="place")
+    train, held = frame[:400], frame[400:]
+    given = {"network": "residual:16", "latent_dim": 2}
+    start = narrows.VAE(**given, epochs=1, learning_rate=1e-12).fit(train, validation=held)
+    vae = narrows.VAE(**given, epochs=6).fit(train, validation=held)
+    assert vae.score(held) > start.score(held) - 0.01  # of other draws than in training
+    ae = narrows.AE(**given, epochs=6).fit(train, validation=held)
+    of_pca = errors.pca_baseline(ae, train).squared_error(held).mean()
+    assert errors.squared_error(ae, held).mean() < of_pca
+
+
+def test_scales_start_at_the_residuals():
+    frame = people()
+    frame["calls"] = np.random.default_rng(2).negative_binomial(3, 0.2, len(frame))
+    vae = narrows.VAE(latent_dim=2, epochs=1, learning_rate=1e-12, columns={"calls": "count:negative_binomial"})
+    vae.fit(frame)
+    layer, names = vae.module_.observed, list(frame)
+    left = np.square(frame[["a", "b", "c", "d"]] - vae.reconstruct(frame)[["a", "b", "c", "d"]]).mean().to_numpy()
+    scales = layer.scales.detach().numpy()[:4] * np.array([t.factor for t in vae.schema_.features[:4]])
+    assert (scales > 0.9 * np.sqrt(left)).all()  # and what the posterior leaves open
+    assert (scales < 2.5 * np.sqrt(left)).all()
+    assert layer.log_scales[names.index("calls")].exp().item() == pytest.approx(3, rel=0.4)
+    fixed = narrows.AE(latent_dim=2, epochs=1).fit(frame).module_.observed
+    np.testing.assert_allclose(fixed.scales.detach().numpy()[:4], COMMON)
+    learned = narrows.AE(latent_dim=2, epochs=1, likelihood="gaussian:learned").fit(frame).module_.observed
+    assert len(set(learned.scales.tolist()[:4])) == 4
+
+
+def test_ordinal_thresholds_give_every_level_its_frequency():
+    frame = people()
+    vae = narrows.VAE(latent_dim=2, epochs=1, learning_rate=1e-12).fit(frame)
+    batch = next(inference.batches(vae, frame, size=len(frame)))
+    at = list(frame).index("grade")
+    with torch.no_grad():
+        distribution = vae.module_.likelihood(vae.module_.encode(batch), batch)
+        column, shares = vae.schema_.features[at], []
+        for k in range(len(column.levels)):
+            batch.x[:, at] = (k - column.offset) / column.factor
+            shares.append(distribution.log_prob(batch.x)[:, at].exp().mean().item())
+    np.testing.assert_allclose(shares, column.class_shares, atol=0.05)

@@ -9,7 +9,8 @@ import torch
 from scipy import sparse
 
 from narrows import AE, PCA
-from narrows.data import conversion
+from narrows.data import sparse_rows
+from narrows.data.conversion import as_array
 from narrows.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -41,18 +42,33 @@ def test_sparse_matrices_are_tables(form, dtype):
         np.testing.assert_allclose(codes, model.fit_transform(X.toarray()), rtol=1e-5, atol=1e-6)
 
 
-def test_sparse_matrices_that_do_not_fit_are_refused():
-    with pytest.raises(
-        DataError, match=r"half of the free memory.* a sparse matrix of 1000000 x 1000000 .*TruncatedSVD"
-    ):
+def test_sparse_matrices_that_are_too_wide_are_refused():
+    with pytest.raises(DataError, match=r"at most 200,000 columns as a sparse matrix; got 1,000,000.*TruncatedSVD"):
         make().fit(sparse.csr_matrix((10**6, 10**6)))
     with pytest.raises(DataError, match=r"AE: X must hold real numbers; got complex numbers \(complex128\)"):
         make().fit(sparse.csr_matrix(COUNTS.astype(complex)))
 
 
-def test_memory_that_is_not_told(monkeypatch):
-    monkeypatch.setattr("builtins.open", lambda *a, **k: (_ for _ in ()).throw(OSError()))
-    assert conversion.memory_left() > 2**28
+@pytest.mark.parametrize("form", ["csr_matrix", "csc_array", "coo_array"])
+def test_large_sparse_matrices_become_dense_row_by_row(form, monkeypatch):
+    monkeypatch.setattr(sparse_rows, "LARGE", 0)
+    X = getattr(sparse, form)(COUNTS.astype(np.float64))
+    before = X.copy()
+    assert isinstance(as_array(X, "AE"), sparse_rows.SparseRows)
+    for model in (make(), PCA(latent_dim=2)):
+        codes = model.fit(X).transform(X)
+        np.testing.assert_allclose(codes, model.fit_transform(X.toarray()), rtol=1e-5, atol=1e-6)
+    assert (before != X).nnz == 0
+
+
+def test_values_of_a_sparse_matrix_at_one_place_are_added_and_what_was_given_stays():
+    X = sparse.coo_array((np.array([1.0, 2.0, 4.0]), (np.array([0, 0, 1]), np.array([1, 1, 0]))), shape=(2, 2)).tocsr()
+    raw = sparse.csr_array((np.array([1.0, 2.0, 4.0]), np.array([1, 1, 0]), np.array([0, 2, 3])), shape=(2, 2))
+    rows = sparse_rows.SparseRows(raw)
+    np.testing.assert_array_equal(np.asarray(rows), [[0.0, 3.0], [4.0, 0.0]])
+    np.testing.assert_array_equal(rows[np.array([1, 0, 1])], [[4.0, 0.0], [0.0, 3.0], [4.0, 0.0]])
+    assert raw.nnz == 3
+    assert rows.identity == sparse_rows.SparseRows(X).identity != sparse_rows.SparseRows(2 * X).identity
 
 
 # Tensors --------------------------------------------------------------------------------------------------------------

@@ -10,9 +10,11 @@ import scipy.sparse
 import torch
 
 from narrows import AE
-from narrows.data import load_dataset
+from narrows.data import load_dataset, sparse_rows
+from narrows.data.dataset import with_test
 from narrows.data.options import OPTIONS
 from narrows.data.readers.formats import READERS
+from narrows.data.stored import StoredRows
 from narrows.errors import ConfigError, DataError
 
 T = np.random.default_rng(0).normal(size=(20, 3))
@@ -107,9 +109,22 @@ def test_sparse_matrices_are_whole_not_their_values(tmp_path, kind):
     np.savez(tmp_path / "bad.npz", **{**parts, name: parts[name] + 2**20})
     with pytest.raises(DataError, match=r"bad\.npz"):
         load(tmp_path / "bad.npz")
-    np.savez(tmp_path / "huge.npz", **{**parts, "shape": np.array([10**7, 10**7])})
-    with pytest.raises(DataError, match="at most 8 GiB"):
-        load(tmp_path / "huge.npz")
+    for shape in ((10**15, 6), (10**7, 10**7)):  # neither takes memory
+        np.savez(tmp_path / "huge.npz", **{**parts, "shape": np.array(shape)})
+        with pytest.raises(DataError, match=r"at most 100,000,000 rows|index pointer size|at most 200,000 columns"):
+            load(tmp_path / "huge.npz")
+
+
+def test_large_sparse_matrices_of_a_file_become_dense_row_by_row(tmp_path, monkeypatch):
+    X = np.random.default_rng(0).poisson(0.15, (40, 6)).astype(np.float32)
+    scipy.sparse.save_npz(tmp_path / "x.npz", scipy.sparse.csr_matrix(X))
+    whole = with_test(load(tmp_path / "x.npz"), 0.25, seed=1, shuffle=None)
+    monkeypatch.setattr(sparse_rows, "LARGE", 0)
+    rows = with_test(load(tmp_path / "x.npz"), 0.25, seed=1, shuffle=None)
+    assert isinstance(rows.train, StoredRows)
+    assert len(rows.train) == 30
+    together = np.concatenate([np.asarray(rows.train), np.asarray(rows.test)])
+    assert sorted(map(tuple, together)) == sorted(map(tuple, np.concatenate([whole.train, whole.test])))
 
 
 @pytest.mark.filterwarnings("ignore:Validating sparse tensor invariants")  # torch 2.14 says that it checks them

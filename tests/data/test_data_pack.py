@@ -127,8 +127,6 @@ def test_tables(tmp_path, ending):
     assert data.columns == ("a", "b", "c")
     assert [data.label_names[i] for i in data.train_labels] == frame.kind.tolist()
     assert data.ids("train").values.tolist() == frame.name.tolist()
-    with pytest.raises(DataError, match=r"'kind'.*drop='kind'"):
-        pack(tmp_path / f"t.{ending}", tmp_path / "other", id="name")
     with pytest.raises(ConfigError, match="'nothing'"):
         pack(tmp_path / f"t.{ending}", tmp_path / "other", drop="nothing")
 

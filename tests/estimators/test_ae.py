@@ -36,7 +36,7 @@ LINEAR: dict[str, Any] = {"batch_size": None, "adam_betas": (0.9, 0.99), "scale"
     ("data", "k", "settings"),
     [
         (cloud, 1, {"epochs": 600, "learning_rate": 5e-2}),
-        (arc, 2, {"epochs": 1000, "learning_rate": 5e-2}),
+        (arc, 2, {"epochs": 500, "learning_rate": 5e-2}),
         pytest.param(
             lambda: load_digits().data / 16, 8, {"epochs": 1500, "learning_rate": 2e-2}, marks=pytest.mark.slow
         ),

@@ -38,6 +38,7 @@ def compare(found, expected, X, k, atol=1e-5):
 def test_equal_to_scikit_learns(name, solver, whiten):
     X = TABLES[name]
     found = PCA(latent_dim=3, solver=solver, whiten=whiten).fit(X)
+    assert found.components_.shape == (3, X.shape[1])
     compare(found, REFERENCE(3, whiten=whiten, svd_solver="full").fit(X), X, 3)
 
 

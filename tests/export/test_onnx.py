@@ -11,6 +11,7 @@ from narrows import AE, PCA, VAE, export_model, load_onnx
 from narrows.errors import ConfigError, DataError, FormatError
 from narrows.export import models, onnx
 from narrows.export.functions import FUNCTIONS
+from narrows.probability.likelihoods import BernoulliLikelihood, ContinuousBernoulliLikelihood
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra export")
 
@@ -35,6 +36,27 @@ def test_verbs_are_those_of_the_estimator(pixels):
         assert np.abs(again.astype(int) - model.reconstruct(X)).max() <= 1  # a value halfway is rounded to either
     Z = np.random.default_rng(0).normal(size=(5, 2))
     assert np.abs(exported.inverse_transform(Z).astype(int) - model.inverse_transform(Z)).max() <= 1
+
+
+@pytest.mark.slow
+def test_likelihoods_keep_their_digits_for_large_logits():
+    """ONNX Runtime's sigmoid is 0 below -18, where torch's log(sigmoid) is the logit itself."""
+
+    class Densities(torch.nn.Module):
+        def forward(self, tensors):
+            h, x = tensors["h"], tensors["x"]
+            density, continuous = (
+                of().distribution(h, h) for of in (BernoulliLikelihood, ContinuousBernoulliLikelihood)
+            )
+            return {"a": density.log_prob(x), "b": continuous.log_prob(x), "mean": continuous.mean}
+
+    arrays = {"h": torch.linspace(-40, 40, 2001), "x": torch.rand(2001, generator=torch.Generator().manual_seed(0))}
+    session = onnxruntime.InferenceSession(onnx.onnx_bytes(Densities(), arrays, None, {}))
+    wanted = Densities()(arrays)
+    for got, (name, value) in zip(
+        session.run(None, {n: a.numpy() for n, a in arrays.items()}), wanted.items(), strict=True
+    ):
+        np.testing.assert_allclose(got, value.numpy(), atol=5e-6, rtol=0, err_msg=name)
 
 
 @pytest.mark.slow

@@ -36,10 +36,10 @@ def test_the_good_ones_load(good: list[Files], tmp_path: Path) -> None:
         assert load_model(tmp_path).module_ is not None
 
 
-def refused(folder: Path, files: Files, words: str) -> None:
-    """Assert that files are refused by a named error that says `words`, within 2 s and 128 MB."""
+def refusal(folder: Path, files: Files) -> str:
+    """Return the named error by which files are refused, within 2 s and 128 MB; fails where they are not."""
     put(folder, files)
-    with within(2), pytest.raises((FormatError, ConfigError), match=words) as caught:
+    with within(2), pytest.raises((FormatError, ConfigError)) as caught:
         load_model(folder)
     tracemalloc.start()  # which makes it slow
     try:
@@ -51,6 +51,7 @@ def refused(folder: Path, files: Files, words: str) -> None:
     assert len(str(caught.value)) < 1500
     assert "\0" not in str(caught.value)
     assert "\x1b" not in str(caught.value)
+    return str(caught.value)
 
 
 class Bomb:
@@ -77,9 +78,9 @@ def test_a_pickle_under_any_name(kind: str, good: list[Files], tmp_path: Path, m
     record = json.loads(files.record)
     folder = tmp_path / "model"
     folder.mkdir()
-    refused(folder, signed(record, data, files.lines), "safetensors")
-    refused(folder, signed(record, files.tensors, data), "JSON")
-    refused(folder, files._replace(record=data), "JSON")
+    assert "safetensors" in refusal(folder, signed(record, data, files.lines))
+    assert "JSON" in refusal(folder, signed(record, files.tensors, data))
+    assert "JSON" in refusal(folder, files._replace(record=data))
     for name in ("model.pkl", "model.pt", "model.joblib", "weights.safetensors"):
         put(folder, files)
         (folder / name).write_bytes(data)  # what is not named is not read
@@ -100,8 +101,8 @@ HEADERS: dict[str, tuple[Callable[[], bytes], str]] = {
     "100,000 tensors": (
         lambda: packed({f"t{i}": entry([0], 0, 0) for i in range(100_000)}, b""), "header of at most",
     ),
-    "20,000 tensors": (
-        lambda: packed({f"t{i}": entry([0], 0, 0) for i in range(20_000)}, b""), "at most 10000 tensors",
+    "10,001 tensors": (
+        lambda: packed({f"t{i}": entry([0], 0, 0) for i in range(10_001)}, b""), "at most 10000 tensors",
     ),
     "overlap": (lambda: packed({"a": entry([2], 0, 8), "b": entry([2], 4, 12)}, bytes(12)), "begin where"),
     "gap": (lambda: packed({"a": entry([1], 0, 4), "b": entry([1], 8, 12)}, bytes(12)), "begin where"),
@@ -134,7 +135,7 @@ HEADERS: dict[str, tuple[Callable[[], bytes], str]] = {
 @pytest.mark.parametrize("name", HEADERS)
 def test_a_header_that_lies(name: str, good: list[Files], tmp_path: Path) -> None:
     make, words = HEADERS[name]
-    refused(tmp_path, signed(json.loads(good[1].record), make(), good[1].lines), words)
+    assert re.search(words, refusal(tmp_path, signed(json.loads(good[1].record), make(), good[1].lines)))
 
 
 def test_truth_values_that_are_none(tmp_path: Path) -> None:
@@ -170,7 +171,7 @@ TEXTS = {
 @pytest.mark.parametrize("name", TEXTS)
 def test_json_that_is_not_sound(name: str, good: list[Files], tmp_path: Path) -> None:
     text, words = TEXTS[name]
-    refused(tmp_path, good[1]._replace(record=text), words)
+    assert re.search(words, refusal(tmp_path, good[1]._replace(record=text)))
 
 
 def test_what_ends_in_a_string_is_no_structure(tmp_path: Path) -> None:
@@ -275,7 +276,8 @@ RECORDS: dict[str, tuple[Callable[[dict[str, Any]], dict[str, Any]], str]] = {
 @pytest.mark.parametrize("name", RECORDS)
 def test_a_record_that_lies(name: str, good: list[Files], tmp_path: Path) -> None:
     change, words = RECORDS[name]
-    refused(tmp_path, signed(change(json.loads(good[1].record)), good[1].tensors, good[1].lines), words)
+    changed = signed(change(json.loads(good[1].record)), good[1].tensors, good[1].lines)
+    assert re.search(words, refusal(tmp_path, changed))
 
 
 LINES: dict[str, tuple[bytes, str]] = {
@@ -290,7 +292,7 @@ LINES: dict[str, tuple[bytes, str]] = {
 @pytest.mark.parametrize("name", LINES)
 def test_a_history_that_lies(name: str, good: list[Files], tmp_path: Path) -> None:
     lines, words = LINES[name]
-    refused(tmp_path, signed(json.loads(good[1].record), good[1].tensors, lines), words)
+    assert re.search(words, refusal(tmp_path, signed(json.loads(good[1].record), good[1].tensors, lines)))
 
 
 def changed_tensors(change: Callable[[dict[str, np.ndarray]], None], good: Files, folder: Path) -> bytes:
@@ -327,7 +329,7 @@ def test_tensors_of_another_model(name: str, good: list[Files], tmp_path: Path) 
     folder = tmp_path / "model"
     folder.mkdir()
     tensors = changed_tensors(change, good[1], tmp_path)
-    refused(folder, signed(json.loads(good[1].record), tensors, good[1].lines), words)
+    assert re.search(words, refusal(folder, signed(json.loads(good[1].record), tensors, good[1].lines)))
 
 
 def test_changes_after_saving_are_seen(good: list[Files], tmp_path: Path) -> None:

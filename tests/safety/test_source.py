@@ -18,6 +18,7 @@ CALLS = {
     "torch.load", "torch.save", "torch.jit.load", "os.system", "os.popen", "shutil.unpack_archive", "extractall",
     "yaml.load", "yaml.unsafe_load",
 }  # fmt: skip
+CALLED = tuple(f".{call}" for call in CALLS)
 EXCEPTIONS = {"data/readers/tensors.py": ["pickle", "torch.load"]}
 """What loads with `weights_only=True`, which runs nothing, and names the error where that refuses."""
 KEYWORDS = {"allow_pickle": "False", "shell": "False", "weights_only": "True"}
@@ -34,9 +35,7 @@ def offences(tree: ast.AST) -> Iterator[str]:
                 yield from (name.name for name in names if name.name.partition(".")[0] in MODULES)
             case ast.ImportFrom(module=str(module)) if module.partition(".")[0] in MODULES:
                 yield module
-            case ast.Attribute() if any(
-                ast.unparse(node) == call or ast.unparse(node).endswith("." + call) for call in CALLS
-            ):
+            case ast.Attribute() if f".{ast.unparse(node)}".endswith(CALLED):
                 yield ast.unparse(node)
             case ast.Call(func=function, keywords=keywords):
                 name = ast.unparse(function)

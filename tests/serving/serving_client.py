@@ -1,12 +1,9 @@
 """Small models that are served: in this process, and in one of its own."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -18,11 +15,13 @@ from narrows import AE, PCA, VAE, load_dataset
 from narrows.data.dataset import Dataset
 from narrows.http.security import Place
 from narrows.runs import Run, record
+from narrows.serve.admission import Admission
 from narrows.serve.app import application
 from narrows.serve.batching import Limits
 from narrows.serve.guard import Guard
 from narrows.serve.metrics import Metrics
 from narrows.serve.models import Models
+from server_process import ServerProcess
 
 TOKEN = "a-token-for-tests-only"
 BASE = "http://127.0.0.1:8080"
@@ -93,7 +92,8 @@ def client(*runs, limits=None, token=None, **headers):
     metrics = Metrics()
     models = Models(runs, limits or Limits(), metrics.computed)
     problems = []
-    guard = Guard(application(models, metrics, report=problems.append), metrics, token=token, place=Place())
+    app = application(models, metrics, report=problems.append)
+    guard = Guard(app, Admission(10_000, metrics), token=token, place=Place())
     with TestClient(guard, BASE, headers=headers, raise_server_exceptions=False) as opened:
         yield opened
     assert problems == []
@@ -129,7 +129,7 @@ def array_of(output):
 NUMPY = {"FP32": np.float32, "FP64": np.float64, "INT64": np.int64, "UINT8": np.uint8}
 
 
-class Server:
+class Server(ServerProcess):
     """`narrows serve` in a process of its own."""
 
     def __init__(self, *words, code=""):
@@ -147,24 +147,6 @@ class Server:
             lines.append(line)
         self.address = next(line.strip() for line in lines if line.startswith("http"))
         self.port = int(self.address.rpartition(":")[2])
-
-    def stop(self, number=signal.SIGTERM, patience=30):
-        """End the server; return its exit code, how long that took, and what it printed."""
-        begun = time.monotonic()
-        if self.process.poll() is None:
-            os.kill(self.process.pid, number)
-        try:
-            printed, _ = self.process.communicate(timeout=patience)
-        finally:
-            self.process.kill()
-            self.process.wait()
-        return self.process.returncode, time.monotonic() - begun, printed
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.stop()
 
 
 def body_of(X):

@@ -2,13 +2,11 @@
 
 import http.client
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,6 +18,7 @@ from narrows.page.app import application
 from narrows.page.security import Guard
 from narrows.runs import record
 from narrows.storage.process import this_process
+from server_process import ServerProcess
 
 TOKEN = "a-token-for-tests-only"
 BASE = "http://127.0.0.1:8765"
@@ -97,8 +96,10 @@ def trained(folder):
     return shutil.copytree(Path(_trained().name) / "cloud", Path(folder) / "cloud")
 
 
-class Server:
+class Server(ServerProcess):
     """`narrows open` in a process of its own."""
+
+    signal_to_end = signal.SIGINT
 
     def __init__(self, folder, *flags):
         command = [sys.executable, "-m", "narrows", "open", str(folder), "--no-browser", "--token", TOKEN, *flags]
@@ -107,33 +108,23 @@ class Server:
         self._open = []
         self.netloc = urlsplit(self.address).netloc
 
-    def request(self, path, method="GET", timeout=30):
+    def request(self, path, method="GET", timeout=30, body=None):
         """Send a request with the token, and return the answer, which may be a stream."""
         connection = http.client.HTTPConnection(self.netloc, timeout=timeout)
-        connection.request(method, path, headers={"Authorization": f"Bearer {TOKEN}"})
+        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+        connection.request(method, path, body=None if body is None else json.dumps(body), headers=headers)
         answer = connection.getresponse()
         self._open += [answer, connection]
         return answer
 
-    def json(self, path, method="GET"):
+    def json(self, path, method="GET", **options):
         """Return an answer in JSON."""
-        return json.loads(self.request(path, method).read())
+        return json.loads(self.request(path, method, **options).read())
 
-    def stop(self, number=signal.SIGINT, patience=20):
-        """End the server; return its exit code, how long that took, and what it printed."""
-        begun = time.monotonic()
-        if self.process.poll() is None:
-            os.kill(self.process.pid, number)
+    def stop(self, number=None, patience=20):
+        """End the server and the streams that are open; see `ServerProcess.stop`."""
         try:
-            printed, _ = self.process.communicate(timeout=patience)
+            return super().stop(number, patience)
         finally:
-            self.process.kill()
             for each in self._open:
                 each.close()
-        return self.process.returncode, time.monotonic() - begun, printed
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.stop()

@@ -242,3 +242,27 @@ def test_the_page_beside_a_training(tmp_path):
     port = int(line.split("/?")[0].rpartition(":")[2])
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
+
+
+@pytest.mark.slow
+def test_a_model_of_a_plugin_is_trained_from_the_page(tmp_path):
+    plugin = tmp_path / "own.py"
+    plugin.write_text(
+        "from narrows import register\n"
+        "from narrows.estimators import AE\n"
+        "from narrows.params import model, param\n\n\n"
+        "@register\n@model\nclass Deep(AE):\n"
+        '    """An autoencoder of my own."""\n\n'
+        '    network: str = param("mlp:8x8", "Its network.", axis="network")\n'
+    )
+    (tmp_path / "runs").mkdir()
+    asked = {"model": "deep", "data": "cloud", "parameters": {"epochs": "1"}}
+    with Server(tmp_path / "runs", "--plugin", str(plugin)) as server:
+        told = server.json("/api/train", "POST", timeout=60, body=asked)
+        assert "error" not in told, told
+        assert told["command"].startswith(f"narrows --plugin {plugin} train deep --data cloud")
+        run = f"/api/runs/{told['run']}"
+        while server.json(run)["status"] == "running":
+            time.sleep(0.2)
+        assert server.json(run)["status"] == "finished"
+        assert server.json(run)["command"].startswith(f"narrows --plugin {plugin} train deep --data cloud")

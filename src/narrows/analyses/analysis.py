@@ -158,7 +158,7 @@ class Analysis(ABC):
     def __call__(self, subject: Subject) -> Result:
         """Run the analysis. Raises: ConfigError where a field is out of bounds, or does not fit the run."""
         validate(self)
-        if subject.dataset.typed and not self.takes_types:
+        if subject.model.schema_.types is not None and not self.takes_types:
             raise ConfigError(
                 f"{type(self).__name__}: data must be numbers or images; got a table of typed columns. Use `narrows "
                 "encode`, `score`, `reconstruct` and `sample` with it."

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import current_thread, main_thread
@@ -22,8 +22,10 @@ from narrows.cli.console import as_is, error, in_flags, out
 from narrows.cli.encode import encode
 from narrows.cli.evaluate import COMPARE, compare_application, diagnose, evaluate
 from narrows.cli.export import export
+from narrows.cli.impute import impute
 from narrows.cli.open import open_page
 from narrows.cli.push import push
+from narrows.cli.resume import resume
 from narrows.cli.runs import delete, rename, runs
 from narrows.cli.serve import serve
 from narrows.cli.show import show
@@ -46,8 +48,37 @@ def version() -> None:
     out().print(f"narrows {__version__}")
 
 
+FUNCTIONS: dict[Group, dict[str, Callable[..., Any]]] = {
+    TRAIN: {"resume": resume},
+    LOOK: {
+        "recipes": recipes.listed,
+        "runs": runs,
+        "show": show,
+        "open": open_page,
+        "rename": rename,
+        "delete": delete,
+        "version": version,
+    },
+    USE: {
+        "encode": encode,
+        "score": score,
+        "anomalies": anomalies,
+        "reconstruct": reconstruct,
+        "impute": impute,
+        "sample": sample,
+        "export": export,
+        "serve": serve,
+        "push": push,
+    },
+    EVALUATE: {"evaluate": evaluate, "diagnose": diagnose},
+}
+"""Commands whose flags are their parameters."""
+MADE = {"train": train, "recipe": recipes, "sweep": sweep}
+"""Commands whose flags are those of a model or a recipe."""
+
+
 def application(tokens: Sequence[str]) -> App:
-    """Return the commands; the flags of a model, an analysis or a recipe are made only when they are asked for."""
+    """Return the commands: the one that is asked for alone, which is quicker; all of them where it is none."""
     app = App(
         name="narrows",
         help="Compact representations of images, sequences and tables: from PCA to the variational autoencoder.",
@@ -59,46 +90,28 @@ def application(tokens: Sequence[str]) -> App:
     )
     app["--help"].group = app["--version"].group = Group("Options", sort_key=9)
     asked, rest = (tokens[0], tokens[1:]) if tokens else ("", [])
-    for name, module in (("train", train), ("recipe", recipes), ("sweep", sweep)):
-        command = module.application(rest) if asked == name else App(name=name, help=module.HELP)
-        command.group = TRAIN
+    functions = {name for commands in FUNCTIONS.values() for name in commands}
+    known = asked in {*MADE, *analyses.HELPS, "compare", "data", *functions}
+
+    def add(command: App, group: Group) -> None:
+        command.group = group
         app.command(command)
-    for name, about in analyses.HELPS.items():
-        command = analyses.application(name) if asked == name else App(name=name, help=about)
-        command.group = USE if name == "denoise" else EXPLORE
-        app.command(command)
-    command = compare_application(rest) if asked == "compare" else App(name="compare", help=COMPARE)
-    command.group = EVALUATE
-    app.command(command)
-    groups: dict[Group, dict[str, Callable[..., Any]]] = {
-        TRAIN: {"resume": train.resume},
-        LOOK: {
-            "recipes": recipes.listed,
-            "runs": runs,
-            "show": show,
-            "open": open_page,
-            "rename": rename,
-            "delete": delete,
-            "version": version,
-        },
-        USE: {
-            "encode": encode,
-            "score": score,
-            "anomalies": anomalies,
-            "reconstruct": reconstruct,
-            "sample": sample,
-            "export": export,
-            "serve": serve,
-            "push": push,
-        },
-        EVALUATE: {"evaluate": evaluate, "diagnose": diagnose},
-    }
-    of_data = data.application()
-    of_data.group = LOOK
-    app.command(of_data)
-    for group, commands in groups.items():
-        for name, function in commands.items():
-            app.command(function, name=name, group=group)
+
+    def wanted(names: Iterable[str]) -> list[str]:
+        return [name for name in names if name == asked or not known]
+
+    for name in wanted(MADE):
+        add(MADE[name].application(rest) if known else App(name=name, help=MADE[name].HELP), TRAIN)
+    for name in wanted(analyses.HELPS):
+        command = analyses.application(name) if known else App(name=name, help=analyses.HELPS[name])
+        add(command, USE if name == "denoise" else EXPLORE)
+    if wanted(["compare"]):
+        add(compare_application(rest) if known else App(name="compare", help=COMPARE), EVALUATE)
+    if wanted(["data"]):
+        add(data.application(), LOOK)
+    for group, commands in FUNCTIONS.items():
+        for name in wanted(commands):
+            app.command(commands[name], name=name, group=group)
     return app
 
 
@@ -116,7 +129,8 @@ def main(tokens: Sequence[str] | None = None) -> int:
                 threads.set_threads(number)
             tokens, processes = plugins.without(tokens, ranks.FLAG, "a whole number")
             for number in processes:
-                ranks.start(tokens, number)
+                if (code := ranks.start(tokens, number)) is not None:
+                    return code
             tokens, files = plugins.without_plugins(tokens)
             for file in files:
                 import_plugin(file)

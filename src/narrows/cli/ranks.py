@@ -1,20 +1,30 @@
-"""`--processes N`: training by so many processes of this machine, which torchrun starts and watches."""
+"""Training by several processes: `--processes N` of this machine, or those of a torchrun that starts the command."""
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from narrows.cli.console import error
 from narrows.errors import ConfigError
+from narrows.storage.process import launcher
+
+if TYPE_CHECKING:
+    from narrows.runs import Run
 
 FLAG = "--processes"
 HELP = "Processes that train together, on the cores or GPUs of this machine: narrows train vae --processes 2."
 TRAINING = ("train", "resume")
 
 
-def start(tokens: Sequence[str], number: str) -> None:
-    """Become torchrun, which starts the command in so many processes; return where one is enough.
+def start(tokens: Sequence[str], number: str) -> int | None:
+    """Train in so many processes, which torchrun starts and watches, and return the exit code; a signal reaches all.
+
+    Where one is enough nothing is started, and None is returned.
 
     Raises
     ------
@@ -28,12 +38,52 @@ def start(tokens: Sequence[str], number: str) -> None:
             f"{FLAG} must go with {' or '.join(TRAINING)}; got {tokens[0] if tokens else 'no command'!r}."
         )
     if int(number) == 1:
-        return
-    run = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", number, "--local-ranks-filter", "0"]
-    sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, *run, "-m", "narrows", *tokens])  # noqa: S606
+        return None
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import main as torchrun
+
+    logging.disable(logging.ERROR)  # the first process says what went wrong
+    try:
+        torchrun(["--standalone", "--nproc-per-node", number, "--local-ranks-filter", "0", "-m", "narrows", *tokens])
+    except SignalException as stop:
+        return 128 + stop.sigval
+    except ChildFailedError as failed:
+        rank, failure = failed.get_first_failure()
+        if rank == 0 and failure.exitcode > 0:
+            return failure.exitcode
+        how = failure.signal_name() if failure.exitcode < 0 else f"exit code {failure.exitcode}"
+        return error(f"rank {rank} (process {failure.pid}) ended first, by {how}", 1)
+    return 0
 
 
 def rank() -> int:
     """Return the number of this process among those that train together; 0 where it is alone."""
     return int(os.environ.get("RANK", "0")) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else 0
+
+
+def restarted() -> bool:
+    """Return whether torchrun has started the processes again, because one of them had died."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+
+@contextlib.contextmanager
+def together() -> Iterator[bool]:
+    """Train with the processes that torchrun started beside this one, while in here; give whether this is the first."""
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:  # before torch is imported
+        yield True
+        return
+    from narrows.training.distributed import joined
+
+    with joined() as processes:
+        yield processes.rank == 0
+
+
+def begun(out: str, name: str | None) -> Run | None:
+    """Return the run that the same command trained before torchrun started it again; None where there is none."""
+    if not restarted():
+        return None
+    from narrows.runs.listing import runs_in
+
+    runs = [run for run in runs_in(Path(out))[0] if run.record.get("launcher") == launcher()]
+    return next((run for run in reversed(runs) if name in (None, run.name)), None)

@@ -14,7 +14,8 @@ from rich.text import Text
 from narrows.cli.arguments import Source, command_of, data_flags, flag, values_of_flags
 from narrows.cli.beside import page_beside
 from narrows.cli.console import err, out, table_of
-from narrows.cli.train import followed, model_flags, opening
+from narrows.cli.reports import followed, opening
+from narrows.cli.train import model_flags
 from narrows.errors import ConfigError
 from narrows.numbers import duration, number
 

@@ -14,7 +14,7 @@ from narrows.cli.console import note, out, table_of
 from narrows.cli.samples import Samples, Written, numbered
 from narrows.data import Dataset
 from narrows.data.arrays import Array
-from narrows.data.types_table import MixedTable
+from narrows.data.types_schema import table_like
 from narrows.errors import ConfigError, DataError
 from narrows.estimators.base import Autoencoder
 from narrows.evaluation import Anomalies, anomalies, anomaly_scores, squared_error
@@ -146,8 +146,8 @@ def print_scores(samples: Samples, scores: Scores) -> None:
 
 def draw_worst(path: Path, model: Autoencoder, samples: Samples, scores: Array, written: Written) -> None:
     """Draw the least normal samples above their reconstructions; of images their errors, too."""
-    if isinstance(samples.X, MixedTable):
-        raise ConfigError("anomalies: --picture must be left out for a table with text or times. The file has them.")
+    if model.schema_.types is not None:
+        raise ConfigError("anomalies: --picture must be left out for a table of typed columns. The file has them.")
     worst = np.argsort(scores, kind="stable")[: figures.room(model.sample_shape_)]
     X, X_hat = _with_reconstruction(model, samples, worst)
     rows = {"least normal": X, "reconstruction": X_hat}
@@ -168,7 +168,7 @@ def _in_words(model: Autoencoder, samples: Samples, found: Anomalies, shown: Arr
     """Return of each sample the columns that make it an anomaly, their values and what the model expects."""
     if found.columns is None:
         return ["" for _ in shown]
-    typed = isinstance(samples.X, MixedTable)
+    typed = model.schema_.types is not None
     X, X_hat = (_cells if typed else _with_reconstruction)(model, samples, shown)
     place = {name: d for d, name in enumerate(found.columns)}
     return [
@@ -181,7 +181,7 @@ def _in_words(model: Autoencoder, samples: Samples, found: Anomalies, shown: Arr
 
 def _cells(model: Autoencoder, samples: Samples, rows: Array) -> tuple[Array, Array]:
     """Return the values of typed columns in these rows, and their reconstructions, as Python's objects."""
-    X = samples.X[rows]
+    X: Any = table_like(samples.X[rows], model.schema_.types or (), type(model).__name__)
     X_hat = model.reconstruct(X, y=None if samples.y is None else samples.y[rows])
     found = []
     for table in (X, X_hat):

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from narrows.cli.installed import check_installed
 from narrows.errors import ConfigError
 
-NEEDED = ("starlette", "uvicorn", "prometheus_client")
+NEEDED = ("starlette", "uvicorn", "httptools", "prometheus_client")
 """Packages that the server needs."""
 
 
@@ -34,7 +34,7 @@ def serve(
     batch: Annotated[int, Parameter(help="Rows of requests that are computed together, at most.")] = 256,
     wait: Annotated[float, Parameter(help="Milliseconds that requests wait for one another, at most.")] = 2.0,
     waiting: Annotated[
-        int, Parameter(help="Rows of a model that wait, at most; requests beyond are answered with 503.")
+        int, Parameter(help="Requests in progress, and rows of a model that wait, at most; those beyond get 503.")
     ] = 1024,
     onnx: Annotated[
         bool, Parameter(help="Compute by ONNX Runtime where `narrows export RUN --to onnx` wrote into the run.")

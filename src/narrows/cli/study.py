@@ -18,7 +18,7 @@ from narrows.params import write_value
 if TYPE_CHECKING:
     from narrows.estimators.base import Autoencoder
     from narrows.sweeps import Range, Study
-    from narrows.sweeps.study import Trial
+    from narrows.sweeps.trials import Trial
     from narrows.training import Report
 
 SEEDS = 3
@@ -117,7 +117,7 @@ def _line(trial: Trial) -> str:
 
 
 def _table(study: Study, results: Sequence[Trial]) -> Table:
-    from narrows.sweeps.study import ranked
+    from narrows.sweeps.trials import ranked
 
     table = plain_table()
     for name in ("trial", *study.space, "seed", "validation loss", "error", ""):

@@ -13,8 +13,9 @@ from rich.text import Text
 from narrows.cli.arguments import OF_DATA, axis_of, command_of, data_flags, flag, values_of_flags
 from narrows.cli.config import DATA, VALIDATION, plan
 from narrows.cli.console import err, out, plain_table
+from narrows.cli.reports import opening
 from narrows.cli.study import run_study
-from narrows.cli.train import model_flags, opening, per_model, summary_of
+from narrows.cli.train import model_flags, per_model, summary_of
 from narrows.errors import ConfigError
 from narrows.numbers import duration, number
 from narrows.params import fields, write_value

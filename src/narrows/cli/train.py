@@ -1,43 +1,42 @@
-"""`narrows train MODEL`, whose flags are the parameters of the model, and `narrows resume`."""
+"""`narrows train MODEL`, whose flags are the parameters of the model."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import itertools
-import os
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, Group
 
-from narrows.cli.arguments import READING, RunName, command_of, data_flags, flag, parameter_flags
+from narrows.cli import ranks
+from narrows.cli.arguments import READING, command_of, data_flags, flag, parameter_flags
 from narrows.cli.beside import page_beside
 from narrows.cli.config import FLAGS, VALIDATION, Plan, has_epochs, plan
+from narrows.cli.reports import followed, opening, read_beside
+from narrows.cli.resume import resumed_run
 from narrows.cli.threads import busy
-from narrows.errors import ConfigError, NarrowsError, did_you_mean
+from narrows.errors import ConfigError, did_you_mean
 from narrows.params import fields
 
 if TYPE_CHECKING:
     from narrows.data import Dataset
     from narrows.data.schema import Schema
     from narrows.estimators.base import Autoencoder
-    from narrows.runs import Run
-    from narrows.training import Report
 
 COLUMN = "The kind of a column of a table, such as zip=category; may be repeated. The kinds: " + (
     "real, positive, count, category, ordinal, date, constant, identifier."
 )
 HELP = "Train a model into a new run folder."
 FROM = "Begin at the weights, the columns and the scale of a run or a saved model, whose other settings and data stay."
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Errors of disks that take no more."""
 
 
 def application(tokens: Sequence[str]) -> App:
     """Return the command with one subcommand per model."""
-    if name := _given(tokens, "name"):  # who holds it is said before the models are imported, which takes seconds
+    # The first of all processes alone makes the folder, and finds it there when torchrun has started it again.
+    if (
+        (name := _given(tokens, "name")) and not ranks.rank() and not ranks.restarted()
+    ):  # who holds it is said before the models are imported, which takes seconds
         _named(name, _given(tokens, "out") or "runs")
     epilogue = "`narrows train MODEL --help` lists the flags of a model. `narrows train --from RUN` goes on from a run."
     app = per_model("train", HELP, epilogue, tokens, _command)
@@ -71,8 +70,10 @@ def per_model(
     app = App(name=name, help=about, help_epilogue=epilogue)
     app["--help"].group = Group("Options", sort_key=9)
     group = Group("Models", sort_key=1)
+    asked = tokens[0] if tokens and tokens[0] in ESTIMATORS else None
     for model, cls in ESTIMATORS.items():
-        app.command(make(model, cls), name=model, group=group, help=summary_of(cls))
+        if asked in (None, model):  # the flags of one are quicker made than those of all
+            app.command(make(model, cls), name=model, group=group, help=summary_of(cls))
     return app
 
 
@@ -111,20 +112,13 @@ def _command(model: str, cls: type[Autoencoder]) -> Callable[..., Any]:
 
 
 def _train(asked: Plan) -> int:
-    with together() as first:
-        return _recorded(asked) if first else _follow(asked)
-
-
-@contextlib.contextmanager
-def together() -> Iterator[bool]:
-    """Train with the processes that torchrun started beside this one, while in here; give whether this is the first."""
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:  # before torch is imported
-        yield True
-        return
-    from narrows.training.distributed import joined
-
-    with joined() as ranks:
-        yield ranks.rank == 0
+    with ranks.together() as first:
+        begun = ranks.begun(asked.out, asked.name)
+        if begun is not None and begun.status == "finished":
+            return 0
+        if not first:
+            return _follow(asked)
+        return _recorded(asked) if begun is None else resumed_run(begun.folder, None, False)
 
 
 def _follow(asked: Plan) -> int:
@@ -132,21 +126,7 @@ def _follow(asked: Plan) -> int:
     from narrows.runs.recording import followed as following
 
     start = None if asked.start is None else asked.start.fitted
-    return _read(following(asked.estimator(), asked.dataset(), warm_start=start))
-
-
-def _read(reports: Generator[Report, None, None]) -> int:
-    """Read reports to their end; a signal reaches the first process too, with which all end."""
-    from narrows.training import signals
-    from narrows.training.report import read_all
-
-    with signals.deferred():
-        try:
-            read_all(reports)
-        except NarrowsError:
-            if not signals.pending():
-                raise
-    return 0
+    return read_beside(following(asked.estimator(), asked.dataset(), warm_start=start))
 
 
 def _recorded(asked: Plan) -> int:
@@ -175,8 +155,8 @@ def _trained(asked: Plan, show: Callable[[str], None]) -> int:
             console.print(
                 as_is(f"read as: {in_flags('; '.join(dataset.notes))}", "dim"), soft_wrap=not console.is_terminal
             )
-        if dataset.typed and estimator.takes_types:
-            console.print(as_is(str(kinds_of_columns(estimator, dataset)), "dim"), soft_wrap=True)
+        if (kinds := kinds_of_columns(estimator, dataset)) is not None:
+            console.print(as_is(str(kinds), "dim"), soft_wrap=True)
         if hint := busy():
             console.print(f"note: {hint}", style="dim", soft_wrap=True)
         show(folder.name)
@@ -187,11 +167,15 @@ def _trained(asked: Plan, show: Callable[[str], None]) -> int:
         remove_empty(folder)
 
 
-def kinds_of_columns(estimator: Autoencoder, dataset: Dataset) -> Schema:
-    """Return what is learned of the columns of a table, before training."""
+def kinds_of_columns(estimator: Autoencoder, dataset: Dataset) -> Schema | None:
+    """Return what is learned of the columns of a table, before training; None where they have no types of their own."""
     from narrows.data.schema import Schema
+    from narrows.estimators.validation import typed_table
 
-    return Schema.of(dataset.train, types=estimator.get_params(deep=False).get("columns"), owner="train")
+    table = typed_table(estimator, dataset.train, dataset.columns)
+    if table is None:
+        return None
+    return Schema.of(table, types=estimator.get_params(deep=False).get("columns"), owner="train")
 
 
 def _named(name: str, out: str) -> Path:
@@ -202,109 +186,3 @@ def _named(name: str, out: str) -> Path:
         raise ConfigError(f"--name must be the name of a folder; got {name!r}. The folder around it is for --out.")
     check_vacant(Path(out) / name)
     return Path(out) / name
-
-
-def resume(
-    run: RunName = None,
-    /,
-    *,
-    data: Annotated[str | None, Parameter(help="Where its data are now, if they are no longer in their place.")] = None,
-    force: Annotated[bool, Parameter(help="Resume although the data have changed since.", negative=())] = False,
-) -> int:
-    """Resume an interrupted run; it ends as if it had not been interrupted."""
-    from narrows.cli.locate import located
-
-    folder = located(run)
-    with together() as first:
-        if first:
-            return _resumed(folder, data, force)
-        from narrows.runs.recording import followed_again
-
-        return _read(followed_again(folder, data=data))
-
-
-def _resumed(folder: Path, data: str | None, force: bool) -> int:
-    from narrows.storage.lock import check_free, lock_of
-
-    check_free(lock_of(folder))  # before the models are imported, which takes seconds
-    from narrows.cli.console import out
-    from narrows.runs import Run
-    from narrows.runs import resume as resumed
-    from narrows.runs.trackers import logged
-
-    reports = resumed(folder, data=data, force=force)
-    if log := Run(folder).record.get("logged"):
-        reports = logged(reports, folder, log["to"])
-    out().print(f"resuming {folder}", soft_wrap=True, style="bold")
-    return followed(folder, reports, estimator_of(folder))
-
-
-def estimator_of(folder: Path) -> Autoencoder | None:
-    """Return the estimator of a run, not fitted; None where it has parts that no file holds."""
-    from narrows.estimators.loading import described_estimator
-    from narrows.runs import Run
-
-    with contextlib.suppress(NarrowsError):
-        return described_estimator(folder / "run.json", Run(folder).record, {})
-    return None
-
-
-def followed(
-    folder: Path,
-    reports: Generator[Report, None, Run],
-    model: Autoencoder | None,
-    dataset: Dataset | None = None,
-    after_epoch: Callable[[], None] = lambda: None,
-) -> int:
-    """Show a training to its end, give advice, and say how to resume where it did not get there.
-
-    Advice during training needs `model`, which is trained. Where `dataset` is None, what the run was trained on is
-    loaded again where it is needed.
-    """
-    from narrows.cli.console import error
-    from narrows.cli.progress import follow
-
-    try:
-        run = follow(reports, model, after_epoch)
-    except (KeyboardInterrupt, SystemExit) as stop:
-        if not (folder / "run.json").exists():
-            raise
-        return _interrupted(folder, 130 if isinstance(stop, KeyboardInterrupt) else 143)
-    except (NarrowsError, BrokenPipeError):
-        raise
-    except OSError as problem:
-        if not (folder / "checkpoints").is_dir():
-            raise
-        first = "Make room" if problem.errno in FULL else "Mend that"
-        return error(f"{problem}. The last checkpoint is intact. {first}, then: narrows resume {folder}", 1)
-    from narrows.cli.advice import advise  # half a second that the first step need not wait for
-    from narrows.cli.summary import results
-
-    results(run)
-    advise(run, dataset)
-    return 0
-
-
-def opening(model: str, dataset: Dataset) -> str:
-    """Return the line that says what is trained on what."""
-    from narrows.cli.console import as_is
-    from narrows.data.dataset import sizes_of
-
-    shape = "x".join(map(str, dataset.sample_shape))
-    return as_is(f"{model} on {dataset.name}: {sizes_of(dataset.splits)} samples of {shape}").plain
-
-
-def _interrupted(folder: Path, code: int) -> int:
-    from narrows.cli.console import err
-    from narrows.runs import Run
-
-    run = Run(folder)
-    if run.status == "finished":
-        message = f"interrupted after training was finished. Look at it: narrows show {folder}"
-    elif (run.model_folder / "model.json").exists():
-        message = f"interrupted in epoch {run.record['epoch']}; its model is saved. Look at it: narrows show {folder}. "
-        message += f"Resume: narrows resume {folder}"
-    else:
-        message = f"interrupted before there was a model to save. Resume: narrows resume {folder}"
-    err().print(message, soft_wrap=True, style="yellow")
-    return code

@@ -124,7 +124,7 @@ def reconstruct(
     model = chosen.load()
     X_hat = model.reconstruct(X, y=y)
     files = [path]
-    if dataset.typed:
+    if model.schema_.types is not None:
         files = [_of_table(path, source, "reconstructed.csv", chosen)]
         write_table(files[0], samples.keys(dataset.label_names), X_hat)
     elif path.suffix.lower() == ".png":

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.data.stored import StoredRows
+from narrows.data.stored import Chosen, StoredRows, stored
 from narrows.errors import DataError
 
 Array = NDArray[Any]
@@ -28,8 +28,19 @@ class Arrays(NamedTuple):
     """(N,) integer classes or (N, n) numbers; None where the model takes no condition."""
 
     def rows(self, index: Any) -> Arrays:
-        """Return the rows at an index or a slice."""
-        return Arrays(*(None if part is None else part[index] for part in self))  # type: ignore[arg-type]
+        """Return the rows at an index or a slice; those on disk stay there, and are not on the model's scale yet."""
+        return Arrays(*(part.at(index) if isinstance(part, StoredRows) else None if part is None else part[index]
+                        for part in self))  # type: ignore[arg-type]  # fmt: skip
+
+    def chosen(self, n: int, rows_at: Callable[[Any], Array], name: str) -> Arrays:
+        """Return n rows, of which a function says where they are; those on disk stay there until they are needed."""
+
+        def rows(part: Any) -> Any:
+            if part is None:
+                return None
+            return Chosen(stored(part), n, rows_at, name) if on_disk(part) else part[rows_at(np.arange(n))]
+
+        return Arrays(*map(rows, self))
 
 
 def on_disk(array: Any) -> bool:

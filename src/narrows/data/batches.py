@@ -14,7 +14,6 @@ from torch import Tensor
 from narrows.data.arrays import Array, Arrays, on_disk
 from narrows.data.order import Division
 from narrows.data.schema import Schema
-from narrows.data.stored import Chosen, stored
 from narrows.module import Batch
 
 VALUES, ROWS = 2**22, 4096
@@ -67,12 +66,8 @@ class Batches:
         return kept, self._chosen(k, division.held, f", {k} by {seed}")
 
     def _chosen(self, n: int, rows_at: Callable[[Any], Array], name: str) -> Batches:
-        def chosen(part: Any) -> Any:
-            if part is None:
-                return None
-            return Chosen(stored(part), n, rows_at, name) if on_disk(part) else part[rows_at(np.arange(n))]
-
-        return Batches(Arrays(*map(chosen, self.arrays)), self.schema, self.device, self.dtype, self.density)
+        arrays = self.arrays.chosen(n, rows_at, name)
+        return Batches(arrays, self.schema, self.device, self.dtype, self.density)
 
     def take(self, index: Tensor, *, progress: float = 1.0, rng: torch.Generator | None = None) -> Batch:
         """Return the rows at `index` (B,) as a batch."""
@@ -109,11 +104,14 @@ class Batches:
 
     def _read(self, rows: Any, progress: float, rng: torch.Generator | None) -> Batch:
         """Read rows from the disk."""
-        return self.batch(self.arrays.rows(rows), progress, rng)
+        part = self.arrays.rows(rows)
+        return self.batch(part._replace(x=np.array(part.x)), progress, rng)
 
     def batch(self, part: Arrays, progress: float, rng: torch.Generator | None) -> Batch:
-        """Return rows as they are stored as a batch."""
-        x, mask = self.schema.scaled(np.array(part.x), np.dtype(str(self.dtype).removeprefix("torch.")))
+        """Return rows as they are stored, in memory of their own, as a batch."""
+        x, mask = self.schema.scaled(part.x, np.dtype(str(self.dtype).removeprefix("torch.")))
+        if mask is None and self.schema.missing:  # a batch without holes is one as in memory, where all have a mask
+            mask = np.ones(x.shape, bool)
         arrays = part._replace(x=x, mask=mask if part.mask is None else part.mask)
         named = zip(Arrays._fields, arrays, strict=True)
         return self._batch({n: self._moved(_tensor(a)) for n, a in named if a is not None}, progress, rng)

@@ -21,7 +21,9 @@ from narrows.data.labels import with_labels
 from narrows.data.options import share, whole_number
 from narrows.data.published import binarized_mnist, fashion_mnist, lfw, mnist, published_available
 from narrows.data.readers.formats import file_loader, looks_like_path, split_files, table_of_file
+from narrows.data.shapes import FORMS, reshaped
 from narrows.data.stored import StoredRows
+from narrows.data.types_stored import StoredTable
 from narrows.data.types_table import MixedTable
 from narrows.data.windows import windowed
 from narrows.errors import ConfigError, DataError, did_you_mean
@@ -32,7 +34,6 @@ _COMMON = {
     "window": None, "stride": None,
 }  # fmt: skip
 """Options of all data sets, and their defaults."""
-_FORMS = ("table", "sequence", "image")
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ def _dataset(raw: Dataset, name: str, seed: int, limit: int | None, shape: str |
                 f"load_dataset: shape must be left out for a table with text or times; got {shape!r}. Leave those "
                 "columns out with drop=."
             )
-        return _shaped(X if shape in _FORMS else returned(X, raw.axes), shape)  # sizes are those of the file
+        return reshaped(X if shape in FORMS else returned(X, raw.axes), shape)  # sizes are those of the file
 
     files = None if raw.files is None else raw.files.head(limit)
     count = limit if files is None else len(files.rows)
@@ -221,7 +222,7 @@ def _dataset(raw: Dataset, name: str, seed: int, limit: int | None, shape: str |
     train, validation, test = shaped(raw.train[:count]), shaped(raw.validation), shaped(raw.test)
     assert train is not None
     limited = {} if limit is None else {"limit": limit}
-    stored = isinstance(raw.train, StoredRows)  # whose numbers need not be in memory
+    stored = isinstance(raw.train, StoredRows | StoredTable)  # whose numbers need not be in memory
     sizes = {key: 0 if X is None else len(X) for key, X in (("validation", validation), ("test", test))}
     return replace(
         raw,
@@ -236,37 +237,6 @@ def _dataset(raw: Dataset, name: str, seed: int, limit: int | None, shape: str |
         splits={"seed": seed, "train": len(train), **raw.splits, **limited, **sizes},
         files=files,
     )
-
-
-def _shaped(array: Array, form: str) -> Array:
-    """Reshape samples to a table, a sequence, an image, or a shape such as 3x32x32."""
-    count, sample = len(array), array.shape[1:]
-    size = math.prod(sample)
-    if form == "table":
-        return array.reshape(count, size)
-    if form == "sequence":
-        if len(sample) == 3:  # a row of pixels, all its channels, is one step
-            return array.transpose(0, 2, 1, 3).reshape(count, sample[1], -1)
-        return array.reshape(count, *sample, *([1] if len(sample) == 1 else []))
-    if form == "image":
-        side = math.isqrt(size)
-        if len(sample) == 3:
-            return array
-        if len(sample) == 2:
-            return array[:, None]
-        if side * side != size:
-            raise ConfigError(
-                f"load_dataset: shape must be written out, such as 1x4x{size // 4 or 1}; got {form!r}, {size} values."
-            )
-        return array.reshape(count, 1, side, side)
-    sides = form.split("x")
-    numbers = len(sides) <= 3 and all(s.isascii() and s.isdigit() for s in sides)
-    if not numbers or math.prod(map(int, sides)) != size:
-        raise ConfigError(
-            f"load_dataset: shape must be one of {', '.join(_FORMS)}, or sizes whose product is {size}, such as 28x28; "
-            f"got {form!r}.{did_you_mean(form, _FORMS)}"
-        )
-    return array.reshape(count, *map(int, sides))
 
 
 def _unknown(name: str) -> DataError | ConfigError:

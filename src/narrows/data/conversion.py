@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Set
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy import sparse
 
 from narrows.data.arrays import Array
 from narrows.data.columns import listed
+from narrows.data.sparse_rows import rows_of
 from narrows.data.stored import StoredRows
 from narrows.errors import DataError
 
@@ -26,7 +27,7 @@ ADVICE = {
     "complex numbers": "Complex data not supported: give X.real and X.imag side by side.",
 }
 OTHERS: tuple[tuple[Any, str], ...] = (
-    (str | bytes | os.PathLike, "Read a file first: narrows.load_dataset(path).train."),
+    (str | bytes | PathLike, "Read a file first: narrows.load_dataset(path).train."),
     (Mapping, "Give a data frame: pandas.DataFrame(X)."),
     (Iterator, "Give all at once: numpy.stack(list(X))."),
     ((torch.utils.data.Dataset, torch.utils.data.DataLoader), "Give all at once: torch.stack([x for x, *_ in X])."),
@@ -47,7 +48,9 @@ def as_array(X: Any, owner: str) -> Array | list[Array]:
     if isinstance(X, StoredRows):
         return X  # type: ignore[return-value]
     if sparse.issparse(X):
-        return densified(X, owner)
+        if X.ndim != 2 or X.dtype.kind not in "biuf":
+            as_numbers(np.empty((0,), X.dtype), owner)
+        return rows_of(X, owner)
     if isinstance(X, torch.Tensor):
         return of_tensor(X, owner)
     if isinstance(X, np.ma.MaskedArray):
@@ -152,33 +155,6 @@ def of_masked(X: Any) -> Array:
     if X.dtype.kind not in "biuf" or not np.ma.is_masked(X):
         return np.asarray(X.data)
     return np.asarray(X.astype(np.result_type(X.dtype, np.float32)).filled(np.nan))
-
-
-def densified(X: Any, owner: str) -> Array:
-    """Return a sparse matrix as an array; DataError where that would take more than half of the memory left."""
-    if X.ndim != 2 or X.dtype.kind not in "biuf":
-        as_numbers(np.empty((0,), X.dtype), owner)
-    needed, room = int(np.prod(X.shape, dtype=np.float64)) * X.dtype.itemsize, memory_left() // 2
-    if needed > room:
-        raise DataError(
-            f"{owner}: X must fit into half of the free memory, {room / 2**30:.1f} GiB, as a dense array; got a sparse "
-            f"matrix of {X.shape[0]} x {X.shape[1]} that takes {needed / 2**30:.1f} GiB. Choose columns or rows, or "
-            "reduce it first by sklearn.decomposition.TruncatedSVD."
-        )
-    return np.asarray(X.toarray())
-
-
-def memory_left() -> int:
-    """Return the bytes of memory that are free, or that the machine has where it does not tell."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration, ValueError):
-        pass
-    try:
-        return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, OSError, ValueError):
-        return 2**33
 
 
 def _one(X: Any) -> str:

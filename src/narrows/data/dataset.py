@@ -6,7 +6,6 @@ Shapes: tables (N, D), sequences (N, T, D), images (N, C, H, W). uint8 arrays ar
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,9 +15,10 @@ import numpy as np
 
 from narrows.data import options
 from narrows.data.arrays import Array
-from narrows.data.order import Division
-from narrows.data.splits import SourceFiles, divide, take_rows
-from narrows.data.stored import Chosen, Joined, StoredRows, stored
+from narrows.data.held_out import amount, held_out_rows
+from narrows.data.splits import SourceFiles
+from narrows.data.stored import Joined, StoredRows, stored
+from narrows.data.types_stored import StoredTable, joined_tables
 from narrows.data.types_table import MixedTable, joined
 from narrows.errors import ConfigError, DataError
 
@@ -149,8 +149,9 @@ class Dataset:
             X = self.split(name).X
             if (known := self.row_ids.get(name)) is not None:
                 return known
-            if isinstance(X, StoredRows):
-                numbers = X.numbers(np.arange(len(X)))
+            rows: Any = X.rows if isinstance(X, MixedTable) else X
+            if isinstance(rows, StoredRows):
+                numbers = rows.numbers(np.arange(len(X)))
                 return RowIds("row", numbers, numbers)
             return RowIds.numbered(len(X))
         each = [self.ids(split) for split in self.split_names]
@@ -174,6 +175,8 @@ class Dataset:
         order, labels = self._order(), [y for _, _, y in splits if y is not None]
         y = np.concatenate(labels)[order] if len(labels) == len(splits) else None
         name, parts = "all" if len(splits) > 1 else "", [X for _, X, _ in splits]
+        if isinstance(parts[0], StoredTable):
+            return Split(name, joined_tables(parts, order), y)
         if isinstance(parts[0], StoredRows):
             return Split(name, Joined([stored(X) for X in parts], order), y)
         together = joined(parts) if isinstance(parts[0], MixedTable) else np.concatenate(parts)
@@ -235,13 +238,13 @@ class Dataset:
                 f"Dataset: validation must be left out, since {self.name!r} has a validation split already; "
                 f"got {share!r}. Leave validation out."
             )
-        parts, (n_kept, n_held_out), how = _held_out(self, "validation", share, seed=seed, shuffle=shuffle)
+        parts, (n_kept, n_held_out), how = held_out_rows(self, "validation", share, seed=seed, shuffle=shuffle)
         if not n_held_out or not n_kept:
             raise ConfigError(
                 f"Dataset: validation must leave at least one row on both sides of {len(self.train)}; got {share!r}. "
                 "Choose another share or add samples."
             )
-        how = f"{self.splits.get('how', 'as given')}; validation: {_amount(share)} of the training rows, {how}"
+        how = f"{self.splits.get('how', 'as given')}; validation: {amount(share)} of the training rows, {how}"
         splits = {**self.splits, "train": n_kept, "validation": n_held_out, "how": how}
         return replace(self, **parts, splits=splits, options={**self.options, "validation": share})
 
@@ -259,68 +262,12 @@ def as_read(
 
 def with_test(data: Dataset, share: float, *, seed: int, shuffle: bool | None) -> Dataset:
     """Return a data set with a share, or a number, of its training rows held out as test rows."""
-    parts, (n_kept, n_held_out), how = _held_out(data, "test", share, seed=seed, shuffle=shuffle)
+    parts, (n_kept, n_held_out), how = held_out_rows(data, "test", share, seed=seed, shuffle=shuffle)
     if not n_kept:
         raise DataError(f"load_dataset: test must leave at least one training row of {len(data.train)}; got {share!r}.")
-    how = f"test: {_amount(share)} of all rows, {how}" if n_held_out else "no test split: all rows are training rows"
+    how = f"test: {amount(share)} of all rows, {how}" if n_held_out else "no test split: all rows are training rows"
     none = {} if n_held_out else {"test": None, "test_labels": None}
     return replace(data, **(parts | none), splits={"how": how})
-
-
-def _amount(share: float) -> str:
-    return f"{share:,}" if isinstance(share, int) else f"{share:g}"
-
-
-def _held_out(
-    data: Dataset, split: str, share: float, *, seed: int, shuffle: bool | None
-) -> tuple[dict[str, Any], tuple[int, int], str]:
-    """Return the fields that change where training rows are held out as a split, both sizes, and how it was done."""
-    labels = data.train_labels
-    shuffle = not data.ordered if shuffle is None else shuffle
-    if isinstance(data.train, StoredRows):
-        return _held_out_stored(data, data.train, split, share, seed if shuffle else None)
-    kept, held_out, files, how = divide(data.train, labels, data.files, share, seed=seed, shuffle=shuffle)
-    if data.train.dtype == object and len(held_out) and len(kept):
-        # A model takes sequences of at most the length of its training sequences: the longest one stays with these.
-        longest = max(held_out, key=lambda row: len(data.train[row]))
-        if len(data.train[longest]) > max(len(data.train[row]) for row in kept):
-            held_out[held_out == longest], kept[0] = kept[0], longest
-    if data.overlap and not shuffle and len(held_out):
-        kept = kept[: -data.overlap]
-    parts: dict[str, Any] = {"files": files}
-    for name, rows in (("train", kept), (split, held_out)):
-        parts |= {name: take_rows(data.train, rows), f"{name}_labels": None if labels is None else labels[rows]}
-    ids = data.ids("train")
-    parts["row_ids"] = {**data.row_ids, "train": ids.take(kept), split: ids.take(held_out)}
-    return parts, (len(kept), len(held_out)), how
-
-
-def _held_out_stored(
-    data: Dataset, X: StoredRows, split: str, share: float, seed: int | None
-) -> tuple[dict[str, Any], tuple[int, int], str]:
-    """Return the same of stored rows, of which none is read: one of each of so many equal parts, or the last ones."""
-    n = len(X)
-    k = min(share if isinstance(share, int) else math.floor(share * n + 0.5), n)
-    parts: dict[str, Any] = {"train": X[: n - k], split: X[n - k :]}
-    division = Division(n, k, seed or 0)
-    if seed is not None and k:
-        parts = {
-            "train": Chosen(X, n - k, division.kept, f" without {k} by {seed}"),
-            split: Chosen(X, k, division.held, f", {k} by {seed}"),
-        }
-    rows_at = {"train": division.kept, split: division.held}
-    known = data.row_ids.get("train")
-    ids = dict(data.row_ids)
-    for name, part in list(parts.items()):
-        if data.train_labels is None and known is None:
-            continue
-        last = slice(n - k) if name == "train" else slice(n - k, None)
-        rows = last if seed is None else rows_at[name](np.arange(len(part)))
-        parts[f"{name}_labels"] = None if data.train_labels is None else data.train_labels[rows]
-        if known is not None:
-            ids[name] = known.take(rows)
-    how = "the last ones, in file order" if seed is None else f"one of each of {k:,} equal parts, seed {seed}"
-    return {**parts, "files": None, "row_ids": ids}, (n - k, k), how
 
 
 def sizes_of(splits: Mapping[str, Any]) -> str:

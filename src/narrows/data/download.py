@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gzip
 import hashlib
 import http.client
@@ -21,9 +20,8 @@ from pathlib import Path
 
 from narrows.data.connection import opener
 from narrows.errors import DownloadError
+from narrows.storage.atomic import FULL
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Errors of disks that take no more."""
 _CHUNK = 2**16
 _LEAST = 2**14  # bytes a second of a transfer that is waited for
 

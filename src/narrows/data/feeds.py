@@ -67,7 +67,8 @@ class DiskFeed(Feed):
         while start < stop:
             window = self.order.window_of(start)
             end = min(stop, self.order.start_of(window + 1))
-            parts.append(self._of(window).rows(self.order.places(window, start, end)))
+            places = self.order.places(window, start, end)
+            parts.append(Arrays(*(None if part is None else part.take(places, axis=0) for part in self._of(window))))  # type: ignore[arg-type]
             start = end
         return self.data.batch(parts[0] if len(parts) == 1 else _together(parts), progress, rng)
 

@@ -15,6 +15,7 @@ from narrows.data.classes import learnt_labels
 from narrows.data.frames import frame_columns, frame_kind
 from narrows.data.pixels import WHITE, counts_as_pixels, two_tone
 from narrows.data.scales import check_scale, facts_of, scaling_of
+from narrows.data.types_gaps import patterns_of
 from narrows.data.types_inferred import inferred
 from narrows.data.types_table import MixedTable
 
@@ -77,5 +78,7 @@ def learnt_types(X: MixedTable, y: Any, *, types: Mapping[Any, str] | None, like
         "dtypes": None if frame is None else tuple(column.dtype for column in found), "scale": "standard",
         "offset": np.array([column.offset for column in scaled]),
         "factor": np.array([column.factor for column in scaled]),
-        "missing": any(column.missing > 0 for column in features), "types": found, **learnt_labels(y, owner),
+        "missing": any(column.missing > 0 for column in features), "types": found,
+        "gaps": patterns_of(np.column_stack([X.columns[column.name].missing for column in features])),
+        **learnt_labels(y, owner),
     }  # fmt: skip

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from narrows.data.catalogue import load_dataset
-from narrows.data.packed_tables import ParquetFiles, TextTable
+from narrows.data.packed_tables import ParquetFiles, TextTable, TypedTable
 from narrows.data.readers.arrow import PARQUET
 from narrows.data.readers.image_files import is_image, names_in
 from narrows.data.shards import INDEX, PARTS, Index, Shard, checksum, read_index
@@ -211,6 +211,7 @@ def _finish(into: Path, source: Source, total: int) -> None:
     index = Index(
         shape=form.shape, dtype=form.dtype, shards=tuple(shards), columns=form.columns, label_names=names,
         labels=form.labels, ids=form.ids, source=source.description["source"], skipped=tuple(skipped), notes=form.notes,
+        table=form.table,
     )  # fmt: skip
     write_json(into / INDEX, index.record())
     for number in range(total):
@@ -234,14 +235,19 @@ def source_of(source: Any, options: Mapping[str, Any]) -> Source:
     elif suffix in PARQUET:
         return ParquetFiles(str(path), _only(options, TABLE), [path])
     elif suffix in (".csv", ".tsv"):
-        return TextTable(str(path), _only(options, TABLE))
+        text = TextTable(str(path), _only(options, TABLE))
+        if text.roles.table is None:
+            return text
     elif suffix == ".npy":
         return Npy(str(path), _only(options, ()))
     elif suffix == ".zip":
         with zipfile.ZipFile(path) as archive:
             if any(is_image(PurePosixPath(name).name) for name in archive.namelist()):
                 return Images(str(path), _only(options, IMAGE))
-    data = load_dataset(path, test=0, shuffle=False, **options)
+    given = {name: value for name, value in options.items() if value is not None}
+    data = load_dataset(path, test=0, shuffle=False, **given)
+    if data.typed:
+        return TypedTable(str(path), given, data)
     return Arrays([(data.train, data.train_labels)], {}, name=str(path), columns=data.columns, names=data.label_names)
 
 

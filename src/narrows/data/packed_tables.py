@@ -1,8 +1,8 @@
-"""Tables that are packed: Parquet by row groups, text files as a stream; numbers become features, one column labels."""
+"""Tables that are packed: Parquet by row groups, text files of numbers as a stream, other tables from memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,13 @@ from typing import Any
 import numpy as np
 
 from narrows.data.arrays import Array
+from narrows.data.dataset import Dataset
 from narrows.data.readers.checks import needed, reading, unsound
-from narrows.data.sources import SHARD, Block, Form, Source, Stream, Task, gathered, utf8
+from narrows.data.readers.columns import column_of_texts
+from narrows.data.readers.typed import values_of_column
+from narrows.data.sources import SHARD, Block, Form, Source, Stream, Task, cut, gathered, utf8
+from narrows.data.types_inferred import LEVELS
+from narrows.data.types_stored import StoredColumn
 from narrows.errors import ConfigError, DataError
 
 
@@ -33,28 +38,31 @@ class Roles:
         others = {self.label, self.id, *_names(options.get("drop"))}
         features = wanted or [name for name in known if name not in others]
 
-        def numeric(kind: Any) -> bool:
-            return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
-
-        if bad := [name for name in features if not numeric(schema.field(name).type)]:
+        held = {name: held_by(schema.field(name).type) for name in known}
+        if bad := [name for name in features if held[name] is None]:
             shown = ", ".join(f"{name!r} ({schema.field(name).type})" for name in bad[:10])
             raise DataError(
-                f"pack: features must be numbers; got {shown}. Leave them out by drop={','.join(bad[:10])!r}, or "
-                "make one the label or the id."
+                f"pack: features must be numbers, texts or times; got {shown}. Leave them out by "
+                f"drop={','.join(bad[:10])!r}, or make one the label or the id."
             )
+        typed = {held[name] for name in features} & {"text", "time"}
+        self.table = tuple(StoredColumn(name, str(held[name])) for name in features) if typed else None
+        self.texts: dict[str, tuple[list[str], Array]] = {}
+        """Of features of text: all texts that there are, and the number that each becomes."""
         if not features:
             raise unsound(path, "hold columns of numbers; got none.")
         self.features = tuple(features)
-        kinds = [schema.field(name).type.to_pandas_dtype() for name in features]
-        # Whole numbers of 32 bits and more would be rounded in single precision.
-        narrow = all(np.can_cast(kind, np.float32, "safe") for kind in kinds)
+        # Whole numbers of 32 bits and more would be rounded in single precision, and so would times.
+        narrow = not typed and all(
+            np.can_cast(schema.field(name).type.to_pandas_dtype(), np.float32, "safe") for name in features
+        )
         self.dtype = np.dtype(np.float32 if narrow else np.float64)
         kind = None if self.label is None else schema.field(self.label).type
         self.classes: dict[str, int] | None = None
         self.label_dtype: str | None = None
         if kind is not None:
             self.label_dtype = "float64" if pa.types.is_floating(kind) else "int64"
-            if not numeric(kind):
+            if held[self.label] not in ("number", "truth"):
                 self.classes = {}
 
     @property
@@ -66,7 +74,7 @@ class Roles:
         """Return the rows of a table; nulls are NaN."""
         x = np.empty((table.num_rows, len(self.features)), self.dtype)
         for i, name in enumerate(self.features):
-            x[:, i] = table.column(name).cast("float64", safe=False).to_numpy()
+            x[:, i] = numbers_of(table.column(name), self.texts.get(name))
         y = None if self.label is None else self._labels(table.column(self.label))
         ids = None
         if self.id is not None:
@@ -77,6 +85,35 @@ class Roles:
         if self.classes is None:
             return values.to_numpy().astype(self.label_dtype)
         return np.array([self.classes.setdefault(str(v), len(self.classes)) for v in values.to_pylist()], np.int64)
+
+
+def held_by(kind: Any) -> str | None:
+    """Return what a column of a type of Arrow holds: number, truth, text or time; None where it is none of these."""
+    import pyarrow as pa
+
+    is_ = pa.types
+    if is_.is_dictionary(kind):
+        return held_by(kind.value_type)
+    tests = {
+        "truth": is_.is_boolean(kind), "number": is_.is_integer(kind) or is_.is_floating(kind),
+        "text": is_.is_string(kind) or is_.is_large_string(kind),
+        "time": is_.is_date(kind) or is_.is_timestamp(kind),
+    }  # fmt: skip
+    return next((name for name, holds in tests.items() if holds), None)
+
+
+def numbers_of(values: Any, texts: tuple[list[str], Array] | None) -> Array:
+    """Return a column of Arrow as numbers (N,), NaN for null: seconds of times, and of texts the numbers given."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if texts is not None:
+        places = pc.index_in(values.cast(pa.string()), value_set=pa.array(texts[0], pa.string()), skip_nulls=True)
+        return np.append(texts[1], np.nan)[places.fill_null(len(texts[0])).to_numpy()]
+    if held_by(values.type) == "time":
+        exact = values.cast(pa.timestamp("us", getattr(values.type, "tz", None)), safe=False)
+        return np.asarray(exact.cast("int64").cast("float64", safe=False).to_numpy(), np.float64) / 1e6
+    return np.asarray(values.cast("float64", safe=False).to_numpy(), np.float64)
 
 
 @dataclass
@@ -102,10 +139,15 @@ class ParquetFiles(Source):
                     self.groups.append((file, group))
                     rows.append(content.metadata.row_group(group).num_rows)
             if self.roles.classes is not None:
-                self._find_classes()
+                self.roles.classes = {name: number for number, name in enumerate(self._different(self.roles.label))}
+            if self.roles.table is not None:
+                self.roles.table = tuple(map(self._read, self.roles.table))
         self.label_names = None if self.roles.classes is None else tuple(self.roles.classes)
         features = self.roles.features
-        self.form = Form((len(features),), str(self.roles.dtype), features, self.roles.label_dtype, self.roles.id)
+        self.form = Form(
+            (len(features),), str(self.roles.dtype), features, self.roles.label_dtype, self.roles.id,
+            table=self.roles.table,
+        )  # fmt: skip
         most, start, held = max(1, SHARD // (len(features) * self.roles.dtype.itemsize)), 0, 0
         for group, count in enumerate(rows):  # row groups together, up to a shard
             if held and held + count > most:
@@ -114,15 +156,29 @@ class ParquetFiles(Source):
             held += count
         self.tasks.append(Task("train", start, len(rows)))
 
-    def _find_classes(self) -> None:
-        """Find all names of classes first: processes that read different parts must number them alike."""
+    def _different(self, column: str) -> list[str]:
+        """Return all texts of a column in order, found first: processes that read different parts number them alike."""
         import pyarrow.parquet as pq
 
         names: set[str] = set()
         for file, group in self.groups:
-            column = pq.ParquetFile(file).read_row_group(group, columns=[self.roles.label]).column(0)
-            names |= {str(value) for value in column.unique().to_pylist()}
-        self.roles.classes = {name: number for number, name in enumerate(sorted(names))}
+            values = pq.ParquetFile(file).read_row_group(group, columns=[column]).column(0)
+            names |= {str(value) for value in values.unique().to_pylist() if value is not None}
+            if column in self.roles.features and len(names) > LEVELS:
+                raise DataError(
+                    f"pack: features of text must have at most {LEVELS:,} different values; {column!r} has more. Leave "
+                    f"it out by drop={column!r}, or make it the id."
+                )
+        return sorted(names)
+
+    def _read(self, column: StoredColumn) -> StoredColumn:
+        """Return a column whose texts have been read as those of text files are: yes and no, times, numbers, levels."""
+        if column.holds != "text":
+            return column
+        texts = self._different(column.name)
+        values = values_of_column(column_of_texts(column.name, texts or [""], frozenset(), "."))
+        self.roles.texts[column.name] = texts, values.numbers()
+        return StoredColumn(column.name, values.holds, tuple(map(str, values.levels)))
 
     def block(self, task: Task) -> Block:
         """Read the row groups of a shard."""
@@ -171,3 +227,35 @@ class TextTable(Stream):
             for batch in reader:
                 if batch.num_rows:
                     yield self.roles.block(pa.Table.from_batches([batch]))
+
+
+class TypedTable(Source):
+    """A table of typed columns that was read into memory."""
+
+    sendable = False
+
+    def __init__(self, name: str, options: Mapping[str, Any], data: Dataset) -> None:
+        super().__init__(name, options)
+        table: Any = data.train
+        self._data, self.label_names, ids = data, data.label_names, data.ids("train")
+        form = tuple(StoredColumn(name, v.holds, tuple(map(str, v.levels))) for name, v in table.columns.items())
+        if long := [column.name for column in form if len(column.levels) > LEVELS]:
+            raise DataError(
+                f"pack: features of text must have at most {LEVELS:,} different values; {long[0]!r} has more. Leave it "
+                f"out by drop={long[0]!r}, or make it the id."
+            )
+        self._ids = None if ids.name == "row" else utf8([str(value) for value in ids.values.tolist()])
+        self.form = Form(
+            (len(form),), "float64", tuple(table.columns),
+            None if data.train_labels is None else str(data.train_labels.dtype),
+            None if self._ids is None else ids.name, data.notes, form,
+        )  # fmt: skip
+        self.tasks = cut(len(table), max(1, SHARD // (8 * len(form))))
+
+    def block(self, task: Task) -> Block:
+        """Return the rows of a shard."""
+        rows = slice(task.start, task.stop)
+        table: Any = self._data.train[rows]
+        x = np.column_stack([values.numbers() for values in table.columns.values()])
+        y, ids = self._data.train_labels, self._ids
+        return Block(x, None if y is None else y[rows], None if ids is None else ids[rows])

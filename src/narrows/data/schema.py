@@ -25,6 +25,7 @@ from narrows.data.pixels import as_fitted
 from narrows.data.scales import finite_sum, scaled_rows
 from narrows.data.stored import Mapped, StoredRows
 from narrows.data.types import TYPE_FORM, ColumnType
+from narrows.data.types_gaps import Pattern
 from narrows.data.types_schema import as_given, decoded_table, encoded_table, log_jacobian, table_like
 from narrows.data.types_table import MixedTable
 from narrows.errors import DataError
@@ -70,6 +71,8 @@ class Schema:
     """Whether most pixels are near black or white, as in writing; see `narrows.data.pixels.two_tone`."""
     types: tuple[ColumnType, ...] | None = None
     """Of all columns of a table whose columns have types of their own; `columns` are those that the model takes."""
+    gaps: tuple[Pattern, ...] = ()
+    """Which of these are missing together; see `narrows.data.types_gaps`."""
 
     # Learning the schema ----------------------------------------------------------------------------------------------
 
@@ -240,7 +243,7 @@ class Schema:
             mask = ~np.isnan(X)
         if self.pixels and X.dtype == np.uint8:
             return X, None
-        if self.factor is None or self.offset is None:
+        if self.types is not None or self.factor is None or self.offset is None:  # typed columns are scaled already
             with np.errstate(over="ignore"):  # told where it matters
                 x = X if X.dtype == dtype else X.astype(dtype)
         else:
@@ -260,6 +263,14 @@ class Schema:
             return arrays
         x, mask = self.scaled(np.asarray(arrays.x), dtype)
         return arrays._replace(x=x, mask=mask)
+
+    def some_rows(self, arrays: Arrays, index: Any, dtype: np.dtype[Any]) -> Arrays:
+        """Return some rows of `arrays`, in memory and on the model's scale; pixels stay as they are."""
+        some = arrays.rows(index)
+        if not on_disk(arrays.x) or (self.pixels and arrays.x.dtype == np.uint8):
+            return some
+        x, mask = self.scaled(np.array(some.x), dtype)
+        return some._replace(x=x, mask=mask)
 
     def on_scale(self, arrays: Arrays, dtype: np.dtype[Any], fill: Array | None = None) -> Arrays:
         """Return the same, but that rows on disk are scaled as they are read; missing values are `fill`, or 0."""
@@ -355,6 +366,7 @@ class Schema:
         plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
         if plain.get("types") is not None:
             plain["types"] = tuple(map(ColumnType.from_record, plain["types"]))
+        plain["gaps"] = tuple(map(tuple, plain.get("gaps", ())))
         return cls(**plain, **dict[str, Any](tensors))
 
 
@@ -363,6 +375,6 @@ FORM = {
     "columns": ([str], type(None)), "dtypes": ([str], type(None)), "frame": str | None,
     "scale": str | float | int | None, "missing": bool, "levels": ([str | int | float | bool], type(None)),
     "label_values": int, "axes?": str | None, "two_tone?": bool, "limits?": ([float | int], type(None)),
-    "types?": ([TYPE_FORM], type(None)),
+    "types?": ([TYPE_FORM], type(None)), "gaps?": [[int]],
 }  # fmt: skip
 """The form of `Schema.record()` in files (see `narrows.storage`)."""

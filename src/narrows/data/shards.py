@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from narrows.data.dataset import Dataset, RowIds, as_read
 from narrows.data.readers.arrays import npy_header
 from narrows.data.stored import Array, StoredRows
+from narrows.data.types_stored import StoredColumn, StoredTable
 from narrows.errors import DataError, FormatError
 from narrows.storage.form import check_form
 from narrows.storage.json import read_json
@@ -71,6 +72,8 @@ class Index:
     skipped: tuple[str, ...] = ()
     """One "name: reason" for every malformed file that was left out."""
     notes: tuple[str, ...] = ()
+    table: tuple[StoredColumn, ...] | None = None
+    """What the numbers stand for, where columns have types of their own."""
     format: int = FORMAT
 
     def record(self) -> dict[str, Any]:
@@ -81,10 +84,11 @@ class Index:
 _SHARD = {
     "name": str, "rows": int, "split": str, "sha256": str, "low": float | int | None, "high": float | int | None,
 }  # fmt: skip
+_COLUMN = {"name": str, "holds": str, "levels": [str]}
 _FORM = {
     "shape": [int], "dtype": str, "shards": [_SHARD], "columns": ([str], type(None)),
     "label_names": ([str], type(None)), "labels": str | None, "ids": str | None, "source": str, "skipped": [str],
-    "notes": [str], "format": int,
+    "notes": [str], "table?": ([_COLUMN], type(None)), "format": int,
 }  # fmt: skip
 
 
@@ -96,7 +100,15 @@ def read_index(folder: Path) -> Index:
     if record["format"] != FORMAT:
         raise FormatError(f"{path}: must be of format {FORMAT}; got {record['format']}. Pack the data again.")
     plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in record.items()}
-    index = Index(**{**plain, "shards": tuple(Shard(**shard) for shard in record["shards"])})
+    plain["shards"] = tuple(Shard(**shard) for shard in record["shards"])
+    if (table := record.get("table")) is not None:
+        plain["table"] = tuple(StoredColumn(c["name"], c["holds"], tuple(c["levels"])) for c in table)
+    index = Index(**plain)
+    names = [column.name for column in index.table or ()]
+    if index.table is not None and (len(set(names)) != len(names) or index.shape != (len(names),)):
+        raise FormatError(
+            f"{path}: must give {index.shape[0]} columns different names; got {names[:5]}. Pack the data again."
+        )
     bad = [s.name for s in index.shards if not s.name.isdigit() or s.split not in SPLITS or s.rows < 1]
     if bad or not index.shards or any(n < 1 for n in index.shape) or np.dtype(index.dtype).kind not in "buif":
         raise FormatError(f"{path}: must list shards of numbers; got {bad[:3] or index.dtype}. Pack the data again.")
@@ -197,7 +209,8 @@ def read_shards(path: Path) -> Dataset:
         rows = [shard.rows for shard in shards]
         checksums = "".join(shard.sha256 for shard in shards)
         files = [path / f"{shard.name}.npy" for shard in shards]
-        parts[split] = Shards(files, rows, index.shape, dtype, hashlib.sha256(checksums.encode()).hexdigest(), row)
+        X = Shards(files, rows, index.shape, dtype, hashlib.sha256(checksums.encode()).hexdigest(), row)
+        parts[split] = X if index.table is None else StoredTable(X, index.table)
         if index.labels is not None:
             parts[f"{split}_labels"] = _together(path, shards, ".y")
         if (values := _ids(path, shards, index)) is not None:

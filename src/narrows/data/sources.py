@@ -19,6 +19,7 @@ from narrows.data.readers.image_files import decoded as decode_file
 from narrows.data.readers.image_files import opened_images, read_plain
 from narrows.data.readers.images import image_size
 from narrows.data.shards import SPLITS
+from narrows.data.types_stored import StoredColumn
 from narrows.errors import DataError
 
 SHARD = 2**26
@@ -57,6 +58,8 @@ class Form(NamedTuple):
     ids: str | None = None
     """What ids are, where there are any."""
     notes: tuple[str, ...] = ()
+    table: tuple[StoredColumn, ...] | None = None
+    """What numbers stand for, where columns have types of their own."""
 
 
 @dataclass
@@ -75,7 +78,8 @@ class Source(ABC):
     def description(self) -> dict[str, Any]:
         """Return what an interrupted pack goes on by: the same source, options, form and shards."""
         return {
-            "source": self.name, "options": dict(self.options), "form": list(self.form), "shards": len(self.tasks),
+            "source": self.name, "options": dict(self.options), "form": [*self.form[:-1], repr(self.form.table)],
+            "shards": len(self.tasks),
         }  # fmt: skip
 
     @abstractmethod

@@ -15,7 +15,7 @@ Array = NDArray[Any]
 
 PART = 2**24
 """Bytes that are read at once where all rows are looked at."""
-SPREAD = 4
+SPREAD = 2
 """Rows are read as one stretch where it holds at most so many times as many as are asked for."""
 
 
@@ -86,6 +86,19 @@ class StoredRows(ABC):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return self.read(0, len(self)).astype(dtype or self.dtype, copy=False)
 
+    def at(self, index: Any) -> StoredRows:
+        """Return the rows at an index or a slice, which are read where they are asked for."""
+        if isinstance(index, slice):
+            if index.step in (1, None):
+                part: StoredRows = self[index]
+                return part
+            positions = np.arange(*index.indices(len(self)))
+        else:
+            given = np.asarray(index)
+            positions = np.flatnonzero(given) if given.dtype == bool else np.where(given < 0, given + len(self), given)
+        name = hashlib.sha256(np.ascontiguousarray(positions, np.int64).data).hexdigest()
+        return Chosen(self, len(positions), positions.__getitem__, f" at {name}")
+
     def parts(self) -> Any:
         """Yield all rows in order as arrays of a bounded size."""
         size = max(1, PART // max(1, self.row_bytes))
@@ -138,8 +151,13 @@ class Chosen(StoredRows):
     """Some rows of others, where a function says which of these stands at a position; see `narrows.data.order`."""
 
     def __init__(self, source: StoredRows, n: int, rows_at: Callable[[Any], NDArray[np.int64]], name: str) -> None:
-        self.source, self.rows_at, self.identity = source, rows_at, f"{source.identity}{name}"
+        self.source, self.rows_at, self.name = source, rows_at, name
         self.shape, self.dtype = (n, *source.shape[1:]), source.dtype
+
+    @property
+    def identity(self) -> str:  # type: ignore[override]
+        """That of the others, and which of them."""
+        return f"{self.source.identity}{self.name}"
 
     def read(self, start: int, stop: int) -> Array:
         """Return rows at neighbouring positions."""

@@ -33,7 +33,7 @@ CLASSES = ("categorical", "bernoulli")
 MOST_LEVELS = 1000
 """Levels of a category that a model tells apart; the others share one, called rare."""
 FEW = 16
-"""Levels of a category that have a feature each in principal axes; more have an embedding alone."""
+"""Levels of a category, the most frequent ones, that have a feature each in principal axes."""
 FEWEST = 3
 """Rows that a level has, where it does not count as rare."""
 DIGITS = 15.0
@@ -127,9 +127,9 @@ class ColumnType:
 
     @property
     def linear(self) -> int:
-        """How many features principal axes are taken of: 1 of a number, one per level of few; 0 of many levels."""
+        """How many features principal axes are taken of: 1 of a number, 2 with a spike, one per frequent level."""
         if self.likelihood == "categorical":
-            return self.classes if self.classes <= FEW else 0
+            return min(self.classes, FEW)
         return 0 if self.likelihood is None else 2 if self.likelihood in SPIKES else 1
 
     # From values to the model's, and back -----------------------------------------------------------------------------

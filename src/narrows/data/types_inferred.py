@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.special import gammaln
 
 from narrows.data.arrays import Array
+from narrows.data.stored import StoredRows
 from narrows.data.types import LIKELIHOODS, ColumnType
+from narrows.data.types_likelihood import chosen_likelihood, half_width, is_whole
+from narrows.data.types_stored import StoredTable
 from narrows.data.types_table import DAY, MixedTable, Values
 from narrows.errors import ConfigError, DataError, did_you_mean
 
-LOOKED_AT = 20_000
-"""Values from which a likelihood is chosen, spread over the rows."""
 STEPS = 20
 """Whole numbers of at most so many different values count as ordinal."""
-SPIKE = 0.15
-"""Share of rows that one value has, where it gets a probability of its own."""
-APART = 2.5
-"""Times more rows than the next one that such a value has."""
-GAIN = 0.05
-"""Nats a value by which a likelihood must be better than the normal one."""
 LEVELS = 100_000
 """Levels that are kept; the rows of further ones count as missing."""
 IDENTIFIER = re.compile(
     r"(^|[_\W])(id|ids|uid|uuid|guid|key|index|row|row_?id|identifier)$|[a-z](Id|ID|Key)$", re.ASCII
 )
 """Names of columns that tell rows apart, where no value comes twice."""
-NEAR = 3.0
-"""Deviations between the mean of whole numbers and 0, below which they are counts."""
-FREEDOM = (2.5, 4.0, 8.0)
-"""Degrees of freedom that are tried."""
+NUMBERED = re.compile(r"(^|[_\W])(id|number|num|no|nr)$|[a-z](Id|ID|Number|No|Nr)$", re.ASCII)
+"""Names of columns that tell apart what rows are about, where few values come twice."""
+DIFFERENT = 0.9
+"""Share of the rows that have a value of their own in such a column."""
 
 
 def inferred(table: MixedTable, columns: Mapping[Any, str] | None, owner: str) -> tuple[ColumnType, ...]:
@@ -53,6 +46,41 @@ def inferred(table: MixedTable, columns: Mapping[Any, str] | None, owner: str) -
         kinds = ", ".join(f"{column.name!r}: {column.kind}" for column in types[:12])
         raise DataError(f"{owner}: X must have a column that varies; got {kinds}. Give other columns.")
     return types
+
+
+def holds_codes(X: Any) -> bool:
+    """Return whether numbers (N, D) lack some values, and most columns hold codes, grades or small counts.
+
+    What is filled in of these should be such a code, which a distribution of real numbers does not give.
+    """
+    if isinstance(X, StoredRows):
+        return X.ndim == 2 and X.dtype.kind == "f" and _stored_codes(X)
+    if not isinstance(X, np.ndarray) or X.ndim != 2 or X.dtype.kind not in "fO" or not len(X):
+        return False
+    X = X.astype(np.float64, copy=False)
+    if not np.isnan(X).any():
+        return False
+    return 2 * sum(_few_whole(column[~np.isnan(column)]) for column in X.T) > X.shape[1]
+
+
+def _stored_codes(X: StoredRows) -> bool:
+    """Return the same of rows on disk: most tables are told by their first rows, of others columns are read."""
+    first = [column[~np.isnan(column)] for column in next(iter(X.parts())).T]
+    if 2 * sum(is_whole(column) and len(np.unique(column)) <= STEPS for column in first) <= len(first):
+        return False
+    gaps, few = False, 0
+    for values in StoredTable.of_numbers(X, list(map(str, range(len(first))))).columns.values():
+        missing = values.missing
+        gaps, few = gaps or bool(missing.any()), few + _few_whole(values.data[~missing])
+    return gaps and 2 * few > len(first)
+
+
+def _few_whole(numbers: Array) -> bool:
+    return bool(len(numbers)) and is_whole(numbers) and _few(len(np.unique(numbers)), len(numbers))
+
+
+def _few(different: int, n: int) -> bool:
+    return different <= STEPS and n >= 5 * different
 
 
 def column_type(name: str, values: Values, wanted: str | None, owner: str) -> ColumnType:
@@ -104,17 +132,16 @@ def _sortable(levels: tuple[Any, ...]) -> bool:
 def _is_identifier(name: str, values: Values, counts: tuple[int, ...]) -> bool:
     """Return whether values tell rows apart: each is there once, and they are texts, or numbers of such a name."""
     n = len(values)
-    if n < 20 or len(counts) < n:
+    if n < 20 or len(counts) < DIFFERENT * n:
         return False
+    numbered = values.holds == "number" and bool(NUMBERED.search(name)) and is_whole(values.numbers())
+    if len(counts) < n:
+        return numbered
     if values.holds == "text":
         return not values.declared
-    if values.holds != "number" or not _whole(values.numbers()):
+    if values.holds != "number" or not is_whole(values.numbers()):
         return False
-    return bool(IDENTIFIER.search(name)) or bool((np.diff(values.numbers()) == 1).all())
-
-
-def _whole(numbers: Array) -> bool:
-    return bool((numbers == np.rint(numbers)).all())
+    return numbered or bool(IDENTIFIER.search(name)) or bool((np.diff(values.numbers()) == 1).all())
 
 
 def _of_levels(
@@ -122,7 +149,7 @@ def _of_levels(
 ) -> ColumnType:
     if values.holds == "truth":
         levels = tuple(bool(level) for level in levels)
-    elif values.holds != "text" and _whole(np.array(levels)):
+    elif values.holds != "text" and is_whole(np.array(levels)):
         levels = tuple(int(level) for level in levels)
     if len(levels) > LEVELS:
         kept = sorted(sorted(range(len(levels)), key=lambda i: -counts[i])[:LEVELS])
@@ -154,10 +181,10 @@ def _of_numbers(
 ) -> ColumnType:  # fmt: skip
     """Return the type of numbers: what was asked for, or the better fit."""
     numbers = values.numbers()
-    whole, least = _whole(numbers), float(numbers.min())
+    whole, least = is_whole(numbers), float(numbers.min())
     if not kind and len(levels) == 2:
         return _of_levels("category", "", levels, counts, values, about)
-    if not kind and whole and values.holds == "number" and len(levels) <= STEPS and len(numbers) >= 5 * len(levels):
+    if not kind and whole and values.holds == "number" and _few(len(levels), len(numbers)):
         return _of_levels("ordinal", "", levels, counts, values, about)
     if kind == "date":
         raise ConfigError(f"{owner}: columns must give {about['name']!r} another kind than 'date'; it holds numbers.")
@@ -183,84 +210,6 @@ def _of_numbers(
     return _number(found, likelihood, values, about, spike)
 
 
-def chosen_likelihood(numbers: Array, kind: str, levels: tuple[Any, ...], counts: tuple[int, ...]) -> str:
-    """Return the likelihood that gives the values the greatest probability, with parameters of their own.
-
-    One value that many rows have gets a probability of its own. Beyond the normal distribution a gain of 0.05 nats a
-    value is asked for; whole numbers have unit steps, so that densities and probabilities compare.
-    """
-    v = numbers[:: max(1, len(numbers) // LOOKED_AT)]
-    most = max(range(len(counts)), key=counts.__getitem__)
-    mode, share, least = float(levels[most]), counts[most] / len(numbers), float(numbers.min())
-    allowed = [name for k, names in LIKELIHOODS.items() if k in ("real", "positive", "count") and kind in ("", k)
-               for name in names]  # fmt: skip
-    second = max((count for i, count in enumerate(counts) if i != most), default=0) / len(numbers)
-    if share > max(SPIKE, APART * second) and len(levels) > 2:
-        rest = v[v != mode]
-        if mode == 0 and least == 0 and "log_spike" in allowed and len(rest) and _log_normal(rest) > _normal(rest):
-            return "log_spike"
-        if "spike" in allowed:
-            return "spike"
-    fits = {"gaussian": _normal(v) + GAIN, "student": _student(v)}
-    if least > 0:
-        fits["log_normal"] = _log_normal(v)
-    if _whole(numbers) and least >= 0 and float(numbers.max()) < 1e4 and len(levels) > 2:
-        if float(v.mean()) < NEAR * float(v.std()):  # a normal distribution would draw numbers below 0
-            fits = {name: fit for name, fit in fits.items() if name == "log_normal" or kind == "real"}
-        fits |= {"poisson": _poisson(v), "negative_binomial": _negative_binomial(v)}
-    fits = {name: fit for name, fit in fits.items() if name in allowed}
-    if not fits:
-        return "log_spike" if kind == "positive" else "negative_binomial"
-    return max(fits, key=lambda name: fits[name])
-
-
-def _normal(v: Array) -> float:
-    return -0.5 * math.log(2 * math.pi * math.e * max(float(v.var()), 1e-300))
-
-
-def _log_normal(v: Array) -> float:
-    return _normal(np.log(v)) - float(np.log(v).mean())
-
-
-def _student(v: Array) -> float:
-    middle, width = float(np.median(v)), _width(v)
-    best = -math.inf
-    for df in FREEDOM:
-        scale = width / _QUARTILE[df]
-        constant = gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * math.log(df * math.pi) - math.log(scale)
-        best = max(best, float(constant - (df + 1) / 2 * np.log1p(((v - middle) / scale) ** 2 / df).mean()))
-    return best
-
-
-_QUARTILE = {2.5: 0.7812, 4.0: 0.7407, 8.0: 0.7064}
-"""Upper quartiles of Student's distributions."""
-
-
-def _width(v: Array) -> float:
-    """Return half the distance of the quartiles; the deviation where they are one."""
-    low, high = np.quantile(v, [0.25, 0.75])
-    return float(high - low) / 2 or float(v.std()) or 1.0
-
-
-def _poisson(v: Array) -> float:
-    rate = max(float(v.mean()), 1e-12)
-    return float((v * math.log(rate) - rate - gammaln(v + 1)).mean())
-
-
-def _negative_binomial(v: Array) -> float:
-    mean, variance = max(float(v.mean()), 1e-12), float(v.var())
-    r = mean**2 / max(variance - mean, 1e-3 * mean)
-    return float(
-        (
-            gammaln(v + r)
-            - gammaln(r)
-            - gammaln(v + 1)
-            + r * math.log(r / (r + mean))
-            + v * math.log(mean / (r + mean))
-        ).mean()
-    )
-
-
 def _number(
     kind: str, likelihood: str, values: Values, about: dict[str, Any], spike: float | None = None
 ) -> ColumnType:  # fmt: skip
@@ -273,10 +222,10 @@ def _number(
         low = float(rest[rest > 0].min())
     offset, factor = float(v.mean()), float(v.std())
     if likelihood == "student":
-        offset, factor = float(np.median(v)), _width(v) / 0.6745
+        offset, factor = float(np.median(v)), half_width(v) / 0.6745
     return ColumnType(
         kind=kind, likelihood=likelihood, offset=offset, factor=factor or 1.0, low=low, high=high,
-        whole=values.holds == "number" and _whole(numbers), step=_step(numbers, kind), spike=spike,
+        whole=values.holds == "number" and is_whole(numbers), step=_step(numbers, kind), spike=spike,
         share=0.0 if spike is None else float((numbers == spike).mean()), **about,
     )  # fmt: skip
 

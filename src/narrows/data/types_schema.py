@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,8 +15,10 @@ from torch import Tensor
 from narrows.data.arrays import Array, Arrays
 from narrows.data.columns import positions_of, shortened
 from narrows.data.frames import frame_kind, frame_of
+from narrows.data.stored import Mapped, StoredRows
 from narrows.data.types import LOGARITHMIC, SPIKES, ColumnType
 from narrows.data.types_frames import mixed_table, to_native_frame
+from narrows.data.types_stored import HELD, StoredTable
 from narrows.data.types_table import PLURAL, MixedTable, Values, text_values
 from narrows.errors import DataError
 
@@ -43,8 +46,7 @@ def table_like(X: Any, types: Sequence[ColumnType], owner: str) -> MixedTable:
     for column in types:
         if column.name not in table.columns:
             continue
-        values = table.columns[column.name]
-        if values.holds != column.holds and not values.missing.all():
+        if table.holds(column.name) != column.holds and not (values := table.columns[column.name]).missing.all():
             fitted = _converted(values, column)
             if fitted is None:
                 wrong.append(f"{column.name!r}, which held {PLURAL[column.holds]} in fit, holds {PLURAL[values.holds]}")
@@ -58,6 +60,8 @@ def table_like(X: Any, types: Sequence[ColumnType], owner: str) -> MixedTable:
 
 
 def _table_of(X: Any, types: Sequence[ColumnType], owner: str) -> MixedTable:
+    if isinstance(X, StoredRows) and X.shape[1:] == (len(types),):
+        return StoredTable.of_numbers(X, [column.name for column in types])
     frame = frame_of(X, owner)
     if frame is not None:
         return mixed_table(frame, owner)
@@ -68,6 +72,11 @@ def _table_of(X: Any, types: Sequence[ColumnType], owner: str) -> MixedTable:
             f"{array.shape}. Give a frame, or an array with these columns in order."
         )
     columns: dict[str, Values] = {}
+    given = np.asarray(X)
+    if given.dtype.kind in "biuf" and all(column.holds != "text" for column in types):
+        return MixedTable(
+            {t.name: Values(t.holds, given[:, i].astype(np.float64), dtype=t.dtype) for i, t in enumerate(types)}
+        )
     for position, column in enumerate(types):
         values = array[:, position].tolist()
         gaps = np.array([v is None or v != v for v in values], bool)
@@ -108,6 +117,11 @@ def encoded_table(X: Any, types: Sequence[ColumnType], dtype: np.dtype[Any], y: 
     A warning names the levels that fit did not see, which count as missing.
     """
     table = table_like(X, types, owner)
+    on_disk: Any = table
+    if on_disk.rows is not None:
+        if on_disk.rows.nbytes > HELD:
+            return _encoded_rows(on_disk, types, dtype, y, owner)
+        table = on_disk.of(np.asarray(on_disk.rows))
     features = [column for column in types if column.modelled]
     x = np.empty((len(table), len(features)), dtype)
     mask = np.ones(x.shape, bool)
@@ -127,6 +141,19 @@ def encoded_table(X: Any, types: Sequence[ColumnType], dtype: np.dtype[Any], y: 
     if not np.isfinite(x).all():
         raise DataError(f"{owner}: X must lie within {dtype.name}; got larger values. Scale X.")
     return Arrays(x, None if mask.all() else mask, None, y)
+
+
+def _encoded_rows(table: Any, types: Sequence[ColumnType], dtype: np.dtype[Any], y: Array | None, owner: str) -> Arrays:
+    """Return the same of a table on disk: encoded as its rows are read, NaN where a value is missing."""
+
+    def encoded(rows: Array) -> Array:
+        x, mask, *_ = encoded_table(table.of(rows), types, dtype, None, owner)
+        return x if mask is None else np.where(mask, x, dtype.type(np.nan))
+
+    made = hashlib.sha256(repr([column.record() for column in types]).encode()).hexdigest()
+    width = sum(column.modelled for column in types)
+    rows: Any = Mapped(table.rows, encoded, (width,), dtype, f"{table.identity} encoded by {made}")
+    return Arrays(rows, None, None, y)
 
 
 def decoded_table(

@@ -132,9 +132,11 @@ class MixedTable:
 
     ndim = 2
     nbytes = 0
+    rows: Any = None
+    """The rows (N, D) as numbers, where they stay on disk; see `narrows.data.types_stored`."""
 
     def __init__(self, columns: Mapping[str, Values]) -> None:
-        self.columns = dict(columns)
+        self.columns: Mapping[str, Values] = dict(columns)
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0
@@ -148,6 +150,10 @@ class MixedTable:
     def dtype(self) -> np.dtype[Any]:
         """float64, for what asks an array: the types are those of `columns`."""
         return np.dtype(np.float64)
+
+    def holds(self, name: str) -> str:
+        """Return what a column holds."""
+        return self.columns[name].holds
 
     @property
     def words(self) -> str:

@@ -14,7 +14,7 @@ from narrows.estimators.inference import from_noise, row_noise
 from narrows.missingness import completed
 from narrows.module import Batch, LatentVariableModule
 from narrows.objectives import sum_values
-from narrows.probability.typed import ColumnDistribution
+from narrows.probability.draws import draw, weighted_mean
 from narrows.rng import Seeded, seed_of
 
 
@@ -33,12 +33,9 @@ class Weighted(NamedTuple):
     @property
     def mean(self) -> Tensor:
         """The mean over x: (B, *shape)."""
-        k, b = self.weight.shape
-        if isinstance(self.likelihood, ColumnDistribution):  # a mean of indices of levels is none
-            moments = self.likelihood.moments.unflatten(0, (k, b))
-            return self.likelihood.point(torch.einsum("kb,kb...->b...", self.weight.to(moments.dtype), moments))
-        x = self.likelihood.mean.unflatten(0, (k, b)) if self.x is None else self.x
-        return torch.einsum("kb,kb...->b...", self.weight.to(x.dtype), x)
+        if self.x is None:
+            return weighted_mean(self.likelihood, self.weight)
+        return torch.einsum("kb,kb...->b...", self.weight.to(self.x.dtype), self.x)
 
     def draw(self, rows: range, n: int, module: LatentVariableModule, batch: Batch, seed: int) -> Tensor:
         """Return n draws of x for each row, by sampling-importance-resampling (Rubin 1987): (n, B, *shape)."""
@@ -51,11 +48,7 @@ class Weighted(NamedTuple):
             return self.x[chosen, column]
         z = self.z[chosen, column]
         likelihood = module.likelihood(z.flatten(0, 1), batch.repeated(n))
-        stream = Seeded(seed_of(seed, rows.start), z.device)
-        if isinstance(likelihood, ColumnDistribution):
-            return likelihood.draw(stream.generator).unflatten(0, (n, len(rows)))
-        with stream:
-            return likelihood.sample().unflatten(0, (n, len(rows)))
+        return draw(likelihood, Seeded(seed_of(seed, rows.start), z.device)).unflatten(0, (n, len(rows)))
 
 
 def weighted_draws(

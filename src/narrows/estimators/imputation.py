@@ -13,6 +13,7 @@ from torch import Tensor
 
 from narrows.data.arrays import Array, Arrays
 from narrows.data.batches import VALUES, Batches, chunk_size
+from narrows.data.types_given import given_row
 from narrows.data.types_schema import as_given, decoded_table
 from narrows.errors import ConfigError, did_you_mean
 from narrows.estimators import inference
@@ -84,7 +85,7 @@ def impute(
 
 
 def conditional(
-    model: Any, given: Mapping[str | int, float], n: int = 1, y: Any = None, *, importance_samples: int = 10_000,
+    model: Any, given: Mapping[str | int, Any], n: int = 1, y: Any = None, *, importance_samples: int = 10_000,
     seed: int = 0,
 ) -> Any:  # fmt: skip
     """Return rows of a table drawn with some columns fixed: (n, D), in the units and the kind of frame of fit's X.
@@ -97,7 +98,8 @@ def conditional(
     model
         A fitted estimator of tables with a distribution over x.
     given
-        The value of each column that is fixed, by name or by position.
+        The value of each column that is fixed, by name or by position; of typed columns by name: a level, a number, a
+        time.
     n
         How many rows.
     y
@@ -119,16 +121,29 @@ def conditional(
     schema = model.schema_
     if schema.kind != "table":
         raise ConfigError(f"{name}: conditional must have a model of tables; got one of {schema.kind}.")
+    labels = None if y is None else np.broadcast_to(np.asarray(y), (1,))
+    if schema.types is not None:
+        return _typed_rows(model, given, n, labels, importance_samples, seed)
     row = np.full((1, schema.n_features), np.nan)
     for column, value in given.items():
         row[0, _position(name, column, schema)] = _number(name, column, value)
-    labels = None if y is None else np.broadcast_to(np.asarray(y), (1,))
     data = model._encode(row, labels)
     (drawn,) = _drawn(model, data, int(n), max(int(importance_samples), WIDE * int(n)), seed, wide=True).swapaxes(0, 1)
     filled = schema.in_units(drawn)
     exact = ~np.isnan(row[0])
     filled[:, exact] = row[:, exact].astype(filled.dtype)
     return schema.presented(filled)
+
+
+def _typed_rows(model: Any, given: Mapping[Any, Any], n: int, y: Any, draws: int, seed: int) -> Any:
+    """Return rows of typed columns of which some are given; see `conditional`."""
+    schema = model.schema_
+    row = given_row(given, schema.types, type(model).__name__)
+    data = model._encode(row, y)
+    (drawn,) = _drawn(model, data, int(n), max(int(draws), WIDE * int(n)), seed, wide=True).swapaxes(0, 1)
+    table = decoded_table(drawn, schema.types, rng=np.random.default_rng([seed, 1]))
+    known = row[np.zeros(int(n), int)].filled(table)
+    return as_given(known.chosen(list(table.columns)), schema.frame, None)
 
 
 def _drawn(model: Any, data: Arrays, samples: int, draws: int, seed: int, *, wide: bool = False) -> Array:
@@ -235,7 +250,7 @@ class ImputerMixin:
         return impute(self, X, labels, samples=samples, importance_samples=importance_samples, seed=seed)
 
     def conditional(
-        self, given: Mapping[str | int, float], n: int = 1, y: Any = None, *, importance_samples: int = 10_000,
+        self, given: Mapping[str | int, Any], n: int = 1, y: Any = None, *, importance_samples: int = 10_000,
         seed: int = 0,
     ) -> Any:  # fmt: skip
         """Return n rows drawn with some columns given; see `narrows.estimators.imputation.conditional`."""

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from narrows.data.arrays import Array, Arrays, on_disk
+from narrows.data.batches import Batches
 from narrows.data.schema import Schema
 from narrows.filling import filling_gaussian
 from narrows.nn import Network, Start
@@ -16,9 +17,12 @@ from narrows.nn.masked import MaskedInput
 from narrows.pca import Axes, principal_axes
 from narrows.ppca import Gaussian, leading_axes
 from narrows.probability.likelihoods import LikelihoodLayer
+from narrows.rng import Seeded, seed_of
 
 ROWS = 20_000
 """Rows that principal axes are taken of, of typed columns and where values are missing."""
+RESIDUALS = 5_000
+"""Of these, rows that scales of typed columns start at."""
 RANK = 32
 """The most axes along which missing values are filled for the encoder."""
 PART = 2**22
@@ -81,7 +85,8 @@ def start_at_data(estimator: Any, module: Any, data: Arrays) -> None:
 
 def _start_at_columns(estimator: Any, network: Network, module: Any, data: Arrays) -> None:
     """Start at the means and the principal axes of the linear features of typed columns, of rows spread over all."""
-    rows = data.rows(slice(None, None, max(1, len(data.x) // ROWS)))
+    step = slice(None, None, max(1, len(data.x) // ROWS))
+    rows = estimator.schema_.some_rows(data, step, np.dtype(np.float32))
     with torch.no_grad():
         mask = None if rows.mask is None else torch.from_numpy(rows.mask)
         linear = module.networks.inputs.linear_features(torch.from_numpy(rows.x), mask).numpy()
@@ -96,6 +101,20 @@ def _start_at_columns(estimator: Any, network: Network, module: Any, data: Array
             set_scale=module.observed.start,
         ),
     )
+    _start_columns_apart(estimator, module, rows.rows(slice(None, None, max(1, len(rows.x) // RESIDUALS))))
+
+
+def _start_columns_apart(estimator: Any, module: Any, rows: Arrays) -> None:
+    """Start the scale of every column at what the network leaves of it, as it starts: PCA leaves more of some."""
+    device = torch.device("cpu")
+    noise = torch.Generator(device).manual_seed(seed_of(estimator.seed, 5))
+    batch = Batches(rows, estimator.schema_, device, module.dtype, module.density).between(0, len(rows.x), noise)
+    with torch.no_grad(), Seeded(seed_of(estimator.seed, 6)):
+        z = module.encode(batch)
+        if module.probabilistic:
+            z = (posterior := module.posterior(batch)).draw(batch.randn(posterior.mean.shape, posterior.mean.dtype))
+        h = module.likelihood(z, batch).h
+    module.observed.start_at(batch.x, batch.mask, h, math.prod(module.code.shape) / len(rows.x))
 
 
 def _axes(data: Arrays, schema: Schema, k: int, mean: Array) -> Axes:
@@ -108,8 +127,8 @@ def _axes(data: Arrays, schema: Schema, k: int, mean: Array) -> Axes:
 
 def _filling(data: Arrays, schema: Schema, rank: int) -> Gaussian:
     """Return the Gaussian by which missing values of a table are filled in for the encoder, of rows spread over all."""
-    some = data.rows(slice(None, None, math.ceil(len(data.x) / ROWS)))
-    x, mask, *_ = schema.in_memory(some, np.dtype(np.float32))
+    some = slice(None, None, math.ceil(len(data.x) / ROWS))
+    x, mask, *_ = schema.some_rows(data, some, np.dtype(np.float32))
     seen = np.ones(x.shape, bool) if mask is None else mask
     return filling_gaussian(torch.from_numpy(x).double(), torch.from_numpy(seen), rank)
 

@@ -19,7 +19,7 @@ from narrows.data.schema import FORM, Schema
 from narrows.errors import ConfigError, FormatError, did_you_mean
 from narrows.estimators import ESTIMATORS
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.neural import device_of
+from narrows.estimators.device import device_of
 from narrows.estimators.persistence import CODES, FORMAT, SCHEMA
 from narrows.params import Param, fields, validate
 from narrows.rng import Seeded
@@ -130,6 +130,8 @@ def _schema(path: Path, record: dict[str, Any]) -> Schema:
         and (schema.columns is None or schema.shape == (len(schema.columns),))
         and (schema.dtypes is None) == (schema.frame is None) and schema.dtype in DTYPES
         and schema.axes in (None, "NHWC", "NHW") and (schema.axes is None or schema.kind == "images")
+        and all(pattern[:1] >= (1,) and all(0 <= at < len(schema.features) for at in pattern[1:])
+                for pattern in schema.gaps)
         and (schema.limits is None or (len(schema.limits) == 2 and schema.limits[0] <= schema.limits[1]))
     )  # fmt: skip
     if not sound:

@@ -6,13 +6,11 @@ import contextlib
 import math
 from collections.abc import Generator
 from dataclasses import replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
-import numpy as np
-import torch
 from torch import nn
 
-from narrows.components import resolve, resolve_all
+from narrows.components import resolve
 from narrows.conditions import Condition
 from narrows.corruptions import CopyMask, Corruption, Own
 from narrows.data.arrays import Arrays, on_disk
@@ -20,31 +18,31 @@ from narrows.data.batches import Batches
 from narrows.data.schema import Schema
 from narrows.errors import ConfigError
 from narrows.estimators.base import Autoencoder
+from narrows.estimators.device import device_of
+from narrows.estimators.incremental import PartialFitMixin
 from narrows.estimators.initialisation import filling_rank, start_at_data
-from narrows.estimators.persistence import describe_all
-from narrows.module import Module
+from narrows.estimators.persistence import training_identity
+from narrows.estimators.validation import check_types
 from narrows.nn import Decoder, Encoder, Layout, Network, Pair
 from narrows.nn.codes import Code
 from narrows.nn.masked import MaskedInput
 from narrows.nn.typed import TypedInput
-from narrows.params import model, param, validate
+from narrows.params import model, param
 from narrows.probability.likelihoods import Likelihood
 from narrows.probability.typed import ColumnLikelihoods, outputs_of
-from narrows.training import Checkpoints, Report, Settings, Trainer, fingerprint
+from narrows.training import Checkpoints, Report, Settings, Trainer
 from narrows.training.effort import PATIENCE, SMALL, auto_epochs, held_out, multiplications, on_one_thread
 from narrows.training.memory import keep_freed
 from narrows.training.optimizers import OPTIMIZERS
 from narrows.training.precision import PRECISIONS, autocast
-from narrows.training.report import read_all
 from narrows.training.schedules import SCHEDULES
-from narrows.training.steps import Steps
 
 LATENTS = 20
 """The latent dimension that "auto" stands for, at most."""
 
 
 @model
-class NeuralAutoencoder(Autoencoder):
+class NeuralAutoencoder(PartialFitMixin, Autoencoder):
     """An autoencoder whose module is trained by gradient descent."""
 
     latent_dim: int | str = param(
@@ -141,7 +139,7 @@ class NeuralAutoencoder(Autoencoder):
         name = type(self).__name__
         chosen = self.likelihood
         if schema.types is not None:
-            if chosen not in ("auto", "gaussian"):
+            if chosen not in ("auto", "gaussian", "gaussian:learned"):
                 raise ConfigError(
                     f"{name}: likelihood must be left out for a table of typed columns, which have one each; got "
                     f"{str(chosen)!r}. Choose them by columns={{'age': 'real:student'}}."
@@ -151,7 +149,7 @@ class NeuralAutoencoder(Autoencoder):
                     f"{name}: output_activation must be 'linear' for a table of typed columns; got "
                     f"{network.output_activation!r}. Leave it out."
                 )
-            return ColumnLikelihoods(schema.features)
+            return ColumnLikelihoods(schema.features, learned=chosen != "gaussian")
         if chosen == "auto":
             chosen = "bernoulli" if schema.two_tone else "gaussian:learned"
         likelihood: Likelihood = resolve("likelihood", chosen, name)
@@ -249,7 +247,7 @@ class NeuralAutoencoder(Autoencoder):
         keep_freed()
         module, schema = self.module_, self.schema_
         module.corruption = self.corruption_for(schema)
-        self._check_types(schema, module.corruption)
+        check_types(self, schema, module.corruption)
         parts = held_out(len(data.x), self.seed) if validation is None and self.epochs == "auto" else None
         start_at_data(self, module, data)
         module.to(device_of(self.device))
@@ -264,29 +262,11 @@ class NeuralAutoencoder(Autoencoder):
         settings = self._settings(len(rows), work, held is not None)
         with contextlib.ExitStack() as opened:
             if checkpoints is not None:
-                opened.enter_context(checkpoints.opened(self._identity(data, validation, module)))
+                opened.enter_context(checkpoints.opened(training_identity(self, data, validation, module)))
                 self.history_.extend(checkpoints.history)
             reports = trainer(module, rows, settings, held, checkpoints)
             small = module.device.type == "cpu" and work * min(self.batch_size or len(rows), len(rows)) < SMALL
             yield from on_one_thread(reports) if small else reports
-
-    def _check_types(self, schema: Schema, corruption: Corruption | None) -> None:
-        """Raise ConfigError where typed columns go with a corruption or a penalty that computes with their indices."""
-        if schema.types is None:
-            return
-        name = type(self).__name__
-        if corruption is not None and not corruption.takes_types:
-            raise ConfigError(
-                f"{name}: corruption must be one that hides values for a table of typed columns; got "
-                f"{str(self.corruption)!r}, which computes with indices of levels. Leave it out."
-            )
-        if any(
-            penalty.slope for penalty in resolve_all("penalty", self.get_params(deep=False).get("penalty", ()), name)
-        ):
-            raise ConfigError(
-                f"{name}: penalty must not be of the encoder's slope for a table of typed columns: levels have none. "
-                "Use l1 or sparsity."
-            )
 
     def _settings(self, n: int, work: int, held_out: bool) -> Settings:
         """Return how to train on n samples, of `work` multiplications each."""
@@ -298,77 +278,7 @@ class NeuralAutoencoder(Autoencoder):
             settings = replace(settings, epochs=epochs, patience=patience if held_out else None)
         return settings
 
-    def partial_fit(self, X: Any, y: Any = None) -> Self:
-        """Take one step of training on a batch, such as those of a generator or a DataLoader.
-
-        The first batch gives the schema (columns, scale, classes of y) and where weights start, so let it be a large
-        one; after `fit` those of the fitted model stay. The learning rate is constant, the optimiser's state goes from
-        each call to the next, and `epochs`, `batch_size`, `schedule`, `warmup` and `patience` have no part in it.
-
-        Parameters
-        ----------
-        X
-            Samples, (N, *shape): all of them make one step.
-        y
-            Their labels, for a model with a condition.
-
-        Raises
-        ------
-        DataError
-            X does not fit the first batch: other columns, another shape, values that are not finite.
-        """
-        if (steps := vars(self).get("_steps")) is None:
-            steps = Steps()
-            epochs, self.epochs = self.epochs, 1  # nothing is held out of one step
-            try:
-                read_all(self.fit_iter(X, y, warm_start="module_" in vars(self), trainer=steps.take))
-            finally:
-                self.epochs = epochs
-            self._steps = steps
-        else:
-            validate(self)
-            module = self.module_
-            data = self.arrays(X, y if self._takes_condition else None)
-            rows = Batches(data, self.schema_, module.device, module.dtype, module.density)
-            for report in steps.take(module, rows, self._settings(len(rows), 0, False)):
-                self.history_.append(report.record())
-        self.codes_, self._densities = None, {}  # those of one batch say little of how all are distributed
-        return self
-
-    def _identity(self, data: Arrays, validation: Arrays | None, module: Module) -> dict[str, Any]:
-        """Return what must be the same for training to resume, and what should be."""
-        from narrows import __version__
-
-        return {
-            "model": type(self).__name__,
-            "parameters": {name: value for name, value in describe_all(self).items() if name != "device"},
-            "data": {name: fingerprint(a) for name, a in data._asdict().items() if a is not None},
-            "schema": {name: fingerprint(a) for name, a in self.schema_.tensors().items()},
-            "validation": None
-            if validation is None
-            else {name: fingerprint(a) for name, a in validation._asdict().items() if a is not None},
-            "versions": {"narrows": __version__, "torch": torch.__version__, "numpy": np.__version__},
-            "device": str(module.device),
-            "threads": torch.get_num_threads(),
-        }
-
 
 def auto_latent_dim(n_features: int) -> int:
     """Return the latent dimension that "auto" stands for, for samples of so many values."""
     return max(1, min(LATENTS, n_features // 2))
-
-
-def device_of(name: str, *, strict: bool = True) -> torch.device:
-    """Return the device that a name stands for; auto is CUDA, Apple's, or the CPU, whichever there is first.
-
-    Raises: ConfigError where the machine has none of that name, and `strict`; else the CPU is returned.
-    """
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        name = next(kind for kind, usable in there.items() if usable)
-    if not there[name]:
-        if not strict:
-            return torch.device("cpu")
-        usable = ", ".join(repr(kind) for kind, usable in there.items() if usable)
-        raise ConfigError(f"device must be one that this machine has ({usable}); got {name!r}. Use 'auto'.")
-    return torch.device(name)

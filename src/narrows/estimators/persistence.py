@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from narrows.components import AXES, Component, to_record
+from narrows.data.arrays import Arrays
 from narrows.errors import ConfigError
+from narrows.module import Module
 from narrows.params import Param, fields
 from narrows.storage.record import write_record
+from narrows.training import fingerprint
 from narrows.training.arrays import as_array
 
 FORMAT = 2
@@ -49,6 +53,24 @@ def describe(estimator: Any, field: Param) -> Any:
 def describe_all(estimator: Any) -> dict[str, Any]:
     """Return all parameters as JSON holds them, but for what `fit` shows of itself."""
     return {field.name: describe(estimator, field) for field in fields(estimator) if field.name != "verbose"}
+
+
+def training_identity(estimator: Any, data: Arrays, validation: Arrays | None, module: Module) -> dict[str, Any]:
+    """Return what must be the same for training to resume, and what should be."""
+    from narrows import __version__
+
+    return {
+        "model": type(estimator).__name__,
+        "parameters": {name: value for name, value in describe_all(estimator).items() if name != "device"},
+        "data": {name: fingerprint(a) for name, a in data._asdict().items() if a is not None},
+        "schema": {name: fingerprint(a) for name, a in estimator.schema_.tensors().items()},
+        "validation": None
+        if validation is None
+        else {name: fingerprint(a) for name, a in validation._asdict().items() if a is not None},
+        "versions": {"narrows": __version__, "torch": torch.__version__, "numpy": np.__version__},
+        "device": str(module.device),
+        "threads": torch.get_num_threads(),
+    }
 
 
 def _described(value: Any, axis: str | None) -> Any:

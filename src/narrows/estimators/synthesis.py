@@ -9,8 +9,10 @@ import torch
 
 from narrows.data.arrays import Array
 from narrows.data.batches import chunk_size
+from narrows.data.types_gaps import drawn_gaps
 from narrows.estimators import inference
 from narrows.module import Batch
+from narrows.probability.draws import draw
 from narrows.rng import Seeded
 from narrows.training.arrays import as_array
 
@@ -18,8 +20,8 @@ from narrows.training.arrays import as_array
 def rows_at(model: Any, Z: Array, y: Any, seed: int | None, *, clip: bool = False) -> Any:
     """Return one row for every code, drawn from p(x | z), as the kind of data frame that X was.
 
-    Of typed columns values are missing at the rate of their column, independently of each other. Levels that share one
-    class are drawn by their frequencies.
+    Of typed columns the same values are missing as in a training row, which is drawn for each row and has nothing to do
+    with its other values. Levels that share one class are drawn by their frequencies.
 
     Parameters
     ----------
@@ -40,8 +42,7 @@ def rows_at(model: Any, Z: Array, y: Any, seed: int | None, *, clip: bool = Fals
     if schema.types is None:
         return schema.decode(x)
     rng = np.random.default_rng([start, 1])
-    rates = np.array([column.missing for column in schema.features])
-    return schema.decode(x, mask=rng.random(x.shape) >= rates, rng=rng, clip=clip)
+    return schema.decode(x, mask=~drawn_gaps(schema.gaps, len(x), x.shape[1], rng), rng=rng, clip=clip)
 
 
 def draws_at(model: Any, Z: Array, y: Any, seed: int) -> Array:
@@ -56,10 +57,5 @@ def draws_at(model: Any, Z: Array, y: Any, seed: int) -> Array:
         for at in range(0, len(codes), size):
             z = torch.from_numpy(np.ascontiguousarray(codes[at : at + size])).to(module.device)
             label = None if labels is None else torch.from_numpy(labels[at : at + size]).to(module.device)
-            likelihood = module.likelihood(z, Batch(z, y=label))
-            if schema.types is not None:
-                parts.append(as_array(likelihood.draw(stream.generator)))
-            else:
-                with stream:
-                    parts.append(as_array(likelihood.sample()))
+            parts.append(as_array(draw(module.likelihood(z, Batch(z, y=label)), stream)))
     return np.concatenate(parts)

@@ -12,6 +12,8 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import DataConversionWarning
 
+from narrows.components import resolve_all
+from narrows.corruptions import Corruption
 from narrows.data.arrays import Array
 from narrows.data.axes import ORDERS, order_for, order_of, turned
 from narrows.data.columns import check_values, shortened
@@ -19,9 +21,12 @@ from narrows.data.conversion import FORMS, as_array
 from narrows.data.frames import frame_of, numbers_of
 from narrows.data.scales import finite_sum
 from narrows.data.schema import Schema
+from narrows.data.stored import StoredRows
 from narrows.data.types import check_columns
 from narrows.data.types_frames import is_plain, mixed_table
+from narrows.data.types_inferred import holds_codes
 from narrows.data.types_schema import table_like
+from narrows.data.types_stored import StoredTable
 from narrows.data.types_table import MixedTable, Values
 from narrows.errors import ConfigError, DataError
 
@@ -102,7 +107,7 @@ def check_samples(
 
 
 def _needs_types(estimator: Any, X: Any, frame: Any, names: Sequence[str] | None) -> bool:
-    """Return whether columns have types of their own: their kinds are given, or some hold no plain numbers."""
+    """Return whether columns have types: kinds are given, some hold no plain numbers, or most hold codes, with gaps."""
     if not estimator.takes_types:
         return False
     given = estimator.get_params(deep=False).get("columns")
@@ -114,7 +119,16 @@ def _needs_types(estimator: Any, X: Any, frame: Any, names: Sequence[str] | None
             f"{type(estimator).__name__}: columns must go with a data frame; got X of type {type(X).__name__}. Name "
             "its columns: pandas.DataFrame(X)."
         )
-    return frame is not None and len(frame) > 0 and (given is not None or not is_plain(frame))
+    if frame is None:
+        return names is not None and holds_codes(X)
+    return len(frame) > 0 and (given is not None or not is_plain(frame) or holds_codes(frame.to_numpy()))
+
+
+def typed_table(estimator: Any, X: Any, columns: Sequence[str] | None) -> MixedTable | None:
+    """Return the table of typed columns that `fit` of an estimator takes samples for; None where it takes an array."""
+    if isinstance(X, MixedTable):
+        return X if estimator.takes_types else None
+    return _named(X, columns, type(estimator).__name__) if _needs_types(estimator, X, None, columns) else None
 
 
 def _named(X: Any, names: Sequence[str] | None, name: str) -> MixedTable:
@@ -122,6 +136,8 @@ def _named(X: Any, names: Sequence[str] | None, name: str) -> MixedTable:
     array = as_array(X, name)
     if isinstance(array, list) or array.ndim != 2 or len(names or ()) != array.shape[1]:
         raise ConfigError(f"{name}: columns must go with a table; got X of another shape. Leave it out.")
+    if isinstance(X, StoredRows):
+        return StoredTable.of_numbers(X, list(names or ()))
     return MixedTable(
         {column: Values("number", array[:, i].astype(np.float64)) for i, column in enumerate(names or ())}
     )
@@ -240,3 +256,22 @@ def _check_sequences(estimator: Any, X: list[Array], schema: Schema | None, miss
             "sequences."
         )
     return X
+
+
+def check_types(estimator: Any, schema: Schema, corruption: Corruption | None) -> None:
+    """Raise ConfigError where typed columns go with a corruption or a penalty that computes with their indices."""
+    if schema.types is None:
+        return
+    name = type(estimator).__name__
+    if corruption is not None and not corruption.takes_types:
+        raise ConfigError(
+            f"{name}: corruption must be one that hides values for a table of typed columns; got "
+            f"{str(estimator.corruption)!r}, which computes with indices of levels. Leave it out."
+        )
+    if any(
+        penalty.slope for penalty in resolve_all("penalty", estimator.get_params(deep=False).get("penalty", ()), name)
+    ):
+        raise ConfigError(
+            f"{name}: penalty must not be of the encoder's slope for a table of typed columns: levels have none. "
+            "Use l1 or sparsity."
+        )

@@ -14,8 +14,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from narrows.data.arrays import Array, Arrays
 from narrows.errors import ConfigError, DataError, did_you_mean
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.inference import check_labels, codes, encoded, map_batches, reconstruct_encoded, values
-from narrows.evaluation.errors import squared_error
+from narrows.estimators.inference import check_labels, codes, encoded, map_batches, values
+from narrows.evaluation.errors import compared_reconstructions, compared_values, measured, squared_error
 from narrows.evaluation.likelihood import elbo
 from narrows.probability.densities import fit_density
 
@@ -62,14 +62,16 @@ DRAWS, REFERENCES = 100, 20
 
 def _nearest(model: Autoencoder, X: Arrays, X_train: Arrays, seed: int) -> Array:
     rng, n = np.random.default_rng(seed), len(X_train.x)
-    x, total = values(model, X).reshape(len(X.x), -1), np.zeros(len(X.x))
+    x, total = compared_values(model, X).reshape(len(X.x), -1), np.zeros(len(X.x))
     spread = _spread(model, X_train)
-    absent = None if X.mask is None else ~X.mask.reshape(x.shape)
+    mask = measured(model, X)
+    absent = None if mask is None else ~mask.reshape(x.shape)
+    x = x if absent is None else np.where(absent, 0.0, x)
     for _ in range(DRAWS):
         drawn = X_train.rows(np.sort(rng.choice(n, min(REFERENCES, n), replace=False)))
-        known = reconstruct_encoded(model, drawn).reshape(len(drawn.x), -1) / spread
+        known = compared_reconstructions(model, drawn).reshape(len(drawn.x), -1) / spread
         distances = cdist(x / spread, known, "sqeuclidean")
-        if absent is not None:  # what is missing is 0 in x: over what is observed, as if over all values
+        if absent is not None:  # what is missing counts as 0: over what is observed, as if over all values
             distances -= absent.astype(np.float64) @ np.square(known).T
             distances *= x.shape[1] / np.maximum(1, x.shape[1] - absent.sum(1))[:, None]
         total += np.sqrt(np.maximum(distances.min(1), 0))
@@ -78,7 +80,7 @@ def _nearest(model: Autoencoder, X: Arrays, X_train: Arrays, seed: int) -> Array
 
 def _spread(model: Autoencoder, X_train: Arrays) -> Array:
     """Return what values are divided by: the deviations of a table's columns, whose units must not matter, else 1."""
-    if model.schema_.kind != "table":
+    if model.schema_.kind != "table" or model.schema_.types is not None:  # features of typed columns are scaled alike
         return np.ones(1)
     deviations = values(model, X_train).std(0)
     return np.where(deviations > 0, deviations, 1.0)

@@ -78,7 +78,7 @@ def column_gains(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None) -> di
     X, y
         As for `column_scores`.
     """
-    arrays = encoded(model, X, y)
+    arrays = model.schema_.in_memory(encoded(model, X, y), model.computing_dtype)
     scores = column_scores(model, arrays)
     numeric = model.schema_.numeric
     x, x_hat = values(model, arrays), reconstruct_encoded(model, arrays)

@@ -20,8 +20,8 @@ from narrows.data.arrays import Arrays, subset
 from narrows.errors import ConfigError, DataError, TrainingError
 from narrows.estimators import PCA
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.inference import check_labels, encoded, values
-from narrows.evaluation.errors import baseline_rank, measured, pca_baseline
+from narrows.estimators.inference import check_labels, encoded
+from narrows.evaluation.errors import baseline_rank, compared_values, measured, pca_baseline
 from narrows.evaluation.likelihood import log_likelihood, unit
 from narrows.evaluation.probes import knn_accuracy, logistic_accuracy, trustworthiness
 from narrows.evaluation.reconstruction import Reconstruction, compare, measure_reconstruction
@@ -192,7 +192,7 @@ def compare_models(
 
 def _baseline_row(model: Autoencoder, train: Arrays, test: Arrays) -> Row:
     """Return the errors of PCA of a model's rank, as a row without a model."""
-    x, x_hat = values(model, test), pca_baseline(model, train).reconstruct(test)
+    x, x_hat = compared_values(model, test), pca_baseline(model, train).reconstruct(test)
     return Row(
         "PCA",
         1,

@@ -1,28 +1,33 @@
 """The squared error of a reconstruction, and that of PCA of the same rank: every such number comes from here.
 
 Both are measured on the model's scale (pixels in [0, 1]), summed over a sample's values, and leave missing values out.
-Of tables of typed columns they are those of the numbers; categories have none. PCA is then that of their linear
-features: numbers, and one per level of categories of few levels, which is where training begins.
+Of tables of typed columns they are those of the linear features: every number, and for each category one feature per
+frequent level, 1 where a row has it and of which a model gives the probability. PCA is that of the same features, which
+is where training begins.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from torch import Tensor
 
 from narrows.data.arrays import Array, Arrays, on_disk
 from narrows.data.axes import AS_MODELS
 from narrows.data.batches import chunk_size
+from narrows.data.stored import Mapped
 from narrows.errors import DataError
 from narrows.estimators import PCA
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.inference import codes, encoded, reconstruct_encoded, values
+from narrows.estimators.inference import codes, encoded, map_batches, reconstruct_encoded, values
+from narrows.module import Batch
 from narrows.nn.typed import TypedInput
+from narrows.probability.typed_distribution import ColumnDistribution
 from narrows.training import fingerprint
 from narrows.training.arrays import as_array
 
@@ -50,22 +55,25 @@ def squared_errors(x: Array, x_hat: Array, mask: Array | None = None) -> Array:
 
 def squared_error(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None) -> Array:
     """Return the squared error of a model's reconstruction of each sample: (N,)."""
-    return _by_rows(model, encoded(model, X, y), lambda part: reconstruct_encoded(model, part))
+    return _by_rows(model, encoded(model, X, y), lambda part: compared_reconstructions(model, part))
 
 
 def squared_error_by_feature(model: Autoencoder, X: ArrayLike | Arrays, y: Any = None) -> Array:
     """Return the squared error of each sample in every column, feature of a sequence or channel: (N, features).
 
-    They add up to `squared_error`. What is missing is nan, or of a sequence left out.
+    They add up to `squared_error`. What is missing is nan, or of a sequence left out. The error of a category is that
+    of its levels' probabilities.
     """
     arrays = encoded(model, X, y)
     size, parts = chunk_size(model.sample_shape_), []
     for start in range(0, len(arrays.x), size):
-        part = arrays.rows(slice(start, start + size))
-        errors = np.square(np.subtract(values(model, part), reconstruct_encoded(model, part), dtype=np.float64))
+        part = model.schema_.some_rows(arrays, slice(start, start + size), model.computing_dtype)
+        x, x_hat = compared_values(model, part), compared_reconstructions(model, part)
+        errors = np.square(np.subtract(x, x_hat, dtype=np.float64))
         if errors.ndim == 2:
-            mask = measured(model, part)
-            parts.append(errors if mask is None else np.where(mask, errors, np.nan))
+            if model.schema_.types is not None:
+                errors = np.add.reduceat(errors, _first_features(model), axis=1)
+            parts.append(errors if part.mask is None else np.where(part.mask, errors, np.nan))
             continue
         errors = errors if part.mask is None else np.where(part.mask, errors, 0.0)
         parts.append(errors.sum(1) if errors.ndim == 3 else errors.sum((2, 3)))
@@ -78,17 +86,46 @@ def _by_rows(model: Autoencoder, arrays: Arrays, reconstruct: Callable[[Arrays],
     errors = np.empty(len(arrays.x))
     for start in range(0, len(errors), size):
         rows = slice(start, start + size)
-        part = arrays.rows(rows)
-        errors[rows] = squared_errors(values(model, part), reconstruct(part), measured(model, part))
+        part = model.schema_.some_rows(arrays, rows, model.computing_dtype)
+        errors[rows] = squared_errors(compared_values(model, part), reconstruct(part), measured(model, part))
     return errors
 
 
+def compared_values(model: Autoencoder, arrays: Arrays) -> Array:
+    """Return what errors are measured of: (N, *shape) on the model's scale; (N, linear) of typed columns."""
+    x = values(model, arrays)
+    if model.schema_.types is None:
+        return x
+    mask = None if arrays.mask is None else torch.from_numpy(arrays.mask)
+    with torch.no_grad():  # weights of embeddings are drawn, and play no part
+        return as_array(_inputs(model).linear_features(torch.from_numpy(x), mask))
+
+
+def compared_reconstructions(model: Autoencoder, arrays: Arrays) -> Array:
+    """Return a model's reconstruction of `compared_values`: of typed columns means of numbers, and probabilities."""
+    if model.schema_.types is None:
+        return reconstruct_encoded(model, arrays)
+    module = model.module_
+
+    def features(batch: Batch) -> Tensor:
+        return cast(ColumnDistribution, module.likelihood(module.encode(batch), batch)).features
+
+    return map_batches(model, features, arrays)
+
+
 def measured(model: Autoencoder, arrays: Arrays) -> Array | None:
-    """Return which values have a squared error: those observed, and of typed columns those that are numbers."""
-    numeric = model.schema_.numeric
-    if numeric is None or numeric.all():
+    """Return which of `compared_values` were observed."""
+    if model.schema_.types is None or arrays.mask is None:
         return arrays.mask
-    return np.broadcast_to(numeric, arrays.x.shape) if arrays.mask is None else arrays.mask & numeric
+    return np.repeat(arrays.mask, [column.linear for column in model.schema_.features], axis=1)
+
+
+def _first_features(model: Autoencoder) -> Array:
+    return np.cumsum([0, *(column.linear for column in model.schema_.features)])[:-1]
+
+
+def _inputs(model: Autoencoder) -> TypedInput:
+    return TypedInput(model.schema_.features).double()
 
 
 def baseline_rank(model: Autoencoder, n: int) -> int:
@@ -123,19 +160,14 @@ class Baseline:
         return codes(self.pca, self._values(X))
 
     def reconstruct(self, X: ArrayLike | Arrays) -> Array:
-        """Return the reconstructions on the model's scale: (N, *shape); of typed columns the numbers, else 0."""
-        return self._numbers(reconstruct_encoded(self.pca, self._values(X)))
+        """Return the reconstructions on the model's scale: (N, *shape); of typed columns those of their features."""
+        return reconstruct_encoded(self.pca, self._values(X))
 
     @property
     def mean_sample(self) -> Array:
         """The mean training sample on the model's scale: (1, *shape)."""
-        return self._numbers(self.mean[None]).reshape(1, *self.model.sample_shape_)
-
-    def _numbers(self, X: Array) -> Array:
-        if self.model.schema_.types is None:
-            return X
-        with torch.no_grad():
-            return as_array(TypedInput(self.model.schema_.features).double().numbers(torch.from_numpy(X)))
+        shape = self.model.sample_shape_ if self.model.schema_.types is None else self.mean.shape
+        return self.mean.reshape(1, *shape)
 
     def squared_error(self, X: ArrayLike | Arrays) -> Array:
         """Return the squared error of each sample: (N,)."""
@@ -159,15 +191,20 @@ def _filled(model: Autoencoder, arrays: Arrays, mean: Array | None = None) -> Ar
     """Return samples on the model's scale, missing values replaced by the mean; pixels as they are."""
     if arrays.x.dtype == np.uint8:
         return arrays.x
+    if on_disk(arrays.x) and model.schema_.types is not None:
+
+        def linear(rows: Array) -> Array:
+            x, mask = model.schema_.scaled(rows, np.dtype(np.float32))
+            return _filled(model, Arrays(x, mask))
+
+        rows: Any = arrays.x
+        size, name = linear(np.asarray(rows[:1])).shape[1:], f"linear features of {rows.identity}"
+        features: Any = Mapped(rows, linear, size, np.dtype(np.float64), name)
+        return features
     if on_disk(arrays.x) and not (model.schema_.missing and mean is None):
         return model.schema_.on_scale(arrays, np.dtype(np.float64), fill=mean).x
-    x = values(model, arrays)
-    if model.schema_.types is not None:
-        known = None if arrays.mask is None else torch.from_numpy(arrays.mask)
-        with torch.no_grad():  # weights of embeddings are drawn, and play no part
-            inputs = TypedInput(model.schema_.features).double()
-            return as_array(inputs.linear_features(torch.from_numpy(x), known))
-    if arrays.mask is None:
+    x = compared_values(model, arrays)
+    if arrays.mask is None or model.schema_.types is not None:  # linear features stand at their mean already
         return x
     if mean is None:
         mean = x.sum(0) / np.maximum(arrays.mask.sum(0), 1)

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike
 from narrows.data.arrays import Array, Arrays
 from narrows.errors import ConfigError, DataError
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.inference import encoded, reconstruct_encoded, values
-from narrows.evaluation.errors import measured, pca_baseline, squared_errors
+from narrows.estimators.inference import encoded
+from narrows.evaluation.errors import compared_reconstructions, compared_values, measured, pca_baseline, squared_errors
 
 
 class Reconstruction(NamedTuple):
@@ -101,7 +101,7 @@ def compare(
     if X.shape != X_hat.shape or not X.size:
         raise DataError(f"reconstruction: X_hat must have the shape of X, {X.shape}, not empty; got {X_hat.shape}.")
     observed = X if mask is None else X[mask]
-    if not observed.size:  # of categories alone there is no error
+    if not observed.size:
         return Reconstruction(0.0, 0.0, math.nan, 0.0, None, None)
     peak = float(observed.max() - observed.min()) if data_range is None else data_range
     counts = X[0].size if mask is None else mask.reshape(len(X), -1).sum(1)
@@ -147,8 +147,8 @@ def measure_reconstruction(
     with_ssim
         See `compare`.
     """
-    arrays = encoded(model, X, y)
-    x, x_hat = values(model, arrays), reconstruct_encoded(model, arrays)
+    arrays = model.schema_.in_memory(encoded(model, X, y), model.computing_dtype)
+    x, x_hat = compared_values(model, arrays), compared_reconstructions(model, arrays)
     if like is not None and like is not model:
         x, x_hat = (model.schema_.rescale(part, like.schema_) for part in (x, x_hat))
     return _compared(like or model, arrays, x, x_hat, with_ssim)
@@ -178,11 +178,12 @@ def against_baselines(
         See `compare`.
     """
     arrays, baseline = encoded(model, X, y), pca_baseline(model, X_train)
-    x = values(model, arrays)
+    arrays = model.schema_.in_memory(arrays, model.computing_dtype)
+    x = compared_values(model, arrays)
     mean = np.broadcast_to(baseline.mean_sample, x.shape)
     of_model, of_pca, of_mean = (
         _compared(model, arrays, x, x_hat, with_ssim)
-        for x_hat in (reconstruct_encoded(model, arrays), baseline.reconstruct(arrays), mean)
+        for x_hat in (compared_reconstructions(model, arrays), baseline.reconstruct(arrays), mean)
     )
     total = of_mean.per_sample
     explained = (1 - of.per_sample / total if total > 0 else math.nan for of in (of_model, of_pca))

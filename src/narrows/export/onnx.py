@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
 from narrows.errors import ConfigError
 from narrows.export.functions import Function
@@ -85,13 +86,13 @@ def onnx_bytes(function: Function, example: Mapping[str, Tensor], steps: int | N
     shapes: dict[str, dict[int, Any]] = {name: {0: batch} for name in example}
     if steps is not None and "x" in shapes:
         shapes["x"][1] = torch.export.Dim("time", max=steps)
-    with quiet(), torch.no_grad():
+    with quiet(), unchecked(), torch.no_grad():
         outputs = list(function(example))
         try:
             program = torch.onnx.export(
                 _with_operators(function), (), kwargs={"tensors": dict(example)}, dynamic_shapes={"tensors": shapes},
                 input_names=list(example), output_names=outputs, opset_version=OPSET, dynamo=True, verbose=False,
-                external_data=False,
+                external_data=False, custom_translation_table=translations(),
             )  # fmt: skip
         except (RuntimeError, AssertionError) as error:
             raise ConfigError(f"export: model must be one that torch exports to ONNX; {reason(error)}") from error
@@ -110,6 +111,19 @@ def onnx_bytes(function: Function, example: Mapping[str, Tensor], steps: int | N
         raise ConfigError(f"export: model must have less than 2 GB; its graph has {model.ByteSize() / 1e9:.1f} GB.")
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString()
+
+
+def translations() -> dict[Any, Any]:
+    """Return what operators of torch are in ONNX, where torch's own translation loses values.
+
+    It has log(sigmoid(x)), which ONNX Runtime computes as -inf below -18.
+    """
+    from onnxscript import opset18 as op
+
+    def log_sigmoid(x: Any) -> Any:
+        return op.Neg(op.Softplus(op.Neg(x)))
+
+    return {torch.ops.aten.log_sigmoid.default: log_sigmoid}
 
 
 def reason(error: BaseException) -> str:
@@ -136,6 +150,17 @@ def quantised(model: bytes, folder: Path) -> bytes:
     finally:
         whole.unlink(missing_ok=True)
         small.unlink(missing_ok=True)
+
+
+@contextmanager
+def unchecked() -> Generator[None, None, None]:
+    """Leave out torch's checks of the parameters of distributions, which branch on values: no graph holds these."""
+    checks = Distribution._validate_args
+    Distribution.set_default_validate_args(False)
+    try:
+        yield
+    finally:
+        Distribution.set_default_validate_args(checks)
 
 
 @contextmanager

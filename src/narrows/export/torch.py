@@ -13,7 +13,7 @@ from torch import Tensor
 from narrows.data.arrays import Array
 from narrows.errors import ConfigError
 from narrows.export.functions import Function
-from narrows.export.onnx import quiet, reason
+from narrows.export.onnx import quiet, reason, unchecked
 from narrows.export.parity import Run
 
 
@@ -29,7 +29,7 @@ def program_bytes(
     batch = torch.export.Dim("batch")
     shapes: dict[str, Any] = {name: {0: batch} for name in example}
     try:
-        with quiet():
+        with quiet(), unchecked():
             program = torch.export.export(function, (dict(example),), dynamic_shapes={"tensors": shapes}, strict=False)
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"export: model must be one that torch exports; {reason(error)}") from error

@@ -73,11 +73,13 @@ class Headers:
     """The headers of a request, as they were received."""
 
     def __init__(self, scope: Scope) -> None:
-        self.lines = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]]
+        self._values: dict[str, list[str]] = {}
+        for name, value in scope["headers"]:
+            self._values.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
 
     def all(self, name: str) -> list[str]:
         """Return every value of a header."""
-        return [value for each, value in self.lines if each == name]
+        return self._values.get(name, [])
 
     def one(self, name: str) -> str | None:
         """Return the value of a header; None where there is none, or several."""

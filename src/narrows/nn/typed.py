@@ -31,9 +31,10 @@ def cycles_of(column: ColumnType) -> tuple[float, ...]:
 class TypedInput(nn.Module):
     """Values and mask (B, D) to features (B, size).
 
-    The first `linear` of them are what principal axes are taken of: numbers, and one feature per level of categories of
-    few levels, at their mean where a value is missing. Then come an embedding per category of many levels, in which
-    "missing" is a level, sine and cosine of a date's cycles, and one feature per column that says where it is missing.
+    The first `linear` of them are what principal axes are taken of: numbers, and one feature per level of categories,
+    the 16 most frequent ones at most, at their mean where a value is missing. Then come an embedding per category of
+    more levels, in which "missing" is a level, sine and cosine of a date's cycles, and one feature per column that says
+    where it is missing.
     """
 
     column: Tensor
@@ -63,7 +64,9 @@ class TypedInput(nn.Module):
         self.register_buffer("mean", torch.tensor(means), persistent=False)
         self.register_buffer("one_hot", torch.tensor(one_hot), persistent=False)
         self.register_buffer("spike", torch.tensor(spike, dtype=torch.float32)[columns], persistent=False)
-        self.many = tuple(i for i, c in enumerate(self.features) if c.likelihood == "categorical" and not c.linear)
+        self.many = tuple(
+            i for i, c in enumerate(self.features) if c.likelihood == "categorical" and c.classes > c.linear
+        )
         self.embeddings = nn.ModuleList([_embedding(self.features[i].classes) for i in self.many])
         self.dates = tuple((i, length) for i, column in enumerate(self.features) for length in cycles_of(column))
         gaps = [float(hides or column.missing > 0) for column in self.features]
@@ -80,15 +83,6 @@ class TypedInput(nn.Module):
         chosen = torch.where(self.one_hot == 2, spike.to(x), chosen)
         chosen = torch.where((self.one_hot == 3) & spike, x.new_zeros(()), chosen)
         return chosen if mask is None else torch.where(mask[:, self.column], chosen, self.mean.to(x))
-
-    def numbers(self, linear: Tensor) -> Tensor:
-        """Return the values that linear features stand for: (B, linear) -> (B, D), 0 for categories.
-
-        A value with a feature of its own is the sum of both: share times the value, and the others.
-        """
-        values = linear.new_zeros(len(linear), len(self.features))
-        weight = torch.where(self.one_hot == 2, self.spike, (self.one_hot != 1).to(self.spike))
-        return values.index_add(1, self.column, linear * weight.to(linear))
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Return the features (B, size)."""

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from narrows.cli.plugins import FLAG, without_plugins
 from narrows.components import AXES
 from narrows.data.options import OPTIONS
 from narrows.estimators import ESTIMATORS
@@ -67,7 +68,9 @@ def detail_of(run: Run, course: Course) -> dict[str, Any]:
 def command_of(run: Run, **changed: Any) -> str:
     """Return the command that trains the same again, or with other values of some parameters."""
     record, data = run.record, run.record["data"]
-    parts = ["narrows", "train", record["model"], "--data", data["name"]]
+    _, plugins = without_plugins(record.get("command", []))
+    parts = ["narrows", *(word for file in plugins for word in (FLAG, file))]
+    parts += ["train", record["model"], "--data", data["name"]]
     for name, value in data["options"].items():
         text = _text(value)
         if name in OPTIONS and OPTIONS[name].metavar == "SWITCH":

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from narrows.cli import train
 from narrows.cli.config import DATA, plan
+from narrows.cli.plugins import plugin_flags
 from narrows.data.options import OPTIONS
 from narrows.errors import ConfigError, did_you_mean
 from narrows.estimators import ESTIMATORS
@@ -57,7 +58,8 @@ class Training(NamedTuple):
 
     def command(self) -> str:
         """Return the command line."""
-        return shlex.join(["narrows", "train", self.model, *(word for flag in self.flags for word in flag.words)])
+        words = (word for flag in self.flags for word in flag.words)
+        return shlex.join(["narrows", *plugin_flags(), "train", self.model, *words])
 
     def check(self) -> None:
         """Raise the ConfigError of the command line where it would not begin to train."""

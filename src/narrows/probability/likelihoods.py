@@ -14,11 +14,12 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, ContinuousBernoulli, Distribution, Laplace, Normal, constraints
+from torch.distributions import Bernoulli, Distribution, Laplace, Normal, constraints
 
 from narrows.components import Axis, Component, component
 from narrows.errors import DataError
 from narrows.params import param
+from narrows.probability.continuous_bernoulli import ContinuousBernoulli
 
 GREY = 1 / 255
 """The step between two levels of an 8-bit pixel scaled to [0, 1]."""

@@ -10,26 +10,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributions import Distribution, constraints
+from torch.distributions import Distribution
 
 from narrows.data.types import SPIKES, ColumnType
-from narrows.data.types_schema import at_spike
 from narrows.probability.likelihoods import Likelihood, LikelihoodLayer
+from narrows.probability.typed_distribution import GROUPS, NORMAL, ColumnDistribution
+from narrows.probability.typed_start import LOGISTIC, started
 
+COMMON = 0.4
+"""The one scale of all numbers, as a share of their deviation: errors then weigh as much as those of levels do."""
 LEAST = 1e-3
 """Of a learned scale, as a share of the column's deviation."""
 EDGE = 0.01
 """The least probability that training begins at."""
-LARGEST = 15.0
-"""Of the logarithm of a rate."""
-NORMAL = ("gaussian", "log_normal")
-LOG_2PI = math.log(2 * math.pi)
 
 
 def outputs_of(column: ColumnType) -> int:
@@ -38,10 +35,14 @@ def outputs_of(column: ColumnType) -> int:
 
 
 class ColumnLikelihoods(Likelihood):
-    """The likelihoods of the columns of a table; `link` is where the output's bias starts."""
+    """The likelihoods of the columns of a table; `link` is where the output's bias starts.
 
-    def __init__(self, features: Sequence[ColumnType]) -> None:
-        self.features = tuple(features)
+    Scales of numbers are learned per column, or one for all where a model has no cost of a precise code: it would keep
+    a few columns to the last digit, whose nats grow without end, and forget the others.
+    """
+
+    def __init__(self, features: Sequence[ColumnType], *, learned: bool = True) -> None:
+        self.features, self.learned = tuple(features), learned
         self.link_of = Link(self.features)
 
     def __str__(self) -> str:
@@ -74,12 +75,11 @@ class Link:
         factor, offset = np.ones(self.size), np.zeros(self.size)
         at = 0
         for column in features:
-            kind, size = str(column.likelihood), self.size
-            if kind == "categorical" and not column.linear:
-                source += range(4 * size + len(constants), 4 * size + len(constants) + column.classes)
-                constants += np.log(np.maximum(column.class_shares, 1e-6)).tolist()
-            elif kind == "categorical":
-                source += range(size + at, size + at + column.classes)
+            kind, size, first = str(column.likelihood), self.size, 4 * self.size + len(constants)
+            if kind == "categorical":
+                rest = column.class_shares[column.linear :]
+                source += [*range(size + at, size + at + column.linear), *range(first, first + len(rest))]
+                constants += np.log(np.maximum(rest, 1e-6)).tolist()
             elif kind == "bernoulli":
                 source.append(2 * size + at)
             elif kind in SPIKES:
@@ -111,25 +111,29 @@ class ColumnLayer(LikelihoodLayer):
     """The likelihoods within a module: scales, dispersions, degrees of freedom and thresholds, learned per column."""
 
     floor: Tensor
+    common: Tensor
     factor: Tensor
     offset: Tensor
 
     def __init__(self, of: ColumnLikelihoods) -> None:
         nn.Module.__init__(self)
         self.of = of
-        self.learned = True
+        self.learned = of.learned
         self.log_scale = None
         features = of.features
         self.features = features
         starts = np.cumsum([0, *map(outputs_of, features)])
         self.outputs = int(starts[-1])
         self.starts = tuple(int(start) for start in starts[:-1])
-        self.log_scales = nn.Parameter(torch.zeros(len(features)))
-        """Of the deviation; of counts the logarithm of the dispersion."""
         self.log_freedom = nn.Parameter(torch.full((len(features),), math.log(4.0)))
-        floor = [max(LEAST, 0.3 * t.step / t.factor) if t.likelihood in ("gaussian", "spike", "student") else LEAST
-                 for t in features]  # fmt: skip
-        self.register_buffer("floor", torch.tensor(floor, dtype=torch.float32), persistent=False)
+        floor = torch.tensor([_floor(column) for column in features], dtype=torch.float32)
+        self.register_buffer("floor", floor, persistent=False)
+        common = [COMMON * (LOGISTIC if column.likelihood == "ordinal" else 1.0) for column in features]
+        self.register_buffer("common", torch.tensor(common, dtype=torch.float32), persistent=False)
+        dispersed = [column.likelihood == "negative_binomial" for column in features]
+        self.log_scales = nn.Parameter(torch.where(torch.tensor(dispersed), 0.0, (1 - floor).clamp(min=LEAST).log()))
+        """Of the deviation, and of what an ordinal column's logistic variable is divided by; of counts the logarithm of
+        the dispersion."""
         factors, offsets = [t.factor for t in features], [t.offset for t in features]
         self.register_buffer("factor", torch.tensor(factors, dtype=torch.float32), persistent=False)
         self.register_buffer("offset", torch.tensor(offsets, dtype=torch.float32), persistent=False)
@@ -143,16 +147,26 @@ class ColumnLayer(LikelihoodLayer):
 
     @property
     def scales(self) -> Tensor:
-        """(D,), the learned deviations, at least `floor`."""
-        return self.floor + self.log_scales.exp()
+        """(D,), the deviations, at least `floor`: those learned, or the one of all."""
+        return self.floor + self.log_scales.exp() if self.learned else torch.maximum(self.common, self.floor)
 
     def start(self, deviation: float) -> float:
         """Start the learned scales at a standard deviation, and return the variance then."""
+        if not self.learned:
+            return COMMON**2
         dense = {*self.groups.get("normal", ()), *self.groups.get("student", ())}
         with torch.no_grad():
             for i in dense:
                 self.log_scales[i] = math.log(max(deviation, 0.05))
         return deviation**2
+
+    def start_at(self, x: Tensor, mask: Tensor | None, h: Tensor, spare: float = 0.0) -> None:
+        """Start scales, dispersions and thresholds where they explain values (N, D) best, given outputs (N, outputs).
+
+        `spare` is the share of the rows that the outputs were fitted with: the residuals of others are larger.
+        """
+        with torch.no_grad():
+            started(self, x, mask, h, spare)
 
     def forward(self, h: Tensor) -> ColumnDistribution:
         """Return the distribution for decoder output (B, outputs); low precision is left behind here."""
@@ -167,221 +181,7 @@ def _first_thresholds(column: ColumnType) -> nn.Parameter:
     return nn.Parameter(torch.tensor([logits[0], *np.log(np.expm1(steps))], dtype=torch.float32))
 
 
-def thresholds_of(parameters: Tensor) -> Tensor:
-    """Return rising thresholds (levels - 1,)."""
-    return torch.cat([parameters[:1], parameters[:1] + F.softplus(parameters[1:]).cumsum(0)])
-
-
-class _Values(constraints.Constraint):
-    """Values of columns, each of its own support."""
-
-    is_discrete = True
-
-    def check(self, value: Tensor) -> Tensor:
-        return torch.isfinite(value)
-
-
-GROUPS = (
-    "normal", "student", "spike", "log_spike", "poisson", "negative_binomial", "bernoulli", "categorical", "ordinal"
-)  # fmt: skip
-"""Likelihoods that are computed together, and their order."""
-
-
-class ColumnDistribution(Distribution):
-    """p(x | z) of a row of typed columns, independent over them."""
-
-    arg_constraints: ClassVar[dict[str, Any]] = {}
-    support = _Values()
-
-    def __init__(self, h: Tensor, layer: ColumnLayer) -> None:
-        self.h, self.layer = h, layer
-        super().__init__(torch.Size([*h.shape[:-1], len(layer.features)]), validate_args=False)
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Return the log density or log probability of every value on the model's scale: (B, D) -> (B, D)."""
-        return self._gathered(lambda group: getattr(self, f"_log_prob_{group.replace('log_spike', 'spike')}"), value)
-
-    @property
-    def mean(self) -> Tensor:
-        """The mean of numbers on the model's scale, the likeliest level of categories: (B, D)."""
-        return self.point(self.moments)
-
-    @property
-    def moments(self) -> Tensor:
-        """What means over several codes are taken of: means of numbers, probabilities of levels; (B, moments)."""
-        return torch.cat([self._moments_of(i) for i in range(len(self.layer.features))], 1)
-
-    def point(self, moments: Tensor) -> Tensor:
-        """Return the values that moments stand for: (B, moments) -> (B, D)."""
-        parts, at = [], 0
-        for column in self.layer.features:
-            size = column.classes if column.likelihood == "categorical" else 1
-            part = moments[:, at : at + size]
-            if column.likelihood == "categorical":
-                part = part.argmax(1, keepdim=True).to(moments)
-            elif column.likelihood == "bernoulli":
-                part = (part > 0.5).to(moments)
-            parts.append(part)
-            at += size
-        return torch.cat(parts, 1)
-
-    def draw(self, rng: torch.Generator) -> Tensor:
-        """Return a draw of every value on the model's scale: (B, D)."""
-        with torch.no_grad():
-            return torch.stack([self._draw_of(i, rng) for i in range(len(self.layer.features))], 1)
-
-    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = torch.Size()) -> Tensor:  # noqa: B008
-        """Draw values by torch's own generator; see `draw`."""
-        n = math.prod(sample_shape)
-        drawn = torch.stack([self.draw(torch.default_generator) for _ in range(n)])
-        return drawn.reshape(*sample_shape, *drawn.shape[1:])
-
-    # Log probabilities, group by group --------------------------------------------------------------------------------
-
-    def _gathered(self, function: Any, value: Tensor) -> Tensor:
-        layer = self.layer
-        parts = [function(name)(name, value) for name in GROUPS if name in layer.groups]
-        return torch.cat(parts, 1)[:, list(layer.order)]
-
-    def _column(self, i: int, size: int = 1) -> Tensor:
-        start = self.layer.starts[i]
-        return self.h[:, start : start + size]
-
-    def _members(self, group: str, value: Tensor, shift: int = 0) -> tuple[list[int], Tensor, Tensor, Tensor]:
-        """Return the columns of a group, their values, outputs and scales."""
-        members = list(self.layer.groups[group])
-        outputs = self.h[:, [self.layer.starts[i] + shift for i in members]]
-        return members, value[:, members], outputs, self.layer.scales[members].to(self.h)
-
-    def _counts(self, members: list[int], value: Tensor) -> Tensor:
-        """Return whole numbers: counts, and positions of levels in ordinal columns."""
-        layer = self.layer
-        return (value * layer.factor[members] + layer.offset[members]).round().clamp(min=0)
-
-    def _log_prob_normal(self, group: str, value: Tensor) -> Tensor:
-        _, x, loc, scale = self._members(group, value)
-        return -(((x - loc) / scale) ** 2) / 2 - scale.log() - LOG_2PI / 2
-
-    def _log_prob_student(self, group: str, value: Tensor) -> Tensor:
-        members, x, loc, scale = self._members(group, value)
-        df = self.layer.log_freedom[members].exp().clamp(0.5, 200.0).to(self.h)
-        constant = torch.lgamma((df + 1) / 2) - torch.lgamma(df / 2) - (df * math.pi).log() / 2 - scale.log()
-        return constant - (df + 1) / 2 * torch.log1p(((x - loc) / scale) ** 2 / df)
-
-    def _log_prob_spike(self, group: str, value: Tensor) -> Tensor:
-        members, x, logit, scale = self._members(group, value)
-        loc = self._members(group, value, 1)[2]
-        codes = [self.layer.features[i].spike_code for i in members]
-        spike = torch.stack([at_spike(x[:, j], code) for j, code in enumerate(codes)], 1)
-        density = -(((x - loc) / scale) ** 2) / 2 - scale.log() - LOG_2PI / 2
-        return torch.where(spike, F.logsigmoid(logit), F.logsigmoid(-logit) + density)
-
-    def _log_prob_poisson(self, group: str, value: Tensor) -> Tensor:
-        members, x, h, _ = self._members(group, value)
-        count, rate = self._counts(members, x), h.clamp(max=LARGEST)
-        return count * rate - rate.exp() - torch.lgamma(count + 1)
-
-    def _log_prob_negative_binomial(self, group: str, value: Tensor) -> Tensor:
-        members, x, h, _ = self._members(group, value)
-        count, log_mean = self._counts(members, x), h.clamp(max=LARGEST)
-        log_r = self.layer.log_scales[members].to(self.h).clamp(-10.0, 10.0)
-        log_sum = torch.logaddexp(log_mean, log_r)
-        r = log_r.exp()
-        constant = torch.lgamma(count + r) - torch.lgamma(r) - torch.lgamma(count + 1)
-        return constant + r * (log_r - log_sum) + count * (log_mean - log_sum)
-
-    def _log_prob_bernoulli(self, group: str, value: Tensor) -> Tensor:
-        _, x, h, _ = self._members(group, value)
-        return x * h - F.softplus(h)
-
-    def _log_prob_categorical(self, group: str, value: Tensor) -> Tensor:
-        parts = []
-        for i in self.layer.groups[group]:
-            logits = F.log_softmax(self._column(i, self.layer.features[i].classes), 1)
-            index = value[:, i : i + 1].round().long().clamp(0, logits.shape[1] - 1)
-            parts.append(logits.gather(1, index))
-        return torch.cat(parts, 1)
-
-    def _log_prob_ordinal(self, group: str, value: Tensor) -> Tensor:
-        parts = []
-        for j, i in enumerate(self.layer.groups[group]):
-            cuts, h = thresholds_of(self.layer.thresholds[j]).to(self.h), self._column(i)
-            k = self._counts([i], value[:, [i]]).long()[:, 0].clamp(max=len(cuts))
-            edges = F.pad(cuts, (1, 1))
-            upper, lower = edges[k + 1][:, None] - h, edges[k][:, None] - h
-            first, last = (k == 0)[:, None], (k == len(cuts))[:, None]
-            # sigmoid(u) - sigmoid(l) = sigmoid(u) sigmoid(-l) (1 - exp(l - u)): no difference of near-equal numbers.
-            gap = torch.where(first | last, -torch.ones_like(h), (lower - upper).clamp(max=-1e-6))
-            inside = torch.log(-torch.expm1(gap))
-            inside = torch.where(first | last, 0.0, inside)
-            parts.append(
-                torch.where(last, 0.0, F.logsigmoid(upper)) + torch.where(first, 0.0, F.logsigmoid(-lower)) + inside
-            )
-        return torch.cat(parts, 1)
-
-    # Moments and draws, column by column ------------------------------------------------------------------------------
-
-    def _scale(self, i: int) -> Tensor:
-        return self.layer.scales[i].to(self.h)
-
-    def _moments_of(self, i: int) -> Tensor:
-        column = self.layer.features[i]
-        kind = str(column.likelihood)
-        if kind == "categorical":
-            return torch.softmax(self._column(i, column.classes), 1)
-        if kind == "bernoulli":
-            return torch.sigmoid(self._column(i))
-        if kind in SPIKES:
-            share, loc = torch.sigmoid(self._column(i)), self._column(i, 2)[:, 1:]
-            return share * column.spike_code + (1 - share) * loc
-        if kind in ("poisson", "negative_binomial"):
-            return (self._column(i).clamp(max=LARGEST).exp() - column.offset) / column.factor
-        if kind == "ordinal":
-            above = torch.sigmoid(self._column(i) - self._cuts(i))
-            return (above.sum(1, keepdim=True) - column.offset) / column.factor
-        return self._column(i)
-
-    def _cuts(self, i: int) -> Tensor:
-        return thresholds_of(self.layer.thresholds[self.layer.groups["ordinal"].index(i)]).to(self.h)
-
-    def _draw_of(self, i: int, rng: torch.Generator) -> Tensor:
-        column, h = self.layer.features[i], self._column(i)[:, 0]
-        kind = str(column.likelihood)
-
-        def uniform(*shape: int) -> Tensor:
-            return torch.rand(shape, generator=rng, device=h.device, dtype=h.dtype).clamp(1e-7, 1 - 1e-7)
-
-        def normal() -> Tensor:
-            return torch.randn(len(h), generator=rng, device=h.device, dtype=h.dtype)
-
-        if kind == "categorical":
-            noise = -(-uniform(len(h), column.classes).log()).log()
-            return (self._column(i, column.classes) + noise).argmax(1).to(h)
-        if kind == "bernoulli":
-            return (uniform(len(h)) < torch.sigmoid(h)).to(h)
-        if kind == "ordinal":
-            latent = h + torch.logit(uniform(len(h)))
-            return ((latent[:, None] > self._cuts(i)).sum(1).to(h) - column.offset) / column.factor
-        if kind in ("poisson", "negative_binomial"):
-            rate = h.clamp(max=LARGEST).exp()
-            if kind == "negative_binomial":
-                r = self.layer.log_scales[i].to(h).clamp(-10.0, 10.0).exp()
-                rate = torch._standard_gamma(r.expand_as(rate).contiguous(), generator=rng) * rate / r
-            return (torch.poisson(rate, generator=rng) - column.offset) / column.factor
-        scale = self._scale(i)
-        if kind in SPIKES:
-            loc = self._column(i, 2)[:, 1]
-            spike = uniform(len(h)) < torch.sigmoid(h)
-            return torch.where(
-                spike, torch.full_like(h, column.spike_code), self._above(column, loc + scale * normal())
-            )
-        if kind == "student":
-            half = self.layer.log_freedom[i].exp().clamp(0.5, 200.0).to(h) / 2
-            chi = torch._standard_gamma(half.expand_as(h).contiguous(), generator=rng) / half
-            return h + scale * normal() / chi.clamp(min=1e-6).sqrt()
-        return h + scale * normal()
-
-    @staticmethod
-    def _above(column: ColumnType, x: Tensor) -> Tensor:
-        """Keep a drawn logarithm clear of the code of the value that has a probability of its own."""
-        return x.clamp(min=column.spike_code + 0.6) if column.likelihood == "log_spike" else x
+def _floor(column: ColumnType) -> float:
+    """Return the least scale: what tells values apart that are written with so many decimals, or levels."""
+    steps = {"gaussian": 0.3 * column.step, "spike": 0.3 * column.step, "student": 0.3 * column.step, "ordinal": 0.05}
+    return max(LEAST, steps.get(str(column.likelihood), 0.0) / column.factor)

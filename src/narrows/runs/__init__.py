@@ -14,7 +14,8 @@ trackers.py   the same records for TensorBoard
 """
 
 from narrows.runs.dataset import dataset_of
-from narrows.runs.folder import Run, load
+from narrows.runs.folder import Run
+from narrows.runs.loading import load
 from narrows.runs.names import next_folder
 from narrows.runs.recording import record, resume
 from narrows.runs.summary import summarise

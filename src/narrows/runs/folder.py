@@ -27,14 +27,14 @@ from narrows.data.schema import Schema
 from narrows.errors import ConfigError, FormatError
 from narrows.estimators import ESTIMATORS
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.loading import load_model, read_schema
+from narrows.estimators.loading import read_schema
 from narrows.params import Param, fields, write_value
 from narrows.runs import notebook
 from narrows.runs.form import FORMAT, RECORD
 from narrows.runs.frames import Frames
+from narrows.runs.loading import load
 from narrows.storage.atomic import write_png
 from narrows.storage.form import check_form
-from narrows.storage.hub import fetch, is_address
 from narrows.storage.json import read_json, write_json
 from narrows.storage.lines import append_line, read_lines, write_lines
 from narrows.storage.lock import check_vacant, is_held, lock_of
@@ -273,29 +273,6 @@ class Run:
 
     def _repr_html_(self) -> str:
         return notebook.html(self)
-
-
-def load(folder: str | Path, **objects: Any) -> Autoencoder:
-    """Return the fitted estimator of a run or of a saved model.
-
-    Parameters
-    ----------
-    folder
-        A run's folder, the one that `save` wrote, or `hf://user/name` on the Hugging Face Hub (extra `hub`), with
-        `@revision` for a branch, a tag or a commit.
-    objects
-        Parameters that were objects of your own (a network, a likelihood), which no file holds.
-
-    Raises
-    ------
-    FormatError
-        The folder does not hold a sound model.
-    DownloadError
-        There is no such repository, it may not be read, or the hub cannot be reached.
-    """
-    folder = fetch(str(folder)) if is_address(folder) else Path(folder)
-    model = folder / "model"
-    return load_model(model if (model / "model.json").exists() or (folder / "run.json").exists() else folder, **objects)
 
 
 def _discard(folder: Path) -> None:

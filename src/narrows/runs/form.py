@@ -10,6 +10,7 @@ NUMBER = float | int | None
 RECORD = {
     "status": str,
     "process?": PROCESS,
+    "launcher?": str | None,
     "model": str,
     "parameters": dict,
     "seed?": int | None,

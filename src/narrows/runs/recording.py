@@ -23,12 +23,13 @@ from narrows.errors import NarrowsError, TrainingError
 from narrows.estimators.base import Autoencoder
 from narrows.estimators.loading import described_estimator, load_model
 from narrows.estimators.persistence import describe_all, estimator_name
+from narrows.estimators.validation import typed_table
 from narrows.runs.dataset import file_sha256, own_data, place_of
 from narrows.runs.folder import Run
 from narrows.runs.pictures import EpochPictures, draw_all, representative
 from narrows.runs.summary import summarise
 from narrows.storage.lock import lock_of, locked
-from narrows.storage.process import this_process
+from narrows.storage.process import launcher, this_process
 from narrows.storage.record import remove_others
 from narrows.training import EVERY, Checkpoints, Report, interval
 
@@ -84,7 +85,8 @@ def record(
     checkpoints = Checkpoints(Path(folder) / "checkpoints", **interval(checkpoint_every))
     reports = _training(estimator, dataset, checkpoints, warm_start)
     description = _description(estimator, dataset, Path(folder), command)
-    pictures = pictures and not dataset.typed  # rows of text and times are no pictures
+    # Rows of text, times and codes are no pictures.
+    pictures = pictures and not dataset.typed and typed_table(estimator, dataset.train, dataset.columns) is None
     run = Run.create(folder, {**description, "checkpoint_every": checkpoint_every, "pictures": pictures})
     with locked(lock_of(run.folder)):
         if warm_start is not None:
@@ -282,6 +284,7 @@ def _description(
             "label_names": dataset.label_names if len(dataset.label_names or ()) <= MOST_NAMES else None,
         },
         "command": list(command or sys.argv),
+        "launcher": launcher(),
         "started": _now(),
         "versions": {
             "narrows": __version__,

@@ -15,8 +15,8 @@ from starlette.routing import Route
 from narrows.errors import NarrowsError
 from narrows.http.answers import Json, sentence_of
 from narrows.serve import curl, inference
+from narrows.serve.admission import BUSY, RETRY
 from narrows.serve.batching import BusyError
-from narrows.serve.guard import BUSY, RETRY
 from narrows.serve.metrics import CONTENT_TYPE, Metrics
 from narrows.serve.models import Models
 from narrows.serve.openapi import description

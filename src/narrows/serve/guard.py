@@ -7,14 +7,12 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from narrows.http.security import MAX_BODY, OVER, Headers, Place, bounded, carries, refuse
-from narrows.serve.metrics import Metrics
+from narrows.serve.admission import BUSY, RETRY, Admission
 
 MOST_BYTES = 2**28
 """Bytes of bodies that are taken in at once."""
 HEALTH = ("/v2/health/live", "/v2/health/ready")
 """Addresses that need no token: those who ask have none, and they tell nothing."""
-RETRY = {"retry-after": "1"}
-BUSY = "The server has as much to do as it may hold; send the request again in a second."
 
 
 class Guard:
@@ -24,23 +22,20 @@ class Guard:
     ----------
     app
         What answers those.
-    metrics
-        Counts all answers.
+    admission
+        Of the server. It is told who is still sending, its metrics count all answers, and once the server is to end
+        every answer closes its connection.
     token
         That requests must carry; None where all are answered.
     place
         The hosts that are answered, so that no page of another name, as in DNS rebinding, reaches a server of this
         machine alone; None where any is.
-
-    Attributes
-    ----------
-    ending
-        Whether the server is about to end: every answer then closes its connection.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, *, token: str | None = None, place: Place | None = None) -> None:
-        self.app, self.metrics, self.token, self.place = app, metrics, token, place
-        self.ending = False
+    def __init__(
+        self, app: ASGIApp, admission: Admission, *, token: str | None = None, place: Place | None = None
+    ) -> None:
+        self.app, self.admission, self.token, self.place = app, admission, token, place
         self._bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,7 +46,7 @@ class Guard:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
-        scope["ending"] = self.ending
+        scope["ending"] = self.admission.ending
         begun, status = time.perf_counter(), 500
 
         async def counted(message: Message) -> None:
@@ -59,7 +54,7 @@ class Guard:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 extra = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
-                if self.ending:
+                if self.admission.ending:
                     extra.append((b"connection", b"close"))
                 message = {**message, "headers": [*message.get("headers", ()), *extra]}
             await send(message)
@@ -67,7 +62,7 @@ class Guard:
         try:
             await self._answer(scope, receive, counted)
         finally:
-            self.metrics.answered(scope.get("model", ""), status, time.perf_counter() - begun)
+            self.admission.metrics.answered(scope.get("model", ""), status, time.perf_counter() - begun)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope)
@@ -85,9 +80,21 @@ class Guard:
             return
         self._bytes += size
         try:
-            await self.app(scope, bounded(receive), send)
+            await self.app(scope, bounded(self._received(receive)), send)
         finally:
             self._bytes -= size
+
+    def _received(self, receive: Receive) -> Receive:
+        """Let others in while a body is on its way: who sends slowly would keep them out."""
+
+        async def waited() -> Message:
+            self.admission.receiving += 1
+            try:
+                return await receive()
+            finally:
+                self.admission.receiving -= 1
+
+        return waited
 
     def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
         """Return why a request is not answered, or None."""

@@ -15,8 +15,9 @@ from narrows.errors import DataError, did_you_mean
 from narrows.http.answers import Json
 from narrows.serve.batching import BusyError
 from narrows.serve.models import Models, Served, apart
+from narrows.serve.ports import Port
 from narrows.serve.protocol import HEADER, VERSION, InferRequest, parse, respond
-from narrows.serve.verbs import Port, Question
+from narrows.serve.verbs import Question
 
 EXTENSIONS = ("binary_tensor_data",)
 

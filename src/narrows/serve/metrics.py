@@ -21,6 +21,7 @@ class Metrics:
         self._requests = Counter(
             "narrows_requests", "Requests that were answered.", ["model", "status"], registry=self.registry
         )
+        self._refused = self._requests.labels("", "503")
         self._seconds = Histogram(
             "narrows_request_seconds", "From the head of a request to the end of its answer.", ["model"],
             buckets=SECONDS, registry=self.registry,
@@ -34,6 +35,10 @@ class Metrics:
         """Count an answer; `model` is empty where the request was for none."""
         self._requests.labels(model, str(status)).inc()
         self._seconds.labels(model).observe(seconds)
+
+    def refused(self) -> None:
+        """Count a request that was answered with 503 at once, whatever it asked."""
+        self._refused.inc()
 
     def computed(self, model: str, rows: int) -> None:
         """Count a batch."""

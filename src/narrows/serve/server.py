@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from typing import cast
 
 import uvicorn
 from sklearn.exceptions import DataConversionWarning
@@ -15,6 +17,7 @@ from sklearn.exceptions import DataConversionWarning
 from narrows.http.security import ANY, LOOPBACK, Place, is_loopback, names_of, reached_by
 from narrows.http.server import Server, bound
 from narrows.runs import Run
+from narrows.serve.admission import Admission, AdmittingProtocol
 from narrows.serve.app import application
 from narrows.serve.batching import Limits
 from narrows.serve.guard import Guard
@@ -63,16 +66,17 @@ class ModelServer:
         self.host = host
         self.socket = bound(host, port, FIRST, "serve")
         self.port: int = self.socket.getsockname()[1]
-        metrics = Metrics()
+        metrics, limits = Metrics(), limits or Limits()
         try:
-            self.models = Models(runs, limits or Limits(), metrics.computed, use_onnx=use_onnx)
+            self.models = Models(runs, limits, metrics.computed, use_onnx=use_onnx)
         except BaseException:
             self.socket.close()
             raise
         # A token protects under any name; so does nothing where all are let in.
         place = Place(names_of(host), others=hosts) if token is None and is_loopback(host) else None
         app = application(self.models, metrics, report=report)
-        self.guard = Guard(app, metrics, token=token, place=place)
+        self.admission = Admission(limits.waiting, metrics)
+        self.guard = Guard(app, self.admission, token=token, place=place)
 
     @property
     def address(self) -> str:
@@ -82,8 +86,9 @@ class ModelServer:
 
     def run(self, begun: Callable[[], object] = lambda: None) -> None:
         """Answer until Ctrl-C or SIGTERM, and finish what was accepted."""
+        http = cast(type[asyncio.Protocol], functools.partial(AdmittingProtocol, admission=self.admission))
         config = uvicorn.Config(
-            self.guard, log_config=None, access_log=False, lifespan="on", ws="none", server_header=False,
+            self.guard, http=http, log_config=None, access_log=False, lifespan="on", ws="none", server_header=False,
             proxy_headers=False, timeout_graceful_shutdown=FINISHED, timeout_keep_alive=60, loop="asyncio",
         )  # fmt: skip
         server = _Draining(config, self._ending, begun)
@@ -92,7 +97,7 @@ class ModelServer:
             server.answer(self.socket)
 
     def _ending(self) -> None:
-        self.guard.ending = True
+        self.admission.ending = True
 
 
 class _Draining(Server):

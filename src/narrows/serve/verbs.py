@@ -15,25 +15,15 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from narrows.data.arrays import Array, Arrays, as_type
-from narrows.data.axes import returned
 from narrows.errors import DataError
 from narrows.estimators import inference
 from narrows.estimators.base import Autoencoder
 from narrows.export.runtime import OnnxModel
 from narrows.serve.joining import joined, joined_tensors
+from narrows.serve.ports import Port, codes, labels, samples
 from narrows.serve.tensors import datatype_of, numpy_type
 
 Tensors = Mapping[str, Array]
-
-
-class Port(NamedTuple):
-    """An input or an output of a verb."""
-
-    name: str
-    datatype: str
-    shape: tuple[int, ...]
-    """-1 where the size is free; the first is that of the rows."""
-    optional: bool = False
 
 
 class Question(NamedTuple):
@@ -64,6 +54,11 @@ class Verb(ABC):
         A fitted estimator; it is not changed.
     onnx
         The same model, exported; None where torch computes everything.
+
+    Attributes
+    ----------
+    inputs, output
+        What it takes and gives.
     """
 
     name: ClassVar[str]
@@ -78,16 +73,17 @@ class Verb(ABC):
         self.model.__dict__.pop("feature_names_in_", None)
         self.schema = replace(model.schema_, frame=None)
         self.owner = type(model).__name__
+        self.inputs, self.output = self.takes(), self.gives()
+        self._known = {port.name for port in self.inputs}
+        self._needed = {port.name for port in self.inputs if not port.optional}
 
-    @property
     @abstractmethod
-    def inputs(self) -> tuple[Port, ...]:
-        """What it takes."""
+    def takes(self) -> tuple[Port, ...]:
+        """Return what it takes, which is `inputs`."""
 
-    @property
     @abstractmethod
-    def output(self) -> Port:
-        """What it gives."""
+    def gives(self) -> Port:
+        """Return what it gives, which is `output`."""
 
     @abstractmethod
     def question(self, tensors: Tensors) -> Question:
@@ -126,58 +122,30 @@ class Verb(ABC):
 
     def check_names(self, tensors: Tensors) -> None:
         """Raise DataError where an input is missing, or there is one that it does not take."""
-        known = {port.name for port in self.inputs}
-        needed = {port.name for port in self.inputs if not port.optional}
-        if needed - tensors.keys() or tensors.keys() - known:
+        if not self._needed <= tensors.keys() <= self._known:
             optional = [f"{port.name} if wanted" for port in self.inputs if port.optional]
             names = ", ".join([port.name for port in self.inputs if not port.optional] + optional)
             raise DataError(f"{self.name}: inputs must be {names}; got {', '.join(sorted(tensors))[:100] or 'none'}.")
-
-    # Ports ------------------------------------------------------------------------------------------------------------
-
-    def _samples(self, name: str) -> Port:
-        """Return the port of samples, in the order of axes that those of fit had."""
-        schema = self.schema
-        if schema.kind == "images":
-            shape = returned(np.empty((0, *schema.sample_shape)), schema.axes).shape[1:]
-        else:
-            shape = tuple(-1 if n is None else n for n in schema.shape)
-        return Port(name, datatype_of(np.dtype(schema.dtype)), (-1, *shape))
-
-    def _codes(self) -> Port:
-        code = self.model.code_
-        dtype = self.model.computing_dtype if code.continuous else np.dtype(np.int64)
-        return Port("z", datatype_of(dtype), (-1, *code.shape))
-
-    def _labels(self) -> tuple[Port, ...]:
-        if not self.schema.label_size:
-            return ()
-        levels = self.schema.levels
-        if levels is None:
-            size = self.schema.label_values
-            return (Port("y", "FP64", (-1,) if size == 1 else (-1, size)),)
-        return (Port("y", datatype_of(np.array(levels).dtype), (-1,)),)
 
 
 class OfSamples(Verb):
     """Asks something of samples."""
 
-    @property
-    def inputs(self) -> tuple[Port, ...]:
-        """Samples, the steps of padded sequences, and labels for a model with a condition."""
+    def takes(self) -> tuple[Port, ...]:
+        """Return samples, the steps of padded sequences, and labels for a model with a condition."""
         lengths = (Port("lengths", "INT64", (-1,), optional=True),) if self.schema.ragged else ()
-        return (self._samples("x"), *lengths, *self._labels())
+        return (samples(self.schema, "x"), *lengths, *labels(self.schema))
 
     def question(self, tensors: Tensors) -> Question:
         """Return samples, checked as the estimator checks them, on the model's scale."""
         self.check_names(tensors)
         X = tensors["x"]
-        samples = X if "lengths" not in tensors else _cut(X, tensors["lengths"], self.name)
+        given = X if "lengths" not in tensors else _cut(X, tensors["lengths"], self.name)
         y = _plain(tensors.get("y"))
         if self.onnx is not None:
             with contextlib.suppress(DataError, ValueError, TypeError):  # said by the estimator, in its own words
-                return Question(exported=self.onnx.inputs(samples, y), like=X)
-        return Question(self.model.arrays(samples, y), like=X)
+                return Question(exported=self.onnx.inputs(given, y), like=X)
+        return Question(self.model.arrays(given, y), like=X)
 
 
 class Encode(OfSamples):
@@ -186,10 +154,9 @@ class Encode(OfSamples):
     name, about = "encode", "The codes of samples, without noise."
     function = "encoder"
 
-    @property
-    def output(self) -> Port:
-        """Codes."""
-        return self._codes()
+    def gives(self) -> Port:
+        """Return codes."""
+        return codes(self.model)
 
     def answer(self, arrays: Arrays) -> Array:
         """Return the codes."""
@@ -202,10 +169,9 @@ class Reconstruct(OfSamples):
     name, about = "reconstruct", "Samples decoded from their codes, in the units of the data."
     function = "reconstruct"
 
-    @property
-    def output(self) -> Port:
-        """Samples."""
-        return self._samples("reconstruction")
+    def gives(self) -> Port:
+        """Return samples."""
+        return samples(self.schema, "reconstruction")
 
     def answer(self, arrays: Arrays) -> Array:
         """Return reconstructions."""
@@ -237,9 +203,8 @@ class Score(OfSamples):
     name, about = "score", "How normal each sample is, in nats of the data as given: higher is more normal."
     function = "score"
 
-    @property
-    def output(self) -> Port:
-        """One number for each sample."""
+    def gives(self) -> Port:
+        """Return one number for each sample."""
         return Port("score", datatype_of(self.model.computing_dtype), (-1,))
 
     def answer(self, arrays: Arrays) -> Array:
@@ -253,27 +218,25 @@ class Decode(Verb):
     name, about = "decode", "The samples that codes stand for, the mean over x, in the units of the data."
     function = "decoder"
 
-    @property
-    def inputs(self) -> tuple[Port, ...]:
-        """Codes, and labels for a model with a condition."""
-        return (self._codes(), *self._labels())
+    def takes(self) -> tuple[Port, ...]:
+        """Return codes, and labels for a model with a condition."""
+        return (codes(self.model), *labels(self.schema))
 
-    @property
-    def output(self) -> Port:
-        """Samples, sequences as long as the longest of training."""
-        port = self._samples("x")
+    def gives(self) -> Port:
+        """Return samples, sequences as long as the longest of training."""
+        port = samples(self.schema, "x")
         return port._replace(shape=(-1, *self.schema.sample_shape)) if self.schema.ragged else port
 
     def question(self, tensors: Tensors) -> Question:
         """Return codes, checked as the estimator checks them."""
         self.check_names(tensors)
-        codes, y = self.model.check_codes(tensors["z"]), _plain(tensors.get("y"))
+        Z, y = self.model.check_codes(tensors["z"]), _plain(tensors.get("y"))
         if self.schema.label_size:
-            self.schema.labels_of(y, len(codes), self.owner)
+            self.schema.labels_of(y, len(Z), self.owner)
         if self.onnx is not None:
-            labels = {"y": self.schema.labels_of(y, len(codes), self.owner)} if self.schema.label_size else {}
-            return Question(exported={"z": np.ascontiguousarray(codes, self.onnx.form.code["dtype"]), **labels})
-        return Question(Arrays(codes, y=y))
+            given = {"y": self.schema.labels_of(y, len(Z), self.owner)} if self.schema.label_size else {}
+            return Question(exported={"z": np.ascontiguousarray(Z, self.onnx.form.code["dtype"]), **given})
+        return Question(Arrays(Z, y=y))
 
     def answer(self, arrays: Arrays) -> Array:
         """Return samples."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import stat
@@ -14,6 +15,9 @@ from narrows.errors import FormatError
 
 if TYPE_CHECKING:
     from PIL import Image
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of disks that take no more."""
 
 
 def write_bytes(path: Path, data: bytes, *, lasting: bool = True) -> None:

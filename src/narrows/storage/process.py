@@ -19,6 +19,20 @@ def this_process() -> dict[str, Any]:
     return {"pid": os.getpid(), "host": platform.node(), "began": _began(os.getpid())}
 
 
+def launcher() -> str | None:
+    """Return what tells the torchrun that started this process from all others; None where none did.
+
+    It stays the same when torchrun starts its processes again.
+    """
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return None
+    name = os.environ["TORCHELASTIC_RUN_ID"]
+    if name != "none":  # what torchrun says where it was given no id
+        return f"torchrun {name}"
+    parent = os.getppid()
+    return f"torchrun, process {parent} on {platform.node()}, {_began(parent)}"
+
+
 def is_alive(process: Mapping[str, Any]) -> bool | None:
     """Return whether a process lives, by what `this_process` said in it; None where it cannot be known from here."""
     if process["host"] != platform.node() or sys.platform == "win32":  # there, to ask is to send a signal

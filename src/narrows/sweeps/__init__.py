@@ -8,8 +8,9 @@ storage.py    where its trials are
 """
 
 from narrows.sweeps.measures import BASELINES, ELBO
-from narrows.sweeps.study import Range, Study
+from narrows.sweeps.study import Study
 from narrows.sweeps.sweep import Sweep
 from narrows.sweeps.table import Row, Trained
+from narrows.sweeps.trials import Range
 
 __all__ = ["BASELINES", "ELBO", "Range", "Row", "Study", "Sweep", "Trained"]

@@ -7,62 +7,29 @@ checkpoint, and one on another machine trains it anew. Optuna keeps the trials, 
 from __future__ import annotations
 
 import math
-import platform
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from narrows.data import Dataset
 from narrows.errors import ConfigError
 from narrows.estimators.base import Autoencoder
 from narrows.params import fields, write_value
 from narrows.runs import Run
-from narrows.storage.atomic import write_text
-from narrows.storage.columns import csv_text
 from narrows.storage.json import plain
 from narrows.storage.process import is_alive, this_process
 from narrows.sweeps.storage import Storage, optuna
 from narrows.sweeps.sweep import Reports, Sweep
+from narrows.sweeps.trials import Range, Trial, ended, write_trials
 from narrows.training import Report
 from narrows.training.report import read_all
 
 SAMPLERS, PRUNERS = ("grid", "random", "tpe"), ("none", "median", "hyperband")
 POLL = 2.0
 """Seconds between two looks at whether a worker at the last trials has died."""
-
-
-class Range(NamedTuple):
-    """Values from `low` to `high`, for samplers: whole numbers or not; over a factor of ten by their logarithm."""
-
-    low: float
-    high: float
-    whole: bool
-
-    @property
-    def log(self) -> bool:
-        """Whether values are drawn by their logarithm."""
-        return self.low > 0 and self.high >= 10 * self.low
-
-    def __str__(self) -> str:
-        return f"{write_value(self.low)}..{write_value(self.high)}"
-
-
-class Trial(NamedTuple):
-    """A trial that has ended."""
-
-    number: int
-    values: dict[str, Any]
-    seed: int
-    state: str
-    """complete, pruned or failed."""
-    loss: float | None
-    """The least validation loss of all epochs."""
-    measures: dict[str, float]
-    host: str
-    error: str
 
 
 class _Pruned(Exception):  # noqa: N818 - it ends a training, and is no error
@@ -173,28 +140,18 @@ class Study:
             while (trial := self._next(study, storage)) is not None:
                 with storage.beating(self.name, trial.number):
                     self._try(study, trial, each)
-                yield self._ended(study.trials[trial.number])
+                yield ended(self.space, study.trials[trial.number])
 
     def results(self) -> list[Trial]:
         """Return the trials that have ended, on any machine, those that were given back left out."""
         with Storage(self.storage, self.heartbeat, _given_back) as storage, storage.told(self.storage):
             trials = self._opened(storage).trials
         again = {trial.user_attrs.get("again") for trial in trials}
-        return [self._ended(trial) for trial in trials if trial.state.is_finished() and trial.number not in again]
+        return [ended(self.space, trial) for trial in trials if trial.state.is_finished() and trial.number not in again]
 
     def write(self, results: Sequence[Trial]) -> Path:
         """Write the trials to `study.csv`, the best first, and return its path."""
-        measures = list(dict.fromkeys(name for trial in results for name in trial.measures))
-        header = ["trial", *self.space, "seed", "state", "validation loss", *measures, "host"]
-        rows = [
-            [t.number, *(write_value(t.values.get(name)) for name in self.space), t.seed, t.state,
-             "" if t.loss is None else t.loss, *(t.measures.get(name, "") for name in measures), t.host]
-            for t in ranked(results)
-        ]  # fmt: skip
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / "study.csv"
-        write_text(path, csv_text([header, *rows]))
-        return path
+        return write_trials(self.folder / "study.csv", list(self.space), results)
 
     def _opened(self, storage: Storage) -> Any:
         """Return Optuna's study, with every trial in it, made once by whoever comes first."""
@@ -306,29 +263,6 @@ class Study:
                 texts = [write_value(value) for value in known]
                 values[name] = known[texts.index(trial.suggest_categorical(name, texts))]
         return values
-
-    def _ended(self, trial: Any) -> Trial:
-        """Return one of Optuna's trials that has ended."""
-        values: dict[str, Any] = {}
-        for name, known in self.space.items():
-            text = trial.params.get(name)
-            at = {} if isinstance(known, Range) else {write_value(value): value for value in known}
-            values[name] = at.get(text, text)
-        losses = list(trial.intermediate_values.values())
-        states = {"COMPLETE": "complete", "PRUNED": "pruned"}
-        attributes = trial.user_attrs
-        return Trial(
-            trial.number, values, attributes.get("seed", 0), states.get(trial.state.name, "failed"),
-            trial.value if trial.value is not None else min(losses, default=None),
-            attributes.get("measures", {}), (attributes.get("process") or {}).get("host", platform.node()),
-            attributes.get("error", ""),
-        )  # fmt: skip
-
-
-def ranked(results: Sequence[Trial]) -> list[Trial]:
-    """Return trials by their validation loss, those that are complete first."""
-    order = ("complete", "pruned", "failed")
-    return sorted(results, key=lambda t: (order.index(t.state), math.inf if t.loss is None else t.loss, t.number))
 
 
 def _end(study: Any, number: int, state: Any) -> None:

@@ -28,6 +28,7 @@ from torch.overrides import TorchFunctionMode
 from narrows.data.batches import Batches
 from narrows.errors import ConfigError, TrainingError
 from narrows.module import Module
+from narrows.training.rendezvous import met
 from narrows.training.state import State
 
 BEAT, SILENT = 1.0, 5.0
@@ -201,7 +202,8 @@ def joined() -> Iterator[Ranks]:
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         backend = "nccl"
-    dist.init_process_group(backend)
+    store, rank, size = met()
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size)
     ranks, ended = Ranks.current(), threading.Event()
     beats = threading.Thread(target=_beat, args=(ranks, ended), name="narrows-ranks", daemon=True)
     beats.start()

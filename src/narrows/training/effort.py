@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Generator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,7 @@ def on_one_thread(reports: Generator[Report, None, None]) -> Generator[Report, N
     On a busy machine two threads wait for each other in every product of a small step, which takes several times as
     long. Only the thread that reads the reports is limited, and only while training is at work.
     """
-    pools = ThreadpoolController().select(user_api="openmp")
+    pools = _pools()
     with contextlib.closing(reports):
         while True:
             with pools.limit(limits=1):
@@ -111,4 +112,10 @@ def on_one_thread(reports: Generator[Report, None, None]) -> Generator[Report, N
 def use_one_thread() -> None:
     """Let this thread compute by itself: helpers cost more than they gain in small products, and others may wait."""
     torch.get_num_threads()  # sets the number of this thread's helpers when it is first asked for
-    ThreadpoolController().select(user_api="openmp").limit(limits=1)
+    _pools().limit(limits=1)
+
+
+@cache
+def _pools() -> ThreadpoolController:
+    """Return torch's threads; to look for them among the libraries of the process takes as long as a small step."""
+    return ThreadpoolController().select(user_api="openmp")

@@ -16,7 +16,7 @@ from narrows.data.axes import axes_of, order_of, turned
 from narrows.data.dataset import Dataset, RowIds, as_read
 from narrows.data.readers.checks import read_exactly, reading, unsound, zip_members
 from narrows.data.readers.roles import choose
-from narrows.data.readers.sparse import densified, is_sparse
+from narrows.data.readers.sparse import is_sparse, matrix_of
 from narrows.errors import DataError
 
 _MAP_BYTES = 256 * 2**20  # .npy files from here on are memory-mapped by default
@@ -107,8 +107,9 @@ def read_npz(path: Path, *, variable: str | None = None, label: str | None = Non
         if is_sparse(set(headers)):
             parts = {name: read(name) for name in headers}
             kind = parts["format"].reshape(-1)[0]
-            matrix = densified(kind.decode() if isinstance(kind, bytes) else str(kind), parts["shape"], parts, path)
-            return as_read(as_samples(matrix.T if transpose else matrix, str(path)), source=str(path))
+            form = kind.decode() if isinstance(kind, bytes) else str(kind)
+            matrix = matrix_of(form, parts["shape"], parts, path, transpose=transpose)
+            return as_read(as_samples(matrix, str(path)), source=str(path))
         if variable is None and (series := _numbered(headers)):
             ids = RowIds("array", np.array(series), np.arange(len(series)))
             return from_samples([read(name) for name in series], path, row_ids={"train": ids})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,7 @@ def _column(name: str, values: Any, missing: Any) -> Column:
         return column_of_texts(name, texts, codes_of(missing), ".")
     column = Column(name, "times" if pa.types.is_temporal(kind) else f"type {kind}", np.array(texts, dtype=np.str_))
     column.missing = values.null_count
+    column.codes = Counter({"": values.null_count} if values.null_count else {})
     return column if column.missing < len(texts) else Column(name, "empty", np.full(len(texts), np.nan), len(texts))
 
 

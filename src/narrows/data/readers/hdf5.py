@@ -14,7 +14,7 @@ from narrows.data.dataset import Dataset, RowIds, as_read
 from narrows.data.readers.arrays import as_labels, as_samples, from_arrays
 from narrows.data.readers.checks import check_expansion, needed, reading, unsound
 from narrows.data.readers.roles import choose
-from narrows.data.readers.sparse import densified
+from narrows.data.readers.sparse import matrix_of
 from narrows.errors import ConfigError, did_you_mean
 
 
@@ -158,7 +158,7 @@ def _matrix(item: Any, path: Path) -> Array:
     for name in ("data", "indices", "indptr"):
         _check(item[name], path)
     parts = {name: item[name][()] for name in ("data", "indices", "indptr")}
-    return as_samples(densified(kind, shape, parts, path), f"{item.name!r} in {path}")
+    return as_samples(matrix_of(kind, shape, parts, path), f"{item.name!r} in {path}")
 
 
 def _index(frame: Any) -> Array | None:

@@ -1,4 +1,4 @@
-"""Sparse matrices, as scipy and AnnData store them, made dense."""
+"""Sparse matrices, as scipy and AnnData store them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 
 from narrows.data.arrays import Array
 from narrows.data.readers.checks import unsound
+from narrows.data.sparse_rows import rows_of
 
-LIMIT = 8 * 2**30
-"""Bytes that a dense matrix may take."""
+MOST = 10**8
+"""Rows of a file at most: a table of where each begins is made."""
 _PARTS = {"csr": ("data", "indices", "indptr"), "csc": ("data", "indices", "indptr"), "coo": ("data", "row", "col")}
 
 
@@ -21,8 +22,8 @@ def is_sparse(names: set[str]) -> bool:
     return {"format", "shape", "data"} <= names
 
 
-def densified(kind: str, shape: Any, parts: Mapping[str, Array], path: Path) -> Array:
-    """Return a sparse matrix as a dense one (N, D).
+def matrix_of(kind: str, shape: Any, parts: Mapping[str, Array], path: Path, *, transpose: bool = False) -> Array:
+    """Return a sparse matrix (N, D) as an array, or where that would be large as `SparseRows`.
 
     Parameters
     ----------
@@ -34,6 +35,8 @@ def densified(kind: str, shape: Any, parts: Mapping[str, Array], path: Path) -> 
         `data`, and the positions of its values as scipy names them.
     path
         Of the file, for messages.
+    transpose
+        Whether samples lie along the columns.
     """
     from scipy import sparse
 
@@ -42,12 +45,8 @@ def densified(kind: str, shape: Any, parts: Mapping[str, Array], path: Path) -> 
     if kind not in _PARTS or data.dtype.kind not in "buif" or min(rows, columns) < 1:
         raise unsound(path, f"hold a sparse matrix of numbers, csr, csc or coo; got {kind} of {data.dtype}.")
     data = data.astype(np.float32 if data.dtype.itemsize <= 4 and data.dtype.kind != "i" else np.float64)
-    if rows * columns * data.itemsize > LIMIT:
-        raise unsound(
-            path,
-            f"take at most {LIMIT >> 30} GiB as a dense matrix; got {rows:,} x {columns:,}. Choose fewer columns "
-            "first, such as the most variable ones.",
-        )
+    if max(rows, columns) > MOST:
+        raise unsound(path, f"hold at most {MOST:,} rows and columns; got {rows:,} x {columns:,}.")
     places = [np.asarray(parts[name]) for name in _PARTS[kind][1:]]
     if kind == "coo":
         matrix = sparse.coo_matrix((data, (places[0], places[1])), shape=(rows, columns))
@@ -55,4 +54,4 @@ def densified(kind: str, shape: Any, parts: Mapping[str, Array], path: Path) -> 
         make = sparse.csr_matrix if kind == "csr" else sparse.csc_matrix
         matrix = make((data, places[0], places[1]), shape=(rows, columns))
         matrix.check_format(full_check=True)  # positions beyond the matrix would be written outside of it
-    return np.asarray(matrix.toarray())
+    return rows_of(matrix.T if transpose else matrix, f"load_dataset: {path}")

@@ -11,14 +11,16 @@ import numpy as np
 from narrows.data.arrays import Array
 from narrows.errors import DataError
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.inference import codes, encoded, reconstruct_encoded, values
+from narrows.estimators.inference import codes, encoded
 from narrows.evaluation.columns import column_gains
 from narrows.evaluation.diagnosis import measurements
 from narrows.evaluation.diagnosis.curves import common_jump, curves_of, late_speed, rise_of
 from narrows.evaluation.diagnosis.measurements import Activity
-from narrows.evaluation.errors import pca_baseline, squared_error
+from narrows.evaluation.errors import compared_reconstructions, compared_values, pca_baseline, squared_error
 from narrows.params import fields
 
+COLLAPSED = 0.01
+"""Nats: a latent dimension with a smaller KL term on average counts as collapsed."""
 FLAT = 1e-6
 """Share of the largest variance below which a latent dimension does not vary."""
 
@@ -102,6 +104,17 @@ class Evidence:
         return self.test or self.train
 
     @property
+    def collapsed(self) -> bool:
+        """Whether no latent dimension holds information."""
+        return self.kl is not None and bool((self.kl < COLLAPSED).all())
+
+    @property
+    def fixed_scale(self) -> bool:
+        """Whether the likelihood has a scale that is not learned."""
+        observed = getattr(vars(self.model).get("module_"), "observed", None)
+        return observed is None or (observed.log_scale is not None and not observed.learned)
+
+    @property
     def gap(self) -> float:
         """How many times larger the error is on held-out samples; 1 without them."""
         if self.test is None or self.train is None or self.train.model <= 0:
@@ -123,9 +136,7 @@ def measured(model: Autoencoder, X: Any, X_test: Any, y: Any, y_test: Any, seed:
         each = (squared_error(model, part), pca.squared_error(part), pca.squared_error_of_mean(part))
         return Errors(*(float(error.mean()) for error in each))
 
-    x, x_hat = values(model, rows), reconstruct_encoded(model, rows)
-    if model.schema_.numeric is not None:  # indices of levels have no variance
-        x, x_hat = (np.where(model.schema_.numeric, part, 0.0) for part in (x, x_hat))
+    x, x_hat = compared_values(model, rows), compared_reconstructions(model, rows)
     variance = float(x.var(0).sum())
     curves, rates = curves_of(model.history_)
     speeds = [late_speed(curve, rates) for curve in curves]
@@ -138,7 +149,7 @@ def measured(model: Autoencoder, X: Any, X_test: Any, y: Any, y_test: Any, seed:
         kl=measurements.kl(model, rows),
         constant=_constant(model, rows),
         spread=spread_of(model, rows),
-        deviations=x.reshape(len(x), -1).std(0),
+        deviations=None if model.schema_.types is not None else x.reshape(len(x), -1).std(0),
         low=float(x.min()),
         high=float(x.max()),
         jump=common_jump(curves),

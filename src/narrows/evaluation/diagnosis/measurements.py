@@ -85,9 +85,9 @@ def grey_share(model: Autoencoder, rows: Arrays, x: Array) -> float | None:
 def off_range(model: Autoencoder, rows: Arrays, x: Array, seed: int) -> float | None:
     """Return the share of the values of drawn samples that leave the data's range by a tenth of it.
 
-    None without a prior.
+    None without a prior, and for typed columns, each of which has a range of its own.
     """
-    if not model.module_.probabilistic:
+    if not model.module_.probabilistic or model.schema_.types is not None:
         return None
     module, drawn = model.module_, 500
     with evaluating(module):
