@@ -235,9 +235,8 @@ def sweep(options, folder):
     for jobs in (1, 2):
         with tempfile.TemporaryDirectory() as temporary:
             command = [sys.executable, "-m", "narrows", "--threads", "1", "sweep", "ae", "--data", "mnist-5k",
-                       "--epochs", str(options.epochs), "--latent-dim", "2", "4", "8", "16",
-                       "--learning-rate", "5e-4", "1e-3", "2e-3", "4e-3",
-                       "--jobs", str(jobs)]  # fmt: skip
+                       "--epochs", str(options.epochs), "--latent-dim", "2,4,8,16",
+                       "--learning-rate", "5e-4,1e-3,2e-3,4e-3", "--seeds", "1", "--jobs", str(jobs)]  # fmt: skip
             started = time.perf_counter()
             subprocess.run(command, cwd=temporary, check=True, capture_output=True)
             found[jobs] = time.perf_counter() - started

@@ -9,11 +9,15 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
+from sklearn.exceptions import DataConversionWarning
 
 from export.exported import DIGITS, LABELS, RAGGED, TABLE, close
 from narrows import AE, PCA, VAE, export_model, load_onnx
 from narrows.errors import ConfigError, DataError
+from narrows.export.document import document_of
+from narrows.export.functions import FUNCTIONS
 from narrows.export.triton import configuration
+from narrows.storage.json import plain
 
 pytest.importorskip("onnxruntime", reason="needs the extra export")
 
@@ -44,6 +48,28 @@ program = torch.export.load(sys.argv[1]).module()
 np.savez(sys.argv[3], **{name: value.detach().numpy() for name, value in program(arrays).items()})
 assert "narrows" not in sys.modules
 """
+
+
+@pytest.mark.parametrize("high", [1.0, 255.0])
+def test_what_needs_no_conversion_is_told_from_what_does(tmp_path, high):
+    """Without a session: values in the unit of fit pass as they are; of others the estimator's errors are raised."""
+    X = np.random.default_rng(0).random((20, 6)).astype(np.float32) * high
+    model = PCA(latent_dim=2, scale=None).fit(X)
+    document = document_of(model, "run", "") | {"functions": {name: {"file": f"{name}.onnx"} for name in FUNCTIONS}}
+    (tmp_path / "schema.json").write_text(json.dumps(plain(document)))
+    exported = load_onnx(tmp_path)
+    assert exported.inputs(X)["x"] is X
+    for value in (np.inf, -np.inf, np.nan):
+        wrong = X.copy()
+        wrong[3, 4] = value
+        with pytest.raises(DataError, match="PCA: X must hold finite numbers"):
+            exported.inputs(wrong)
+    with pytest.warns(DataConversionWarning, match="PCA: X lies from"):
+        exported.inputs(X.astype(np.float64) * 1e6)
+    zeros = np.zeros((1, 6), np.float32)
+    np.testing.assert_array_equal(exported.inputs(zeros)["x"], zeros)
+    negative = -X
+    np.testing.assert_array_equal(exported.inputs(negative)["x"], negative)
 
 
 @pytest.mark.slow

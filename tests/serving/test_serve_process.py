@@ -20,8 +20,6 @@ from loops import complete
 from serving.serving_client import PIXELS, TABLE, TOKEN, Server, run_of, tensor
 
 pytestmark = pytest.mark.slow
-MALFORMED = 400
-"""Requests that are spoiled and sent."""
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 
@@ -221,8 +219,8 @@ def spoiled(rng, sound):
     return bytes(body)
 
 
-def test_malformed_requests_are_answered_in_words(server):
-    """A sentence and a status of the client's for every body; the server goes on, and answers sound ones."""
+def send_spoiled(server, n):
+    """Send n spoiled bodies: a sentence and a status of the client's for each; then a sound one is answered."""
     load, rng = load_module(), random.Random(0)
     picture = b"\x89PNG\r\n\x1a\n" + rng.randbytes(60)
     sound = [
@@ -236,7 +234,7 @@ def test_malformed_requests_are_answered_in_words(server):
 
     async def work():
         client = await load.Client.connect(server.port)
-        for _ in range(MALFORMED):
+        for _ in range(n):
             lines = (
                 [] if rng.random() < 0.7 else [f"Inference-Header-Content-Length: {rng.choice([0, 1, 80, 150, 10**9])}"]
             )
@@ -254,7 +252,11 @@ def test_malformed_requests_are_answered_in_words(server):
         return answer
 
     assert complete(work()).status == 200
-    assert statuses[400] > MALFORMED / 2
+    assert statuses[400] > n / 2
+
+
+def test_malformed_requests_are_answered_in_words(server):
+    send_spoiled(server, 400)
 
 
 def test_requests_that_are_no_http_end_their_connection_alone(server):

@@ -11,6 +11,7 @@ from narrows.analyses.combination import Combine
 from narrows.analyses.denoising import Denoise
 from narrows.data import Dataset
 from narrows.data.arrays import Arrays
+from narrows.data.types_table import MixedTable, Values, text_values
 from narrows.errors import ConfigError, DataError
 from narrows.figures.captions import MARGIN
 from narrows.figures.samples import TILE, edges_of
@@ -193,6 +194,21 @@ def test_indices_are_shown_and_not_dragged():
     ):
         with pytest.raises(ConfigError, match="indices"):
             call()
+
+
+def test_rows_of_typed_columns_are_told_to_have_no_picture():
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=60)
+    city = np.where(z > 0, "a", "b")
+    columns = {"size": Values("number", z), "city": text_values(city)}
+    rows = MixedTable(columns)
+    model = narrows.VAE(latent_dim=2, epochs=1, network="mlp:8").fit(rows)
+    explored = Explorer(model, Dataset("rows", rows[:40], rows[40:]), name="rows")
+    known = info(explored)
+    for view in ("drag", "combine", "generate", "denoise"):
+        assert "narrows sample, impute" in known["absent"][view]
+    assert "codes" not in known["absent"]
+    assert explored.on().codes.shape == (20, 2)
 
 
 def test_a_model_whose_data_are_gone_still_decodes():

@@ -79,9 +79,9 @@ class OnnxModel:
         self.columns = self.form.columns
         self._folder, self._threads = Path(folder), threads
         self._sessions: dict[str, Any] = {}
-        self._ready = None if self.form.takes_labels or self.columns or self.form.ragged else self.form.sample_shape
+        self._ready = None if self.form.takes_labels or self.form.ragged else self.form.sample_shape
         self._input = np.dtype(self.form.input)
-        self._usual = self.form.usual_largest
+        self._usual = _bits(self.form.usual_largest, self._input)
 
     def session(self, function: str) -> Any:
         """Return the session of encoder, decoder, reconstruct or score."""
@@ -150,9 +150,11 @@ class OnnxModel:
             return False
         if self.form.pixels:  # those of 0 and 1 alone may be divided ones: bytes tell it in a tenth of a ufunc's time
             return bool(X.tobytes().lstrip(b"\0\1"))
-        if not np.vdot(X, X) < MODERATE:  # not for nan either
-            return False
-        return self._usual is None or self._usual[0] < np.maximum.reduce(X, axis=None) <= self._usual[1]
+        if self._usual is None:
+            return bool(np.vdot(X, X) < MODERATE)  # not for nan either
+        of, low, high = self._usual
+        bits = X.view(of)
+        return bool(low < bits.item(bits.argmax()) <= high)
 
     def _samples(self, X: Any) -> Any:
         """Return X as an array (N, *shape), or as sequences (T_i, D) where these may differ in length."""
@@ -256,6 +258,19 @@ class OnnxModel:
         if form.kind != "images":
             return X
         return returned(X, form.axes if like is None else given_order(like, form.shape))
+
+
+def _bits(usual: tuple[float, float] | None, dtype: np.dtype[Any]) -> tuple[np.dtype[Any], int, int] | None:
+    """Return between what the largest value lies, as whole numbers of the same bits; None where it may be any.
+
+    Numbers from 0 on have the order of their bits, below those of all negative ones and nan: one pass, and the quickest
+    of numpy's, tells everything.
+    """
+    if usual is None or dtype.kind != "f":
+        return None
+    unsigned = np.dtype(f"u{dtype.itemsize}")
+    low, high = (int(np.array(min(end, math.sqrt(MODERATE) / 1e3), dtype).view(unsigned)) for end in usual)
+    return unsigned, -1 if usual[0] < 0 else low, high
 
 
 _Z = ["z"]

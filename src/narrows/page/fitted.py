@@ -25,6 +25,11 @@ FAR = 10
 """Deviations of the codes from their centre, beyond which codes are not decoded but cut."""
 INDICES = "Its codes are indices of a codebook, between which there is nothing to decode."
 """Why some views are absent."""
+TYPED = (
+    "Its samples are rows of categories, counts, times and numbers, which have no picture. On the command line: "
+    "narrows sample, impute, reconstruct, anomalies, and evaluate --synthesis."
+)
+"""Likewise, of tables of typed columns."""
 MOST_ROWS = 1024
 """Samples that one call shows."""
 

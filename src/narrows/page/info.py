@@ -14,7 +14,7 @@ from narrows.analyses.scan import REACH
 from narrows.components import AXES
 from narrows.errors import NarrowsError
 from narrows.page.explorer import Explorer
-from narrows.page.fitted import INDICES
+from narrows.page.fitted import INDICES, TYPED
 from narrows.params import Param, fields
 
 QUANTILES = np.linspace(0, 1, 11)
@@ -64,7 +64,9 @@ def absent(explorer: Explorer) -> dict[str, str]:
         why["recolour"] = "These data have no labels."
     if explorer.display.kind != "image" or len(explorer.display.shape) != 3:
         why["draw"] = "Its samples are no images, so that there is nothing to draw or to upload."
-    if not explorer.model.code_.continuous:
+    if explorer.model.schema_.types is not None:
+        why |= dict.fromkeys(("drag", "combine", "interpolate", "generate", "denoise"), TYPED)
+    elif not explorer.model.code_.continuous:
         why |= dict.fromkeys(("drag", "combine", "interpolate", "generate"), INDICES)
     elif not (samplers := _samplers(explorer)):
         why["generate"] = "It has no prior, and kept no codes that a density could be fitted to."

@@ -15,16 +15,13 @@ from narrows.data.arrays import Array
 from narrows.data.dataset import Dataset, RowIds, as_read
 from narrows.data.readers.arrays import as_labels, as_samples
 from narrows.data.readers.columns import Column, times_of
+from narrows.data.readers.division import divided
 from narrows.data.readers.remarks import dates, listed, sentinel, shortened, unusable_columns
 from narrows.data.readers.typed import is_typed, mixed_columns
 from narrows.errors import ConfigError, DataError, did_you_mean
 
 INDEX = re.compile(r"|index|Unnamed: 0(\.\d+)?|__index_level_\d+__")
 """Names that programs give to the numbers of rows."""
-_SPLITS = {
-    "train": "train", "training": "train", "tr": "train", "validation": "validation", "valid": "validation",
-    "val": "validation", "dev": "validation", "test": "test", "testing": "test", "holdout": "test",
-}  # fmt: skip
 Selection = str | int | Sequence[str | int] | None
 """Columns by name or number, one or several."""
 
@@ -273,35 +270,3 @@ def _in_order(column: Column) -> bool:
         return False
     times = times_of(column.values)
     return times is not None and len(times) > 1 and bool((np.diff(times) > np.timedelta64(0)).all())
-
-
-def divided(data: Dataset, column: Column, path: Path) -> Dataset:
-    """Return a data set whose rows are divided by what a column says of each."""
-    values = [
-        str(int(v)) if isinstance(v, float) and v == v else str(v).strip().lower() for v in column.values.tolist()
-    ]
-    known = dict(_SPLITS)
-    if set(values) <= {"0", "1", "2"}:  # CelebA's numbers; of two, the column's name says which is which
-        lone = "test" if "2" not in values and "val" not in column.name.lower() else "validation"
-        known = {"0": "train", "1": lone, "2": "test"}
-        if column.name.lower() in ("train", "is_train", "training"):
-            known = {"0": "test", "1": "train"}
-    if unknown := sorted(set(values) - known.keys()):
-        raise DataError(
-            f"load_dataset: split_column must say train, validation or test in every row; got {listed(unknown)} in "
-            f"{column.name!r} of {str(path)!r}. Choose another column."
-        )
-    splits = np.array([known[value] for value in values])
-    if "train" not in splits:
-        raise DataError(f"load_dataset: {column.name!r} of {str(path)!r} must name training rows; got none.")
-    ids, parts = data.ids("train"), dict[str, Any](label_names=data.label_names, columns=data.columns)
-    rows = {split: np.flatnonzero(splits == split) for split in ("train", "validation", "test")}
-    for split, chosen in rows.items():
-        if len(chosen):
-            labels = None if data.train_labels is None else data.train_labels[chosen]
-            parts |= {split: data.train[chosen], f"{split}_labels": labels}
-    return as_read(
-        **parts, source=data.source, how=f"by column {column.name!r}", notes=data.notes, ordered=data.ordered,
-        row_ids={split: ids.take(chosen) for split, chosen in rows.items() if len(chosen)},
-        other_columns=data.other_columns,
-    )  # fmt: skip
