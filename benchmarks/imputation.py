@@ -54,7 +54,7 @@ def main() -> None:
 def run(tables: list[str], methods: list[str], seeds: int, path: Path, *, again: bool) -> None:
     """Measure, print a line per fit, and write the file after each."""
     from imputation_data import TABLES, MissingDataError, split
-    from imputation_methods import METHODS
+    from imputation_methods import METHODS, ONLY
 
     found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     for seed in range(seeds):
@@ -69,7 +69,7 @@ def run(tables: list[str], methods: list[str], seeds: int, path: Path, *, again:
                     continue
                 for method in methods:
                     key = f"{table}; {mechanism} {share:g}; split {seed}; {method}"
-                    if key in found and not again:
+                    if (key in found and not again) or mechanism not in ONLY.get(method, (mechanism,)):
                         continue
                     started = time.perf_counter()
                     filled = METHODS[method](data.train, data.test, seed)
@@ -94,43 +94,47 @@ def _measured(filled: Any, holes: Any, truth: Any) -> dict[str, float]:
 
 def write_page(path: Path, page: Path) -> None:
     """Write the tables of the page, between its markers: means over the splits that all methods have."""
-    from imputation_methods import METHODS
+    from imputation_methods import METHODS, ONLY
 
     found = list(json.loads(path.read_text()).values())
     methods = [name for name in METHODS if any(fit["method"] == name for fit in found)]
     lines = [f"| table | mechanism | {' | '.join(methods)} |", f"|---|---|{'---|' * len(methods)}"]
-    means: dict[str, list[list[float]]] = {}
+    means: dict[str, list[list[float | None]]] = {}
+    used: set[int] = set()
     for mechanism, share in CASES:
+        asked = [name for name in methods if mechanism in ONLY.get(name, (mechanism,))]
         for table in dict.fromkeys(fit["table"] for fit in found):
             fits = [f for f in found if (f["table"], f["mechanism"], f["share"]) == (table, mechanism, share)]
-            splits = [{f["split"] for f in fits if f["method"] == name} for name in methods]
-            common = set.intersection(*splits) if splits else set()
+            common = set.intersection(*({f["split"] for f in fits if f["method"] == name} for name in asked))
             if not common:
                 continue
-            row = [_mean([f["r2"] for f in fits if f["method"] == m and f["split"] in common]) for m in methods]
+            fits, used = [f for f in fits if f["split"] in common], used | common
+            row = [_mean([f["r2"] for f in fits if f["method"] == m]) for m in methods]
             if share <= 0.3:
                 means.setdefault(mechanism, []).append(row)
             lines.append(_line(f"{table} | {mechanism}{'' if share <= 0.3 else ', half'}", row))
             if share > 0.3:
-                errors = [_mean([f["mse"] for f in fits if f["method"] == m and f["split"] in common]) for m in methods]
+                errors = [_mean([f["mse"] for f in fits if f["method"] == m]) for m in methods]
                 lines.append(_line(f"{table}, mean squared error | {mechanism}, half", errors))
     for mechanism, rows in means.items():
         lines.append(_line(f"**mean** | {mechanism}", [_mean(list(column)) for column in zip(*rows, strict=True)]))
-    every = [row for rows in means.values() for row in rows]
-    lines.append(_line("**mean** | all", [_mean(list(column)) for column in zip(*every, strict=True)]))
-    count = len({fit["split"] for fit in found})
-    said = f"Splits: at most {count}; those that all methods have. One thread each."
+    columns = zip(*(row for rows in means.values() for row in rows), strict=True)
+    every = [None if name in ONLY else _mean(list(column)) for name, column in zip(methods, columns, strict=True)]
+    lines.append(_line("**mean** | all", every))
+    said = f"Splits that all methods have: {', '.join(map(str, sorted(used)))}. One thread each."
     text = page.read_text()
     before, rest = text.split(BEGIN)
     page.write_text(f"{before}{BEGIN}\n{chr(10).join(lines)}\n\n{said}\n{END}{rest.split(END)[1]}")
 
 
-def _mean(values: list[float]) -> float:
-    return math.fsum(values) / len(values)
+def _mean(values: list[float] | list[float | None]) -> float | None:
+    """Return the mean of the values that are there; None without any."""
+    there = [value for value in values if value is not None]
+    return math.fsum(there) / len(there) if there else None
 
 
-def _line(name: str, values: list[float]) -> str:
-    return f"| {name} | {' | '.join(f'{value:.3f}' for value in values)} |"
+def _line(name: str, values: list[float | None]) -> str:
+    return f"| {name} | {' | '.join('' if value is None else f'{value:.3f}' for value in values)} |"
 
 
 if __name__ == "__main__":

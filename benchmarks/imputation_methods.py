@@ -54,4 +54,8 @@ METHODS: dict[str, Callable[[Array, Array, int], Array]] = {
     "pca": _fill_by_pca,
     "ae": _fill_by(AE),
     "vae": _fill_by(VAE),
+    "vae-self": _fill_by(VAE, missingness="self"),
 }
+
+ONLY = {"vae-self": ("MNAR",)}
+"""Mechanisms of a method that is not for all: that of Ipsen et al. models values missing because of what they are."""

@@ -42,6 +42,12 @@ class Gaussian:
     noise: Tensor
     """Without dimensions, positive."""
 
+    @property
+    def covariance(self) -> Tensor:
+        """(D, D)."""
+        unit = torch.eye(len(self.mean), dtype=self.mean.dtype, device=self.mean.device)
+        return self.loadings @ self.loadings.T + self.noise * unit
+
     @classmethod
     def of(cls, mean: Tensor, components: Tensor, variance: Tensor, noise: Tensor) -> Gaussian:
         """Return it for unit vectors (k, D), the variance along each, and that along all other directions.
@@ -144,7 +150,7 @@ def incomplete_axes(X: Array, mask: Array, k: int, *, center: bool = True) -> It
     Those of probabilistic PCA's maximum likelihood, by EM. Variances have n - 1 degrees of freedom, as those of
     complete data, which changes no conditional mean. Where EM did not converge, a warning says so.
     """
-    for axes, step in _found(X, mask, k, center, ITERATIONS, TOLERANCE):
+    for axes, step in _found(X, mask, k, center):
         yield axes, step.last
         if step.last and not step.converged:
             warnings.warn(
@@ -155,13 +161,11 @@ def incomplete_axes(X: Array, mask: Array, k: int, *, center: bool = True) -> It
             )
 
 
-def _found(
-    X: Array, mask: Array, k: int, center: bool, iterations: int, tolerance: float
-) -> Iterator[tuple[Axes, Step]]:
+def _found(X: Array, mask: Array, k: int, center: bool) -> Iterator[tuple[Axes, Step]]:
     n = len(X)
     x, seen = torch.from_numpy(X.reshape(n, -1)).double(), torch.from_numpy(mask.reshape(n, -1))
     unit = n / (n - 1)
-    for step in expectation_maximisation(x, seen, k, center=center, iterations=iterations, tolerance=tolerance):
+    for step in expectation_maximisation(x, seen, k, center=center):
         components = step.components[:k].numpy().copy()
         largest = np.abs(components).argmax(1)
         components *= np.where(components[np.arange(k), largest] < 0, -1.0, 1.0)[:, None]
@@ -186,17 +190,17 @@ class Step(NamedTuple):
     last: bool
 
 
-def last_axes(X: Array, mask: Array, k: int, *, iterations: int, tolerance: float) -> Axes:
-    """Return the axes of `incomplete_axes` after EM with another end, without a warning."""
-    *_, (axes, _) = _found(X, mask, k, True, iterations, tolerance)
-    return axes
+def leading_axes(model: Gaussian, k: int) -> Axes:
+    """Return the first k <= D principal axes of a Gaussian."""
+    d = len(model.mean)
+    values, vectors = torch.linalg.eigh(model.covariance)
+    values, components = values.flip(0).clamp(min=0).numpy(), vectors.flip(1).T[:k].numpy()
+    noise = float(values[k:].mean()) if k < d else 0.0
+    return Axes(model.mean.numpy(), components.copy(), values[:k], float(values.sum()), noise)
 
 
-def expectation_maximisation(
-    x: Tensor, mask: Tensor, k: int, *, center: bool = True, iterations: int | None = None,
-    tolerance: float | None = None,
-) -> Iterator[Step]:  # fmt: skip
-    """Yield the steps of EM for rows x (N, D), observed where mask is True, to convergence or a number of iterations.
+def expectation_maximisation(x: Tensor, mask: Tensor, k: int, *, center: bool = True) -> Iterator[Step]:
+    """Yield the steps of EM for rows x (N, D), observed where mask is True, to convergence, or `ITERATIONS` of them.
 
     What is missing is the only hidden quantity: a step takes the expectation of mean and covariance of the whole rows
     given what is observed, and then the exact maximum for these (Tipping & Bishop 1999, eq. 7 and 8). Without holes the
@@ -207,23 +211,22 @@ def expectation_maximisation(
     observed = int(mask.sum())
     model, groups = _start(x, mask, k, center), Groups.of(mask)
     before = gain = math.nan
-    iterations, tolerance = iterations or ITERATIONS, tolerance or TOLERANCE
-    for iteration in range(1, iterations + 1):
-        total, mean, covariance = _expectation(x, mask, groups, model, center)
+    for iteration in range(1, ITERATIONS + 1):
+        total, mean, covariance = expectation(x, mask, groups, model, center)
         values, vectors = torch.linalg.eigh(covariance)
         values, components = values.flip(0).clamp(min=0), vectors.flip(1).T
-        model = _model(mean, components, values, k)
+        model = model_of(mean, components, values, k)
         last, gain = gain, total - before
         # Steps gain by a factor: what all that follow would add is a geometric series.
         factor = min(gain / last, 0.999) if last > 0 and gain > 0 else 0.0
-        converged = gain / (1 - factor) < tolerance * observed
+        converged = gain / (1 - factor) < TOLERANCE * observed
         before = total
-        yield Step(model, values, components, total / len(x), converged, converged or iteration == iterations)
+        yield Step(model, values, components, total / len(x), converged, converged or iteration == ITERATIONS)
         if converged:
             return
 
 
-def _model(mean: Tensor, components: Tensor, values: Tensor, k: int) -> Gaussian:
+def model_of(mean: Tensor, components: Tensor, values: Tensor, k: int) -> Gaussian:
     """Return the maximum of the likelihood for a covariance."""
     d = len(mean)
     noise = values[k:].sum() / (d - k) if k < d else values[-1]
@@ -240,10 +243,10 @@ def _start(x: Tensor, mask: Tensor, k: int, center: bool) -> Gaussian:
     values = values.flip(0)
     # Pairs over different rows need not make a covariance: what is negative, or too near 0 to move, is lifted.
     values = values.clamp(min=1e-3 * float(values.clamp(min=0).mean()))
-    return _model(mean, vectors.flip(1).T, values, k)
+    return model_of(mean, vectors.flip(1).T, values, k)
 
 
-def _expectation(
+def expectation(
     x: Tensor, mask: Tensor, groups: Groups, model: Gaussian, center: bool
 ) -> tuple[float, Tensor, Tensor]:  # fmt: skip
     """Return the log likelihood, and the expected mean (D,) and covariance (D, D) given what is observed."""

@@ -22,6 +22,7 @@ def test_the_variants_can_be_made(name: str, monkeypatch: pytest.MonkeyPatch) ->
 def run(tests: list[str], variant: str = "") -> subprocess.CompletedProcess[str]:
     """Run tests of safety in another process, on the package as it is or on a variant of it."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "campaigns.variants", "-p", "no:cacheprovider"]
+    command += ["-m", "not gpu and not campaign"]  # slow ones too: what the fast suite leaves out catches nothing
     path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
         [*command, "-n", "0", *(str(TESTS / "safety" / test) for test in tests)],

@@ -11,20 +11,19 @@ import torch
 from narrows.data.arrays import Array, Arrays, on_disk
 from narrows.data.batches import Batches
 from narrows.data.schema import Schema
+from narrows.filling import filling_gaussian
 from narrows.nn import Network, Start
 from narrows.nn.masked import MaskedInput
 from narrows.pca import Axes, principal_axes
-from narrows.ppca import Gaussian, last_axes
+from narrows.ppca import Gaussian, leading_axes
 from narrows.probability.likelihoods import LikelihoodLayer
 from narrows.rng import Seeded, seed_of
 
 ROWS = 20_000
 """Rows that principal axes are taken of, of typed columns and where values are missing."""
-ROUGHLY: dict[str, Any] = {"iterations": 200, "tolerance": 1e-5}
-"""How EM ends where training only starts at what it finds."""
 RESIDUALS = 5_000
 """Of these, rows that scales of typed columns start at."""
-RANK = 64
+RANK = 32
 """The most axes along which missing values are filled for the encoder."""
 PART = 2**22
 """Values that are looked at once at a time in double precision."""
@@ -63,9 +62,10 @@ def start_at_data(estimator: Any, module: Any, data: Arrays) -> None:
         mask = schema.in_memory(data, np.dtype(np.float32)).mask
         module.missingness.start(torch.from_numpy(np.ones(data.x.shape, bool) if mask is None else mask))
     inputs = module.networks.inputs
+    filling = None
     if isinstance(inputs, MaskedInput):
-        axes = _axes(data, schema, inputs.loadings.shape[1], found.mean)
-        inputs.start(Gaussian.of(*map(torch.as_tensor, (axes.mean, axes.components, axes.variance, axes.noise))))
+        filling = _filling(data, schema, inputs.loadings.shape[1])
+        inputs.start(filling)
     links = {"linear": likelihood.link, "sigmoid": lambda mean: torch.logit(mean, eps=1e-3)}
     in_range = likelihood.bounded or network.output_activation == "linear" or 0 <= found.low <= found.high <= 1
     network.start(
@@ -75,7 +75,9 @@ def start_at_data(estimator: Any, module: Any, data: Arrays) -> None:
             mean=torch.from_numpy(found.mean).to(module.dtype),
             link=links.get(network.output_activation) if in_range else None,
             data_bias=estimator.data_bias,
-            axes=lambda k: _axes(data, schema, k, found.mean),
+            axes=lambda k: (
+                _axes(data, schema, k, found.mean) if filling is None else leading_axes(filling, min(k, len(data.x)))
+            ),
             set_scale=observed.start,
         ),
     )
@@ -116,25 +118,24 @@ def _start_columns_apart(estimator: Any, module: Any, rows: Arrays) -> None:
 
 
 def _axes(data: Arrays, schema: Schema, k: int, mean: Array) -> Axes:
-    """Return principal axes of the training data on the model's scale.
-
-    Where values of a table are missing, of some rows by EM; those of images and sequences count as their mean.
-    """
-    k = min(k, len(data.x), schema.n_features)
-    if schema.kind == "table" and schema.missing:
-        some = slice(None, None, math.ceil(len(data.x) / ROWS))
-        x, mask, *_ = schema.some_rows(data, some, np.dtype(np.float32))
-        if mask is not None:
-            return last_axes(x, mask, min(k, len(x)), **ROUGHLY)
+    """Return principal axes of the training data on the model's scale, missing values at their mean."""
     x, mask, *_ = schema.on_scale(data, np.dtype(np.float32), fill=mean)
     if mask is not None:
         x = np.where(mask, x, mean.astype(x.dtype))
-    return principal_axes(x, k)
+    return principal_axes(x, min(k, len(data.x), schema.n_features))
 
 
-def filling_rank(n: int, d: int) -> int:
-    """Return the rank of the Gaussian by which missing values of n rows of d values are filled for the encoder."""
-    return max(1, min(d // 2, n // 5, RANK))
+def _filling(data: Arrays, schema: Schema, rank: int) -> Gaussian:
+    """Return the Gaussian by which missing values of a table are filled in for the encoder, of rows spread over all."""
+    some = slice(None, None, math.ceil(len(data.x) / ROWS))
+    x, mask, *_ = schema.some_rows(data, some, np.dtype(np.float32))
+    seen = np.ones(x.shape, bool) if mask is None else mask
+    return filling_gaussian(torch.from_numpy(x).double(), torch.from_numpy(seen), rank)
+
+
+def filling_rank(d: int) -> int:
+    """Return the rank of the Gaussian by which missing values of rows of d values are filled for the encoder."""
+    return max(1, min(d - 1, RANK))
 
 
 def moments(data: Arrays, schema: Schema) -> Moments:

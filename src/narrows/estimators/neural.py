@@ -198,7 +198,7 @@ class NeuralAutoencoder(PartialFitMixin, Autoencoder):
             return TypedInput(schema.features)
         if schema.kind != "table" or not schema.missing or not network.sees_mask:
             return None
-        return MaskedInput(schema.n_features, filling_rank(schema.rows, schema.n_features))
+        return MaskedInput(schema.n_features, filling_rank(schema.n_features))
 
     def corruption_for(self, schema: Schema) -> Corruption | None:
         """Return the noise; auto stands for none, and for `CopyMask` in an AE of a table with missing values.

@@ -26,8 +26,7 @@ def write_bytes(path: Path, data: bytes, *, lasting: bool = True) -> None:
     Where the disk is full or the folder may not be written, OSError is raised, the old file is intact and nothing else
     is left behind. What need not be `lasting` is not flushed, which takes its time: a power cut may leave it empty.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with _taking_the_place_of(path) as temporary:
         file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
         try:
             rest = memoryview(data)
@@ -37,12 +36,6 @@ def write_bytes(path: Path, data: bytes, *, lasting: bool = True) -> None:
                 os.fsync(file)  # the rename must not reach the disk before the content
         finally:
             os.close(file)
-        os.replace(temporary, path)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(path)
-        raise
     if lasting:
         _sync_folder(path.parent)
 
@@ -53,19 +46,25 @@ def writing(path: Path) -> Iterator[BinaryIO]:
 
     For what is larger than the memory; see `write_bytes`.
     """
+    with _taking_the_place_of(path) as temporary, temporary.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def _taking_the_place_of(path: Path) -> Iterator[Path]:
+    """Give a path beside `path` whose file is renamed to it when all went well, and removed when it did not."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
         os.replace(temporary, path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename is None:
             error.filename = str(path)
         raise
-    _sync_folder(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:
