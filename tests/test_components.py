@@ -428,3 +428,9 @@ def test_fields_of_a_subclass_are_checked_and_described(table):
         Mine(latent_dim=2, penalty="none at all").fit(table)
     assert "extra : a number >= 0" in Weighted.__doc__
     assert Weighted(latent_dim=2, network="mlp:4", epochs=1, extra=3.0).fit(table).module_.beta == 3.0
+
+
+def test_none_among_several_is_none(table):
+    fitted = AE(latent_dim=2, network="mlp:4", epochs=1, penalty=(None, "l1:0.1")).fit(table)
+    alone = AE(latent_dim=2, network="mlp:4", epochs=1, penalty="l1:0.1").fit(table)
+    np.testing.assert_array_equal(fitted.transform(table), alone.transform(table))

@@ -214,7 +214,7 @@ def resolve_all(axis: str, values: Any, owner: str = "") -> tuple[Any, ...]:
     if values is None:
         return ()
     several: Iterable[Any] = values if isinstance(values, tuple | list) else (values,)
-    return tuple(resolve(axis, value, owner) for value in several)
+    return tuple(resolve(axis, value, owner) for value in several if value is not None)
 
 
 def to_record(value: Component) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import math
 import random
 import struct
 import sys
@@ -143,7 +144,7 @@ def read(path: Path) -> str:
     except NarrowsError:
         return "refused"
     assert dataset.train.ndim >= 2, dataset.train.shape
-    assert dataset.train.size > 0
+    assert math.prod(dataset.train.shape) > 0
     return "loaded"
 
 
