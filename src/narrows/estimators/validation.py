@@ -121,7 +121,9 @@ def _needs_types(estimator: Any, X: Any, frame: Any, names: Sequence[str] | None
         )
     if frame is None:
         return names is not None and holds_codes(X)
-    return len(frame) > 0 and (given is not None or not is_plain(frame) or holds_codes(frame.to_numpy()))
+    if not len(frame) or given is not None or not is_plain(frame):
+        return len(frame) > 0
+    return holds_codes(numbers_of(frame, type(estimator).__name__))
 
 
 def typed_table(estimator: Any, X: Any, columns: Sequence[str] | None) -> MixedTable | None:

@@ -59,7 +59,7 @@ def overfitting(e: Evidence) -> Finding | None:
 def worse_than_pca(e: Evidence) -> Finding | None:
     """Return whether PCA with as many dimensions reconstructs samples better, held-out ones where there are some.
 
-    Twice PCA's is far for a model of typed columns with a prior: it learns a scale for each, and minimises other errors.
+    Twice PCA's is far for a model of typed columns with a prior, which learns a scale for each and minimises others.
     """
     if e.errors is None:
         return None
