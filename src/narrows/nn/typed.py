@@ -63,7 +63,8 @@ class TypedInput(nn.Module):
         self.register_buffer("level", torch.tensor(classes), persistent=False)
         self.register_buffer("mean", torch.tensor(means), persistent=False)
         self.register_buffer("one_hot", torch.tensor(one_hot), persistent=False)
-        self.register_buffer("spike", torch.tensor(spike, dtype=torch.float32)[columns], persistent=False)
+        spikes = [spike[i] for i in columns]
+        self.register_buffer("spike", torch.tensor(spikes, dtype=torch.float32), persistent=False)
         self.many = tuple(
             i for i, c in enumerate(self.features) if c.likelihood == "categorical" and c.classes > c.linear
         )

@@ -114,6 +114,7 @@ class ColumnLayer(LikelihoodLayer):
     common: Tensor
     factor: Tensor
     offset: Tensor
+    order: Tensor
 
     def __init__(self, of: ColumnLikelihoods) -> None:
         nn.Module.__init__(self)
@@ -122,16 +123,17 @@ class ColumnLayer(LikelihoodLayer):
         self.log_scale = None
         features = of.features
         self.features = features
-        starts = np.cumsum([0, *map(outputs_of, features)])
-        self.outputs = int(starts[-1])
-        self.starts = tuple(int(start) for start in starts[:-1])
+        self.sizes = [outputs_of(column) for column in features]
+        self.outputs = sum(self.sizes)
         self.log_freedom = nn.Parameter(torch.full((len(features),), math.log(4.0)))
-        floor = torch.tensor([_floor(column) for column in features], dtype=torch.float32)
+        # On the CPU: sums on torch's meta device, where a module is planned, take seconds to import.
+        floor = torch.tensor([_floor(column) for column in features], dtype=torch.float32, device="cpu")
         self.register_buffer("floor", floor, persistent=False)
         common = [COMMON * (LOGISTIC if column.likelihood == "ordinal" else 1.0) for column in features]
         self.register_buffer("common", torch.tensor(common, dtype=torch.float32), persistent=False)
-        dispersed = [column.likelihood == "negative_binomial" for column in features]
-        self.log_scales = nn.Parameter(torch.where(torch.tensor(dispersed), 0.0, (1 - floor).clamp(min=LEAST).log()))
+        log_scales = (1 - floor).clamp(min=LEAST).log()
+        log_scales[[i for i, column in enumerate(features) if column.likelihood == "negative_binomial"]] = 0.0
+        self.log_scales = nn.Parameter(log_scales)
         """Of the deviation, and of what an ordinal column's logistic variable is divided by; of counts the logarithm of
         the dispersion."""
         factors, offsets = [t.factor for t in features], [t.offset for t in features]
@@ -141,9 +143,15 @@ class ColumnLayer(LikelihoodLayer):
         for i, column in enumerate(features):
             groups.setdefault("normal" if column.likelihood in NORMAL else str(column.likelihood), []).append(i)
         self.groups = {name: tuple(members) for name, members in groups.items()}
+        for name, members in groups.items():
+            self.register_buffer(f"_{name}", torch.tensor(members), persistent=False)
         self.thresholds = nn.ParameterList([_first_thresholds(features[i]) for i in self.groups.get("ordinal", ())])
         order = [i for name in GROUPS for i in self.groups.get(name, ())]
-        self.order = tuple(int(i) for i in np.argsort(order))
+        self.register_buffer("order", torch.tensor(np.argsort(order).tolist()), persistent=False)
+
+    def members(self, group: str) -> Tensor:
+        """Return the numbers of the columns of a group."""
+        return self.get_buffer(f"_{group}")
 
     @property
     def scales(self) -> Tensor:

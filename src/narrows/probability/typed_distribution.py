@@ -50,6 +50,7 @@ class ColumnDistribution(Distribution):
 
     def __init__(self, h: Tensor, layer: ColumnLayer) -> None:
         self.h, self.layer = h, layer
+        self._outputs = h.split(layer.sizes, 1)  # one piece of work backwards, where a slice each would be many
         super().__init__(torch.Size([*h.shape[:-1], len(layer.features)]), validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:
@@ -108,19 +109,20 @@ class ColumnDistribution(Distribution):
     def _gathered(self, function: Any, value: Tensor) -> Tensor:
         layer = self.layer
         parts = [function(name)(name, value) for name in GROUPS if name in layer.groups]
-        return torch.cat(parts, 1)[:, list(layer.order)]
+        return torch.cat(parts, 1).index_select(1, layer.order)
 
     def _column(self, i: int, size: int = 1) -> Tensor:
-        start = self.layer.starts[i]
-        return self.h[:, start : start + size]
+        outputs = self._outputs[i]
+        return outputs if outputs.shape[1] == size else outputs[:, :size]
 
-    def _members(self, group: str, value: Tensor, shift: int = 0) -> tuple[list[int], Tensor, Tensor, Tensor]:
+    def _members(self, group: str, value: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the columns of a group, their values, outputs and scales."""
-        members = list(self.layer.groups[group])
-        outputs = self.h[:, [self.layer.starts[i] + shift for i in members]]
-        return members, value[:, members], outputs, self.layer.scales[members].to(self.h)
+        members = self.layer.members(group)
+        outputs = torch.cat([self._outputs[i] for i in self.layer.groups[group]], 1)
+        scales = self.layer.scales.index_select(0, members).to(self.h)
+        return members, value.index_select(1, members), outputs, scales
 
-    def _counts(self, members: list[int], value: Tensor) -> Tensor:
+    def _counts(self, members: Tensor, value: Tensor) -> Tensor:
         """Return whole numbers: counts, and positions of levels in ordinal columns."""
         layer = self.layer
         return (value * layer.factor[members] + layer.offset[members]).round().clamp(min=0)
@@ -131,14 +133,14 @@ class ColumnDistribution(Distribution):
 
     def _log_prob_student(self, group: str, value: Tensor) -> Tensor:
         members, x, loc, scale = self._members(group, value)
-        df = self.layer.log_freedom[members].exp().clamp(0.5, 200.0).to(self.h)
+        df = self.layer.log_freedom.index_select(0, members).exp().clamp(0.5, 200.0).to(self.h)
         constant = torch.lgamma((df + 1) / 2) - torch.lgamma(df / 2) - (df * math.pi).log() / 2 - scale.log()
         return constant - (df + 1) / 2 * torch.log1p(((x - loc) / scale) ** 2 / df)
 
     def _log_prob_spike(self, group: str, value: Tensor) -> Tensor:
-        members, x, logit, scale = self._members(group, value)
-        loc = self._members(group, value, 1)[2]
-        codes = [self.layer.features[i].spike_code for i in members]
+        _, x, outputs, scale = self._members(group, value)
+        logit, loc = outputs[:, ::2], outputs[:, 1::2]
+        codes = [self.layer.features[i].spike_code for i in self.layer.groups[group]]
         spike = torch.stack([at_spike(x[:, j], code) for j, code in enumerate(codes)], 1)
         density = -(((x - loc) / scale) ** 2) / 2 - scale.log() - LOG_2PI / 2
         return torch.where(spike, F.logsigmoid(logit), F.logsigmoid(-logit) + density)
@@ -151,7 +153,7 @@ class ColumnDistribution(Distribution):
     def _log_prob_negative_binomial(self, group: str, value: Tensor) -> Tensor:
         members, x, h, _ = self._members(group, value)
         count, log_mean = self._counts(members, x), h.clamp(max=LARGEST)
-        log_r = self.layer.log_scales[members].to(self.h).clamp(-10.0, 10.0)
+        log_r = self.layer.log_scales.index_select(0, members).to(self.h).clamp(-10.0, 10.0)
         log_sum = torch.logaddexp(log_mean, log_r)
         r = log_r.exp()
         constant = torch.lgamma(count + r) - torch.lgamma(r) - torch.lgamma(count + 1)
@@ -170,10 +172,10 @@ class ColumnDistribution(Distribution):
         return torch.cat(parts, 1)
 
     def _log_prob_ordinal(self, group: str, value: Tensor) -> Tensor:
-        parts = []
+        parts, members = [], self.layer.members(group)
         for j, i in enumerate(self.layer.groups[group]):
             cuts, h = thresholds_of(self.layer.thresholds[j]).to(self.h), self._column(i)
-            k = self._counts([i], value[:, [i]]).long()[:, 0].clamp(max=len(cuts))
+            k = self._counts(members[j : j + 1], value[:, i : i + 1]).long()[:, 0].clamp(max=len(cuts))
             edges = F.pad(cuts, (1, 1))
             scale = self._scale(i)
             upper, lower = (edges[k + 1][:, None] - h) / scale, (edges[k][:, None] - h) / scale

@@ -28,7 +28,7 @@ def started(layer: ColumnLayer, x: Tensor, mask: Tensor | None, h: Tensor, spare
     ordinal = 0
     for i, column in enumerate(layer.features):
         observed = slice(None) if mask is None else mask[:, i]
-        values, outputs = x[observed, i].double(), h[observed, layer.starts[i] :].double()
+        values, outputs = x[observed, i].double(), h.split(layer.sizes, 1)[i][observed].double()
         kind = str(column.likelihood)
         if len(values) > 1:
             if kind == "negative_binomial":
