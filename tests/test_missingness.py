@@ -123,7 +123,7 @@ def test_the_bias_of_the_mean_is_taken_away():
     X = correlated()
     holes = self_masked(X)
     assert np.nanmean(holes[:, 0]) < -0.45
-    common = {"latent_dim": 1, "network": "residual:16", "epochs": 60, "learning_rate": 1e-2, "batch_size": 300}
+    common = {"latent_dim": 1, "network": "residual:16", "epochs": 400, "learning_rate": 1e-2, "batch_size": 300}
     ignoring = VAE(**common).fit(holes).impute(holes)[:, 0].mean()
     vae = VAE(**common, missingness="self").fit(holes)
     modelled = vae.impute(holes)[:, 0].mean()
