@@ -200,7 +200,8 @@ def test_rows_of_typed_columns_are_told_to_have_no_picture():
     rng = np.random.default_rng(0)
     z = rng.normal(size=60)
     city = np.where(z > 0, "a", "b")
-    columns = {"size": Values("number", z), "city": text_values(city)}
+    day = np.where(z > 0, 0.0, 86400 * 365.2425 * 30) + z * 1e6
+    columns = {"size": Values("number", 50 + 3 * z), "city": text_values(city), "day": Values("time", day)}
     rows = MixedTable(columns)
     model = narrows.VAE(latent_dim=2, epochs=1, network="mlp:8").fit(rows)
     explored = Explorer(model, Dataset("rows", rows[:40], rows[40:]), name="rows")
@@ -209,6 +210,15 @@ def test_rows_of_typed_columns_are_told_to_have_no_picture():
         assert "narrows sample, impute" in known["absent"][view]
     assert "codes" not in known["absent"]
     assert explored.on().codes.shape == (20, 2)
+    # Bars stand beside levels by name, and in the units of the data.
+    assert known["columns"] == ["size", "city", "day"]
+    size, town, time = known["distribution"]
+    assert 40 < size["quantiles"][0] < size["quantiles"][10] < 60
+    assert (town["levels"], time["unit"]) == ([*dict.fromkeys(city.tolist())], "year")
+    shown = explored.reconstruct([0, 1])["x"]
+    np.testing.assert_allclose(shown[:, 0], 50 + 3 * z[40:42], rtol=1e-5)
+    assert [town["levels"][int(i)] for i in shown[:, 1]] == city[40:42].tolist()
+    np.testing.assert_allclose(shown[:, 2], 1970 + day[40:42] / (86400 * 365.2425), atol=1e-2)
 
 
 def test_a_model_whose_data_are_gone_still_decodes():

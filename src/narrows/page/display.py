@@ -17,6 +17,9 @@ TILE = 32
 ROUNDING = 1e-6
 """Share of a column's deviation below which differences are rounding errors."""
 
+YEAR = 365.2425 * 86400
+"""Seconds."""
+
 
 class Display:
     """How samples of a model are shown.
@@ -30,6 +33,8 @@ class Display:
 
     Attributes
     ----------
+    columns
+        The types of the columns, where they have types of their own.
     kind
         "image" (sequences of many channels too), "sequence" or "table".
     """
@@ -39,6 +44,7 @@ class Display:
         self.shape = model.sample_shape_
         self.kind = "image" if figures.is_image(self.shape) else "sequence" if len(self.shape) == 2 else "table"
         # Real numbers: what is decoded is shown as it is, though the data may be whole numbers.
+        self.columns = [column for column in model.schema_.types or () if column.modelled]
         self.schema = replace(model.schema_, dtype="float64", frame=None)
 
     def shown(
@@ -61,14 +67,23 @@ class Display:
         Returns
         -------
         array
-            uint8 (N, H, W) or (N, H, W, 3) of images; float32 (N, T, D) or (N, D) in the units of the data.
+            uint8 (N, H, W) or (N, H, W, 3) of images; float32 (N, T, D) or (N, D) in the units of the data, of text the
+            positions of its levels, and of times years.
         """
         if self.kind == "image":
             return figures.levels_of(x, limits or self.limits, longest)
-        values = self._rounded(np.asarray(self.schema.in_units(x), np.float64))
+        values = self._typed(x) if self.columns else self._rounded(np.asarray(self.schema.in_units(x), np.float64))
         if arrays is not None and arrays.mask is not None:
             values = np.where(arrays.mask, values, np.nan)
         return values.astype(np.float32)
+
+    def _typed(self, x: Array) -> Array:
+        """Return rows of typed columns as numbers."""
+        parts = []
+        for i, column in enumerate(self.columns):
+            values = column.decode(np.asarray(x[:, i], np.float64))
+            parts.append(values.numbers() / YEAR + 1970 if values.holds == "time" else values.numbers())
+        return np.stack(parts, 1)
 
     def _rounded(self, values: Array) -> Array:
         """Return values in the units of the data without the rounding errors of their way through the model's scale."""

@@ -12,6 +12,7 @@ from narrows.analyses.denoising import DEFAULT, corruption_of
 from narrows.analyses.latents import training_codes, usage
 from narrows.analyses.scan import REACH
 from narrows.components import AXES
+from narrows.data.types import ColumnType
 from narrows.errors import NarrowsError
 from narrows.page.explorer import Explorer
 from narrows.page.fitted import INDICES, TYPED
@@ -20,6 +21,10 @@ from narrows.params import Param, fields
 QUANTILES = np.linspace(0, 1, 11)
 SEEN = 20_000
 """Samples from which the quantiles of columns are taken, at most."""
+NAMED = 1000
+"""Levels of a column whose names are sent, at most."""
+UNITS = {"time": "year", "span": "s"}
+"""Of what a column holds."""
 LARGEST_STRENGTH = 1.0
 """Of corruptions without an upper bound: a deviation, on the model's scale."""
 SAMPLERS = {
@@ -138,6 +143,8 @@ def _maps(explorer: Explorer) -> list[str]:
 
 def _columns(explorer: Explorer) -> list[str] | None:
     """Return the names of a table's columns, or of the channels of sequences that were cut out of one."""
+    if explorer.display.columns:
+        return [column.name for column in explorer.display.columns]
     names, shape = explorer.model.schema_.columns or explorer.dataset.columns, explorer.display.shape
     return None if names is None or len(shape) > 2 or len(names) != shape[-1] else list(names)
 
@@ -151,7 +158,15 @@ def _distribution(explorer: Explorer) -> list[dict[str, Any]]:
     X = explorer.display.shown(on.values(part), part).astype(np.float64)
     columns = _columns(explorer) or [f"column {i + 1}" for i in range(X.shape[1])]
     quantiles = np.nanquantile(X, QUANTILES, axis=0).T
+    types = explorer.display.columns or [None] * len(columns)
     return [
-        {"name": name, "quantiles": [float(v) for v in values], "unit": ""}
-        for name, values in zip(columns, quantiles, strict=True)
+        {"name": name, "quantiles": [float(v) for v in values], **_words_of(column)}
+        for name, values, column in zip(columns, quantiles, types, strict=True)
     ]
+
+
+def _words_of(column: ColumnType | None) -> dict[str, Any]:
+    """Return what stands for a column's numbers, or beside them: its levels, or its unit."""
+    if column is not None and column.holds == "text" and len(column.levels) <= NAMED:
+        return {"unit": "", "levels": [str(level) for level in column.levels]}
+    return {"unit": "" if column is None else UNITS.get(column.holds, "")}

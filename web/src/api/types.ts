@@ -88,6 +88,14 @@ export interface CorruptionKind {
   integer: boolean;
 }
 
+/** A column of a table; of text, values are the positions of its levels. */
+export interface Column {
+  name: string;
+  quantiles: number[];
+  unit: string;
+  levels?: string[];
+}
+
 export interface ModelInfo {
   run: string;
   model: string;
@@ -109,7 +117,7 @@ export interface ModelInfo {
   corruption: { default: string; kinds: CorruptionKind[] };
   samplers: { name: string; help: string }[];
   maps: string[];
-  distribution: { name: string; quantiles: number[]; unit: string }[];
+  distribution: Column[];
   absent: Record<string, string>;
 }
 

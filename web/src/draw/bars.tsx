@@ -1,15 +1,9 @@
 // A row of a table: each column's value beside the column's distribution, in its units.
-import type { ModelInfo } from "../api/types";
+import type { Column, ModelInfo } from "../api/types";
 import type { Samples } from "../model/explorer";
 import { number } from "../ui/numbers";
 
 const PROFILE = 28; // columns that the small form shows at most
-
-interface Column {
-  name: string;
-  quantiles: number[];
-  unit: string;
-}
 
 interface Props {
   info: Pick<ModelInfo, "columns" | "distribution">;
@@ -32,9 +26,15 @@ export function described(label: string) {
 }
 
 /** Where a value lies between the least and the greatest of its column: from 0 to 1. */
-export function shareOf({ quantiles }: Column, value: number): number {
+export function shareOf({ quantiles, levels }: Column, value: number): number {
+  if (levels !== undefined) return Math.min(1, Math.max(0, value / Math.max(1, levels.length - 1)));
   const low = quantiles[0] ?? value - 1, high = quantiles.at(-1) ?? value + 1;
   return Math.min(1, Math.max(0, (value - low) / (high - low || 1)));
+}
+
+/** A value in words: the level of a text, or a number with its unit. */
+export function written({ levels, unit }: Column, value: number): string {
+  return levels?.[Math.round(value)] ?? number(value) + (unit && ` ${unit}`);
 }
 
 export function RowBars({ info, row, behind, label, size }: Props) {
@@ -52,7 +52,9 @@ export function RowBars({ info, row, behind, label, size }: Props) {
               {!Number.isNaN(other) && <rect class="other" x={shareOf(column, other) * 98.4} y="0" width="1.6" height="14" />}
               {!Number.isNaN(value) && <rect class="value" x={shareOf(column, value) * 97.6} y="0" width="2.4" height="14" />}
             </svg>
-            <span class="number" role="cell">{row !== null && Number.isNaN(value) ? "missing" : number(value)}{column.unit && ` ${column.unit}`}</span>
+            <span class="number" role="cell" title={column.levels && written(column, value)}>
+              {row !== null && Number.isNaN(value) ? "missing" : written(column, value)}
+            </span>
           </div>
         );
       })}
@@ -63,10 +65,10 @@ export function RowBars({ info, row, behind, label, size }: Props) {
 /** From the least to the greatest value, darker where more of the training rows lie. */
 function Distribution({ column }: { column: Column }) {
   const { quantiles } = column, last = quantiles.length - 1;
-  return (
+  return ( // levels of a text have no order that one could be spread over
     <>
       <rect class="extent" x="0" y="6.5" width="100" height="1" />
-      {Array.from({ length: Math.floor(last / 2) }, (_, i) => {
+      {column.levels === undefined && Array.from({ length: Math.floor(last / 2) }, (_, i) => {
         const a = shareOf(column, quantiles[i] ?? 0) * 100, b = shareOf(column, quantiles[last - i] ?? 0) * 100;
         return <rect class="spread" key={i} x={a} y="2.5" width={Math.max(0.5, b - a)} height="9" />;
       })}

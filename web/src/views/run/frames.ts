@@ -1,7 +1,7 @@
 // The frames of a run: the same samples after every epoch. Read in parts, the wanted ones first, and kept within a bound.
 import { getTensors, runPath } from "../../api/http";
 import { integers, type Message } from "../../api/tensors";
-import type { Kind } from "../../api/types";
+import type { Column, Kind } from "../../api/types";
 import type { Samples } from "../../model/explorer";
 
 export interface Frame {
@@ -137,7 +137,7 @@ function size({ reconstruction, samples }: Frame): number {
 }
 
 /** The spread of each column over some rows, for bars: eleven quantiles, as a model's own distribution has. */
-export function distributionOf(rows: Samples, columns: string[] | null): { name: string; quantiles: number[]; unit: string }[] {
+export function distributionOf(rows: Samples, columns: string[] | null): Column[] {
   const [n = 0, d = 0] = rows.shape;
   return Array.from({ length: d }, (_, column) => {
     const values = Array.from({ length: n }, (_, row) => rows.data[row * d + column] ?? NaN).filter((value) => !Number.isNaN(value)).sort((a, b) => a - b);
