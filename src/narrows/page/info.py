@@ -158,7 +158,7 @@ def _distribution(explorer: Explorer) -> list[dict[str, Any]]:
     X = explorer.display.shown(on.values(part), part).astype(np.float64)
     columns = _columns(explorer) or [f"column {i + 1}" for i in range(X.shape[1])]
     quantiles = np.nanquantile(X, QUANTILES, axis=0).T
-    types = explorer.display.columns or [None] * len(columns)
+    types: list[ColumnType | None] = [*explorer.display.columns] or [None] * len(columns)
     return [
         {"name": name, "quantiles": [float(v) for v in values], **_words_of(column)}
         for name, values, column in zip(columns, quantiles, types, strict=True)
