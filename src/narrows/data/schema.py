@@ -67,6 +67,8 @@ class Schema(ScalingMixin):
     """The least and the largest training value."""
     two_tone: bool = False
     """Whether most pixels are near black or white, as in writing; see `narrows.data.pixels.two_tone`."""
+    decimals: tuple[int | None, ...] | None = None
+    """Of each column of a table of numbers with names: how many all values have, None beyond six; see `decimals_of`."""
     types: tuple[ColumnType, ...] | None = None
     """Of all columns of a table whose columns have types of their own; `columns` are those that the model takes."""
     gaps: tuple[Pattern, ...] = ()
@@ -206,7 +208,7 @@ class Schema(ScalingMixin):
 
     def decode(
         self, x: Array, *, like: Any = None, lengths: Array | None = None, mask: Array | None = None,
-        rng: np.random.Generator | None = None, clip: bool = False,
+        rng: np.random.Generator | None = None, clip: bool = False, decimals: bool = False,
     ) -> Any:  # fmt: skip
         """Return samples as X was: its units, type, columns and kind of data frame, and sequences of their lengths.
 
@@ -224,11 +226,14 @@ class Schema(ScalingMixin):
             Of the rare levels that stand for one another in such tables.
         clip
             Whether numbers there stay within the range of training.
+        decimals
+            Whether numbers have no more decimals than those of training, in tables whose columns have names.
         """
         if self.types is not None:
             given = None if like is None else table_like(like, self.types, "Schema")
-            return as_given(decoded_table(x, self.types, mask=mask, rng=rng, clip=clip, given=given), self.frame, like)
-        return self.presented(self.in_units(x), like=like, lengths=lengths)
+            table = decoded_table(x, self.types, mask=mask, rng=rng, clip=clip, given=given, decimals=decimals)
+            return as_given(table, self.frame, like)
+        return self.presented(self.in_units(x, decimals=decimals), like=like, lengths=lengths)
 
     def presented(self, X: Array, *, like: Any = None, lengths: Array | None = None) -> Any:
         """Return an array in X's units as X was: a frame, a list of sequences, or an array; see `decode`."""
@@ -281,5 +286,6 @@ FORM = {
     "scale": str | float | int | None, "missing": bool, "levels": ([str | int | float | bool], type(None)),
     "label_values": int, "axes?": str | None, "two_tone?": bool, "limits?": ([float | int], type(None)),
     "types?": ([TYPE_FORM], type(None)), "gaps?": [[int]],
+    "decimals?": ([int | None], type(None)),
 }  # fmt: skip
 """The form of `Schema.record()` in files (see `narrows.storage`)."""

@@ -28,6 +28,8 @@ LIKELIHOODS: dict[str, tuple[str, ...]] = {
 KINDS = tuple(LIKELIHOODS)
 LOGARITHMIC = ("log_normal", "log_spike")
 SPIKES = ("spike", "log_spike")
+SINGLE = ("float32", "float", "float16", "halffloat")
+"""Types of floating point of less than double precision, by the names of all libraries."""
 CLASSES = ("categorical", "bernoulli")
 """Likelihoods of indices of levels without an order."""
 MOST_LEVELS = 1000
@@ -174,10 +176,13 @@ class ColumnType:
         x = np.where(observed, (found - self.offset) / self.factor, 0.0)
         return x, observed, [given[i] for i in strange]
 
-    def decode(self, x: Array, rng: np.random.Generator | None = None, *, clip: bool = False) -> Values:
+    def decode(
+        self, x: Array, rng: np.random.Generator | None = None, *, clip: bool = False, decimals: bool = False
+    ) -> Values:
         """Return values of the column for x (N,): levels, whole numbers and times where it has them.
 
-        A rare level is drawn by `rng` from their frequencies; without one it is the most frequent of them.
+        A rare level is drawn by `rng` from their frequencies; without one it is the most frequent of them. With
+        `decimals`, numbers have as many as those of training.
         """
         about: dict[str, Any] = {"dtype": self.dtype, "declared": self.declared, "ordered": self.ordered}
         if self.levels:
@@ -200,6 +205,10 @@ class ColumnType:
             numbers = np.rint(numbers)
         if self.kind == "date" and self.step:
             numbers = np.rint(numbers / self.step) * self.step
+        elif decimals and self.step:
+            numbers = np.round(numbers, round(-math.log10(self.step)))
+            if self.likelihood == "log_normal":  # 0 has no logarithm
+                numbers = np.maximum(numbers, self.step)
         return Values(self.holds, within(numbers, self.dtype), **about)
 
     def _decoded_levels(self, x: Array, rng: np.random.Generator | None, about: dict[str, Any]) -> Values:
@@ -266,7 +275,7 @@ def within(numbers: Array, dtype: str) -> Array:
     if name.startswith(("int", "uint")) and name.removeprefix("u")[3:].isdigit():
         limits = np.iinfo(name)
         return np.clip(np.rint(numbers), float(limits.min), np.nextafter(float(limits.max), 0))
-    if name in ("float32", "float", "float16", "halffloat"):
+    if name in SINGLE:
         limit = np.finfo("float16" if "16" in name or name == "halffloat" else "float32").max
         return np.clip(numbers, -float(limit), float(limit))
     return numbers
