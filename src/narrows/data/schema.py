@@ -23,7 +23,7 @@ from narrows.data.frames import frame_columns, frame_kind, to_frame
 from narrows.data.learning import learnt, learnt_types
 from narrows.data.pixels import as_fitted
 from narrows.data.scales import finite_sum, scaled_rows
-from narrows.data.stored import Mapped, StoredRows
+from narrows.data.stored import Converted, Mapped, StoredRows
 from narrows.data.types import TYPE_FORM, ColumnType
 from narrows.data.types_gaps import Pattern
 from narrows.data.types_schema import as_given, decoded_table, encoded_table, log_jacobian, table_like
@@ -219,7 +219,7 @@ class Schema:
             return Arrays(x, mask, lengths, labels)
         X = as_fitted(X, self, owner)
         if isinstance(X, StoredRows) and X.dtype == np.uint8 and not self.pixels:
-            X = Mapped(X, lambda rows: rows.astype(np.float32), X.shape[1:], np.dtype(np.float32), X.identity)
+            X = Converted(X, np.dtype(np.float32))  # type: ignore[assignment]
         if self.pixels if X.dtype == np.uint8 else on_disk(X):  # uint8 that is no pixels is read: it stands for them
             return Arrays(X, None, None, labels)
         x, mask = self.scaled(X, dtype)
@@ -348,6 +348,15 @@ class Schema:
     def labels_of(self, y: Any, n: int, owner: str) -> Array:
         """Return n labels as the model takes them; see `encoded_labels`."""
         return encoded_labels(y, n, self.levels, self.label_values, owner)
+
+    @property
+    def units(self) -> tuple[Array, Array]:
+        """Return what is subtracted from every value of a sample and what it is divided by: twice (D,)."""
+        zeros = np.zeros(self.sample_shape)
+        if self.factor is None or self.offset is None:
+            return zeros.reshape(-1), np.full(zeros.size, 255.0 if self.pixels else 1.0)
+        offset, factor = (zeros + self._expanded(each) for each in (self.offset, self.factor))
+        return offset.reshape(-1), factor.reshape(-1)
 
     # Files ------------------------------------------------------------------------------------------------------------
 
