@@ -219,7 +219,7 @@ class Schema:
             return Arrays(x, mask, lengths, labels)
         X = as_fitted(X, self, owner)
         if isinstance(X, StoredRows) and X.dtype == np.uint8 and not self.pixels:
-            X = Converted(X, np.dtype(np.float32))  # type: ignore[assignment]
+            X = Converted(X, np.dtype(np.float32))
         if self.pixels if X.dtype == np.uint8 else on_disk(X):  # uint8 that is no pixels is read: it stands for them
             return Arrays(X, None, None, labels)
         x, mask = self.scaled(X, dtype)

@@ -192,7 +192,8 @@ class PCA(Autoencoder):
     ) -> Generator[Report, None, None]:
         """Decompose the data, and report once; where values are missing, several times a minute on the way."""
         started = time.perf_counter()
-        X, n = data.x, len(data.x)
+        X: Any = data.x
+        n = len(X)
         stored = isinstance(X, StoredRows) and not self.schema_.missing
         if stored:
             facts = scaled_facts(X, self.schema_)
