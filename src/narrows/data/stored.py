@@ -39,6 +39,8 @@ class StoredRows(ABC):
     dtype: np.dtype[Any]
     identity: str
     """What the same rows have alone: made of checksums, so that no row is read for it."""
+    stretch: int = 1
+    """Neighbouring rows that are read at once whichever of them is wanted."""
     _facts: Facts | None = None
     _sums: tuple[Sum, ...] = ()
 
@@ -173,7 +175,7 @@ class Part(StoredRows):
     """Neighbouring rows of others."""
 
     def __init__(self, source: StoredRows, start: int, stop: int) -> None:
-        self.source, self.start = source, start
+        self.source, self.start, self.stretch = source, start, source.stretch
         self.shape, self.dtype = (stop - start, *source.shape[1:]), source.dtype
         self.identity = f"{source.identity}[{start}:{stop}]"
 
@@ -194,7 +196,7 @@ class Chosen(StoredRows):
     """Some rows of others, where a function says which of these stands at a position; see `narrows.data.order`."""
 
     def __init__(self, source: StoredRows, n: int, rows_at: Callable[[Any], NDArray[np.int64]], name: str) -> None:
-        self.source, self.rows_at, self.name = source, rows_at, name
+        self.source, self.rows_at, self.name, self.stretch = source, rows_at, name, source.stretch
         self.shape, self.dtype = (n, *source.shape[1:]), source.dtype
 
     @property
@@ -228,6 +230,7 @@ class Joined(StoredRows):
     def __init__(self, sources: Sequence[StoredRows], order: NDArray[np.int64]) -> None:
         self.sources, self.order = tuple(sources), order
         self._starts = np.cumsum([0, *map(len, sources)])
+        self.stretch = max(source.stretch for source in sources)
         self.shape, self.dtype = (len(order), *sources[0].shape[1:]), sources[0].dtype
         self.identity = " and ".join(source.identity for source in sources)
 
@@ -287,6 +290,7 @@ class Mapped(StoredRows):
         self, source: Any, function: Callable[[Array], Array], shape: tuple[int, ...], dtype: np.dtype[Any], name: str
     ) -> None:
         self.source, self.function, self.identity = source, function, name
+        self.stretch = stored(source).stretch
         self.shape, self.dtype = (len(source), *shape), dtype
 
     def read(self, start: int, stop: int) -> Array:
