@@ -112,7 +112,8 @@ def read_parquet(
     train: Any = rows if source.form.table is None else StoredTable(rows, source.form.table)
     y, ids = _beside(source)
     return as_read(
-        train=train, train_labels=y, columns=source.form.columns, label_names=source.label_names, source=str(path), how="as published",
+        train=train, train_labels=y, columns=source.form.columns, label_names=source.label_names,
+        source=str(path), how="as published",
         row_ids={} if ids is None else {"train": RowIds(str(id), ids, np.arange(len(rows)))},
         notes=(f"{len(source.groups)} row groups of {len(source.files)} files, which stay on disk",),
     )  # fmt: skip
