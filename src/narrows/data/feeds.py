@@ -107,7 +107,7 @@ class DiskFeed(Feed):
             for part, rows in zip(parts, read, strict=True):
                 if isinstance(part, StoredRows):
                     part.read_into(rows[at : at + count], span.start, span.stop)
-                elif part is not None:
+                elif part is not None and rows is not None:
                     rows[at : at + count] = part[span.start : span.stop]
             at += count
         return read
