@@ -8,6 +8,7 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import Any, ClassVar
 
+import numpy as np
 from torch import nn
 
 from narrows.components import resolve
@@ -16,11 +17,13 @@ from narrows.corruptions import CopyMask, Corruption, Own
 from narrows.data.arrays import Arrays, on_disk
 from narrows.data.batches import Batches
 from narrows.data.schema import Schema
+from narrows.data.stored import StoredRows, Sum
 from narrows.errors import ConfigError
 from narrows.estimators.base import Autoencoder
 from narrows.estimators.device import device_of
 from narrows.estimators.incremental import PartialFitMixin
 from narrows.estimators.initialisation import filling_rank, start_at_data
+from narrows.estimators.on_disk import sums_for_axes
 from narrows.estimators.persistence import training_identity
 from narrows.estimators.refitting import Refit, copied
 from narrows.estimators.validation import check_types
@@ -117,20 +120,31 @@ class NeuralAutoencoder(PartialFitMixin, Autoencoder):
 
         Raises: ConfigError where there is none of that name, or it takes no sequences of different lengths.
         """
-        name = type(self).__name__
-        if isinstance(self.network, tuple | list):
-            return Pair(modules=tuple(self.network))
-        chosen = self.network
-        if chosen == "auto":
-            code: Code = resolve("code", self.code, name)
-            chosen = "recurrent" if schema.ragged else "conv" if code.maps and schema.kind == "images" else "residual"
-        network: Network = resolve("network", chosen, name)
+        network, name = self._network(schema.ragged, schema.kind == "images"), type(self).__name__
         if schema.ragged and not network.ragged:
             raise ConfigError(
                 f"{name}: network must be 'recurrent' for sequences of different lengths; got {str(network)!r}. Or cut "
                 "them to one length."
             )
         return network
+
+    def _network(self, ragged: bool, images: bool) -> Network:
+        if isinstance(self.network, tuple | list):
+            return Pair(modules=tuple(self.network))
+        chosen, name = self.network, type(self).__name__
+        if chosen == "auto":
+            code: Code = resolve("code", self.code, name)
+            chosen = "recurrent" if ragged else "conv" if code.maps and images else "residual"
+        network: Network = resolve("network", chosen, name)
+        return network
+
+    def sums_of(self, X: StoredRows) -> list[Sum]:
+        """Return products, or a sketch of them, for networks that begin at PCA."""
+        if not self._network(False, X.ndim == 4).begins_at_pca:
+            return []
+        d = math.prod(X.shape[1:])
+        k = min(auto_latent_dim(d) if self.latent_dim == "auto" else int(self.latent_dim), len(X), d)
+        return sums_for_axes(X, k, self.computing_dtype, scaled=X.dtype != np.uint8)
 
     def likelihood_for(self, schema: Schema, network: Network) -> Likelihood:
         """Return the likelihood; auto stands for bernoulli for black and white pixels, else gaussian:learned.
