@@ -29,8 +29,8 @@ counts more because of its unit. Beside it stand the same reconstructions agains
 and to *standardised* columns. Where the units of columns differ widely, PCA of the data as given is a reconstruction
 of the one or two columns with the largest numbers, and whatever treats columns alike is far from it, PCA of
 standardised columns included: set `scale=None` where the units are meant so."""
-WAYS = """**What `epochs="auto"` does.** A tenth of the samples is held out, 100 at least, 10,000 or a quarter of all at most;
-they choose the best epoch, PCA's maps without any training included. Where that is more than a tenth, of 80 to
+WAYS = """**What `epochs="auto"` does.** A tenth of the samples is held out, 100 at least, 10,000 or a quarter of all at
+most; they choose the best epoch, PCA's maps without any training included. Where that is more than a tenth, of 80 to
 1,000 samples, the model is then trained anew on all of them, for as many steps as were best; a learned scale of the
 likelihood is corrected by what the held-out samples said of it, since training samples lie nearer to what was fitted
 to them. What was better by less than 1.645 standard errors counts as chance, and leaves PCA of all samples.
