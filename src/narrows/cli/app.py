@@ -138,6 +138,7 @@ def main(tokens: Sequence[str] | None = None) -> int:
             command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False, verbose=False)
             return command(*bound.args, **bound.kwargs) or 0
     except (CycloptsError, NarrowsError) as problem:
+        ranks.let_the_first_speak()
         return error(str(problem), 2)
     except BrokenPipeError:
         # Whoever read our output has left, as `head` does: say nothing, also when Python flushes at its end.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 FLAG = "--processes"
 HELP = "Processes that train together, on the cores or GPUs of this machine: narrows train vae --processes 2."
 TRAINING = ("train", "resume")
+SPEAKS = 10
+"""Seconds within which the first process says what is wrong with the settings of all; then torchrun ends the others."""
 
 
 def start(tokens: Sequence[str], number: str) -> int | None:
@@ -49,9 +52,10 @@ def start(tokens: Sequence[str], number: str) -> int | None:
     except SignalException as stop:
         return 128 + stop.sigval
     except ChildFailedError as failed:
+        first = failed.failures.get(0)
+        if first is not None and first.exitcode > 0:
+            return first.exitcode  # it has said why
         rank, failure = failed.get_first_failure()
-        if rank == 0 and failure.exitcode > 0:
-            return failure.exitcode
         how = failure.signal_name() if failure.exitcode < 0 else f"exit code {failure.exitcode}"
         return error(f"rank {rank} (process {failure.pid}) ended first, by {how}", 1)
     return 0
@@ -60,6 +64,12 @@ def start(tokens: Sequence[str], number: str) -> int | None:
 def rank() -> int:
     """Return the number of this process among those that train together; 0 where it is alone."""
     return int(os.environ.get("RANK", "0")) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else 0
+
+
+def let_the_first_speak() -> None:
+    """Wait, in every process but the first: the first that ends ends all, and only the first process is heard."""
+    if rank() > 0:
+        time.sleep(SPEAKS)
 
 
 def restarted() -> bool:

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from narrows.data.arrays import Arrays, on_disk
 from narrows.data.batches import Batches
-from narrows.data.order import Order
+from narrows.data.order import BLOCK, WINDOW, Order
+from narrows.data.stored import stored
 from narrows.module import Batch
 from narrows.rng import seed_of
 
@@ -115,8 +116,10 @@ def feed(data: Batches, size: int, seed: int, epoch: int, start: int) -> Feed:
     """
     n, x = len(data), data.arrays.x
     if size < n and on_disk(x):
-        levels = Order(n, x[:1].nbytes, seed_of(seed, 2), epoch)
-        if levels.windows > 1:
+        row, stretch = x[:1].nbytes, stored(x).stretch
+        block, window = max(BLOCK, row * stretch), max(WINDOW, 2 * row * stretch)
+        levels = Order(n, row, seed_of(seed, 2), epoch, block=block, window=window)
+        if levels.windows > 1 or stretch > 1:
             return DiskFeed(data, levels, start)
     if size == n:
         order = torch.arange(n)
