@@ -64,7 +64,7 @@ def test_what_needs_no_conversion_is_told_from_what_does(tmp_path, high):
         wrong[3, 4] = value
         with pytest.raises(DataError, match="PCA: X must hold finite numbers"):
             exported.inputs(wrong)
-    gap = np.where(X == X.max(), np.nan, X)
+    gap = np.where(X.max() == X, np.nan, X)
     np.testing.assert_array_equal(exported.inputs(gap)["x"], gap)
     with pytest.warns(DataConversionWarning, match="PCA: X lies from"):
         exported.inputs(X.astype(np.float64) * 1e6)
