@@ -276,27 +276,3 @@ def _bits(usual: tuple[float, float] | None, dtype: np.dtype[Any]) -> tuple[np.d
 
 
 _Z = ["z"]
-
-
-def load_onnx(folder: str | Path, *, threads: int | None = None) -> OnnxModel:
-    """Return a model that `narrows export --to onnx` or `model.export(folder)` wrote, run by ONNX Runtime.
-
-    Needs numpy and onnxruntime alone: torch is not imported.
-
-    Parameters
-    ----------
-    folder
-        The folder with `schema.json` and the ONNX files.
-    threads
-        On which a product is computed; None leaves it to ONNX Runtime.
-
-    Raises
-    ------
-    FormatError
-        The folder does not hold such a model.
-    """
-    if read_json(Path(folder) / SCHEMA).get("types") is None:
-        return OnnxModel(folder, threads)
-    from narrows.export.tables import OnnxTableModel
-
-    return OnnxTableModel(folder, threads)
