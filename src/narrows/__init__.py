@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from narrows.data import load_dataset
     from narrows.estimators import AE, ESTIMATORS, PCA, VAE
     from narrows.evaluation import elbo, log_likelihood
-    from narrows.export.models import export_model
     from narrows.export.loading import load_onnx
+    from narrows.export.models import export_model
     from narrows.page.widget import explore
     from narrows.runs import load
 
