@@ -48,6 +48,10 @@ class StoredRows(ABC):
     def read(self, start: int, stop: int) -> Array:
         """Return neighbouring rows as an array that may be written to; 0 <= start <= stop <= N."""
 
+    def read_into(self, rows: Array, start: int, stop: int) -> None:
+        """Read neighbouring rows into an array of as many."""
+        rows[:] = self.read(start, stop)
+
     @abstractmethod
     def pick(self, rows: NDArray[np.int64]) -> Array:
         """Return rows in any order as an array that may be written to."""
@@ -182,6 +186,10 @@ class Part(StoredRows):
     def read(self, start: int, stop: int) -> Array:
         """Return neighbouring rows."""
         return self.source.read(self.start + start, self.start + stop)
+
+    def read_into(self, rows: Array, start: int, stop: int) -> None:
+        """Read neighbouring rows into an array of as many."""
+        self.source.read_into(rows, self.start + start, self.start + stop)
 
     def pick(self, rows: NDArray[np.int64]) -> Array:
         """Return rows in any order."""
