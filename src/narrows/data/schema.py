@@ -16,12 +16,13 @@ import numpy as np
 from narrows.data.arrays import Array, Arrays, on_disk, padded
 from narrows.data.axes import given_order, returned
 from narrows.data.classes import encoded_labels
+from narrows.data.derived import Converted
 from narrows.data.description import in_words
 from narrows.data.frames import frame_columns, frame_kind, to_frame
 from narrows.data.learning import learnt, learnt_types
 from narrows.data.pixels import as_fitted
 from narrows.data.scaling import ScalingMixin
-from narrows.data.stored import Converted, StoredRows
+from narrows.data.stored import StoredRows
 from narrows.data.types import TYPE_FORM, ColumnType
 from narrows.data.types_gaps import Pattern
 from narrows.data.types_schema import as_given, decoded_table, encoded_table, table_like
