@@ -29,6 +29,12 @@ counts more because of its unit. Beside it stand the same reconstructions agains
 and to *standardised* columns. Where the units of columns differ widely, PCA of the data as given is a reconstruction
 of the one or two columns with the largest numbers, and whatever treats columns alike is far from it, PCA of
 standardised columns included: set `scale=None` where the units are meant so."""
+WAYS = """**What `epochs="auto"` does.** A tenth of the samples is held out, 100 at least, 10,000 or a quarter of all at
+most; they choose the best epoch, PCA's maps without any training included. Where that is more than a tenth, of 80 to
+1,000 samples, the model is then trained anew on all of them, for as many steps as were best; a learned scale of the
+likelihood is corrected by what the held-out samples said of it, since training samples lie nearer to what was fitted
+to them. What was better by less than 1.645 standard errors counts as chance, and leaves PCA of all samples.
+`fit(X, validation=...)` holds out what it is given, and trains once."""
 READING = """`-` as a ratio: PCA's code holds the sample, and its error is rounding alone; *leaves* is the share of the
 variance that the AE leaves. *Nats above PPCA* is the held-out ELBO less the exact log-likelihood of probabilistic PCA
 with the same latent dimension, per sample; `-` where the likelihood is no density. MLPRegressor is scikit-learn's at
@@ -207,7 +213,7 @@ def text(results: dict[str, Any]) -> str:
     trial = any("epochs" in fit["settings"] for fit in results["fits"].values())
     parts = [HEAD, "> **This is a trial (`--quick`): no figure here says anything.**" if trial else ""]
     if rows:
-        parts += [summary(rows), SCALE, "## Every data set", table(rows), READING]
+        parts += [summary(rows), WAYS, SCALE, "## Every data set", table(rows), READING]
     if unscaled:
         parts += [UNSCALED, summary(unscaled), table(unscaled)]
     if others:

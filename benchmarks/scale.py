@@ -52,9 +52,11 @@ def images(rows, features, size=20_000):
 
 
 def packed(folder, rows, features):
-    from narrows.data.pack import pack
-
-    return pack(images(rows, features), folder / f"bytes-{rows}x{features}")
+    """Shards of such rows, which another process makes: memory that it took is not counted here."""
+    into = folder / f"bytes-{rows}x{features}"
+    code = f"import scale; from narrows.data.pack import pack; pack(scale.images({rows}, {features}), {str(into)!r})"
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, check=True)
+    return into
 
 
 def epoch(options, folder):

@@ -14,7 +14,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 PACKAGE = SOURCE / "narrows"
 ORDER = [
     ["errors"], ["params"], ["components", "plugins"], ["rng", "storage", "moments", "objectives", "projection"],
-    ["pca", "ppca", "filling", "figures", "numbers"],
+    ["sketch"], ["pca", "ppca", "filling", "figures", "numbers"],
     ["module"], ["data", "corruptions", "conditions", "missingness"], ["probability", "nn"], ["penalties"],
     ["training"], ["estimators"], ["evaluation"], ["runs"], ["sweeps", "analyses"], ["recipes"], ["http"],
     ["cli", "page", "export", "serve", "hub"],

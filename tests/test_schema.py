@@ -104,6 +104,7 @@ def test_a_constant_feature_is_centred_alone():
 @pytest.mark.parametrize("part", [1, 7, 2**21])
 def test_moments_are_those_of_all_parts(monkeypatch, part):
     monkeypatch.setattr("narrows.data.scales.PART", part)
+    monkeypatch.setattr("narrows.data.facts.PART", part)
     X = np.where(RNG.random(TABLE.shape) < 0.2, np.nan, TABLE)
     schema = Schema.of(X)
     np.testing.assert_allclose(schema.offset, np.nanmean(X, 0), rtol=1e-12)

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from narrows.data import load_dataset
     from narrows.estimators import AE, ESTIMATORS, PCA, VAE
     from narrows.evaluation import elbo, log_likelihood
+    from narrows.export.loading import load_onnx
     from narrows.export.models import export_model
-    from narrows.export.runtime import load_onnx
     from narrows.page.widget import explore
     from narrows.runs import load
 
@@ -44,7 +44,7 @@ _MODULES = {
     "export_model": "export.models",
     "load": "runs",
     "load_dataset": "data",
-    "load_onnx": "export.runtime",
+    "load_onnx": "export.loading",
     "log_likelihood": "evaluation",
     "register": "components",
 }

@@ -16,8 +16,8 @@ import torch
 
 Array = np.ndarray[Any, Any]
 
-ROWS = 4096
-"""Rows that are multiplied at once, so that sums over more are in double precision."""
+ROWS, VALUES = 4096, 2**24
+"""Rows that are multiplied at once, so that sums over more are in double precision, and values that they have."""
 EXACT, WHOLE = 2**10, 2**16
 """Rows of pixels whose products float32 sums without rounding, and whole numbers of 32 bits do."""
 PIXEL = 128.0
@@ -86,6 +86,12 @@ class Moments:
         """(D,)."""
         return self.shift + self.sums / self.count
 
+    def scaled(self, offset: Array, factor: Array) -> Self:
+        """Return the moments of rows less an offset (D,), divided by a factor (D,)."""
+        return type(self)(
+            self.count, (self.shift - offset) / factor, self.sums / factor, self.product / factor / factor[:, None]
+        )
+
     def scatter(self, *, center: bool = True) -> Array:
         """Return the product of rows less their mean, or of the rows themselves: (D, D)."""
         product = self.product.copy()
@@ -100,6 +106,53 @@ class Moments:
     def covariance(self) -> Array:
         """Return the covariance with n - 1 degrees of freedom: (D, D)."""
         return self.scatter() / (self.count - 1)
+
+
+class Products:
+    """Moments of rows (n, D) that come one block after the other, each multiplied less its own mean.
+
+    Parameters
+    ----------
+    d
+        Values of a row.
+    dtype
+        In which rows are multiplied, but for uint8, whose products are exact.
+    """
+
+    def __init__(self, d: int, dtype: np.dtype[Any]) -> None:
+        self.dtype, self.moments = dtype, Moments(0, np.zeros(d), np.zeros(d), np.zeros((d, d)))
+
+    def add(self, rows: Array) -> None:
+        """Add rows (n, D)."""
+        size = block_rows(rows.shape[1])
+        for start in range(0, len(rows), size):
+            part = rows[start : start + size]
+            if part.dtype == np.uint8:
+                self._merge(Moments.of(part))
+            else:
+                part = part.astype(self.dtype, copy=False)
+                self._merge(Moments.of(part, part.mean(0, dtype=np.float64)))
+
+    def _merge(self, block: Moments) -> None:
+        """Merge moments into those there are, whose arrays are changed; see `Moments.merge`."""
+        kept = self.moments
+        if not kept.count:
+            self.moments = block
+            return
+        e = block.shift - kept.shift
+        np.add(kept.product, block.product, out=kept.product)
+        if e.any():
+            # block's sums times e, and e times these, and count times e and e: a product of three columns.
+            left, right = np.stack([block.sums, e, block.count * e]), np.stack([e, block.sums, e])
+            np.add(kept.product, left.T @ right, out=kept.product)
+        self.moments = Moments(
+            kept.count + block.count, kept.shift, kept.sums + block.sums + block.count * e, kept.product
+        )
+
+
+def block_rows(d: int) -> int:
+    """Return how many rows of d values are multiplied at once."""
+    return max(1, min(ROWS, VALUES // d))
 
 
 def shift_of(X: Any) -> Array | None:
@@ -123,9 +176,10 @@ def _products(X: Any, shift: Array | None) -> tuple[Array, Array, Array]:
     """
     d = math.prod(X.shape[1:])
     product, sums = np.zeros((d, d)), np.zeros(d)
-    kept = np.empty((min(ROWS, len(X)), d), X.dtype)  # one for all: memory that is new costs as much as a pass
-    for start in range(0, len(X), ROWS):
-        rows = np.asarray(X[start : start + ROWS]).reshape(-1, d)
+    size = block_rows(d)
+    kept = np.empty((min(size, len(X)), d), X.dtype)  # one for all: memory that is new costs as much as a pass
+    for start in range(0, len(X), size):
+        rows = np.asarray(X[start : start + size]).reshape(-1, d)
         if shift is not None:
             rows = np.subtract(rows, shift, out=kept[: len(rows)])
         product += rows.T @ rows

@@ -11,7 +11,8 @@ import scipy.linalg
 import torch
 from torch import Tensor, nn
 
-from narrows.moments import ROWS, Moments, shift_of
+from narrows.moments import Moments, block_rows, shift_of
+from narrows.sketch import Refined, Sketch
 
 Array = np.ndarray[Any, Any]
 
@@ -25,6 +26,8 @@ MANY = 1500
 """Features from which on the decomposition of their product for a few axes is quicker than that for all."""
 FEW = 2**24
 """Values of rows on disk up to which all are held in memory."""
+WHOLE = ("svd", "gram")
+"""Solvers that hold all rows in double precision."""
 HUGE = 5e11
 """Multiplications for the exact product from which on auto finds the range instead."""
 
@@ -54,24 +57,34 @@ def principal_axes(X: Array, k: int, *, center: bool = True, solver: str = "auto
     `solver` is "auto", which goes by the shape, or one of `SOLVERS`.
     """
     n, d = len(X), math.prod(X.shape[1:])
-    if solver == "auto":
-        work = float(n) * d * min(n, d)
-        if work < 2e9 and (
-            type(X) is np.ndarray or n * d < FEW
-        ):  # a second or so: the decomposition of the data keeps all digits
-            solver = "svd"
-        elif work > HUGE and 6 * BLOCKS * _width(k) < min(n, d):
-            solver = "range"
-        else:
-            solver = "covariance" if n >= d else "gram"
-    if solver in ("svd", "gram"):  # which hold all rows in double precision
+    solver = solver_of(n, d, k, solver, held=type(X) is np.ndarray)
+    if solver in WHOLE:
         X = np.asarray(X)
     return _axes(n, SOLVERS[solver](X, center, k))
+
+
+def solver_of(n: int, d: int, k: int, solver: str = "auto", *, held: bool = False) -> str:
+    """Return the solver for n rows of d values; "auto" goes by their number. `held` says that they are in memory."""
+    if solver != "auto":
+        return solver
+    work = float(n) * d * min(n, d)
+    if work < 2e9 and (held or n * d < FEW):  # a second or so: the decomposition of the data keeps all digits
+        return "svd"
+    if work > HUGE and 6 * BLOCKS * _width(k) < min(n, d):
+        return "range"
+    return "covariance" if n >= d else "gram"
 
 
 def axes_of(moments: Moments, k: int, *, center: bool = True, pixels: bool = False) -> Axes:
     """Return the first k principal axes of rows by their moments, k <= min(N, D); pixels are scaled by 1/255."""
     return _axes(moments.count, _decomposed(moments, center, k, 255.0 if pixels else 1.0))
+
+
+def axes_of_sketch(first: Sketch, second: Refined, k: int, squares: float) -> Axes:
+    """Return the first k principal axes of rows by two passes over them; `squares` are those of all values, centred."""
+    values, components = second.axes(k)
+    mean = first.mean if first.center else np.zeros_like(first.sums)
+    return _axes(first.count, (mean, values, components, squares))
 
 
 def _axes(n: int, found: Found) -> Axes:
@@ -97,8 +110,9 @@ def _centred(X: Array, center: bool) -> tuple[Array, Array]:
 
 def _mean(X: Array, center: bool) -> Array:
     total = np.zeros(math.prod(X.shape[1:]))
-    for start in range(0, len(X) if center else 0, ROWS):
-        rows = np.asarray(X[start : start + ROWS]).reshape(-1, total.size)
+    size = block_rows(total.size)
+    for start in range(0, len(X) if center else 0, size):
+        rows = np.asarray(X[start : start + size]).reshape(-1, total.size)
         if rows.dtype == np.uint8:  # whole numbers: float32 sums so many of them exactly
             total += np.ones(len(rows), np.float32) @ rows.astype(np.float32)
         else:
@@ -185,8 +199,9 @@ def _range(X: Array, center: bool, k: int) -> Found:
 
 def _float_rows(X: Array, shift: Array | None) -> Generator[Tensor, None, None]:
     """Yield rows in float32, flat, less a shift."""
-    for start in range(0, len(X), ROWS):
-        rows = np.asarray(X[start : start + ROWS]).reshape(-1, math.prod(X.shape[1:]))
+    d = math.prod(X.shape[1:])
+    for start in range(0, len(X), size := block_rows(d)):
+        rows = np.asarray(X[start : start + size]).reshape(-1, d)
         rows = rows.astype(np.float32, copy=False) if shift is None else np.subtract(rows, shift, dtype=np.float32)
         # torch takes neither negative strides nor, without a warning, what is read-only.
         yield torch.from_numpy(rows if rows.flags.writeable and rows.flags.c_contiguous else rows.copy())

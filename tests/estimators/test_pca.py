@@ -88,8 +88,7 @@ def test_products_of_pixels_lose_no_digit(center, whole, monkeypatch):
 @pytest.mark.parametrize("solver", ["covariance", "range"])
 @pytest.mark.parametrize("offset", [0.0, 0.5, 1000.0])
 def test_single_precision_products_lose_no_more_than_single_precision(solver, offset, monkeypatch):
-    for module in ("moments", "pca"):
-        monkeypatch.setattr(f"narrows.{module}.ROWS", 700)  # several pieces, and a rest
+    monkeypatch.setattr("narrows.moments.ROWS", 700)  # several pieces, and a rest
     rng = np.random.default_rng(0)
     X = (rng.normal(size=(5000, 6)) @ rng.normal(size=(6, 30)) + offset).astype(np.float32)
     assert (moments.shift_of(X) is None) == (offset < 1)
@@ -118,7 +117,7 @@ def test_a_range_holds_nearly_all_of_the_variance(pixels):
 
 @pytest.mark.slow
 def test_a_range_holds_all_of_a_variance_that_falls(monkeypatch):
-    monkeypatch.setattr("narrows.pca.ROWS", 700)
+    monkeypatch.setattr("narrows.moments.ROWS", 700)
     rng = np.random.default_rng(0)
     X = rng.normal(size=(2000, 1000)) * np.arange(1, 1001) ** -0.75 + 0.5  # variance falls as in photographs
     X = X.astype(np.float32)

@@ -76,7 +76,7 @@ def parity(case, kind, folder):
     except ConfigError as error:
         return str(error)
     arrays = comparable(model, 33, X, y)
-    rows = np.arange(33) % len(arrays["x"])
+    rows = np.arange(33) % len(next(iter(arrays.values())))
     arrays = {name: array[rows] for name, array in arrays.items()}
     apart = {}
     for file in files:
@@ -104,7 +104,7 @@ def at(model, run, name, arrays, steps):
     spreads = {
         key: spread_of(key, value, model.schema_) if len(value) > 1 else 1.0 for key, value in wanted[name].items()
     }
-    if len(arrays["x"]) == 1:  # one sample has no spread: its values stand for it
+    if len(next(iter(arrays.values()))) == 1:  # one sample has no spread: its values stand for it
         spreads = {key: float(np.abs(value).max()) or 1.0 for key, value in wanted[name].items()}
     return largest(run(given), wanted[name], model.schema_, spreads)
 

@@ -59,11 +59,13 @@ def test_what_needs_no_conversion_is_told_from_what_does(tmp_path, high):
     (tmp_path / "schema.json").write_text(json.dumps(plain(document)))
     exported = load_onnx(tmp_path)
     assert exported.inputs(X)["x"] is X
-    for value in (np.inf, -np.inf, np.nan):
+    for value in (np.inf, -np.inf):
         wrong = X.copy()
         wrong[3, 4] = value
         with pytest.raises(DataError, match="PCA: X must hold finite numbers"):
             exported.inputs(wrong)
+    gap = np.where(X.max() == X, np.nan, X)
+    np.testing.assert_array_equal(exported.inputs(gap)["x"], gap)
     with pytest.warns(DataConversionWarning, match="PCA: X lies from"):
         exported.inputs(X.astype(np.float64) * 1e6)
     zeros = np.zeros((1, 6), np.float32)
@@ -144,8 +146,8 @@ def test_columns_of_frames_are_put_in_order_by_name(tmp_path):
     np.testing.assert_allclose(exported.inverse_transform(Z[:, :1]), model.inverse_transform(Z[:, :1]), atol=0.51)
     with pytest.raises(DataError, match=r"no column 'c'"):
         exported.transform(frame.drop(columns="c"))
-    with pytest.raises(DataError, match=r"missing values \(NaN\) in 'a' \(1\)"):
-        exported.transform(frame.assign(a=frame["a"].where(frame.index > 0)))
+    some = frame.assign(a=frame["a"].where(frame.index > 0))
+    close(exported.transform(some), model.transform(some))
 
 
 @pytest.mark.slow
@@ -205,14 +207,6 @@ def test_what_torch_cannot_export_is_named(tmp_path):
     model = AE(latent_dim=2, network=(Fixed(), torch.nn.Linear(2, 6)), epochs=1).fit(TABLE)
     with pytest.raises(ConfigError, match="must be one that torch exports to ONNX"):
         model.export(tmp_path / "model", X=TABLE)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_tables_of_typed_columns_are_refused_by_name(tmp_path):
-    frame = pd.DataFrame({"age": np.arange(40.0), "town": ["A", "B"] * 20})
-    model = AE(latent_dim=1, epochs=1).fit(frame)
-    with pytest.raises(ConfigError, match="columns have types of their own"):
-        model.export(tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
 
 

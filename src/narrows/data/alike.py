@@ -47,6 +47,8 @@ def rows_like(
     table = getattr(reader, "table", None)
     if table is None:
         known = _keywords(reader)
+        if columns is not None and "columns" in known:  # in the order of the data set, which is by their names
+            options = {**options, "columns": tuple(columns), "drop": None}
         return loader(**{name: value for name, value in options.items() if name in known})
     known = _keywords(table)
     read = table(Path(path), **{name: value for name, value in options.items() if name in known})

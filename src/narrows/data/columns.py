@@ -73,14 +73,18 @@ def raise_problems(problems: Sequence[Problem], owner: str) -> None:
 
 
 def problems_of(X: Array, names: Sequence[str] | None, *, missing: bool) -> list[Problem]:
-    """Return what is wrong with values; see `check_values`."""
+    """Return what is wrong with values; see `check_values`. Of rows on disk the first part with any is told."""
     problems = []
+    if isinstance(X, StoredRows):
+        facts = X.facts
+        beyond = X.dtype.kind in "iu" and max(-facts.low.min(), facts.high.max()) > LARGEST
+        if not (facts.infinite.any() or beyond or (facts.missing and not missing)):
+            return []
+        return next((bad for part in X.parts() if (bad := problems_of(part, names, missing=missing))), [])
     if X.dtype.kind == "f":
         with np.errstate(over="ignore", invalid="ignore"):
             if np.isfinite(X.sum()):
                 return []
-        if isinstance(X, StoredRows):  # part by part: of a column that is bad the first part with it is told
-            return next((bad for part in X.parts() if (bad := problems_of(part, names, missing=missing))), [])
         infinite, unknown = np.isinf(X), np.isnan(X)
         if infinite.any():
             fix = "Replace infinity by NaN, or leave those rows out."

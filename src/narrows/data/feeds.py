@@ -12,7 +12,8 @@ from torch import Tensor
 
 from narrows.data.arrays import Arrays, on_disk
 from narrows.data.batches import Batches
-from narrows.data.order import Order
+from narrows.data.order import BLOCK, WINDOW, Order
+from narrows.data.stored import StoredRows, stored
 from narrows.module import Batch
 from narrows.rng import seed_of
 
@@ -82,29 +83,34 @@ class DiskFeed(Feed):
             if self._next is None or self._next[0] != window:
                 self._ahead(window)
             assert self._next is not None
-            self._rows = None  # two windows are in memory, and not three
-            self._window, self._rows = window, self._next[1].result()
+            used, self._window, self._rows = self._rows, window, self._next[1].result()
             self._next = None
             if window + 1 < self.order.windows:
-                self._ahead(window + 1)
+                self._ahead(window + 1, used)
         rows: Any = self._rows
         return rows
 
-    def _ahead(self, window: int) -> None:
-        self._next = window, self._pool.submit(self._read, window)
+    def _ahead(self, window: int, used: Arrays | None = None) -> None:
+        """Have a window read, into memory that has been used: new memory costs more than to read into it."""
+        size = self.order.start_of(window + 1) - self.order.start_of(window)
+        spare = None if used is None or len(used.x) < size else used.rows(slice(size))
+        self._next = window, self._pool.submit(self._read, window, spare)
 
-    def _read(self, window: int) -> Arrays:
+    def _read(self, window: int, read: Arrays | None) -> Arrays:
         parts = self.data.arrays
         size = self.order.start_of(window + 1) - self.order.start_of(window)
-        read = [None if part is None else np.empty((size, *part.shape[1:]), part.dtype) for part in parts]
+        if read is None:
+            read = Arrays(*(None if part is None else np.empty((size, *part.shape[1:]), part.dtype) for part in parts))  # type: ignore[arg-type]
         at = 0
         for span in self.order.spans(window):
             count = span.stop - span.start
             for part, rows in zip(parts, read, strict=True):
-                if part is not None and rows is not None:
+                if isinstance(part, StoredRows):
+                    part.read_into(rows[at : at + count], span.start, span.stop)
+                elif part is not None and rows is not None:
                     rows[at : at + count] = part[span.start : span.stop]
             at += count
-        return Arrays(*read)  # type: ignore[arg-type]
+        return read
 
 
 def feed(data: Batches, size: int, seed: int, epoch: int, start: int) -> Feed:
@@ -115,8 +121,10 @@ def feed(data: Batches, size: int, seed: int, epoch: int, start: int) -> Feed:
     """
     n, x = len(data), data.arrays.x
     if size < n and on_disk(x):
-        levels = Order(n, x[:1].nbytes, seed_of(seed, 2), epoch)
-        if levels.windows > 1:
+        row, stretch = x[:1].nbytes, stored(x).stretch
+        block, window = max(BLOCK, row * stretch), max(WINDOW, 2 * row * stretch)
+        levels = Order(n, row, seed_of(seed, 2), epoch, block=block, window=window)
+        if levels.windows > 1 or stretch > 1:
             return DiskFeed(data, levels, start)
     if size == n:
         order = torch.arange(n)

@@ -13,9 +13,11 @@ from scipy.sparse import issparse
 from narrows.data.axes import given_order
 from narrows.data.classes import learnt_labels
 from narrows.data.decimals import column_decimals
+from narrows.data.facts import facts_of
 from narrows.data.frames import frame_columns, frame_kind
 from narrows.data.pixels import WHITE, counts_as_pixels, two_tone
-from narrows.data.scales import check_scale, facts_of, scaling_of
+from narrows.data.scales import check_scale, scaling_of
+from narrows.data.stored import StoredRows
 from narrows.data.types_gaps import patterns_of
 from narrows.data.types_inferred import inferred
 from narrows.data.types_table import MixedTable
@@ -56,11 +58,11 @@ def _scale(
     check_scale(scale, owner)
     if not isinstance(X, list) and scale in ("auto", None) and counts_as_pixels(X, table=table):
         return {"scale": "pixels", "limits": (0.0, float(WHITE)), "two_tone": two_tone(X)}
-    if not isinstance(X, list) and double and scale is None:  # a model of all digits needs no statistics
+    if not isinstance(X, list | StoredRows) and double and scale is None:  # a model of all digits needs no statistics
         limits = (float(X.min()), float(X.max()))
         if not math.isnan(limits[0]):
             return {"scale": None, "limits": limits}
-    facts = facts_of(X, shape)
+    facts = X.facts.by_feature(X.shape[1:]) if isinstance(X, StoredRows) else facts_of(X, shape)
     counts = len(shape) == 3 and dtype == np.uint16
     return {
         **scaling_of(scale, facts, owner, double=double, columns=names, counts=counts),

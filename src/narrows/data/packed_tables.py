@@ -27,14 +27,14 @@ def _names(option: Any) -> list[str]:
 class Roles:
     """What becomes of the columns of an Arrow schema."""
 
-    def __init__(self, schema: Any, options: Any, path: Path) -> None:
+    def __init__(self, schema: Any, options: Any, path: Path, owner: str = "pack") -> None:
         pa = needed("pyarrow", "tables", path)
         known = list(schema.names)
         self.label, self.id = options.get("label"), options.get("id")
         wanted = _names(options.get("columns"))
         named = [*_names(self.label), *_names(self.id), *_names(options.get("drop")), *wanted]
         if unknown := [name for name in named if name not in known]:
-            raise ConfigError(f"pack: columns must be among {', '.join(known[:20])}; got {unknown[0]!r}.")
+            raise ConfigError(f"{owner}: columns must be among {', '.join(known[:20])}; got {unknown[0]!r}.")
         others = {self.label, self.id, *_names(options.get("drop"))}
         features = wanted or [name for name in known if name not in others]
 
@@ -42,7 +42,7 @@ class Roles:
         if bad := [name for name in features if held[name] is None]:
             shown = ", ".join(f"{name!r} ({schema.field(name).type})" for name in bad[:10])
             raise DataError(
-                f"pack: features must be numbers, texts or times; got {shown}. Leave them out by "
+                f"{owner}: features must be numbers, texts or times; got {shown}. Leave them out by "
                 f"drop={','.join(bad[:10])!r}, or make one the label or the id."
             )
         typed = {held[name] for name in features} & {"text", "time"}
@@ -71,15 +71,22 @@ class Roles:
         return [*self.features, *([self.label] if self.label else []), *([self.id] if self.id else [])]
 
     def block(self, table: Any) -> Block:
-        """Return the rows of a table; nulls are NaN."""
+        """Return the rows of a table."""
+        y, ids = self.beside(table)
+        return Block(self.features_of(table), y, ids, names=tuple(self.classes or ()))
+
+    def features_of(self, table: Any) -> Array:
+        """Return the features of a table as numbers (n, D); nulls are NaN."""
         x = np.empty((table.num_rows, len(self.features)), self.dtype)
         for i, name in enumerate(self.features):
             x[:, i] = numbers_of(table.column(name), self.texts.get(name))
+        return x
+
+    def beside(self, table: Any) -> tuple[Array | None, Array | None]:
+        """Return the labels and the ids of a table, where there are any."""
         y = None if self.label is None else self._labels(table.column(self.label))
-        ids = None
-        if self.id is not None:
-            ids = utf8([str(value) for value in table.column(self.id).to_pylist()])
-        return Block(x, y, ids, names=tuple(self.classes or ()))
+        ids = None if self.id is None else utf8([str(value) for value in table.column(self.id).to_pylist()])
+        return y, ids
 
     def _labels(self, values: Any) -> Array:
         if self.classes is None:
@@ -121,23 +128,28 @@ class ParquetFiles(Source):
     """Parquet files of one form, read by row groups."""
 
     files: list[Path]
+    owner: str = "pack"
+    """Of the error messages."""
 
     def __post_init__(self) -> None:
         needed("pyarrow", "tables", Path(self.name))
         import pyarrow.parquet as pq
 
         self.groups: list[tuple[Path, int]] = []
-        rows = []
+        self.rows: list[int] = []
+        rows = self.rows
         with reading(Path(self.name)):
             for file in self.files:
                 content = pq.ParquetFile(file)
                 if file == self.files[0]:
-                    self.roles = Roles(content.schema_arrow, self.options, file)
+                    self.roles = Roles(content.schema_arrow, self.options, file, self.owner)
                 elif missing := [name for name in self.roles.columns if name not in content.schema_arrow.names]:
                     raise unsound(file, f"have the columns of {self.files[0].name}; it lacks {missing[0]!r}.")
                 for group in range(content.metadata.num_row_groups):
                     self.groups.append((file, group))
                     rows.append(content.metadata.row_group(group).num_rows)
+            if not sum(rows):
+                raise unsound(Path(self.name), "hold rows of numbers; got none.")
             if self.roles.classes is not None:
                 self.roles.classes = {name: number for number, name in enumerate(self._different(self.roles.label))}
             if self.roles.table is not None:
@@ -158,16 +170,14 @@ class ParquetFiles(Source):
 
     def _different(self, column: str) -> list[str]:
         """Return all texts of a column in order, found first: processes that read different parts number them alike."""
-        import pyarrow.parquet as pq
-
         names: set[str] = set()
-        for file, group in self.groups:
-            values = pq.ParquetFile(file).read_row_group(group, columns=[column]).column(0)
+        for group in range(len(self.groups)):
+            values = self.table(group, [column]).column(0)
             names |= {str(value) for value in values.unique().to_pylist() if value is not None}
             if column in self.roles.features and len(names) > LEVELS:
                 raise DataError(
-                    f"pack: features of text must have at most {LEVELS:,} different values; {column!r} has more. Leave "
-                    f"it out by drop={column!r}, or make it the id."
+                    f"{self.owner}: features of text must have at most {LEVELS:,} different values; {column!r} has "
+                    f"more. Leave it out by drop={column!r}, or make it the id."
                 )
         return sorted(names)
 
@@ -183,14 +193,18 @@ class ParquetFiles(Source):
     def block(self, task: Task) -> Block:
         """Read the row groups of a shard."""
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         with reading(Path(self.name)):
-            tables = [
-                pq.ParquetFile(file).read_row_group(group, columns=self.roles.columns)
-                for file, group in self.groups[task.start : task.stop]
-            ]
+            tables = [self.table(group, self.roles.columns) for group in range(task.start, task.stop)]
             return self.roles.block(pa.concat_tables(tables))
+
+    def table(self, group: int, columns: list[str]) -> Any:
+        """Read columns of a row group, counted over all files, as a table of Arrow."""
+        import pyarrow.parquet as pq
+
+        file, number = self.groups[group]
+        with pq.ParquetFile(file, memory_map=True) as content:
+            return content.read_row_group(number, columns=columns)
 
 
 class TextTable(Stream):

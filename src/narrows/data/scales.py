@@ -1,78 +1,24 @@
-"""Scales of values: moments and ranges of the training rows, feature by feature, and what is made of them."""
+"""Scales of values, made of the moments and ranges of the training rows, feature by feature."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from narrows.data.arrays import Array
 from narrows.data.columns import shortened
+from narrows.data.facts import Facts
 from narrows.errors import ConfigError, DataError
 
 SCALES = ("auto", "standard", "minmax")
 """Names of scales; None and a number, by which all values are divided, are scales as well."""
 PART = 2**21
-"""Values that are looked at at once in double precision."""
+"""Values that are scaled at once in double precision."""
 RESOLUTION = 2.0**-24
 """Relative rounding error of float32."""
-
-
-@dataclass
-class Facts:
-    """What one pass over the training rows tells, feature by feature, of the observed values."""
-
-    count: Array
-    mean: Array
-    squares: Array
-    """Sums of squares about `mean`."""
-    low: Array
-    high: Array
-    missing: bool
-
-
-def _parts(X: Any, shape: tuple[int | None, ...]) -> Iterator[Array]:
-    """Yield rows in double precision, a feature in each column: (n, features)."""
-    if isinstance(X, list):
-        for sequence in X:
-            yield np.asarray(sequence, np.float64)
-        return
-    size = max(1, PART // max(1, math.prod(X.shape[1:])))
-    for start in range(0, len(X), size):
-        part = np.asarray(X[start : start + size]).astype(np.float64)
-        yield (
-            np.moveaxis(part, 1, -1).reshape(-1, part.shape[1]) if len(shape) == 3 else part.reshape(-1, part.shape[-1])
-        )
-
-
-@np.errstate(over="ignore", invalid="ignore")  # moments that overflow are refused where a scale is made of them
-def facts_of(X: Any, shape: tuple[int | None, ...]) -> Facts:
-    """Return moments and ranges, merged over parts (Chan et al. 1979)."""
-    facts: Facts | None = None
-    for part in _parts(X, shape):
-        there = ~np.isnan(part)
-        count = there.sum(0)
-        filled = np.where(there, part, 0.0)
-        mean = filled.sum(0) / np.maximum(count, 1)
-        centred = np.where(there, part - mean, 0.0)
-        mean = mean + centred.sum(0) / np.maximum(count, 1)  # a second pass: the first rounds at large offsets
-        squares = np.square(np.where(there, part - mean, 0.0)).sum(0)
-        low = np.where(there, part, np.inf).min(0)
-        high = np.where(there, part, -np.inf).max(0)
-        if facts is None:
-            facts = Facts(count, mean, squares, low, high, not there.all())
-            continue
-        total = facts.count + count
-        apart = mean - facts.mean
-        facts.squares = facts.squares + squares + apart**2 * facts.count * count / np.maximum(total, 1)
-        facts.mean = facts.mean + apart * count / np.maximum(total, 1)
-        facts.count, facts.missing = total, facts.missing or not there.all()
-        facts.low, facts.high = np.minimum(facts.low, low), np.maximum(facts.high, high)
-    assert facts is not None  # X has at least one row
-    return facts
 
 
 def check_scale(scale: Any, owner: str) -> None:

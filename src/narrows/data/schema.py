@@ -16,12 +16,13 @@ import numpy as np
 from narrows.data.arrays import Array, Arrays, on_disk, padded
 from narrows.data.axes import given_order, returned
 from narrows.data.classes import encoded_labels
+from narrows.data.derived import Converted
 from narrows.data.description import in_words
 from narrows.data.frames import frame_columns, frame_kind, to_frame
 from narrows.data.learning import learnt, learnt_types
 from narrows.data.pixels import as_fitted
 from narrows.data.scaling import ScalingMixin
-from narrows.data.stored import Mapped, StoredRows
+from narrows.data.stored import StoredRows
 from narrows.data.types import TYPE_FORM, ColumnType
 from narrows.data.types_gaps import Pattern
 from narrows.data.types_schema import as_given, decoded_table, encoded_table, table_like
@@ -192,7 +193,7 @@ class Schema(ScalingMixin):
             return Arrays(x, mask, lengths, labels)
         X = as_fitted(X, self, owner)
         if isinstance(X, StoredRows) and X.dtype == np.uint8 and not self.pixels:
-            X = Mapped(X, lambda rows: rows.astype(np.float32), X.shape[1:], np.dtype(np.float32), X.identity)
+            X = Converted(X, np.dtype(np.float32))
         if self.pixels if X.dtype == np.uint8 else on_disk(X):  # uint8 that is no pixels is read: it stands for them
             return Arrays(X, None, None, labels)
         x, mask = self.scaled(X, dtype)
@@ -224,10 +225,8 @@ class Schema(ScalingMixin):
             (N, D), False where a value shall be missing, in tables of typed columns.
         rng
             Of the rare levels that stand for one another in such tables.
-        clip
-            Whether numbers there stay within the range of training.
-        decimals
-            Whether numbers have no more decimals than those of training, in tables whose columns have names.
+        clip, decimals
+            Whether numbers there stay within the range of training; have as many decimals, where columns have names.
         """
         if self.types is not None:
             given = None if like is None else table_like(like, self.types, "Schema")
@@ -258,6 +257,15 @@ class Schema(ScalingMixin):
     def labels_of(self, y: Any, n: int, owner: str) -> Array:
         """Return n labels as the model takes them; see `encoded_labels`."""
         return encoded_labels(y, n, self.levels, self.label_values, owner)
+
+    @property
+    def units(self) -> tuple[Array, Array]:
+        """Return what is subtracted from every value of a sample and what it is divided by: twice (D,)."""
+        zeros = np.zeros(self.sample_shape)
+        if self.factor is None or self.offset is None:
+            return zeros.reshape(-1), np.full(zeros.size, 255.0 if self.pixels else 1.0)
+        offset, factor = (zeros + self._expanded(each) for each in (self.offset, self.factor))
+        return offset.reshape(-1), factor.reshape(-1)
 
     # Files ------------------------------------------------------------------------------------------------------------
 

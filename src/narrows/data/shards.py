@@ -139,15 +139,19 @@ class Shards(StoredRows):
     def read(self, start: int, stop: int) -> Array:
         """Return neighbouring rows."""
         rows = np.empty((stop - start, *self.shape[1:]), self.dtype)
+        self.read_into(rows, start, stop)
+        return rows
+
+    def read_into(self, rows: Array, start: int, stop: int) -> None:
+        """Read neighbouring rows into an array of as many, without a copy of them on the way."""
         shard, done = bisect_right(self._starts, start) - 1, 0
         while start + done < stop:
             first = start + done - self._starts[shard]
             count = min(stop, self._starts[shard + 1]) - start - done
-            self._read_into(rows[done : done + count], shard, first)
+            self._read_part(rows[done : done + count], shard, first)
             done, shard = done + count, shard + 1
-        return rows
 
-    def _read_into(self, rows: Array, shard: int, first: int) -> None:
+    def _read_part(self, rows: Array, shard: int, first: int) -> None:
         size = self._starts[shard + 1] - self._starts[shard]
         with self.paths[shard].open("rb", buffering=0) as file:
             # Samples are what the file ends with; how long its header is does not matter.

@@ -5,18 +5,31 @@ from __future__ import annotations
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.data.facts import PART as LOOKED_AT
+from narrows.data.facts import Facts
+
 Array = NDArray[Any]
+S = TypeVar("S")
 
 PART = 2**24
 """Bytes that are read at once where all rows are looked at."""
 SPREAD = 2
 """Rows are read as one stretch where it holds at most so many times as many as are asked for."""
+HELD = 2**27
+"""Bytes of rows up to which `fit` reads them all: two windows, between which training reads nothing ahead."""
+
+
+class Sum(Protocol):
+    """What is summed over rows, some at a time."""
+
+    def add(self, rows: Array) -> None:
+        """Add rows (n, values of a sample)."""
 
 
 class StoredRows(ABC):
@@ -26,10 +39,18 @@ class StoredRows(ABC):
     dtype: np.dtype[Any]
     identity: str
     """What the same rows have alone: made of checksums, so that no row is read for it."""
+    stretch: int = 1
+    """Neighbouring rows that are read at once whichever of them is wanted."""
+    _facts: Facts | None = None
+    _sums: tuple[Sum, ...] = ()
 
     @abstractmethod
     def read(self, start: int, stop: int) -> Array:
         """Return neighbouring rows as an array that may be written to; 0 <= start <= stop <= N."""
+
+    def read_into(self, rows: Array, start: int, stop: int) -> None:
+        """Read neighbouring rows into an array of as many."""
+        rows[:] = self.read(start, stop)
 
     @abstractmethod
     def pick(self, rows: NDArray[np.int64]) -> Array:
@@ -99,19 +120,47 @@ class StoredRows(ABC):
         name = hashlib.sha256(np.ascontiguousarray(positions, np.int64).data).hexdigest()
         return Chosen(self, len(positions), positions.__getitem__, f" at {name}")
 
-    def parts(self) -> Any:
+    def parts(self) -> Iterator[Array]:
         """Yield all rows in order as arrays of a bounded size."""
         size = max(1, PART // max(1, self.row_bytes))
         for start in range(0, len(self), size):
             yield self.read(start, min(start + size, len(self)))
 
+    @property
+    def facts(self) -> Facts:
+        """Moments and ranges of every value of a sample, of one pass, which is taken when they are first asked for."""
+        if self._facts is None:
+            self.gather()
+        assert self._facts is not None
+        return self._facts
+
+    def gather(self, *sums: Sum) -> None:
+        """Take a pass over all rows for `facts`, unless these are known, and for other sums, which `taken` returns."""
+        facts, step = self._facts, max(1, LOOKED_AT // max(1, math.prod(self.shape[1:])))
+        known = facts is not None
+        for part in self.parts():
+            rows = part.reshape(len(part), -1)
+            with np.errstate(over="ignore", invalid="ignore"):  # told where it matters
+                for start in range(0, 0 if known else len(rows), step):
+                    found = Facts.of(rows[start : start + step])
+                    facts = found if facts is None else facts.merge(found)
+                for each in sums:
+                    each.add(rows)
+        self._facts, self._sums = facts, sums
+
+    def taken(self, kind: type[S]) -> S | None:
+        """Return the sums of a kind that have been gathered, once: these may be large."""
+        found = next((each for each in self._sums if isinstance(each, kind)), None)
+        self._sums = tuple(each for each in self._sums if each is not found)
+        return found
+
     def min(self) -> Any:
-        """Return the smallest value."""
-        return np.min([part.min() for part in self.parts()])
+        """Return the smallest value; NaN where one is missing."""
+        return np.nan if self.facts.missing else self.facts.low.min()
 
     def max(self) -> Any:
-        """Return the largest value."""
-        return np.max([part.max() for part in self.parts()])
+        """Return the largest value; NaN where one is missing."""
+        return np.nan if self.facts.missing else self.facts.high.max()
 
     def sum(self) -> Any:
         """Return the sum of all values, in double precision."""
@@ -130,13 +179,17 @@ class Part(StoredRows):
     """Neighbouring rows of others."""
 
     def __init__(self, source: StoredRows, start: int, stop: int) -> None:
-        self.source, self.start = source, start
+        self.source, self.start, self.stretch = source, start, source.stretch
         self.shape, self.dtype = (stop - start, *source.shape[1:]), source.dtype
         self.identity = f"{source.identity}[{start}:{stop}]"
 
     def read(self, start: int, stop: int) -> Array:
         """Return neighbouring rows."""
         return self.source.read(self.start + start, self.start + stop)
+
+    def read_into(self, rows: Array, start: int, stop: int) -> None:
+        """Read neighbouring rows into an array of as many."""
+        self.source.read_into(rows, self.start + start, self.start + stop)
 
     def pick(self, rows: NDArray[np.int64]) -> Array:
         """Return rows in any order."""
@@ -151,7 +204,7 @@ class Chosen(StoredRows):
     """Some rows of others, where a function says which of these stands at a position; see `narrows.data.order`."""
 
     def __init__(self, source: StoredRows, n: int, rows_at: Callable[[Any], NDArray[np.int64]], name: str) -> None:
-        self.source, self.rows_at, self.name = source, rows_at, name
+        self.source, self.rows_at, self.name, self.stretch = source, rows_at, name, source.stretch
         self.shape, self.dtype = (n, *source.shape[1:]), source.dtype
 
     @property
@@ -177,30 +230,6 @@ class Chosen(StoredRows):
     def numbers(self, positions: Any) -> NDArray[np.int64]:
         """Return the numbers that rows have where they are stored."""
         return self.source.numbers(self.rows_at(positions))
-
-
-class Joined(StoredRows):
-    """Rows of several, one after the other, in an order."""
-
-    def __init__(self, sources: Sequence[StoredRows], order: NDArray[np.int64]) -> None:
-        self.sources, self.order = tuple(sources), order
-        self._starts = np.cumsum([0, *map(len, sources)])
-        self.shape, self.dtype = (len(order), *sources[0].shape[1:]), sources[0].dtype
-        self.identity = " and ".join(source.identity for source in sources)
-
-    def read(self, start: int, stop: int) -> Array:
-        """Return rows at neighbouring positions."""
-        return self.pick(np.arange(start, stop))
-
-    def pick(self, rows: NDArray[np.int64]) -> Array:
-        """Return rows at positions in any order."""
-        wanted = self.order[rows]
-        picked = np.empty((len(rows), *self.shape[1:]), self.dtype)
-        for source, start in zip(self.sources, self._starts, strict=False):
-            here = np.flatnonzero((start <= wanted) & (wanted < start + len(source)))
-            if len(here):
-                picked[here] = source.pick(wanted[here] - start)
-        return picked
 
 
 class MemoryMap(StoredRows):
@@ -244,6 +273,7 @@ class Mapped(StoredRows):
         self, source: Any, function: Callable[[Array], Array], shape: tuple[int, ...], dtype: np.dtype[Any], name: str
     ) -> None:
         self.source, self.function, self.identity = source, function, name
+        self.stretch = stored(source).stretch
         self.shape, self.dtype = (len(source), *shape), dtype
 
     def read(self, start: int, stop: int) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -11,8 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from narrows.data.arrays import Array
-from narrows.data.types_table import DAY, Values
-from narrows.errors import ConfigError, did_you_mean
+from narrows.data.types_table import DAY, Values, level_values, within
 
 LIKELIHOODS: dict[str, tuple[str, ...]] = {
     "real": ("gaussian", "student", "spike"),
@@ -28,8 +27,6 @@ LIKELIHOODS: dict[str, tuple[str, ...]] = {
 KINDS = tuple(LIKELIHOODS)
 LOGARITHMIC = ("log_normal", "log_spike")
 SPIKES = ("spike", "log_spike")
-SINGLE = ("float32", "float", "float16", "halffloat")
-"""Types of floating point of less than double precision, by the names of all libraries."""
 CLASSES = ("categorical", "bernoulli")
 """Likelihoods of indices of levels without an order."""
 MOST_LEVELS = 1000
@@ -40,6 +37,10 @@ FEWEST = 3
 """Rows that a level has, where it does not count as rare."""
 DIGITS = 15.0
 """What logarithms of drawn values may be beyond those of training, so that no value overflows."""
+
+
+class UnseenLevelWarning(UserWarning):
+    """A column has levels that fit did not see; they count as missing."""
 
 
 @dataclass(frozen=True)
@@ -157,11 +158,28 @@ class ColumnType:
         observed = observed & positive
         return np.where(observed, x, 0.0), observed, bad
 
-    def _encoded_levels(self, values: Values) -> tuple[Array, Array, list[Any]]:
-        place = {level: position for position, level in enumerate(self.levels)}
+    @property
+    def level_codes(self) -> Array:
+        """(levels + 1,), the index in the model of every level, -1 for those that it does not know, and of none."""
         code = np.full(len(self.levels) + 1, -1)
         code[list(self.frequent)] = np.arange(len(self.frequent))
         code[list(self.rare)] = len(self.frequent)
+        return code
+
+    @property
+    def code_levels(self) -> Array:
+        """(classes,), the position of the level that every index stands for; of the rare ones the most frequent."""
+        return np.array([*self.frequent, *([max(self.rare, key=lambda i: self.counts[i])] if self.rare else [])])
+
+    def _encoded_levels(self, values: Values) -> tuple[Array, Array, list[Any]]:
+        positions, strange = self.positions(values)
+        found = self.level_codes[positions]
+        observed = found >= 0
+        return np.where(observed, (found - self.offset) / self.factor, 0.0), observed, strange
+
+    def positions(self, values: Values) -> tuple[Array, list[Any]]:
+        """Return the positions of values among the levels, -1 where there is none, and those that fit did not see."""
+        place = {level: position for position, level in enumerate(self.levels)}
         if values.holds == "text":
             given: list[Any] = list(values.levels)
             index = values.data
@@ -169,12 +187,9 @@ class ColumnType:
             numbers, gaps = values.numbers(), values.missing
             unique, inverse = np.unique(np.where(gaps, 0.0, numbers), return_inverse=True)
             given, index = unique.tolist(), np.where(gaps, -1, inverse)
-        positions = np.array([*(place.get(level, -1) for level in given), -1])
-        found = code[positions[index]]
-        known, observed = positions[index] >= 0, found >= 0
-        strange = np.unique(index[~known & (index >= 0)]).tolist()
-        x = np.where(observed, (found - self.offset) / self.factor, 0.0)
-        return x, observed, [given[i] for i in strange]
+        positions = np.array([*(place.get(level, -1) for level in given), -1])[index]
+        strange = np.unique(index[(positions < 0) & (index >= 0)]).tolist()
+        return positions, [given[i] for i in strange]
 
     def decode(
         self, x: Array, rng: np.random.Generator | None = None, *, clip: bool = False, decimals: bool = False
@@ -184,17 +199,34 @@ class ColumnType:
         A rare level is drawn by `rng` from their frequencies; without one it is the most frequent of them. With
         `decimals`, numbers have as many as those of training.
         """
-        about: dict[str, Any] = {"dtype": self.dtype, "declared": self.declared, "ordered": self.ordered}
         if self.levels:
-            return self._decoded_levels(x, rng, about)
-        if self.likelihood in LOGARITHMIC:
-            logs = x * self.factor + self.offset
-            edge = math.log(max(abs(self.high), abs(self.low), 1e-300)) + DIGITS
-            numbers = np.exp(np.clip(logs, -edge - 700 if edge < 0 else -700.0, min(edge, 700.0)))
-            if self.likelihood == "log_spike":
-                numbers = np.where(x < self.spike_code + 0.5, float(self.spike or 0.0), numbers)
-        else:
-            numbers = x * self.factor + self.offset
+            return self._decoded_levels(x, rng)
+        return self.presented(self.in_units(x), clip=clip, decimals=decimals)
+
+    def in_units(self, x: Array) -> Array:
+        """Return numbers in the units of the column for x (N,), not rounded."""
+        if self.likelihood not in LOGARITHMIC:
+            return x * self.factor + self.offset
+        numbers = np.exp(np.clip(x * self.factor + self.offset, *self.log_limits))
+        if self.likelihood == "log_spike":
+            numbers = np.where(x < self.spike_code + 0.5, float(self.spike or 0.0), numbers)
+        return numbers
+
+    @property
+    def log_limits(self) -> tuple[float, float]:
+        """Between what logarithms of decoded values lie, so that no value overflows."""
+        edge = math.log(max(abs(self.high), abs(self.low), 1e-300)) + DIGITS
+        return -edge - 700 if edge < 0 else -700.0, min(edge, 700.0)
+
+    @property
+    def _about(self) -> dict[str, Any]:
+        return {"dtype": self.dtype, "declared": self.declared, "ordered": self.ordered}
+
+    def presented(self, numbers: Array, *, clip: bool = False, decimals: bool = False) -> Values:
+        """Return numbers in the units of the column as its values: whole where they were, and within their limits.
+
+        With `decimals`, they have as many as those of training.
+        """
         if self.kind == "count":
             numbers = np.maximum(numbers, 0.0)
         if clip or self.kind == "date":
@@ -209,19 +241,28 @@ class ColumnType:
             numbers = np.round(numbers, round(-math.log10(self.step)))
             if self.likelihood == "log_normal":  # 0 has no logarithm
                 numbers = np.maximum(numbers, self.step)
-        return Values(self.holds, within(numbers, self.dtype), **about)
+        return Values(self.holds, within(numbers, self.dtype), **self._about)
 
-    def _decoded_levels(self, x: Array, rng: np.random.Generator | None, about: dict[str, Any]) -> Values:
-        if self.kind == "constant":
-            return level_values(self.holds, np.zeros(len(x), np.int64), self.levels, about)
+    def at(self, positions: Array) -> Values:
+        """Return the levels at positions (N,) as values of the column."""
+        return level_values(self.holds, positions, self.levels, self._about)
+
+    def constant(self, n: int) -> Values:
+        """Return n values of a column that does not vary, missing ones where it has none."""
+        if self.levels:
+            return self.at(np.zeros(n, np.int64))
+        return Values(
+            self.holds, np.full(n, -1, np.int32) if self.holds == "text" else np.full(n, np.nan), **self._about
+        )
+
+    def _decoded_levels(self, x: Array, rng: np.random.Generator | None) -> Values:
         code = np.clip(np.rint(x * self.factor + self.offset), 0, self.classes - 1).astype(np.int64)
-        positions = np.array([*self.frequent, *([max(self.rare, key=lambda i: self.counts[i])] if self.rare else [])])
-        found = positions[code]
+        found = self.code_levels[code]
         lost = np.flatnonzero(code >= len(self.frequent))
         if rng is not None and len(lost):
             shares = np.array([self.counts[i] for i in self.rare], np.float64)
             found[lost] = rng.choice(np.array(self.rare), len(lost), p=shares / shares.sum())
-        return level_values(self.holds, found, self.levels, about)
+        return self.at(found)
 
     # Files and words --------------------------------------------------------------------------------------------------
 
@@ -258,38 +299,3 @@ TYPE_FORM = {
     "step?": float | int, "spike?": float | int | None, "share?": float | int,
 }  # fmt: skip
 """The form of `ColumnType.record()` in files (see `narrows.storage`)."""
-
-
-def level_values(holds: str, positions: Array, levels: Sequence[Any], about: Mapping[str, Any]) -> Values:
-    """Return the levels at positions (N,) as values of a column."""
-    if holds == "text":
-        return Values("text", positions.astype(np.int32), tuple(levels), **about)
-    table = np.array([float(level) for level in levels])
-    numbers = table[positions]
-    return Values(holds, within(numbers, str(about["dtype"])), **about)
-
-
-def within(numbers: Array, dtype: str) -> Array:
-    """Return numbers within the limits of a type of whole numbers or of floating point."""
-    name = dtype.lower().partition("[")[0]
-    if name.startswith(("int", "uint")) and name.removeprefix("u")[3:].isdigit():
-        limits = np.iinfo(name)
-        return np.clip(np.rint(numbers), float(limits.min), np.nextafter(float(limits.max), 0))
-    if name in SINGLE:
-        limit = np.finfo("float16" if "16" in name or name == "halffloat" else "float32").max
-        return np.clip(numbers, -float(limit), float(limit))
-    return numbers
-
-
-def check_columns(columns: Any, owner: str) -> None:
-    """Raise ConfigError unless it is a mapping from names of columns to kinds, such as "real" or "real:student"."""
-    if columns is None:
-        return
-    for name, text in columns.items():
-        kind, _, likelihood = str(text).partition(":")
-        if kind not in KINDS or (likelihood and likelihood not in LIKELIHOODS[kind]):
-            choices = LIKELIHOODS[kind] if kind in KINDS else KINDS
-            raise ConfigError(
-                f"{owner}: columns must give every column one of {', '.join(choices) or 'no likelihood'}; got "
-                f"{name!r}: {text!r}.{did_you_mean(likelihood or kind, choices)}"
-            )

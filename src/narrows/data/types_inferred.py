@@ -11,10 +11,10 @@ import numpy as np
 from narrows.data.arrays import Array
 from narrows.data.decimals import decimals_of
 from narrows.data.stored import StoredRows
-from narrows.data.types import LIKELIHOODS, SINGLE, ColumnType
+from narrows.data.types import LIKELIHOODS, ColumnType
 from narrows.data.types_likelihood import chosen_likelihood, half_width, is_whole
 from narrows.data.types_stored import StoredTable
-from narrows.data.types_table import DAY, MixedTable, Values
+from narrows.data.types_table import DAY, SINGLE, MixedTable, Values
 from narrows.errors import ConfigError, DataError, did_you_mean
 
 STEPS = 20

@@ -16,7 +16,7 @@ from narrows.data.arrays import Array, Arrays
 from narrows.data.columns import positions_of, shortened
 from narrows.data.frames import frame_kind, frame_of
 from narrows.data.stored import Mapped, StoredRows
-from narrows.data.types import LOGARITHMIC, SPIKES, ColumnType
+from narrows.data.types import LOGARITHMIC, SPIKES, ColumnType, UnseenLevelWarning
 from narrows.data.types_frames import mixed_table, to_native_frame
 from narrows.data.types_stored import HELD, StoredTable
 from narrows.data.types_table import PLURAL, MixedTable, Values, text_values
@@ -26,10 +26,6 @@ DENSE = ("gaussian", "student", "log_normal", *SPIKES)
 """Likelihoods that are densities, whose value depends on the unit."""
 WIDER = {"truth": ("number",), "number": ("truth",)}
 """What a column may hold where it held something else in fit."""
-
-
-class UnseenLevelWarning(UserWarning):
-    """A column has levels that fit did not see; they count as missing."""
 
 
 def table_like(X: Any, types: Sequence[ColumnType], owner: str) -> MixedTable:
@@ -173,7 +169,7 @@ def decoded_table(
                 columns[column.name] = given.columns[column.name]
             continue
         if not column.modelled:
-            values = _constant(column, len(x))
+            values = column.constant(len(x))
             rate = column.missing if rng is not None and column.levels else 0.0
             values = values.with_gaps(rng.random(len(x)) < rate) if rng is not None and rate else values
             columns[column.name] = values
@@ -182,14 +178,6 @@ def decoded_table(
         columns[column.name] = values if mask is None else values.with_gaps(~mask[:, position])
         position += 1
     return MixedTable(columns)
-
-
-def _constant(column: ColumnType, n: int) -> Values:
-    if column.levels:
-        return column.decode(np.zeros(n))
-    about: dict[str, Any] = {"dtype": column.dtype, "declared": column.declared, "ordered": column.ordered}
-    data = np.full(n, -1, np.int32) if column.holds == "text" else np.full(n, np.nan)
-    return Values(column.holds, data, **about)
 
 
 def as_given(table: MixedTable, kind: str | None, like: Any) -> Any:

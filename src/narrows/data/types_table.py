@@ -14,6 +14,8 @@ from narrows.data.arrays import Array
 
 DAY = 86_400.0
 """Seconds."""
+SINGLE = ("float32", "float", "float16", "halffloat")
+"""Types of floating point of less than double precision, by the names of all libraries."""
 
 
 PLURAL = {
@@ -122,6 +124,27 @@ def text_values(values: Iterable[Any], *, gaps: Array | None = None, **about: An
             levels = list(index)
             return Values("text", place[data], tuple(levels[i] for i in kept.tolist()), **about)
     return Values("text", data, tuple(index), **about)
+
+
+def level_values(holds: str, positions: Array, levels: Sequence[Any], about: Mapping[str, Any]) -> Values:
+    """Return the levels at positions (N,) as values of a column."""
+    if holds == "text":
+        return Values("text", positions.astype(np.int32), tuple(levels), **about)
+    table = np.array([float(level) for level in levels])
+    numbers = table[positions]
+    return Values(holds, within(numbers, str(about["dtype"])), **about)
+
+
+def within(numbers: Array, dtype: str) -> Array:
+    """Return numbers within the limits of a type of whole numbers or of floating point."""
+    name = dtype.lower().partition("[")[0]
+    if name.startswith(("int", "uint")) and name.removeprefix("u")[3:].isdigit():
+        limits = np.iinfo(name)
+        return np.clip(np.rint(numbers), float(limits.min), np.nextafter(float(limits.max), 0))
+    if name in SINGLE:
+        limit = np.finfo("float16" if "16" in name or name == "halffloat" else "float32").max
+        return np.clip(numbers, -float(limit), float(limit))
+    return numbers
 
 
 class MixedTable:

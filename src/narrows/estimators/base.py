@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from narrows.data.arrays import Array, Arrays
 from narrows.data.schema import Schema
+from narrows.data.stored import StoredRows, Sum
 from narrows.errors import ConfigError
 from narrows.estimators import blocks, fitting, inference
 from narrows.estimators.coding import CodingMixin
@@ -188,6 +189,10 @@ class Autoencoder(CodingMixin, SamplerMixin, ImputerMixin, ComponentParameters, 
     def _takes_condition(self) -> bool:
         """Whether the model takes labels."""
         return False
+
+    def sums_of(self, X: StoredRows) -> list[Sum]:
+        """Return what `fit` needs of rows on disk beside moments and ranges, to be summed in the same pass."""
+        return []
 
     def _encode(self, samples: Any, y: Any = None) -> Arrays:
         return self.schema_.encode(samples, y, dtype=self.computing_dtype, owner=type(self).__name__)

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from narrows.data.arrays import Array, Arrays, on_disk, subset
 from narrows.data.order import Division
 from narrows.data.schema import Schema
+from narrows.data.stored import StoredRows
 from narrows.data.types_stored import StoredTable, chosen_rows
 from narrows.data.types_table import MixedTable
 from narrows.errors import ConfigError, DataError
@@ -69,10 +70,13 @@ def begin(
         start = _begin_at(estimator, warm_start)
         if start is not None:
             trainer = partial(_continued, trainer, start.module_.state_dict(), start, estimator)
+        held_out: Any = None
+        if isinstance(validation, float | np.floating) and isinstance(X, StoredRows):  # each part is read once
+            X, y, validation = _split(estimator, X, y, float(validation))
+            validation = validation if estimator._takes_condition else validation[0]
         samples = check_samples(
             estimator, X, start and start.schema_, missing=estimator.takes_missing, axes=axes, columns=columns
         )
-        held_out: Any = None
         if isinstance(validation, float | np.floating):
             samples, y, held_out = _split(estimator, samples, y, float(validation))
         schema = start.schema_ if start is not None else Schema.of(

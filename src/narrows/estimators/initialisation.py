@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from narrows.data.arrays import Array, Arrays, on_disk
+from narrows.data.arrays import Array, Arrays
 from narrows.data.batches import Batches
 from narrows.data.schema import Schema
+from narrows.data.stored import StoredRows
+from narrows.estimators.on_disk import axes_on_disk, deviation_of, multiples_of_grey, scaled_facts
 from narrows.filling import filling_gaussian
 from narrows.nn import Network, Start
 from narrows.nn.masked import MaskedInput
@@ -119,6 +121,8 @@ def _start_columns_apart(estimator: Any, module: Any, rows: Arrays) -> None:
 
 def _axes(data: Arrays, schema: Schema, k: int, mean: Array) -> Axes:
     """Return principal axes of the training data on the model's scale, missing values at their mean."""
+    if isinstance(data.x, StoredRows) and not schema.missing:
+        return axes_on_disk(data.x, schema, min(k, len(data.x), schema.n_features), np.dtype(np.float32))
     x, mask, *_ = schema.on_scale(data, np.dtype(np.float32), fill=mean)
     if mask is not None:
         x = np.where(mask, x, mean.astype(x.dtype))
@@ -139,7 +143,11 @@ def filling_rank(d: int) -> int:
 
 
 def moments(data: Arrays, schema: Schema) -> Moments:
-    """Return moments of the observed values, in one pass."""
+    """Return moments of the observed values, in one pass; of rows on disk, those that are known of them."""
+    if isinstance(data.x, StoredRows):
+        facts = scaled_facts(data.x, schema)
+        low, high, shape = float(facts.low.min()), float(facts.high.max()), data.x.shape[1:]
+        return Moments(facts.mean.reshape(shape), deviation_of(facts), low, high, multiples_of_grey(data.x, schema))
     X, shape = data.x, data.x.shape[1:]
     pixels = schema.pixels and X.dtype == np.uint8
     unit = 255.0 if pixels else 1.0
@@ -151,8 +159,6 @@ def moments(data: Arrays, schema: Schema) -> Moments:
         part = slice(start, start + rows)
         raw = np.asarray(X[part])
         mask = None if data.mask is None else data.mask[part]
-        if on_disk(X) and not pixels:
-            raw, mask = schema.scaled(raw, np.dtype(np.float32))
         if shift is None:  # near the mean: squares about it lose no digits
             shift = float(np.mean(raw[0], dtype=np.float64)) / unit
         if mask is None:

@@ -8,6 +8,7 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import Any, ClassVar
 
+import numpy as np
 from torch import nn
 
 from narrows.components import resolve
@@ -16,12 +17,15 @@ from narrows.corruptions import CopyMask, Corruption, Own
 from narrows.data.arrays import Arrays, on_disk
 from narrows.data.batches import Batches
 from narrows.data.schema import Schema
+from narrows.data.stored import StoredRows, Sum
 from narrows.errors import ConfigError
 from narrows.estimators.base import Autoencoder
 from narrows.estimators.device import device_of
 from narrows.estimators.incremental import PartialFitMixin
 from narrows.estimators.initialisation import filling_rank, start_at_data
+from narrows.estimators.on_disk import sums_for_axes
 from narrows.estimators.persistence import training_identity
+from narrows.estimators.refitting import Refit, copied
 from narrows.estimators.validation import check_types
 from narrows.nn import Decoder, Encoder, Layout, Network, Pair
 from narrows.nn.codes import Code
@@ -31,7 +35,7 @@ from narrows.params import model, param
 from narrows.probability.likelihoods import Likelihood
 from narrows.probability.typed import ColumnLikelihoods, outputs_of
 from narrows.training import Checkpoints, Report, Settings, Trainer
-from narrows.training.effort import PATIENCE, SMALL, auto_epochs, held_out, multiplications, on_one_thread
+from narrows.training.effort import PATIENCE, SMALL, auto_epochs, costly, held_out, multiplications, on_one_thread
 from narrows.training.memory import keep_freed
 from narrows.training.optimizers import OPTIMIZERS
 from narrows.training.precision import PRECISIONS, autocast
@@ -116,20 +120,31 @@ class NeuralAutoencoder(PartialFitMixin, Autoencoder):
 
         Raises: ConfigError where there is none of that name, or it takes no sequences of different lengths.
         """
-        name = type(self).__name__
-        if isinstance(self.network, tuple | list):
-            return Pair(modules=tuple(self.network))
-        chosen = self.network
-        if chosen == "auto":
-            code: Code = resolve("code", self.code, name)
-            chosen = "recurrent" if schema.ragged else "conv" if code.maps and schema.kind == "images" else "residual"
-        network: Network = resolve("network", chosen, name)
+        network, name = self._network(schema.ragged, schema.kind == "images"), type(self).__name__
         if schema.ragged and not network.ragged:
             raise ConfigError(
                 f"{name}: network must be 'recurrent' for sequences of different lengths; got {str(network)!r}. Or cut "
                 "them to one length."
             )
         return network
+
+    def _network(self, ragged: bool, images: bool) -> Network:
+        if isinstance(self.network, tuple | list):
+            return Pair(modules=tuple(self.network))
+        chosen, name = self.network, type(self).__name__
+        if chosen == "auto":
+            code: Code = resolve("code", self.code, name)
+            chosen = "recurrent" if ragged else "conv" if code.maps and images else "residual"
+        network: Network = resolve("network", chosen, name)
+        return network
+
+    def sums_of(self, X: StoredRows) -> list[Sum]:
+        """Return products, or a sketch of them, for networks that begin at PCA."""
+        if not self._network(False, X.ndim == 4).begins_at_pca:
+            return []
+        d = math.prod(X.shape[1:])
+        k = min(auto_latent_dim(d) if self.latent_dim == "auto" else int(self.latent_dim), len(X), d)
+        return sums_for_axes(X, k, self.computing_dtype, scaled=X.dtype != np.uint8)
 
     def likelihood_for(self, schema: Schema, network: Network) -> Likelihood:
         """Return the likelihood; auto stands for bernoulli for black and white pixels, else gaussian:learned.
@@ -249,12 +264,14 @@ class NeuralAutoencoder(PartialFitMixin, Autoencoder):
         module.corruption = self.corruption_for(schema)
         check_types(self, schema, module.corruption)
         parts = held_out(len(data.x), self.seed) if validation is None and self.epochs == "auto" else None
-        start_at_data(self, module, data)
+        twice = parts is not None and not on_disk(data.x) and costly(len(parts[1]), len(data.x))
+        untrained = copied(module) if twice else {}
+        start_at_data(self, module, data.rows(parts[0]) if parts is not None and twice else data)
         module.to(device_of(self.device))
         rows = Batches(data, schema, module.device, module.dtype, module.density)
         held = None if validation is None else Batches(validation, schema, module.device, module.dtype, module.density)
         if parts is not None:
-            # Scale and PCA's start are those of all samples: layers must beat a PCA that knows those held out as well.
+            # One fit alone starts at the PCA of all samples: layers must beat one that knows those held out as well.
             rows, held = (
                 rows.divided(len(parts[1]), self.seed) if on_disk(data.x) else (rows.rows(part) for part in parts)
             )
@@ -267,6 +284,9 @@ class NeuralAutoencoder(PartialFitMixin, Autoencoder):
             reports = trainer(module, rows, settings, held, checkpoints)
             small = module.device.type == "cpu" and work * min(self.batch_size or len(rows), len(rows)) < SMALL
             yield from on_one_thread(reports) if small else reports
+            if twice and parts is not None and held is not None:
+                reports = Refit(self, settings, trainer, untrained, data, parts[0], held).reports()
+                yield from on_one_thread(reports) if small else reports
 
     def _settings(self, n: int, work: int, held_out: bool) -> Settings:
         """Return how to train on n samples, of `work` multiplications each."""

@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Normal
 
-from narrows.data.arrays import Array, Arrays, on_disk
+from narrows.data.arrays import Array, Arrays
 from narrows.data.schema import Schema
+from narrows.data.stored import StoredRows, Sum
 from narrows.errors import ConfigError, DataError
 from narrows.estimators import blocks
 from narrows.estimators.base import Autoencoder
+from narrows.estimators.on_disk import axes_on_disk, scaled_facts, sums_for_axes
 from narrows.module import MAIN, Batch, CodeSpec, ExactModule, Loss
 from narrows.objectives import sum_values
 from narrows.params import model, param, validate
@@ -172,6 +174,15 @@ class PCA(Autoencoder):
             )
         return self.latent_dim or min(n, d)
 
+    def sums_of(self, X: StoredRows) -> list[Sum]:
+        """Return products, or a sketch of them."""
+        n, d = len(X), math.prod(X.shape[1:])
+        k = min(self.latent_dim or n, n, d)
+        scaled = self.scale not in (None, "auto")
+        return sums_for_axes(
+            X, k, self.computing_dtype, center=self.center, solver=self.solver, scaled=scaled
+        )  # fmt: skip
+
     def build(self, schema: Schema) -> PCAModule:
         """Return the module, all zero."""
         return PCAModule(schema.sample_shape, self.latent_size(schema), self.whiten)
@@ -181,13 +192,20 @@ class PCA(Autoencoder):
     ) -> Generator[Report, None, None]:
         """Decompose the data, and report once; where values are missing, several times a minute on the way."""
         started = time.perf_counter()
-        lazy = self.schema_.on_scale if on_disk(data.x) and not self.schema_.missing else self.schema_.in_memory
-        data = lazy(data, self.computing_dtype)
-        X, n = data.x, len(data.x)
-        if X.dtype == np.float64 and max(X.max(), -X.min()) > LARGEST:
+        X: Any = data.x
+        n = len(X)
+        stored = isinstance(X, StoredRows) and not self.schema_.missing
+        if stored:
+            facts = scaled_facts(X, self.schema_)
+            low, high = facts.low.min(), facts.high.max()
+        else:
+            data = self.schema_.in_memory(data, self.computing_dtype)
+            X = data.x
+            low, high = (X.min(), X.max()) if X.dtype == np.float64 else (0.0, 0.0)
+        if max(high, -low) > LARGEST:
             raise DataError(
                 f"PCA: X must lie within +-{LARGEST:g}, so that its squares are finite; got values from "
-                f"{X.min():.3g} to {X.max():.3g}. Scale X."
+                f"{low:.3g} to {high:.3g}. Scale X."
             )
 
         def report(step: int, steps: int, axes: Axes) -> Report:
@@ -197,7 +215,11 @@ class PCA(Autoencoder):
             return Report(1, 1, step, steps, means, None, seconds, speed, 0.0, step == steps, step == steps)
 
         if data.mask is None:
-            axes = principal_axes(X, self.latent_dim_, center=self.center, solver=self.solver)
+            how: dict[str, Any] = {"center": self.center, "solver": self.solver}
+            axes = (
+                axes_on_disk(X, self.schema_, self.latent_dim_, self.computing_dtype, **how) if stored
+                else principal_axes(X, self.latent_dim_, **how)
+            )  # fmt: skip
             self._set(axes)
             yield report(1, 1, axes)
             return

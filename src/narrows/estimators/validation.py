@@ -14,17 +14,17 @@ from sklearn.exceptions import DataConversionWarning
 
 from narrows.components import resolve_all
 from narrows.corruptions import Corruption
-from narrows.data.arrays import Array
+from narrows.data.arrays import Array, on_disk
 from narrows.data.axes import ORDERS, order_for, order_of, turned
 from narrows.data.columns import check_values, shortened
 from narrows.data.conversion import FORMS, as_array
 from narrows.data.frames import frame_of, numbers_of
 from narrows.data.scales import finite_sum
 from narrows.data.schema import Schema
-from narrows.data.stored import StoredRows
-from narrows.data.types import check_columns
+from narrows.data.stored import HELD, MemoryMap, StoredRows, stored
 from narrows.data.types_frames import is_plain, mixed_table
 from narrows.data.types_inferred import holds_codes
+from narrows.data.types_likelihood import check_columns
 from narrows.data.types_schema import table_like
 from narrows.data.types_stored import StoredTable
 from narrows.data.types_table import MixedTable, Values
@@ -94,16 +94,27 @@ def check_samples(
             f"{name}: X must hold at least one value; got 0 {what} (shape={samples.shape}) while a minimum of 1 is "
             "required. Choose other rows or columns."
         )
+    if on_disk(samples) and schema is None:
+        samples = _on_disk(estimator, samples, axes, name)
     if frame is None:
         names = columns if schema is None else schema.columns
         fits = names is not None and samples.shape[1:] == (len(names),)
         check_values(samples, names if fits else None, name, missing=missing)
     if schema is None:
-        table = frame is not None or issparse(X)
+        table = frame is not None or issparse(X) or isinstance(samples, MemoryMap)  # which has been turned
         samples = turned(samples, None if table else _order(samples, axes, name))
         estimator.n_features_in_ = math.prod(samples.shape[1:])
         return samples
     return _as_fitted(estimator, samples, schema, missing)
+
+
+def _on_disk(estimator: Any, X: Any, axes: str | None, name: str) -> Any:
+    """Return rows on disk for fit, of which one pass has been taken; those that fill two windows at most are read."""
+    if X.nbytes <= HELD:
+        return np.array(X)
+    rows = stored(X if isinstance(X, StoredRows) else turned(X, _order(X, axes, name)))
+    rows.gather(*estimator.sums_of(rows))
+    return rows
 
 
 def _needs_types(estimator: Any, X: Any, frame: Any, names: Sequence[str] | None) -> bool:

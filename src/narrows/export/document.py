@@ -10,6 +10,7 @@ import numpy as np
 
 from narrows import __version__
 from narrows.data.arrays import Array
+from narrows.export.columns import Columns
 from narrows.export.form import FORMAT
 from narrows.export.functions import input_type, takes_missing
 from narrows.storage.json import plain
@@ -28,6 +29,8 @@ def document_of(model: Autoencoder, run: str, licence: str) -> dict[str, Any]:
         "input": str(input_type(schema)).removeprefix("torch."), "columns": schema.columns, "axes": schema.axes,
         "scale": schema.scale, "offset": numbers[0], "factor": numbers[1], "limits": schema.limits,
         "missing": takes_missing(model), "levels": schema.levels, "label_values": schema.label_values,
+        "types": None if schema.types is None else [column.record() for column in schema.types],
+        "inputs": {} if schema.types is None else Columns(schema.types).names,
         "code": {
             "shape": list(code.shape), "dtype": str(code.dtype).removeprefix("torch."), "ordered": code.ordered,
             "levels": code.levels,

@@ -7,14 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from narrows.data.types import TYPE_FORM
+
 SCHEMA = "schema.json"
 FORMAT = 1
 """Of `schema.json`."""
+SYSTEMS = 2**24
+"""Values of the systems of equations that are in memory at once."""
 RECORD = {
     "format": int, "model": str, "kind": str, "shape": [int | None], "steps": int | None, "dtype": str, "input": str,
     "columns": ([str], type(None)), "axes": str | None, "scale": str | float | int | None,
     "limits": ([float | int], type(None)), "missing": bool, "levels": ([str | int | float | bool], type(None)),
-    "label_values": int, "code": {"shape": [int], "dtype": str, "ordered": bool, "levels": int},
+    "label_values": int, "types": ([TYPE_FORM], type(None)),
+    "code": {"shape": [int], "dtype": str, "ordered": bool, "levels": int},
     "functions": {name: {"file": str} for name in ("encoder", "decoder", "reconstruct", "score")},
 }  # fmt: skip
 """The form of `schema.json`, as far as it is used here."""
@@ -72,6 +77,11 @@ class Form:
     def takes_labels(self) -> bool:
         """Whether y must be given."""
         return self.levels is not None or self.label_values > 0
+
+    def chunk(self, most: int) -> int:
+        """Return how many samples are computed at once: fewer where a system of a code's size is solved for each."""
+        size = math.prod(self.code["shape"]) if self.missing and self.code["dtype"] == "float64" else 1
+        return max(1, min(most, SYSTEMS // size**2))
 
     @property
     def usual_largest(self) -> tuple[float, float] | None:

@@ -14,6 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from narrows.data.schema import Schema
+from narrows.export.columns import AGAIN
+from narrows.export.filling import filling_by_row, fills_soundly
+from narrows.export.typed import TypedScale
 from narrows.module import Batch, LatentVariableModule, Module
 
 if TYPE_CHECKING:
@@ -44,12 +47,9 @@ def output_type(schema: Schema) -> torch.dtype:
 def takes_missing(model: Autoencoder) -> bool:
     """Return whether NaN counts as a missing value in what is exported.
 
-    Models with an exact density, and those of tables that had missing values in training, fill values in by a linear
-    system for each pattern of them, which is no fixed graph.
+    A density of hardly any noise solves a system that no graph solves to the same digits: see `filling`.
     """
-    schema = model.schema_
-    fills = model.module_.exact_score or (schema.kind == "table" and schema.missing)
-    return model.takes_missing and not fills and not schema.pixels
+    return model.takes_missing and not model.schema_.pixels and fills_soundly(model.module_)
 
 
 def steps_of(x: Tensor, steps: int) -> Tensor:
@@ -92,8 +92,10 @@ class Function(nn.Module):
 
     def __init__(self, model: Autoencoder) -> None:
         super().__init__()
-        self.module: Module = copy.deepcopy(model.module_).cpu().eval().requires_grad_(False)
+        module = copy.deepcopy(model.module_).cpu().eval().requires_grad_(False)
         self.schema, self.scale = model.schema_, Scale(model.schema_)
+        self.module: Module = filling_by_row(module).eval()
+        self.typed = None if self.schema.types is None else TypedScale(self.schema.types)
         self.takes_missing = takes_missing(model)
 
     def batch(self, tensors: Tensors, *, padded: bool = False) -> Batch:
@@ -101,21 +103,30 @@ class Function(nn.Module):
 
         `padded` says that sequences need as many steps as the decoder returns; the encoder reads those that are given.
         """
+        if self.typed is not None:
+            x, mask = self.typed(tensors)
+            return self._on_scale(x, mask, tensors.get("y"))
         raw, lengths, y = tensors["x"], tensors.get("lengths"), tensors.get("y")
         if raw.dtype == torch.uint8:
             return Batch(raw.to(self.module.dtype) / 255, y=y)
         if padded and lengths is not None:
             raw = steps_of(raw, self.schema.sample_shape[0])
-        mask = ~torch.isnan(raw) if self.takes_missing else None
-        if lengths is not None and mask is not None:
-            mask = mask & (torch.arange(raw.shape[1], device=raw.device) < lengths[:, None])[:, :, None]
-        x = self.scale(raw).to(self.module.dtype)
+        seen = ~torch.isnan(raw) if self.takes_missing else None
+        if lengths is not None and seen is not None:
+            seen = seen & (torch.arange(raw.shape[1], device=raw.device) < lengths[:, None])[:, :, None]
+        return self._on_scale(self.scale(raw), seen, y, lengths)
+
+    def _on_scale(self, x: Tensor, mask: Tensor | None, y: Tensor | None, lengths: Tensor | None = None) -> Batch:
+        x = x.to(self.module.dtype)
         jacobian = self.schema.log_jacobian_of(x, mask) if self.module.density else 0.0
         return Batch(x, mask, lengths, y, log_jacobian=jacobian)
 
-    def units(self, x: Tensor) -> Tensor:
-        """Return samples in the data's units."""
-        return self.scale.inverse(x).to(output_type(self.schema))
+    def units(self, x: Tensor, name: str) -> dict[str, Tensor]:
+        """Return samples in the data's units by name; of typed columns numbers and levels."""
+        if self.typed is None:
+            return {name: self.scale.inverse(x).to(output_type(self.schema))}
+        parts = self.typed.inverse(x)
+        return parts if self.takes_codes else {AGAIN[part]: tensor for part, tensor in parts.items()}
 
 
 class Encoder(Function):
@@ -139,7 +150,7 @@ class Decoder(Function):
     def forward(self, tensors: Tensors) -> dict[str, Tensor]:
         """Return x (B, *shape)."""
         z = tensors["z"]
-        return {"x": self.units(self.module.decode(z, Batch(z, y=tensors.get("y"))))}
+        return self.units(self.module.decode(z, Batch(z, y=tensors.get("y"))), "x")
 
 
 class Reconstruct(Function):
@@ -150,7 +161,7 @@ class Reconstruct(Function):
         batch = self.batch(tensors)
         x = self.module.decode(self.module.encode(batch), batch)
         steps = batch.x.shape[1]
-        return {"reconstruction": self.units(x if batch.lengths is None else steps_of(x, steps))}
+        return self.units(x if batch.lengths is None else steps_of(x, steps), "reconstruction")
 
 
 class Score(Function):

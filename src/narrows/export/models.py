@@ -130,18 +130,13 @@ def export_model(
             f"export: int8 must go with a model of single precision; {type(model).__name__} computes in double. "
             "Leave it out."
         )
-    if model.schema_.types is not None:
-        raise ConfigError(
-            "export: model must be of numbers, pixels or sequences; tables whose columns have types of their own "
-            "(categories, dates, counts) cannot be exported. Use narrows.load, which has all verbs, or narrows serve."
-        )
     if form.opened is opened:
         check_installed("onnx", "onnxscript", "onnxruntime")
     steps = model.schema_.steps if model.schema_.ragged else None
     ragged = steps is not None and form.any_length
     with replaced(Path(folder), SCHEMA, force=force) as draft:
         arrays = comparable(model, ROWS, X, y)
-        wanted, agree = expected(model, arrays), np.ones(len(arrays["x"]), bool)
+        wanted, agree = expected(model, arrays), np.ones(len(next(iter(arrays.values()))), bool)
         document, files = document_of(model, name, licence), []
         for key, kind in FUNCTIONS.items():
             given = _inputs(kind, arrays, wanted)

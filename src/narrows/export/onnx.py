@@ -82,6 +82,8 @@ def onnx_bytes(function: Function, example: Mapping[str, Tensor], steps: int | N
     """
     import onnx
 
+    from narrows.export.operators import TRANSLATIONS
+
     batch = torch.export.Dim("batch")
     shapes: dict[str, dict[int, Any]] = {name: {0: batch} for name in example}
     if steps is not None and "x" in shapes:
@@ -92,7 +94,7 @@ def onnx_bytes(function: Function, example: Mapping[str, Tensor], steps: int | N
             program = torch.onnx.export(
                 _with_operators(function), (), kwargs={"tensors": dict(example)}, dynamic_shapes={"tensors": shapes},
                 input_names=list(example), output_names=outputs, opset_version=OPSET, dynamo=True, verbose=False,
-                external_data=False, custom_translation_table=translations(),
+                external_data=False, custom_translation_table=TRANSLATIONS,
             )  # fmt: skip
         except (RuntimeError, AssertionError) as error:
             raise ConfigError(f"export: model must be one that torch exports to ONNX; {reason(error)}") from error
@@ -111,19 +113,6 @@ def onnx_bytes(function: Function, example: Mapping[str, Tensor], steps: int | N
         raise ConfigError(f"export: model must have less than 2 GB; its graph has {model.ByteSize() / 1e9:.1f} GB.")
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString()
-
-
-def translations() -> dict[Any, Any]:
-    """Return what operators of torch are in ONNX, where torch's own translation loses values.
-
-    It has log(sigmoid(x)), which ONNX Runtime computes as -inf below -18.
-    """
-    from onnxscript import opset18 as op
-
-    def log_sigmoid(x: Any) -> Any:
-        return op.Neg(op.Softplus(op.Neg(x)))
-
-    return {torch.ops.aten.log_sigmoid.default: log_sigmoid}
 
 
 def reason(error: BaseException) -> str:

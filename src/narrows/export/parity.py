@@ -10,11 +10,13 @@ import numpy as np
 from narrows.data.arrays import Array
 from narrows.data.schema import Schema
 from narrows.errors import ConfigError
+from narrows.export.columns import AGAIN, NUMBERS, Columns
 
 TOLERANCE = 1e-5
 """The largest difference from torch that is exported, relative to the spread of what is computed."""
 FEW = 1e-3
-"""Share of indices that may differ: a latent that is as near to two entries of a codebook is rounded to either."""
+"""Share of indices that may differ: a latent that is as near to two entries of a codebook is rounded to either, and of
+two levels that are as likely either is the likeliest."""
 CALLS = 20
 """Of which the median time is taken."""
 
@@ -35,16 +37,17 @@ def compare(
     for rows in (slice(None), slice(1)):
         got = run({key: array[rows] for key, array in given.items()})
         some = agree[rows]
-        if name == "encoder" and wanted["z"].dtype.kind in "iu":
-            unlike = got["z"] != wanted["z"][rows]
+        for key in [key for key, array in wanted.items() if array.dtype.kind in "iu"]:
+            unlike = got[key] != wanted[key][rows]
             if unlike.sum() > max(1, FEW * unlike.size):
                 _refuse(name, float(unlike.mean()))
-            if len(some) == len(agree):
+            if key == "z" and len(some) == len(agree):
                 agree = agree & ~unlike.reshape(len(unlike), -1).any(1)
-        elif some.any():
+        if some.any():
+            real = {key: array for key, array in wanted.items() if array.dtype.kind == "f"}
             apart = max(apart, largest(
-                {key: got[key][some] for key in wanted}, {key: a[rows][some] for key, a in wanted.items()}, schema,
-                {key: spread_of(key, a, schema) for key, a in wanted.items()},
+                {key: got[key][some] for key in real}, {key: a[rows][some] for key, a in real.items()}, schema,
+                {key: spread_of(key, a, schema) for key, a in real.items()},
             ))  # fmt: skip
     if not apart <= TOLERANCE:
         _refuse(name, apart)
@@ -77,6 +80,8 @@ def largest(
 def on_scale(name: str, values: Array, schema: Schema) -> Array:
     """Return values in double precision; samples on the model's scale, so that all features count alike."""
     values = np.asarray(values, np.float64)
+    if schema.types is not None and name in (NUMBERS, AGAIN[NUMBERS]):
+        return Columns(schema.types).numbers_on_scale(values)
     if name not in ("x", "reconstruction") or schema.factor is None or schema.offset is None:
         return values
     wide = (-1, 1, 1) if schema.kind == "images" else (-1,)

@@ -35,6 +35,7 @@ def session_of(path: str | Path, threads: int | None = None) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors: it warns of constants that a branch does not use
     if threads is not None:
         options.intra_op_num_threads = threads
     try:
@@ -238,8 +239,9 @@ class OnnxModel:
         """Return an output of a function for what `inputs` returned, in chunks. Raises: DataError for nan and inf."""
         session, n = self.session(function), len(next(iter(arrays.values())))
         parts = []
-        for start in range(0, n, CHUNK):
-            chunk = {name: array[start : start + CHUNK] for name, array in arrays.items()}
+        size = self.form.chunk(CHUNK)
+        for start in range(0, n, size):
+            chunk = {name: array[start : start + size] for name, array in arrays.items()}
             parts.append(self._finite(session.run([output], chunk)[0], next(iter(chunk.values()))))
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
@@ -274,23 +276,3 @@ def _bits(usual: tuple[float, float] | None, dtype: np.dtype[Any]) -> tuple[np.d
 
 
 _Z = ["z"]
-
-
-def load_onnx(folder: str | Path, *, threads: int | None = None) -> OnnxModel:
-    """Return a model that `narrows export --to onnx` or `model.export(folder)` wrote, run by ONNX Runtime.
-
-    Needs numpy and onnxruntime alone: torch is not imported.
-
-    Parameters
-    ----------
-    folder
-        The folder with `schema.json` and the ONNX files.
-    threads
-        On which a product is computed; None leaves it to ONNX Runtime.
-
-    Raises
-    ------
-    FormatError
-        The folder does not hold such a model.
-    """
-    return OnnxModel(folder, threads)

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 
 from narrows.data.arrays import Array, Arrays
+from narrows.data.types_schema import table_like
 from narrows.estimators import inference
+from narrows.export.columns import AGAIN, Columns
 from narrows.export.functions import input_type, takes_missing
 from narrows.module import Batch, LatentVariableModule
 from narrows.training.arrays import as_array
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from narrows.estimators.base import Autoencoder
 
 Named = dict[str, Array]
+HOLES = 0.1
+"""Share of the values that are hidden from every other sample of complete data, to compare what is filled in."""
 
 
 def drawn_samples(model: Autoencoder, n: int, seed: int = 0) -> tuple[Any, Any]:
@@ -41,7 +45,11 @@ def drawn_samples(model: Autoencoder, n: int, seed: int = 0) -> tuple[Any, Any]:
 def named_arrays(model: Autoencoder, X: Any, y: Any = None) -> Named:
     """Return x in the data's units, y, and lengths of padded sequences, as the functions take them."""
     data = inference.encoded(model, X, y)
-    arrays = {"x": _in_units(model, data)}
+    if (types := model.schema_.types) is not None:
+        table = table_like(X, types, type(model).__name__)
+        arrays, _ = Columns(types).tensors(table.columns)
+    else:
+        arrays = {"x": _in_units(model, data)}
     if data.y is not None:
         arrays["y"] = data.y
     if data.lengths is not None:
@@ -54,14 +62,28 @@ def comparable(model: Autoencoder, n: int, X: Any = None, y: Any = None) -> Name
 
     Where there are none, samples that the model decodes.
     """
+    if model.schema_.types is not None:
+        some = drawn_samples(model, n) if X is None else (X[:n], None if y is None else y[:n])
+        return named_arrays(model, *some)
     if X is not None:
         arrays = named_arrays(model, X, y)
         there: Array = np.ones(len(arrays["x"]), bool)
         if not takes_missing(model) and arrays["x"].dtype.kind == "f":
             there = np.asarray(np.isfinite(arrays["x"].reshape(len(there), -1)).all(axis=1))
         if there.any():
-            return {name: array[there][:n] for name, array in arrays.items()}
-    return named_arrays(model, *drawn_samples(model, n))
+            return _with_holes(model, {name: array[there][:n] for name, array in arrays.items()})
+    return _with_holes(model, named_arrays(model, *drawn_samples(model, n)))
+
+
+def _with_holes(model: Autoencoder, arrays: Named) -> Named:
+    """Return samples of which some lack values, where the model fills these in and all are there."""
+    x = arrays["x"]
+    if not takes_missing(model) or np.isnan(x).any() or model.schema_.ragged:
+        return arrays
+    gaps = np.random.default_rng(0).random(x.shape) < HOLES
+    gaps.reshape(len(x), -1)[:, 0] = False
+    gaps[::2] = False
+    return {**arrays, "x": np.where(gaps, np.nan, x)}
 
 
 def _in_units(model: Autoencoder, data: Arrays) -> Array:
@@ -84,7 +106,11 @@ def _on_scale(model: Autoencoder, arrays: Named) -> Arrays:
 
     What is given is in the data's units already, so that none need be found out.
     """
-    X, lengths, schema = arrays["x"], arrays.get("lengths"), model.schema_
+    schema, lengths = model.schema_, arrays.get("lengths")
+    if schema.types is not None:
+        values, seen = Columns(schema.types).encoded(arrays)
+        return Arrays(values.astype(model.computing_dtype), None if seen.all() else seen, None, arrays.get("y"))
+    X = arrays["x"]
     if lengths is None:
         x, mask = schema.scaled(X, model.computing_dtype)
         return Arrays(x, mask, None, arrays.get("y"))
@@ -99,7 +125,14 @@ def expected(model: Autoencoder, arrays: Named) -> dict[str, Named]:
     """Return the outputs of every function by its name, as the estimator computes them for the same arrays."""
     module, schema = model.module_, model.schema_
     labels, data = arrays.get("y"), _on_scale(model, arrays)
+    columns = None if schema.types is None else Columns(schema.types)
     unrounded = replace(schema, dtype="float64")
+
+    def units(x: Array, name: str) -> Named:
+        if columns is None:
+            return {name: unrounded.in_units(x)}
+        parts = columns.decoded(x)
+        return parts if name == "x" else {AGAIN[part]: values for part, values in parts.items()}
 
     def mapped(function: Any) -> Array:
         return inference.map_batches(model, function, data, exact=True)
@@ -111,8 +144,7 @@ def expected(model: Autoencoder, arrays: Named) -> dict[str, Named]:
         x = as_array(module.decode(code, Batch(code, y=label)))
     reconstruction = mapped(lambda batch: module.decode(module.encode(batch), batch))
     outputs = {
-        "encoder": {"z": z}, "decoder": {"x": unrounded.in_units(x)},
-        "reconstruct": {"reconstruction": unrounded.in_units(reconstruction)},
+        "encoder": {"z": z}, "decoder": units(x, "x"), "reconstruct": units(reconstruction, "reconstruction"),
         "score": {"score": mapped(module.score)},
     }  # fmt: skip
     if module.probabilistic:

@@ -99,10 +99,10 @@ class Link:
         """Return the outputs for means (..., linear)."""
         flat = mean.reshape(-1, self.size)
         factor, offset = self.factor.to(flat), self.offset.to(flat)
-        logs = flat.clamp(EDGE, 1).log()
-        logits = torch.logit(flat.clamp(0, 1), eps=EDGE)
+        logs = flat.clamp(EDGE, 1.0).log()
+        logits = torch.logit(flat.clamp(0.0, 1.0), eps=EDGE)
         rates = (flat * factor + offset).clamp(min=EDGE).log()
-        constants = self.constants.to(flat).expand(len(flat), -1)
+        constants = self.constants.to(flat).expand(flat.shape[0], -1)
         every = torch.cat([flat, logs, logits, rates, constants], 1)
         return every.index_select(1, self.source.to(flat.device)).reshape(*mean.shape[:-1], -1)
 

@@ -13,7 +13,8 @@ from narrows.errors import ConfigError, did_you_mean
 from narrows.http.answers import Json
 from narrows.serve.batching import BusyError
 from narrows.serve.models import Models, Served, apart
-from narrows.serve.samples import csv_of, picture_of
+from narrows.serve.ports import SAMPLES
+from narrows.serve.samples import csv_of, csv_of_rows, picture_of
 from narrows.serve.verbs import VERBS, Question
 
 CSV, PNG = "text/csv", "image/png"
@@ -37,7 +38,9 @@ def _asked(served: Served, body: bytes, y: str | None) -> Question:
 
 def _answered(served: Served, result: Array, accept: str) -> Response:
     verb, schema = served.verb, served.verb.schema
-    is_samples = verb.output.name in ("x", "reconstruction")
+    is_samples = verb.output.name in SAMPLES
+    if is_samples and verb.columns is not None:
+        return _typed(served, result, accept)
     columns = list(schema.columns) if is_samples and schema.columns is not None else None
     if PNG in accept and is_samples:
         return Response(picture_of(result, schema), media_type=PNG)
@@ -45,6 +48,21 @@ def _answered(served: Served, result: Array, accept: str) -> Response:
         return Response(csv_of(result, columns, "value" if is_samples else verb.output.name), media_type=CSV)
     answer: dict[str, Any] = {"model": served.name, verb.output.name: result.tolist()}
     return Json(answer if columns is None else {**answer, "columns": columns})
+
+
+def _typed(served: Served, result: Array, accept: str) -> Response:
+    """Return rows of typed columns as they were in the data: as CSV, or as a list of records."""
+    assert served.verb.columns is not None
+    tensors = dict(zip(served.verb.columns.names, served.verb.tensors(result).values(), strict=True))
+    values = served.verb.columns.values(tensors)
+    cells = {name: column.cells().tolist() for name, column in values.items()}
+    if CSV in accept:
+        return Response(csv_of_rows(list(cells), zip(*cells.values(), strict=True)), media_type=CSV)
+    dates = {name for name, column in values.items() if column.holds == "time"}
+    plain = [cells[name] if name in dates else values[name].objects() for name in cells]
+    rows = [dict(zip(cells, row, strict=True)) for row in zip(*plain, strict=True)]
+    name = "x" if served.verb.output.name in served.verb.columns.names else "reconstruction"
+    return Json({"model": served.name, name: rows})
 
 
 def _served(request: Request, verb: str) -> Served:

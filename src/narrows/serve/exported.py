@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.util
 
 from narrows.export.form import SCHEMA
-from narrows.export.runtime import OnnxModel, load_onnx
+from narrows.export.loading import load_onnx
+from narrows.export.runtime import OnnxModel
 from narrows.runs import Run
 from narrows.storage.json import read_json
 

@@ -42,7 +42,10 @@ def model(request: Request) -> Response:
     """Tell what a model takes and gives."""
     served = _served(request)
     about = {"name": served.name, "versions": [VERSION], "platform": served.platform}
-    tensors = {"inputs": [_tensor(port) for port in served.verb.inputs], "outputs": [_tensor(served.verb.output)]}
+    tensors = {
+        "inputs": [_tensor(port) for port in served.verb.inputs],
+        "outputs": [_tensor(port) for port in served.verb.outputs],
+    }
     return Json({**about, **tensors})
 
 
@@ -65,14 +68,16 @@ async def infer(request: Request) -> Response:
 
 def _asked(served: Served, body: bytes, header: str | None) -> tuple[InferRequest, Question]:
     wanted = parse(body, header)
-    output = served.verb.output.name
-    if wanted.outputs is not None and set(wanted.outputs) != {output}:
-        raise DataError(f"{served.name}: outputs must be {output}; got {', '.join(wanted.outputs)[:100]}.")
+    known = [port.name for port in served.verb.outputs]
+    if wanted.outputs is not None and not set(wanted.outputs) <= set(known):
+        raise DataError(f"{served.name}: outputs must be {', '.join(known)}; got {', '.join(wanted.outputs)[:100]}.")
     return wanted, served.question(wanted.inputs)
 
 
 def _answered(served: Served, wanted: InferRequest, result: Array) -> tuple[bytes, Any]:
-    return respond(served.name, wanted, {served.verb.output.name: result})
+    tensors = served.verb.tensors(result)
+    asked = tensors if wanted.outputs is None else {name: tensors[name] for name in tensors if name in wanted.outputs}
+    return respond(served.name, wanted, asked)
 
 
 def _served(request: Request) -> Served:

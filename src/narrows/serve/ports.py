@@ -9,7 +9,11 @@ import numpy as np
 from narrows.data.axes import returned
 from narrows.data.schema import Schema
 from narrows.estimators.base import Autoencoder
+from narrows.export.columns import AGAIN, LEVELS, NUMBERS, Columns
 from narrows.serve.tensors import datatype_of
+
+SAMPLES = ("x", "reconstruction", NUMBERS, LEVELS, *AGAIN.values())
+"""Names of outputs that are samples."""
 
 
 class Port(NamedTuple):
@@ -29,6 +33,15 @@ def samples(schema: Schema, name: str) -> Port:
     else:
         shape = tuple(-1 if n is None else n for n in schema.shape)
     return Port(name, datatype_of(np.dtype(schema.dtype)), (-1, *shape))
+
+
+def rows(schema: Schema, name: str) -> tuple[Port, ...]:
+    """Return the ports of samples: one, or of typed columns one of numbers and one of levels."""
+    if schema.types is None:
+        return (samples(schema, name),)
+    widths = {part: len(names) for part, names in Columns(schema.types).names.items()}
+    types = {NUMBERS: "FP64", LEVELS: "INT64"}
+    return tuple(Port(part if name == "x" else AGAIN[part], types[part], (-1, n)) for part, n in widths.items())
 
 
 def codes(model: Autoencoder) -> Port:

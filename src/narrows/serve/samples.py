@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from narrows.data.readers.decoding import decode
 from narrows.data.readers.table import Table
 from narrows.data.readers.tables import table_of_json, table_of_text
 from narrows.data.schema import Schema
+from narrows.data.types_schema import table_like
+from narrows.data.types_table import MixedTable, Values
 from narrows.errors import ConfigError, DataError
 from narrows.serve.protocol import parsed
 from narrows.serve.verbs import Tensors, Verb
@@ -55,8 +57,11 @@ class Bodies:
         """
         if not body.strip():
             raise DataError(f"{self.verb.name}: the body must hold a picture, JSON or CSV; it is empty.")
+        typed = self.verb.columns is not None and self.first.name in self.verb.columns.names
         if body.startswith(PICTURES):
             tensors = {self.first.name: self._picture(body)}
+        elif typed:
+            tensors = self._typed(body)
         elif body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{"):
             tensors = self._json(parsed(body))
         else:
@@ -74,14 +79,36 @@ class Bodies:
         except DataError as error:
             raise DataError(f"{self.verb.name}: the picture must be a sound PNG, JPEG or the like; {error}.") from error
 
+    def _typed(self, body: bytes) -> dict[str, Array]:
+        """Return rows of typed columns, as CSV, records or one record; levels that fit did not see are missing."""
+        columns, schema = self.verb.columns, self.schema
+        assert columns is not None
+        assert schema.types is not None
+        if body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{"):
+            content = parsed(body)
+            if isinstance(content, dict) and not any(isinstance(value, list | dict) for value in content.values()):
+                content = [content]
+            table = table_of_json(content, BODY, missing=self.missing)
+        else:
+            table = self._text(body)
+        names = list(self.columns) if self.columns is not None and table.named else None
+        rows: Any = chosen_columns(table, names, self.others, len(schema.types)).train
+        if not isinstance(rows, MixedTable):
+            named = names or [column.name for column in schema.types]
+            rows = MixedTable({name: Values("number", rows[:, i].astype(np.float64)) for i, name in enumerate(named)})
+        return columns.tensors(table_like(rows, schema.types, self.verb.owner).columns)[0]
+
     def _csv(self, body: bytes) -> Array:
+        return self._rows(self._text(body))
+
+    def _text(self, body: bytes) -> Table:
         try:
             text = body.decode("utf-8-sig").rstrip("\x1a\r\n")
         except UnicodeDecodeError:
             raise DataError(
                 f"{self.verb.name}: the body must be a picture, JSON, or CSV in UTF-8; it is none."
             ) from None
-        return self._rows(table_of_text(text, BODY, missing=self.missing))
+        return table_of_text(text, BODY, missing=self.missing)
 
     def _json(self, content: Any) -> dict[str, Array]:
         name = self.first.name
@@ -186,8 +213,13 @@ def csv_of(array: Array, names: list[str] | None, prefix: str) -> bytes:
     flat = array.reshape(len(array), -1)
     if names is None or len(names) != flat.shape[1]:
         names = [prefix] if flat.shape[1] == 1 else [f"{prefix}_{i + 1}" for i in range(flat.shape[1])]
+    return csv_of_rows(names, flat.tolist())
+
+
+def csv_of_rows(names: list[str], rows: Iterable[Iterable[Any]]) -> bytes:
+    """Return rows as CSV, below the names of their columns."""
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
     writer.writerow(names)
-    writer.writerows(flat.tolist())
+    writer.writerows(rows)
     return written.getvalue().encode()

@@ -18,9 +18,10 @@ from narrows.data.arrays import Array, Arrays, as_type
 from narrows.errors import DataError
 from narrows.estimators import inference
 from narrows.estimators.base import Autoencoder
+from narrows.export.columns import LEVELS, NUMBERS, Columns
 from narrows.export.runtime import OnnxModel
 from narrows.serve.joining import joined, joined_tensors
-from narrows.serve.ports import Port, codes, labels, samples
+from narrows.serve.ports import SAMPLES, Port, codes, labels, rows
 from narrows.serve.tensors import datatype_of, numpy_type
 
 Tensors = Mapping[str, Array]
@@ -57,8 +58,10 @@ class Verb(ABC):
 
     Attributes
     ----------
-    inputs, output
-        What it takes and gives.
+    inputs, outputs
+        What it takes and gives; `output` is the first of these, or the only one.
+    columns
+        Of a table with typed columns, which samples are two tensors of.
     """
 
     name: ClassVar[str]
@@ -73,7 +76,9 @@ class Verb(ABC):
         self.model.__dict__.pop("feature_names_in_", None)
         self.schema = replace(model.schema_, frame=None)
         self.owner = type(model).__name__
-        self.inputs, self.output = self.takes(), self.gives()
+        self.columns = None if self.schema.types is None else Columns(self.schema.types)
+        self.inputs, self.outputs = self.takes(), self.gives()
+        self.output = self.outputs[0]
         self._known = {port.name for port in self.inputs}
         self._needed = {port.name for port in self.inputs if not port.optional}
 
@@ -82,8 +87,8 @@ class Verb(ABC):
         """Return what it takes, which is `inputs`."""
 
     @abstractmethod
-    def gives(self) -> Port:
-        """Return what it gives, which is `output`."""
+    def gives(self) -> tuple[Port, ...]:
+        """Return what it gives, which is `outputs`."""
 
     @abstractmethod
     def question(self, tensors: Tensors) -> Question:
@@ -116,9 +121,26 @@ class Verb(ABC):
     def _by_onnx(self, questions: Sequence[Question]) -> Array:
         assert self.onnx is not None
         tensors = joined_tensors([question.exported for question in questions if question.exported is not None])
-        output = self.output
-        result = self.onnx.run(self.function, output.name, tensors)
-        return as_type(result, numpy_type(output.name, output.datatype))
+        parts = [self.onnx.run(self.function, port.name, tensors) for port in self.outputs]
+        if len(parts) > 1:
+            return np.concatenate(parts, 1)
+        return as_type(parts[0], numpy_type(self.output.name, self.output.datatype))
+
+    def tensors(self, result: Array) -> dict[str, Array]:
+        """Return an answer as its outputs, by name: that of typed columns has numbers, and levels after them."""
+        if len(self.outputs) == 1 and self.columns is None:
+            return {self.output.name: result}
+        if self.output.name not in SAMPLES:
+            return {self.output.name: result}
+        ends = np.cumsum([port.shape[1] for port in self.outputs])[:-1]
+        parts = zip(self.outputs, np.split(result, ends, 1), strict=True)
+        return {port.name: part.astype(numpy_type(port.name, port.datatype)) for port, part in parts}
+
+    def in_units(self, x: Array) -> Array:
+        """Return samples of the model's scale in the units of the data; of typed columns numbers and levels."""
+        if self.columns is None:
+            return self.schema.in_units(x)
+        return np.concatenate(list(self.columns.decoded(x).values()), 1)
 
     def check_names(self, tensors: Tensors) -> None:
         """Raise DataError where an input is missing, or there is one that it does not take."""
@@ -134,11 +156,13 @@ class OfSamples(Verb):
     def takes(self) -> tuple[Port, ...]:
         """Return samples, the steps of padded sequences, and labels for a model with a condition."""
         lengths = (Port("lengths", "INT64", (-1,), optional=True),) if self.schema.ragged else ()
-        return (samples(self.schema, "x"), *lengths, *labels(self.schema))
+        return (*rows(self.schema, "x"), *lengths, *labels(self.schema))
 
     def question(self, tensors: Tensors) -> Question:
         """Return samples, checked as the estimator checks them, on the model's scale."""
         self.check_names(tensors)
+        if self.columns is not None:
+            return self._typed(self.columns, tensors)
         X = tensors["x"]
         given = X if "lengths" not in tensors else _cut(X, tensors["lengths"], self.name)
         y = _plain(tensors.get("y"))
@@ -147,6 +171,20 @@ class OfSamples(Verb):
                 return Question(exported=self.onnx.inputs(given, y), like=X)
         return Question(self.model.arrays(given, y), like=X)
 
+    def _typed(self, columns: Columns, tensors: Tensors) -> Question:
+        """Return rows of typed columns, checked."""
+        parts = checked_tensors(columns, tensors, self.name)
+        n = len(next(iter(parts.values())))
+        known = {}
+        if self.schema.label_size:
+            known["y"] = self.schema.labels_of(_plain(tensors.get("y")), n, self.owner)
+        if self.onnx is not None:
+            return Question(exported={**parts, **known})
+        x, seen = columns.encoded(parts)
+        return Question(
+            Arrays(x.astype(self.model.computing_dtype), None if seen.all() else seen, None, known.get("y"))
+        )
+
 
 class Encode(OfSamples):
     """The codes of samples, without noise."""
@@ -154,9 +192,9 @@ class Encode(OfSamples):
     name, about = "encode", "The codes of samples, without noise."
     function = "encoder"
 
-    def gives(self) -> Port:
+    def gives(self) -> tuple[Port, ...]:
         """Return codes."""
-        return codes(self.model)
+        return (codes(self.model),)
 
     def answer(self, arrays: Arrays) -> Array:
         """Return the codes."""
@@ -169,17 +207,19 @@ class Reconstruct(OfSamples):
     name, about = "reconstruct", "Samples decoded from their codes, in the units of the data."
     function = "reconstruct"
 
-    def gives(self) -> Port:
+    def gives(self) -> tuple[Port, ...]:
         """Return samples."""
-        return samples(self.schema, "reconstruction")
+        return rows(self.schema, "reconstruction")
 
     def answer(self, arrays: Arrays) -> Array:
         """Return reconstructions."""
-        return self.schema.in_units(inference.reconstruct_encoded(self.model, arrays))
+        return self.in_units(inference.reconstruct_encoded(self.model, arrays))
 
     def presented(self, result: Array, question: Question) -> Array:
         """Return reconstructions as x was given, padded sequences with 0 after their ends."""
         lengths = question.lengths
+        if self.columns is not None:
+            return result
         if lengths is None:
             return np.ascontiguousarray(self.schema.presented(result, like=question.like))
         assert question.like is not None
@@ -203,9 +243,9 @@ class Score(OfSamples):
     name, about = "score", "How normal each sample is, in nats of the data as given: higher is more normal."
     function = "score"
 
-    def gives(self) -> Port:
+    def gives(self) -> tuple[Port, ...]:
         """Return one number for each sample."""
-        return Port("score", datatype_of(self.model.computing_dtype), (-1,))
+        return (Port("score", datatype_of(self.model.computing_dtype), (-1,)),)
 
     def answer(self, arrays: Arrays) -> Array:
         """Return the scores."""
@@ -222,10 +262,10 @@ class Decode(Verb):
         """Return codes, and labels for a model with a condition."""
         return (codes(self.model), *labels(self.schema))
 
-    def gives(self) -> Port:
+    def gives(self) -> tuple[Port, ...]:
         """Return samples, sequences as long as the longest of training."""
-        port = samples(self.schema, "x")
-        return port._replace(shape=(-1, *self.schema.sample_shape)) if self.schema.ragged else port
+        ports = rows(self.schema, "x")
+        return (ports[0]._replace(shape=(-1, *self.schema.sample_shape)),) if self.schema.ragged else ports
 
     def question(self, tensors: Tensors) -> Question:
         """Return codes, checked as the estimator checks them."""
@@ -240,11 +280,33 @@ class Decode(Verb):
 
     def answer(self, arrays: Arrays) -> Array:
         """Return samples."""
-        return self.schema.in_units(self.model.decode(arrays.x, arrays.y))
+        return self.in_units(self.model.decode(arrays.x, arrays.y))
 
     def presented(self, result: Array, question: Question) -> Array:
         """Return samples in the order of axes that those of fit had."""
-        return np.ascontiguousarray(self.schema.presented(result))
+        return result if self.columns is not None else np.ascontiguousarray(self.schema.presented(result))
+
+
+def checked_tensors(columns: Columns, tensors: Tensors, owner: str) -> dict[str, Array]:
+    """Return numbers and levels of typed columns. Raises: DataError where they are none."""
+    parts = {name: tensors[name] for name in columns.names}
+    sizes = {len(part) if part.ndim == 2 else -1 for part in parts.values()}
+    wrong = any(
+        part.shape[1:] != (len(names),) for part, names in zip(parts.values(), columns.names.values(), strict=True)
+    )
+    if wrong or len(sizes) != 1 or not min(sizes) > 0:
+        shapes = ", ".join(f"{name} (rows, {len(names)})" for name, names in columns.names.items())
+        raise DataError(f"{owner}: inputs must be {shapes}, of one row at least; got others.")
+    if NUMBERS in parts:
+        parts[NUMBERS] = parts[NUMBERS].astype(np.float64)
+        if np.isinf(parts[NUMBERS]).any():
+            raise DataError(f"{owner}: numbers must be finite, or NaN where a value is missing; got infinity.")
+    if LEVELS in parts:
+        given, most = parts[LEVELS], np.array([len(column.levels) for column in columns.levels])
+        if given.dtype.kind not in "iu" or ((given < -1) | (given >= most)).any():
+            raise DataError(f"{owner}: levels must be positions among those of each column, or -1; got others.")
+        parts[LEVELS] = given.astype(np.int64)
+    return parts
 
 
 VERBS: dict[str, type[Verb]] = {verb.name: verb for verb in (Encode, Decode, Reconstruct, Score, Denoise)}

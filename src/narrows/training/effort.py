@@ -34,6 +34,8 @@ LONGEST = 100_000
 """Steps in all, likewise: a step has a cost of its own."""
 HELD_OUT = (100, 10_000)
 """Samples that are held out: a tenth, but so many at least and at most; never more than a quarter."""
+FEW = 20
+"""Held-out samples that are too few to choose a number of steps by."""
 SMALL = 5 * 10**7
 """Multiplications in a step below which a second thread costs more than it gains."""
 
@@ -45,6 +47,14 @@ def held_out(n: int, seed: int) -> tuple[Array, Array] | None:
     if not size:
         return None
     return apart(n, size, seed)
+
+
+def costly(held: int, n: int) -> bool:
+    """Return whether the samples held out, of n, are too many not to be trained on in the end: more than a tenth.
+
+    Of very few, nobody can say how long to train for.
+    """
+    return held >= FEW and 10 * held > n
 
 
 def apart(n: int, size: int, seed: int) -> tuple[Array, Array]:

@@ -58,12 +58,16 @@ def _notebook(reports: Generator[Report, None, T], after: Callable[[Report], Non
 
 
 def _lines(reports: Generator[Report, None, T], console: Console, after: Callable[[Report], None]) -> T:
+    noted = ""
+
     def show(report: Report) -> None:
+        nonlocal noted
         if report.end_of_epoch and (printed(report.epoch, report.epochs) or report.note):
             console.print(line(report), soft_wrap=True)
             console.file.flush()  # who reads a pipe or a log wants it now
-            if report.note:
-                console.print(report.note, soft_wrap=True)
+        if report.note and report.note != noted:
+            noted = report.note
+            console.print(noted, soft_wrap=True)
         after(report)
 
     return read_all(reports, show)

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from narrows.data.dataset import Dataset
+from narrows.data.parquet import read_in_place, read_parquet
 from narrows.data.readers.arrays import read_npy, read_npz
 from narrows.data.readers.arrow import IPC, PARQUET, arrow_table
 from narrows.data.readers.checks import check_regular, is_litter
@@ -61,7 +62,7 @@ def file_loader(name: str) -> Callable[..., Dataset] | None:
             f"got {path.suffix or 'no ending'!r}. {_OTHERS.get(path.suffix.lower(), 'Rename or convert it.')}"
         )
     check_regular(path)
-    return partial(reader, path)
+    return partial(read_parquet if read_in_place(path) else reader, path)
 
 
 _OTHERS = {
@@ -113,6 +114,8 @@ def split_files(name: str) -> dict[str, Path]:
 def _folder_loader(path: Path) -> Callable[..., Dataset]:
     if (path / INDEX).is_file():
         return partial(read_shards, path)
+    if read_in_place(path):
+        return partial(read_parquet, path)
     if (idx := _idx_in(path)) is not None:
         return partial(read_idx, idx)
     kinds = kinds_in(path)
