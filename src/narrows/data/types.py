@@ -223,10 +223,7 @@ class ColumnType:
         return {"dtype": self.dtype, "declared": self.declared, "ordered": self.ordered}
 
     def presented(self, numbers: Array, *, clip: bool = False, decimals: bool = False) -> Values:
-        """Return numbers in the units of the column as its values: whole where they were, and within their limits.
-
-        With `decimals`, they have as many as those of training.
-        """
+        """Return numbers in the units of the column as its values: whole where they were, and within their limits."""
         if self.kind == "count":
             numbers = np.maximum(numbers, 0.0)
         if clip or self.kind == "date":
