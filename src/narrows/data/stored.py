@@ -11,7 +11,6 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.data.facts import PART as LOOKED_AT
 from narrows.data.facts import Facts
 
 Array = NDArray[Any]
@@ -19,6 +18,8 @@ S = TypeVar("S")
 
 PART = 2**24
 """Bytes that are read at once where all rows are looked at."""
+LOOKED_AT = 2**17
+"""Values whose moments are computed at once, which fit a processor's cache in double precision."""
 SPREAD = 2
 """Rows are read as one stretch where it holds at most so many times as many as are asked for."""
 HELD = 2**27
