@@ -1,6 +1,7 @@
 """Memory of `narrows encode` over a million small images: it must not grow with the rows that are done.
 
     python benchmarks/encoding.py --rows 1000000              # 28x28 bytes in one array on the disk, 0.8 GB
+    python benchmarks/encoding.py --rows 1000000 --shards --kill      # packed; killed three times, and resumed
     python benchmarks/encoding.py --rows 100000 --files       # as many .png files in a folder
 
 Prints, for every tenth of the rows, the memory of the process that no file backs (RssAnon, Linux), and at the end rows
@@ -10,6 +11,7 @@ a second, and the largest of the last nine tenths over the first.
 from __future__ import annotations
 
 import argparse
+import filecmp
 import subprocess
 import sys
 import tempfile
@@ -20,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 import narrows
+from narrows.data.pack import pack
 from narrows.runs import record
 from narrows.training.report import read_all
 
@@ -58,11 +61,24 @@ def anonymous(pid: int) -> int:
     return 0
 
 
+def killed(command: list[str], parts: Path, wanted: int) -> bool:
+    """Run a command until so many parts are there, kill it, and return whether that was before its end."""
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    while process.poll() is None and sum(1 for _ in parts.glob("*.npz")) < wanted:
+        time.sleep(0.05)
+    before = process.poll() is None
+    process.kill()
+    process.wait()
+    return before
+
+
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--files", action="store_true")
+    parser.add_argument("--shards", action="store_true", help="pack the array into a folder of shards first")
+    parser.add_argument("--kill", action="store_true", help="encode again, kill it three times, and compare the bytes")
     parser.add_argument("--model", choices=("pca", "vae"), default="pca")
     parser.add_argument("--ending", choices=("npy", "csv", "parquet", "npz"), default="npy")
     asked = parser.parse_args()
@@ -73,6 +89,9 @@ def main() -> None:
         estimator = narrows.PCA(latent_dim=16) if asked.model == "pca" else narrows.VAE(latent_dim=16, epochs=1)
         read_all(record(estimator, narrows.load_dataset(few), folder / "run", pictures=False))
         data = write(folder, asked.rows, asked.files)
+        if asked.shards:
+            pack(str(data), folder / "shards")
+            data = folder / "shards"
         out = folder / f"codes.{asked.ending}"
         words = ["-m", "narrows", "encode", str(folder / "run"), "--data", str(data), "--out", str(out)]
         started = time.perf_counter()
@@ -98,6 +117,13 @@ def main() -> None:
         growth = max(value for tenth, value in largest.items() if tenth) / largest[min(largest)]
         print(f"{asked.rows / seconds:,.0f} rows/s with start and end, {out.stat().st_size / 1e6:,.0f} MB written")
         print(f"largest of the last nine tenths over the first: {growth:.3f}")
+        if asked.kill:
+            again = out.with_stem("again")
+            command = [sys.executable, *words[:-1], str(again)]
+            kills = sum(killed(command, folder / f".{again.name}.parts", total * n // 4) for n in (1, 2, 3))
+            subprocess.run(command, check=True)
+            same = filecmp.cmp(out, again, shallow=False)
+            print(f"killed {kills} times and resumed: {'the same bytes' if same else 'OTHER BYTES'}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@
     python benchmarks/scale.py pack      # JPEG files to shards, two processes beside one
     python benchmarks/scale.py sweep     # 16 trials, two at a time beside one
 
-Sizes are flags; the defaults take up to 16 GB of disk below --folder and some minutes each.
+Sizes are flags; the defaults take up to 16 GB of disk below --folder and some minutes each. What a process takes to
+start counts in `pack` and `sweep`: ten epochs, `sweep --epochs 10`, say more than one.
 """
 
 import argparse
@@ -53,7 +54,7 @@ def images(rows, features, size=20_000):
 
 def packed(folder, rows, features):
     """Shards of such rows, which another process makes: memory that it took is not counted here."""
-    into = folder / f"bytes-{rows}x{features}"
+    into = (folder / f"bytes-{rows}x{features}").resolve()
     code = f"import scale; from narrows.data.pack import pack; pack(scale.images({rows}, {features}), {str(into)!r})"
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, check=True)
     return into

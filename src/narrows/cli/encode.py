@@ -37,13 +37,15 @@ def encode(run: RunName = None, /, *, source: Source) -> int:
     """Write the codes of samples to a file; interrupted, the same command resumes."""
     from narrows.cli.rows import rows_of
     from narrows.cli.samples import Written, keys_path, target
+    from narrows.cli.text_rows import text_rows
     from narrows.storage.parts import Parts
 
     chosen = run_of(run)
     path, written = target(chosen, source, "codes.csv"), Written(chosen.folder)
     keys = keys_path(path)
     model = chosen.load()
-    with rows_of(chosen, source) as rows:
+    in_parts = text_rows(chosen, source)
+    with rows_of(chosen, source) if in_parts is None else contextlib.nullcontext(in_parts) as rows:
         parts = Parts(path, {**rows.identity, "model": _sha256(chosen.model_folder / "model.json")})
         try:
             with parts.held():

@@ -15,9 +15,10 @@ import numpy as np
 
 from narrows.data import options
 from narrows.data.arrays import Array
+from narrows.data.derived import Joined
 from narrows.data.held_out import amount, held_out_rows
 from narrows.data.splits import SourceFiles
-from narrows.data.stored import Joined, StoredRows, stored
+from narrows.data.stored import StoredRows, stored
 from narrows.data.types_stored import StoredTable, joined_tables
 from narrows.data.types_table import MixedTable, joined
 from narrows.errors import ConfigError, DataError

@@ -37,12 +37,15 @@ class Facts:
         if rows.dtype == np.uint8:
             return _of_bytes(rows)
         part = rows.astype(np.float64)
-        if math.isfinite(part.sum()):
-            count = np.full(part.shape[1], len(part))
-            mean = part.sum(0) / max(len(part), 1)
-            mean = mean + (part - mean).sum(0) / max(len(part), 1)  # a second pass: the first rounds at large offsets
-            squares = np.square(part - mean).sum(0)
-            return cls(count, mean, squares, part.min(0), part.max(0), False, np.zeros(part.shape[1], int))
+        total = part.sum(0)
+        if math.isfinite(total.sum()):
+            mean = total / max(len(part), 1)
+            apart = part - mean
+            mean = mean + apart.sum(0) / max(len(part), 1)  # a second pass: the first rounds at large offsets
+            np.square(np.subtract(part, mean, out=apart), out=apart)
+            low, high = rows.min(0).astype(np.float64), rows.max(0).astype(np.float64)
+            count, none = np.full(part.shape[1], len(part)), np.zeros(part.shape[1], int)
+            return cls(count, mean, apart.sum(0), low, high, False, none)
         infinite = np.isinf(part)
         there = ~np.isnan(part)
         count = there.sum(0)

@@ -12,6 +12,7 @@ from scipy.sparse import issparse
 
 from narrows.data.axes import given_order
 from narrows.data.classes import learnt_labels
+from narrows.data.decimals import column_decimals
 from narrows.data.facts import facts_of
 from narrows.data.frames import frame_columns, frame_kind
 from narrows.data.pixels import WHITE, counts_as_pixels, two_tone
@@ -43,6 +44,7 @@ def learnt(
         "kind": KINDS[len(shape)], "shape": shape, "dtype": dtype.name, "rows": len(X), "steps": steps,
         "columns": named if len(shape) == 1 else None, "frame": frame,
         "dtypes": None if frame is None else frame_columns(like, types=True), "axes": given_order(like, shape),
+        "decimals": column_decimals(X) if named is not None and len(shape) == 1 else None,
         **learnt_labels(y, owner),
         **_scale(X, shape, scale, dtype, named, owner, double=double, table=named is not None or issparse(like)),
     }  # fmt: skip

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from narrows.data.arrays import Array, Arrays, as_type, on_disk
+from narrows.data.decimals import rounded
 from narrows.data.scales import finite_sum, scaled_rows
 from narrows.data.stored import Mapped
 from narrows.data.types import ColumnType
@@ -24,6 +25,7 @@ class ScalingMixin:
     offset: Array | None
     factor: Array | None
     types: tuple[ColumnType, ...] | None
+    decimals: tuple[int | None, ...] | None
 
     @property
     def pixels(self) -> bool:
@@ -103,8 +105,11 @@ class ScalingMixin:
         rows: Any = Mapped(arrays.x, scaled, arrays.x.shape[1:], dtype, "on the model's scale")
         return arrays._replace(x=rows)
 
-    def in_units(self, x: Array) -> Array:
-        """Return samples (N, *shape) of the model's scale as an array in X's units and type."""
+    def in_units(self, x: Array, *, decimals: bool = False) -> Array:
+        """Return samples (N, *shape) of the model's scale as an array in X's units and type.
+
+        With `decimals`, numbers of a table whose columns have names have as many as those of training.
+        """
         X: Array
         if self.pixels:
             X = np.asarray(x, np.float64) * 255
@@ -112,6 +117,8 @@ class ScalingMixin:
             X = np.asarray(x)
         else:
             X = np.asarray(x, np.float64) * self._expanded(self.factor) + self._expanded(self.offset)
+        if decimals:
+            X = rounded(X, self.decimals)
         return as_type(X, np.dtype(self.dtype))
 
     def _expanded(self, values: Array) -> Array:

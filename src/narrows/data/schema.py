@@ -16,12 +16,13 @@ import numpy as np
 from narrows.data.arrays import Array, Arrays, on_disk, padded
 from narrows.data.axes import given_order, returned
 from narrows.data.classes import encoded_labels
+from narrows.data.derived import Converted
 from narrows.data.description import in_words
 from narrows.data.frames import frame_columns, frame_kind, to_frame
 from narrows.data.learning import learnt, learnt_types
 from narrows.data.pixels import as_fitted
 from narrows.data.scaling import ScalingMixin
-from narrows.data.stored import Converted, StoredRows
+from narrows.data.stored import StoredRows
 from narrows.data.types import TYPE_FORM, ColumnType
 from narrows.data.types_gaps import Pattern
 from narrows.data.types_schema import as_given, decoded_table, encoded_table, table_like
@@ -67,6 +68,8 @@ class Schema(ScalingMixin):
     """The least and the largest training value."""
     two_tone: bool = False
     """Whether most pixels are near black or white, as in writing; see `narrows.data.pixels.two_tone`."""
+    decimals: tuple[int | None, ...] | None = None
+    """Of each column of a table of numbers with names: how many all values have, None beyond six; see `decimals_of`."""
     types: tuple[ColumnType, ...] | None = None
     """Of all columns of a table whose columns have types of their own; `columns` are those that the model takes."""
     gaps: tuple[Pattern, ...] = ()
@@ -206,7 +209,7 @@ class Schema(ScalingMixin):
 
     def decode(
         self, x: Array, *, like: Any = None, lengths: Array | None = None, mask: Array | None = None,
-        rng: np.random.Generator | None = None, clip: bool = False,
+        rng: np.random.Generator | None = None, clip: bool = False, decimals: bool = False,
     ) -> Any:  # fmt: skip
         """Return samples as X was: its units, type, columns and kind of data frame, and sequences of their lengths.
 
@@ -222,13 +225,14 @@ class Schema(ScalingMixin):
             (N, D), False where a value shall be missing, in tables of typed columns.
         rng
             Of the rare levels that stand for one another in such tables.
-        clip
-            Whether numbers there stay within the range of training.
+        clip, decimals
+            Whether numbers there stay within the range of training; have as many decimals, where columns have names.
         """
         if self.types is not None:
             given = None if like is None else table_like(like, self.types, "Schema")
-            return as_given(decoded_table(x, self.types, mask=mask, rng=rng, clip=clip, given=given), self.frame, like)
-        return self.presented(self.in_units(x), like=like, lengths=lengths)
+            table = decoded_table(x, self.types, mask=mask, rng=rng, clip=clip, given=given, decimals=decimals)
+            return as_given(table, self.frame, like)
+        return self.presented(self.in_units(x, decimals=decimals), like=like, lengths=lengths)
 
     def presented(self, X: Array, *, like: Any = None, lengths: Array | None = None) -> Any:
         """Return an array in X's units as X was: a frame, a list of sequences, or an array; see `decode`."""
@@ -290,5 +294,6 @@ FORM = {
     "scale": str | float | int | None, "missing": bool, "levels": ([str | int | float | bool], type(None)),
     "label_values": int, "axes?": str | None, "two_tone?": bool, "limits?": ([float | int], type(None)),
     "types?": ([TYPE_FORM], type(None)), "gaps?": [[int]],
+    "decimals?": ([int | None], type(None)),
 }  # fmt: skip
 """The form of `Schema.record()` in files (see `narrows.storage`)."""

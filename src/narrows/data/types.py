@@ -12,7 +12,6 @@ import numpy as np
 
 from narrows.data.arrays import Array
 from narrows.data.types_table import DAY, Values, level_values, within
-from narrows.errors import ConfigError, did_you_mean
 
 LIKELIHOODS: dict[str, tuple[str, ...]] = {
     "real": ("gaussian", "student", "spike"),
@@ -192,12 +191,17 @@ class ColumnType:
         strange = np.unique(index[(positions < 0) & (index >= 0)]).tolist()
         return positions, [given[i] for i in strange]
 
-    def decode(self, x: Array, rng: np.random.Generator | None = None, *, clip: bool = False) -> Values:
+    def decode(
+        self, x: Array, rng: np.random.Generator | None = None, *, clip: bool = False, decimals: bool = False
+    ) -> Values:
         """Return values of the column for x (N,): levels, whole numbers and times where it has them.
 
-        A rare level is drawn by `rng` from their frequencies; without one it is the most frequent of them.
+        A rare level is drawn by `rng` from their frequencies; without one it is the most frequent of them. With
+        `decimals`, numbers have as many as those of training.
         """
-        return self._decoded_levels(x, rng) if self.levels else self.presented(self.in_units(x), clip=clip)
+        if self.levels:
+            return self._decoded_levels(x, rng)
+        return self.presented(self.in_units(x), clip=clip, decimals=decimals)
 
     def in_units(self, x: Array) -> Array:
         """Return numbers in the units of the column for x (N,), not rounded."""
@@ -218,7 +222,7 @@ class ColumnType:
     def _about(self) -> dict[str, Any]:
         return {"dtype": self.dtype, "declared": self.declared, "ordered": self.ordered}
 
-    def presented(self, numbers: Array, *, clip: bool = False) -> Values:
+    def presented(self, numbers: Array, *, clip: bool = False, decimals: bool = False) -> Values:
         """Return numbers in the units of the column as its values: whole where they were, and within their limits."""
         if self.kind == "count":
             numbers = np.maximum(numbers, 0.0)
@@ -230,6 +234,10 @@ class ColumnType:
             numbers = np.rint(numbers)
         if self.kind == "date" and self.step:
             numbers = np.rint(numbers / self.step) * self.step
+        elif decimals and self.step:
+            numbers = np.round(numbers, round(-math.log10(self.step)))
+            if self.likelihood == "log_normal":  # 0 has no logarithm
+                numbers = np.maximum(numbers, self.step)
         return Values(self.holds, within(numbers, self.dtype), **self._about)
 
     def at(self, positions: Array) -> Values:
@@ -288,17 +296,3 @@ TYPE_FORM = {
     "step?": float | int, "spike?": float | int | None, "share?": float | int,
 }  # fmt: skip
 """The form of `ColumnType.record()` in files (see `narrows.storage`)."""
-
-
-def check_columns(columns: Any, owner: str) -> None:
-    """Raise ConfigError unless it is a mapping from names of columns to kinds, such as "real" or "real:student"."""
-    if columns is None:
-        return
-    for name, text in columns.items():
-        kind, _, likelihood = str(text).partition(":")
-        if kind not in KINDS or (likelihood and likelihood not in LIKELIHOODS[kind]):
-            choices = LIKELIHOODS[kind] if kind in KINDS else KINDS
-            raise ConfigError(
-                f"{owner}: columns must give every column one of {', '.join(choices) or 'no likelihood'}; got "
-                f"{name!r}: {text!r}.{did_you_mean(likelihood or kind, choices)}"
-            )

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from narrows.data.arrays import Array
+from narrows.data.decimals import decimals_of
 from narrows.data.stored import StoredRows
 from narrows.data.types import LIKELIHOODS, ColumnType
 from narrows.data.types_likelihood import chosen_likelihood, half_width, is_whole
 from narrows.data.types_stored import StoredTable
-from narrows.data.types_table import DAY, MixedTable, Values
+from narrows.data.types_table import DAY, SINGLE, MixedTable, Values
 from narrows.errors import ConfigError, DataError, did_you_mean
 
 STEPS = 20
@@ -225,17 +226,15 @@ def _number(
         offset, factor = float(np.median(v)), half_width(v) / 0.6745
     return ColumnType(
         kind=kind, likelihood=likelihood, offset=offset, factor=factor or 1.0, low=low, high=high,
-        whole=values.holds == "number" and is_whole(numbers), step=_step(numbers, kind), spike=spike,
+        whole=values.holds == "number" and is_whole(numbers),
+        step=_step(numbers, kind, single=values.dtype.lower() in SINGLE), spike=spike,
         share=0.0 if spike is None else float((numbers == spike).mean()), **about,
     )  # fmt: skip
 
 
-def _step(numbers: Array, kind: str) -> float:
+def _step(numbers: Array, kind: str, *, single: bool) -> float:
     """Return the unit of the last decimal that values have, at most six; 0 where they have more."""
-    some = numbers[:: max(1, len(numbers) // 1000)]
     if kind == "date":
         return next((step for step in (DAY, 1.0) if bool((numbers % step == 0).all())), 0.0)
-    for decimals in range(7):
-        if np.allclose(some, np.round(some, decimals), rtol=0, atol=1e-9 * (1 + float(np.abs(some).max()))):
-            return float(10.0**-decimals)
-    return 0.0
+    decimals = decimals_of(numbers, single=single)
+    return 0.0 if decimals is None else float(10.0**-decimals)

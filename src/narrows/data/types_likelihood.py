@@ -9,7 +9,8 @@ import numpy as np
 from scipy.special import gammaln
 
 from narrows.data.arrays import Array
-from narrows.data.types import LIKELIHOODS
+from narrows.data.types import KINDS, LIKELIHOODS
+from narrows.errors import ConfigError, did_you_mean
 
 LOOKED_AT = 20_000
 """Values from which a likelihood is chosen, spread over the rows."""
@@ -106,3 +107,17 @@ def _negative_binomial(v: Array) -> float:
 def is_whole(numbers: Array) -> bool:
     """Return whether all are whole numbers."""
     return bool((numbers == np.rint(numbers)).all())
+
+
+def check_columns(columns: Any, owner: str) -> None:
+    """Raise ConfigError unless it is a mapping from names of columns to kinds, such as "real" or "real:student"."""
+    if columns is None:
+        return
+    for name, text in columns.items():
+        kind, _, likelihood = str(text).partition(":")
+        if kind not in KINDS or (likelihood and likelihood not in LIKELIHOODS[kind]):
+            choices = LIKELIHOODS[kind] if kind in KINDS else KINDS
+            raise ConfigError(
+                f"{owner}: columns must give every column one of {', '.join(choices) or 'no likelihood'}; got "
+                f"{name!r}: {text!r}.{did_you_mean(likelihood or kind, choices)}"
+            )

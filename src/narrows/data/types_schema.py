@@ -154,12 +154,12 @@ def _encoded_rows(table: Any, types: Sequence[ColumnType], dtype: np.dtype[Any],
 
 def decoded_table(
     x: Array, types: Sequence[ColumnType], *, mask: Array | None = None, rng: np.random.Generator | None = None,
-    clip: bool = False, given: MixedTable | None = None,
+    clip: bool = False, given: MixedTable | None = None, decimals: bool = False,
 ) -> MixedTable:  # fmt: skip
     """Return values of the model (N, D) as a table: constants restored, identifiers those of `given` or left out.
 
     Where `mask` is False, a value is missing. With `rng`, rare levels are drawn, and values of constants are missing at
-    their rate.
+    their rate. With `decimals`, numbers have as many as those of training.
     """
     columns: dict[str, Values] = {}
     position = 0
@@ -174,7 +174,7 @@ def decoded_table(
             values = values.with_gaps(rng.random(len(x)) < rate) if rng is not None and rate else values
             columns[column.name] = values
             continue
-        values = column.decode(np.asarray(x[:, position], np.float64), rng, clip=clip)
+        values = column.decode(np.asarray(x[:, position], np.float64), rng, clip=clip, decimals=decimals)
         columns[column.name] = values if mask is None else values.with_gaps(~mask[:, position])
         position += 1
     return MixedTable(columns)

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.data.arrays import Array
-from narrows.data.stored import Chosen, Joined, StoredRows, stored
+from narrows.data.derived import Joined
+from narrows.data.stored import Chosen, StoredRows, stored
 from narrows.data.types_table import MixedTable, Values
 
 HELD = 2**27

@@ -14,6 +14,8 @@ from narrows.data.arrays import Array
 
 DAY = 86_400.0
 """Seconds."""
+SINGLE = ("float32", "float", "float16", "halffloat")
+"""Types of floating point of less than double precision, by the names of all libraries."""
 
 
 PLURAL = {
@@ -139,7 +141,7 @@ def within(numbers: Array, dtype: str) -> Array:
     if name.startswith(("int", "uint")) and name.removeprefix("u")[3:].isdigit():
         limits = np.iinfo(name)
         return np.clip(np.rint(numbers), float(limits.min), np.nextafter(float(limits.max), 0))
-    if name in ("float32", "float", "float16", "halffloat"):
+    if name in SINGLE:
         limit = np.finfo("float16" if "16" in name or name == "halffloat" else "float32").max
         return np.clip(numbers, -float(limit), float(limit))
     return numbers

@@ -129,7 +129,7 @@ def conditional(
         row[0, _position(name, column, schema)] = _number(name, column, value)
     data = model._encode(row, labels)
     (drawn,) = _drawn(model, data, int(n), max(int(importance_samples), WIDE * int(n)), seed, wide=True).swapaxes(0, 1)
-    filled = schema.in_units(drawn)
+    filled = schema.in_units(drawn, decimals=True)
     exact = ~np.isnan(row[0])
     filled[:, exact] = row[:, exact].astype(filled.dtype)
     return schema.presented(filled)
@@ -141,7 +141,7 @@ def _typed_rows(model: Any, given: Mapping[Any, Any], n: int, y: Any, draws: int
     row = given_row(given, schema.types, type(model).__name__)
     data = model._encode(row, y)
     (drawn,) = _drawn(model, data, int(n), max(int(draws), WIDE * int(n)), seed, wide=True).swapaxes(0, 1)
-    table = decoded_table(drawn, schema.types, rng=np.random.default_rng([seed, 1]))
+    table = decoded_table(drawn, schema.types, rng=np.random.default_rng([seed, 1]), decimals=True)
     known = row[np.zeros(int(n), int)].filled(table)
     return as_given(known.chosen(list(table.columns)), schema.frame, None)
 
@@ -190,12 +190,12 @@ def _presented(model: Any, filled: Array, given: Any, data: Arrays, X: Any) -> A
     """Return filled samples of the model's scale as X was; what was observed comes back to the last digit."""
     schema = model.schema_
     if schema.types is not None:
-        return as_given(given.filled(decoded_table(filled, schema.types, given=given)), schema.frame, X)
+        return as_given(given.filled(decoded_table(filled, schema.types, given=given, decimals=True)), schema.frame, X)
     mask = np.ones(filled.shape, bool) if data.mask is None else data.mask
     if schema.pixels:  # given on [0, 1], or nothing could be missing
         filled = schema.in_units(np.where(mask, schema.values(data), filled))
     else:
-        filled = np.where(mask, _padded(given, data), schema.in_units(filled))
+        filled = np.where(mask, _padded(given, data), schema.in_units(filled, decimals=True))
     return schema.presented(filled, like=X, lengths=data.lengths)
 
 

@@ -40,9 +40,9 @@ def rows_at(model: Any, Z: Array, y: Any, seed: int | None, *, clip: bool = Fals
     start = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else int(seed)
     x = draws_at(model, Z, y, start)
     if schema.types is None:
-        return schema.decode(x)
+        return schema.decode(x, decimals=True)
     rng = np.random.default_rng([start, 1])
-    return schema.decode(x, mask=~drawn_gaps(schema.gaps, len(x), x.shape[1], rng), rng=rng, clip=clip)
+    return schema.decode(x, mask=~drawn_gaps(schema.gaps, len(x), x.shape[1], rng), rng=rng, clip=clip, decimals=True)
 
 
 def draws_at(model: Any, Z: Array, y: Any, seed: int) -> Array:

@@ -22,9 +22,9 @@ from narrows.data.frames import frame_of, numbers_of
 from narrows.data.scales import finite_sum
 from narrows.data.schema import Schema
 from narrows.data.stored import HELD, MemoryMap, StoredRows, stored
-from narrows.data.types import check_columns
 from narrows.data.types_frames import is_plain, mixed_table
 from narrows.data.types_inferred import holds_codes
+from narrows.data.types_likelihood import check_columns
 from narrows.data.types_schema import table_like
 from narrows.data.types_stored import StoredTable
 from narrows.data.types_table import MixedTable, Values
