@@ -129,3 +129,11 @@ def test_a_table_of_codes_with_gaps(here, capsys):
 def test_what_makes_no_sense_is_refused(trained, command, message, capsys):
     assert main(command.split()) != 0
     assert message in capsys.readouterr().err.replace("\n", " ")
+
+
+@pytest.mark.slow  # boosted trees for every column
+def test_drawn_rows_are_measured_beside_those_held_out(trained, capsys):
+    out = run("evaluate a --synthesis", capsys)
+    assert "column distance" in out
+    assert re.search(r"valid rows +1\.000", out)
+    assert (trained / "synthesis.png").exists()
