@@ -42,7 +42,7 @@ def images(part: str, network: str, rows: int | None = None) -> np.ndarray:
 def bound(model: VAE, network: str = "vae") -> float:
     """The bound with one draw of the code, as the rivals report it."""
     rows = Batches(model.arrays(images("test", network)), model.schema_, torch.device("cpu"))
-    return evaluate(model.module_, rows, 1000)["loss"]
+    return evaluate(model.module_, rows, 1000).means["loss"]
 
 
 def squared_error(model: AE, network: str) -> float:
@@ -56,7 +56,9 @@ def train(
     """A round is `epochs` epochs of one fit, which is left after each."""
     fields = {"epochs": epochs * rounds, "batch_size": batch, "seed": seed, "compile": compile}
     model = ESTIMATORS[network](PLAIN | fields)
-    ends = (report for report in model.fit_iter(images("train", network, rows)) if report.end_of_epoch)
+    axes = "NTD" if network == "lstm" else None  # else rows of 28 x 28 bytes are pictures
+    reports = model.fit_iter(images("train", network, rows), axes=axes)
+    ends = (report for report in reports if report.end_of_epoch)
 
     def run() -> None:
         for _ in range(epochs):

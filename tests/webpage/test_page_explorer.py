@@ -17,6 +17,8 @@ from narrows.figures.captions import MARGIN
 from narrows.figures.samples import TILE, edges_of
 from narrows.page.explorer import Explorer
 from narrows.page.info import info
+from narrows.page.saving import save
+from narrows.page.wire import Message
 from webpage.explorers import digits, explorer, run_with, sequences, table
 
 
@@ -196,7 +198,11 @@ def test_indices_are_shown_and_not_dragged():
             call()
 
 
-def test_rows_of_typed_columns_are_told_to_have_no_picture():
+def texts(values):
+    return [values.levels[i] for i in values.data]
+
+
+def test_rows_of_typed_columns_are_shown_decoded_and_drawn(tmp_path):
     rng = np.random.default_rng(0)
     z = rng.normal(size=60)
     city = np.where(z > 0, "a", "b")
@@ -206,9 +212,10 @@ def test_rows_of_typed_columns_are_told_to_have_no_picture():
     model = narrows.VAE(latent_dim=2, epochs=1, network="mlp:8").fit(rows)
     explored = Explorer(model, Dataset("rows", rows[:40], rows[40:]), name="rows")
     known = info(explored)
-    for view in ("drag", "combine", "generate", "denoise"):
-        assert "narrows sample, impute" in known["absent"][view]
-    assert "codes" not in known["absent"]
+    assert {view: why[:6] for view, why in known["absent"].items()} == {
+        "combine": "Levels", "denoise": "Levels", "nearest": "Betwee", "save": "Rows w", "recolour": "These ",
+        "draw": "Its sa",
+    }  # fmt: skip
     assert explored.on().codes.shape == (20, 2)
     # Bars stand beside levels by name, and in the units of the data.
     assert known["columns"] == ["size", "city", "day"]
@@ -219,6 +226,17 @@ def test_rows_of_typed_columns_are_told_to_have_no_picture():
     np.testing.assert_allclose(shown[:, 0], 50 + 3 * z[40:42], rtol=1e-5)
     assert [town["levels"][int(i)] for i in shown[:, 1]] == city[40:42].tolist()
     np.testing.assert_allclose(shown[:, 2], 1970 + day[40:42] / (86400 * 365.2425), atol=1e-2)
+    # A code decodes to the row that `inverse_transform` gives; new rows are those of `sample`.
+    decoded = explored.decode(np.array([[0.5, -1.0]]))["x"][0]
+    row = model.inverse_transform(np.array([[0.5, -1.0]]))
+    np.testing.assert_allclose(decoded[0], row.columns["size"].data[0], rtol=1e-5)
+    assert town["levels"][int(decoded[1])] == texts(row.columns["city"])[0]
+    drawn = explored.generate(30, seed=3)["x"]
+    new = model.sample(30, 3)
+    np.testing.assert_allclose(drawn[:, 0], new.columns["size"].data, atol=0.51)  # which has the data's decimals
+    assert [town["levels"][int(i)] for i in drawn[:, 1]] == texts(new.columns["city"])
+    with pytest.raises(ConfigError, match="narrows sample"):
+        save(explored, tmp_path, Message({"kind": "generated", "call": {"n": 4}}))
 
 
 def test_a_model_whose_data_are_gone_still_decodes():

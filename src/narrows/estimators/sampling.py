@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from narrows.data.arrays import Array
 from narrows.errors import ConfigError
 from narrows.estimators import inference
-from narrows.estimators.synthesis import rows_at
+from narrows.estimators.synthesis import drawn, rows_at
 from narrows.training.arrays import as_array
 
 if TYPE_CHECKING:
@@ -67,9 +67,7 @@ class SamplerMixin:
                 f"{type(self).__name__}: noise must be False for a model without p(x | z) and a prior; got True. Use "
                 "VAE."
             )
-        if noise is None:
-            noise = probabilistic and schema.kind == "table" and schema.columns is not None
-        if schema.types is not None or noise:
+        if schema.types is not None or (drawn(self) if noise is None else noise):
             return rows_at(self, Z, labels, seed, clip=clip)
         return self.schema_.decode(self.decode(Z, labels))
 
@@ -87,8 +85,8 @@ class SamplerMixin:
                 "code='continuous'."
             )
         if sampler != "prior":
-            drawn = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
-            return self.density(sampler, X).sample(int(n), drawn)
+            start = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+            return self.density(sampler, X).sample(int(n), start)
         rng = torch.Generator()
         if seed is None:
             rng.seed()

@@ -17,6 +17,16 @@ from narrows.rng import Seeded
 from narrows.training.arrays import as_array
 
 
+def drawn(model: Any) -> bool:
+    """Return whether new samples are draws from p(x | z), unless one says otherwise, rather than its mean.
+
+    Those of typed columns always; and those of tables whose columns have names, whose means vary too little.
+    """
+    schema = model.schema_
+    named = schema.kind == "table" and schema.columns is not None
+    return schema.types is not None or (model.module_.probabilistic and named)
+
+
 def rows_at(model: Any, Z: Array, y: Any, seed: int | None, *, clip: bool = False) -> Any:
     """Return one row for every code, drawn from p(x | z), as the kind of data frame that X was.
 
@@ -36,13 +46,22 @@ def rows_at(model: Any, Z: Array, y: Any, seed: int | None, *, clip: bool = Fals
     clip
         Whether numbers stay within the range of training.
     """
-    schema = model.schema_
     start = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else int(seed)
-    x = draws_at(model, Z, y, start)
-    if schema.types is None:
-        return schema.decode(x, decimals=True)
-    rng = np.random.default_rng([start, 1])
-    return schema.decode(x, mask=~drawn_gaps(schema.gaps, len(x), x.shape[1], rng), rng=rng, clip=clip, decimals=True)
+    x, mask, rng = values_at(model, Z, y, start)
+    if mask is None:
+        return model.schema_.decode(x, decimals=True)
+    return model.schema_.decode(x, mask=mask, rng=rng, clip=clip, decimals=True)
+
+
+def values_at(model: Any, Z: Array, y: Any, seed: int) -> tuple[Array, Array | None, np.random.Generator]:
+    """Return the rows of `rows_at` on the model's scale, which values are not missing, and what draws rare levels.
+
+    None are missing, and there is no mask, but of typed columns.
+    """
+    x, schema = draws_at(model, Z, y, seed), model.schema_
+    rng = np.random.default_rng([seed, 1])
+    mask = None if schema.types is None else ~drawn_gaps(schema.gaps, len(x), x.shape[1], rng)
+    return x, mask, rng
 
 
 def draws_at(model: Any, Z: Array, y: Any, seed: int) -> Array:

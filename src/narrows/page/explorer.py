@@ -21,6 +21,7 @@ from narrows.components import resolve
 from narrows.data.arrays import Array, Arrays
 from narrows.errors import ConfigError
 from narrows.estimators.inference import codes, reconstruct_encoded
+from narrows.estimators.synthesis import drawn, values_at
 from narrows.evaluation.errors import squared_errors
 from narrows.page.fitted import FAR, Fitted
 from narrows.page.samples import ModelOnSplit
@@ -172,7 +173,19 @@ class Explorer(Fitted):
     ) -> Answer:
         """Return new samples: those of `narrows sample` where the temperature is 1; see `drawn`."""
         z = self.drawn(n, sampler, temperature, seed)
-        return {"x": self.display.shown(decode(self.model, z, self.labels.of(y, n))), "z": z}
+        x, mask = self.new(z, seed, y)
+        return {"x": self.display.shown(x, Arrays(x, mask=mask)), "z": z}
+
+    def new(self, z: Array, seed: int, y: Any = None) -> tuple[Array, Array | None]:
+        """Return the new samples at codes, on the model's scale, and which of their values are not missing.
+
+        They are draws where those of `narrows sample` are.
+        """
+        labels = self.labels.of(y, len(z))
+        if not drawn(self.model):
+            return decode(self.model, z, labels), None
+        x, mask, _ = values_at(self.model, z, labels, seed)
+        return x.astype(np.float64), mask
 
     def drawn(self, n: int, sampler: str, temperature: float, seed: int) -> Array:
         """Return new codes; the temperature scales how far they are from the centre of what they are drawn from."""

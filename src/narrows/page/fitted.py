@@ -26,8 +26,8 @@ FAR = 10
 INDICES = "Its codes are indices of a codebook, between which there is nothing to decode."
 """Why some views are absent."""
 TYPED = (
-    "Its samples are rows of categories, counts, times and numbers, which have no picture. On the command line: "
-    "narrows sample, impute, reconstruct, anomalies, and evaluate --synthesis."
+    "Levels of text and times cannot be added, or disturbed by noise, as numbers are. Codes and Generate show such "
+    "rows; on the command line: narrows impute, reconstruct, anomalies, and evaluate --synthesis."
 )
 """Likewise, of tables of typed columns."""
 MOST_ROWS = 1024

@@ -27,6 +27,9 @@ UNITS = {"time": "year", "span": "s"}
 """Of what a column holds."""
 LARGEST_STRENGTH = 1.0
 """Of corruptions without an upper bound: a deviation, on the model's scale."""
+FAR_APART = "Between levels of text there are no distances by which a training row could be the nearest."
+DRAWN_ROWS = "Rows with levels of text have no picture to save; narrows sample writes them to a file."
+
 SAMPLERS = {
     "prior": "The model's own prior.",
     "gaussian": "One normal distribution, fitted to the codes of training samples.",
@@ -69,9 +72,9 @@ def absent(explorer: Explorer) -> dict[str, str]:
         why["recolour"] = "These data have no labels."
     if explorer.display.kind != "image" or len(explorer.display.shape) != 3:
         why["draw"] = "Its samples are no images, so that there is nothing to draw or to upload."
-    if explorer.model.schema_.types is not None:
-        why |= dict.fromkeys(("drag", "combine", "interpolate", "generate", "denoise"), TYPED)
-    elif not explorer.model.code_.continuous:
+    if explorer.display.columns:
+        why |= dict.fromkeys(("combine", "denoise"), TYPED) | {"nearest": FAR_APART, "save": DRAWN_ROWS}
+    if not explorer.model.code_.continuous:
         why |= dict.fromkeys(("drag", "combine", "interpolate", "generate"), INDICES)
     elif not (samplers := _samplers(explorer)):
         why["generate"] = "It has no prior, and kept no codes that a density could be fitted to."

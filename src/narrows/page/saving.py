@@ -13,6 +13,7 @@ from narrows.analyses.expression import Term
 from narrows.errors import ConfigError
 from narrows.page.calls import Arguments, combined, denoised, drawn
 from narrows.page.explorer import Explorer
+from narrows.page.info import DRAWN_ROWS
 from narrows.page.wire import Message
 from narrows.runs import Run
 
@@ -105,10 +106,10 @@ def _denoised(explorer: Explorer, given: Arguments) -> Drawn:
 
 def _generated(explorer: Explorer, given: Arguments) -> Drawn:
     arguments = drawn(given)
-    z = explorer.drawn(**arguments)
-    picture = figures.gallery(
-        explorer.model.schema_.decode(explorer.model.decode(z, explorer.labels.of(given.y, len(z))))
-    )
+    if explorer.display.columns:
+        raise ConfigError(f"save: samples must be images, sequences, or rows of numbers. {DRAWN_ROWS}")
+    x, _ = explorer.new(explorer.drawn(**arguments), arguments["seed"], given.y)
+    picture = figures.gallery(explorer.model.schema_.decode(x.astype(explorer.model.computing_dtype)))
     return picture, {}, f"new samples, {arguments['sampler']}, temperature {arguments['temperature']:g}"
 
 

@@ -109,8 +109,8 @@ export function verbs(info: ModelInfo, calls: Calls): Pick<
       const message = await calls.call("generate", options);
       return { x: samplesOf(message), z: floats(message, "z").data };
     },
-    async nearest(z) {
-      const message = await calls.call("nearest", {}, { z: codes(z) });
+    async nearest(of) {
+      const message = await calls.call("nearest", {}, "x" in of ? { x: of.x } : { z: codes(of.z) });
       return {
         x: samplesOf(message), rows: integers(message, "rows").data, distance: floats(message, "distance").data,
       };

@@ -85,7 +85,8 @@ export interface Explorer extends Decoder {
   generate?(
     options: { n: number; sampler: string; temperature: number; seed: number; y?: number },
   ): Promise<{ x: Samples; z: Float32Array }>;
-  nearest?(z: Float32Array): Promise<{ x: Samples; rows: Int32Array; distance: Float32Array }>;
+  /** The training samples nearest to what codes decode to, or to rows, which may have been drawn there. */
+  nearest?(of: { z: Float32Array } | { x: Samples }): Promise<{ x: Samples; rows: Int32Array; distance: Float32Array }>;
   /** A picture file, a drawing (h,w) of white ink on black, or a table's row (1,D), brought to the form of the data. */
   prepare?(picture: Blob | Samples, draw: boolean): Promise<Prepared>;
   save?(name: string, kind: string, call: Record<string, unknown>): Promise<{ file: string }>;

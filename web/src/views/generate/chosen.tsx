@@ -1,16 +1,16 @@
 // One new sample, large, and the training sample that is nearest to it.
 import { Sample, sampleAt } from "../../draw/sample";
+import type { ModelInfo } from "../../api/types";
 import type { Explorer, Samples } from "../../model/explorer";
 import { number } from "../../ui/numbers";
 import { useLive } from "../shared/live";
 
-export function Chosen({ explorer, answer, at }: {
-  explorer: Explorer; answer: { key: string | null; x: Samples; z: Float32Array } | null; at: number | null;
+export function Chosen({ info, nearest, answer, at }: {
+  info: ModelInfo; nearest: Explorer["nearest"]; answer: { key: string | null; x: Samples; z: Float32Array } | null; at: number | null;
 }) {
-  const { info, nearest } = explorer;
   const k = info.latent_dim;
   const key = nearest === undefined || answer === null || at === null ? null : `${answer.key}/${at}`;
-  const found = useLive(key, async () => ({ key, ...(await nearest!(answer!.z.slice(at! * k, (at! + 1) * k))) }));
+  const found = useLive(key, async () => ({ key, ...(await nearest!(info.kind === "table" ? { x: sampleAt(answer!.x, at!) } : { z: answer!.z.slice(at! * k, (at! + 1) * k) })) }));
   if (at === null || answer === null) {
     return (
       <p class="hint chosen-pair">
@@ -27,7 +27,7 @@ export function Chosen({ explorer, answer, at }: {
         <Sample info={info} samples={sampleAt(answer.x, at)} size="large" label={`New sample ${at + 1}`} behind={near?.x ?? null} />
       </figure>
       {nearest === undefined
-        ? <p class="hint">The training samples are not in this file; <code>narrows open</code> shows the nearest.</p>
+        ? <p class="hint">{info.absent["nearest"] ?? <>The training samples are not in this file; <code>narrows open</code> shows the nearest.</>}</p>
         : <figure>
             <figcaption>
               <strong>Nearest in training</strong>{near !== null && `, sample ${near.rows[0]}`}{info.kind !== "image" && `: ${mark}`}

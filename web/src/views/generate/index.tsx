@@ -46,12 +46,12 @@ function Generate({ explorer }: { explorer: Explorer }) {
     if (answer !== null) counted("generated");
   }, [answer]);
   const [chosen, choose] = useState<number | null>(null);
-  const { nearest } = explorer;
+  const nearest = info.absent["nearest"] === undefined ? explorer.nearest : undefined;
   const count = answer?.x.shape[0] ?? 0;
   const at = chosen === null || chosen >= count ? null : chosen;
 
   const wanted = nearest !== undefined && answer !== null && pairs !== "" ? answer.key : null;
-  const all = useLive(wanted, async () => ({ key: wanted, ...(await nearest!(answer!.z)) }));
+  const all = useLive(wanted, async () => ({ key: wanted, ...(await nearest!(info.kind === "table" ? { x: answer!.x } : { z: answer!.z })) }));
   const paired = pairs !== "" && nearest !== undefined;
   const near: Near | null = pairs !== "" && all.answer?.key === answer?.key ? all.answer : null;
 
@@ -63,7 +63,7 @@ function Generate({ explorer }: { explorer: Explorer }) {
           <Wrong error={error ?? all.error} />
           <div class={`generate-body ${info.kind} ${paired ? "pairs" : ""}`}>
             <Tiles info={info} n={n} answer={answer} near={near} pairs={paired} chosen={at} onChoose={choose} />
-            <Chosen explorer={explorer} answer={answer} at={at} />
+            <Chosen info={info} nearest={nearest} answer={answer} at={at} />
           </div>
         </section>
         <section class="card stack controls" aria-label="Controls">
@@ -96,10 +96,12 @@ function Generate({ explorer }: { explorer: Explorer }) {
           {nearest !== undefined && (
             <Checkbox label="Show the nearest training samples" checked={pairs !== ""} onChange={(on) => setPairs(on ? "1" : "")} />
           )}
-          <Save
-            explorer={explorer} kind="generated" fallback={`generated_${options.sampler}_${options.seed}`}
-            call={() => (seed === null ? null : { do: "generate", ...options })}
-          />
+          {info.absent["save"] === undefined
+            ? <Save
+                explorer={explorer} kind="generated" fallback={`generated_${options.sampler}_${options.seed}`}
+                call={() => (seed === null ? null : { do: "generate", ...options })}
+              />
+            : <p class="hint">{info.absent["save"]}</p>}
         </section>
       </div>
     </>
