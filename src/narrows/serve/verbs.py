@@ -18,8 +18,9 @@ from narrows.data.arrays import Array, Arrays, as_type
 from narrows.errors import DataError
 from narrows.estimators import inference
 from narrows.estimators.base import Autoencoder
-from narrows.export.columns import LEVELS, NUMBERS, Columns
+from narrows.export.columns import Columns
 from narrows.export.runtime import OnnxModel
+from narrows.serve.checks import checked_tensors, cut, plain
 from narrows.serve.joining import joined, joined_tensors
 from narrows.serve.ports import SAMPLES, Port, codes, labels, rows
 from narrows.serve.tensors import datatype_of, numpy_type
@@ -164,8 +165,8 @@ class OfSamples(Verb):
         if self.columns is not None:
             return self._typed(self.columns, tensors)
         X = tensors["x"]
-        given = X if "lengths" not in tensors else _cut(X, tensors["lengths"], self.name)
-        y = _plain(tensors.get("y"))
+        given = X if "lengths" not in tensors else cut(X, tensors["lengths"], self.name)
+        y = plain(tensors.get("y"))
         if self.onnx is not None:
             with contextlib.suppress(DataError, ValueError, TypeError):  # said by the estimator, in its own words
                 return Question(exported=self.onnx.inputs(given, y), like=X)
@@ -177,7 +178,7 @@ class OfSamples(Verb):
         n = len(next(iter(parts.values())))
         known = {}
         if self.schema.label_size:
-            known["y"] = self.schema.labels_of(_plain(tensors.get("y")), n, self.owner)
+            known["y"] = self.schema.labels_of(plain(tensors.get("y")), n, self.owner)
         if self.onnx is not None:
             return Question(exported={**parts, **known})
         x, seen = columns.encoded(parts)
@@ -270,7 +271,7 @@ class Decode(Verb):
     def question(self, tensors: Tensors) -> Question:
         """Return codes, checked as the estimator checks them."""
         self.check_names(tensors)
-        Z, y = self.model.check_codes(tensors["z"]), _plain(tensors.get("y"))
+        Z, y = self.model.check_codes(tensors["z"]), plain(tensors.get("y"))
         if self.schema.label_size:
             self.schema.labels_of(y, len(Z), self.owner)
         if self.onnx is not None:
@@ -287,42 +288,4 @@ class Decode(Verb):
         return result if self.columns is not None else np.ascontiguousarray(self.schema.presented(result))
 
 
-def checked_tensors(columns: Columns, tensors: Tensors, owner: str) -> dict[str, Array]:
-    """Return numbers and levels of typed columns. Raises: DataError where they are none."""
-    parts = {name: tensors[name] for name in columns.names}
-    sizes = {len(part) if part.ndim == 2 else -1 for part in parts.values()}
-    wrong = any(
-        part.shape[1:] != (len(names),) for part, names in zip(parts.values(), columns.names.values(), strict=True)
-    )
-    if wrong or len(sizes) != 1 or not min(sizes) > 0:
-        shapes = ", ".join(f"{name} (rows, {len(names)})" for name, names in columns.names.items())
-        raise DataError(f"{owner}: inputs must be {shapes}, of one row at least; got others.")
-    if NUMBERS in parts:
-        parts[NUMBERS] = parts[NUMBERS].astype(np.float64)
-        if np.isinf(parts[NUMBERS]).any():
-            raise DataError(f"{owner}: numbers must be finite, or NaN where a value is missing; got infinity.")
-    if LEVELS in parts:
-        given, most = parts[LEVELS], np.array([len(column.levels) for column in columns.levels])
-        if given.dtype.kind not in "iu" or ((given < -1) | (given >= most)).any():
-            raise DataError(f"{owner}: levels must be positions among those of each column, or -1; got others.")
-        parts[LEVELS] = given.astype(np.int64)
-    return parts
-
-
 VERBS: dict[str, type[Verb]] = {verb.name: verb for verb in (Encode, Decode, Reconstruct, Score, Denoise)}
-
-
-def _plain(y: Array | None) -> Array | None:
-    """Return labels of text as numpy holds text, which classes are compared with."""
-    return y.astype(str) if y is not None and y.dtype == object and y.size else y
-
-
-def _cut(X: Array, lengths: Array, owner: str) -> list[Array]:
-    """Return padded sequences (N, T, D) cut to their lengths."""
-    sound = X.ndim == 3 and lengths.shape == (len(X),) and lengths.dtype.kind in "iu"
-    if not sound or not len(X) or not (lengths.min() >= 1 and lengths.max() <= X.shape[1]):
-        raise DataError(
-            f"{owner}: lengths must be whole numbers from 1 to the steps of x (N, T, D), one for each; got shape "
-            f"{list(lengths.shape)} for x of {list(X.shape)}."
-        )
-    return [x[:n] for x, n in zip(X, lengths, strict=True)]
