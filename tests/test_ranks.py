@@ -63,6 +63,27 @@ def test_gradients_and_losses_are_those_of_one_process(tmp_path, kind):
         np.testing.assert_allclose(history, found[0][1], rtol=1e-5)
 
 
+ENDED = """
+import gc, sys, weakref
+import numpy as np, torch.distributed as dist
+import narrows
+from narrows.training.distributed import joined
+with joined():
+    narrows.AE(latent_dim=2, epochs=1, network="mlp:4").fit(np.eye(40, 6, dtype=np.float32))
+    group = weakref.ref(dist.distributed_c10d._get_default_group())
+gc.collect()
+sys.exit(3 if group() is not None else 0)
+"""
+
+
+@pytest.mark.slow
+def test_nothing_keeps_the_group_beyond_its_end(tmp_path):
+    script = tmp_path / "ended.py"
+    script.write_text(ENDED)
+    done = subprocess.run(torchrun(2, str(script)), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.slow
 def test_what_depends_on_the_whole_batch_is_refused(tmp_path):
     script = tmp_path / "training.py"

@@ -202,6 +202,10 @@ def joined() -> Iterator[Ranks]:
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         backend = "nccl"
+    # Its functions have the group as a default, taken when it is imported: imported later, by some part of torch, they
+    # would keep the group and its threads beyond the end of `joined`, to a crash at the end of the process.
+    from torch.distributed import nn  # noqa: F401
+
     store, rank, size = met()
     dist.init_process_group(backend, store=store, rank=rank, world_size=size)
     ranks, ended = Ranks.current(), threading.Event()
