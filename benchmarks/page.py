@@ -82,7 +82,9 @@ def works(results: Results) -> str:
             )  # fmt: skip
         told = f"{found['rounds']} rounds" if found["rounds"] > 1 else "1 round"
         if "narrows_compiled" in WORKS[name].contenders:
-            told += ". Where narrows is compiled, as for JAX, compiling falls into the warm-up round, which is not counted"
+            told += (
+                ". Where narrows is compiled, as for JAX, compiling falls into the warm-up round, which is not counted"
+            )
         head = ["", "median", "relative to narrows", measure(found), "quality", "memory"]
         parts.append(f"### {WORKS[name].title}\n\n{told}.\n\n{grid(head, rows)}")
     return "\n\n".join(parts)
