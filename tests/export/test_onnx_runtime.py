@@ -205,7 +205,8 @@ def test_what_torch_cannot_export_is_named(tmp_path):
             return self.linear(x) * (2.0 if float(x.sum()) > 0 else 1.0)
 
     model = AE(latent_dim=2, network=(Fixed(), torch.nn.Linear(2, 6)), epochs=1).fit(TABLE)
-    with pytest.raises(ConfigError, match="must be one that torch exports to ONNX"):
+    # torch 2.6 does export it, for one size of batch alone.
+    with pytest.raises(ConfigError, match="must be one that torch exports to ONNX|must take batches of any size"):
         model.export(tmp_path / "model", X=TABLE)
     assert list(tmp_path.iterdir()) == []
 

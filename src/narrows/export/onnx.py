@@ -90,9 +90,10 @@ def onnx_bytes(function: Function, example: Mapping[str, Tensor], steps: int | N
         shapes["x"][1] = torch.export.Dim("time", max=steps)
     with quiet(), unchecked(), torch.no_grad():
         outputs = list(function(example))
+        # In a tuple: torch 2.6 takes the keys of a dictionary for names of inputs.
         try:
             program = torch.onnx.export(
-                _with_operators(function), (), kwargs={"tensors": dict(example)}, dynamic_shapes={"tensors": shapes},
+                _with_operators(function), (), kwargs={"tensors": dict(example)}, dynamic_shapes=(shapes,),
                 input_names=list(example), output_names=outputs, opset_version=OPSET, dynamo=True, verbose=False,
                 external_data=False, custom_translation_table=TRANSLATIONS,
             )  # fmt: skip
