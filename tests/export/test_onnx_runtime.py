@@ -206,7 +206,7 @@ def test_what_torch_cannot_export_is_named(tmp_path):
 
     model = AE(latent_dim=2, network=(Fixed(), torch.nn.Linear(2, 6)), epochs=1).fit(TABLE)
     # torch 2.6 does export it, for one size of batch alone.
-    with pytest.raises(ConfigError, match="must be one that torch exports to ONNX|must take batches of any size"):
+    with pytest.raises(ConfigError, match=r"must be one that torch exports to ONNX|must take batches of any size"):
         model.export(tmp_path / "model", X=TABLE)
     assert list(tmp_path.iterdir()) == []
 
