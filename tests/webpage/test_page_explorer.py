@@ -198,6 +198,20 @@ def test_indices_are_shown_and_not_dragged():
             call()
 
 
+@pytest.mark.parametrize("kind", ["pixels", "whole", "real"])
+def test_new_rows_have_the_same_nearest_as_their_codes(kind):
+    rng = np.random.default_rng(0)
+    X = {
+        "pixels": rng.integers(0, 256, (60, 64)).astype(np.uint8), "whole": rng.integers(0, 40, (60, 6)),
+        "real": rng.normal(size=(60, 6)) * 50,
+    }[kind]  # fmt: skip
+    explored = Explorer(narrows.VAE(latent_dim=2, epochs=1, network="mlp:8").fit(X), Dataset("rows", X), name="rows")
+    new = explored.generate(9, seed=1, temperature=2.0)
+    by_code, by_row = explored.nearest(new["z"]), explored.nearest(None, new["x"])
+    np.testing.assert_array_equal(by_row["rows"], by_code["rows"])
+    np.testing.assert_allclose(by_row["distance"], by_code["distance"], rtol=1e-4)
+
+
 def texts(values):
     return [values.levels[i] for i in values.data]
 

@@ -207,7 +207,7 @@ class Explorer(Fitted):
     ) -> Answer:
         """Return for codes, or samples, the training samples that are nearest, in the data, on the model's scale."""
         if z is None:
-            points = self.model.schema_.values(self.arrays(x, input, y))
+            points = self._points(x, input, y)
         else:
             self.check_continuous()
             z = self.codes_of(z, MOST_SAMPLES, "nearest")
@@ -217,6 +217,15 @@ class Explorer(Fitted):
         rows, distances = self.neighbours.of(points)
         arrays = self.neighbours.arrays.rows(rows)
         return {"rows": rows, "distance": distances, "x": self.display.shown(self.model.schema_.values(arrays), arrays)}
+
+    def _points(self, x: Array | None, input: Array | None, y: Any) -> Array:
+        """Return samples on the model's scale; new rows of a table of pixels may lie beyond what a pixel can be."""
+        schema = self.model.schema_
+        if x is not None and input is None and schema.pixels and self.display.kind == "table":
+            if x.shape[1:] != self.display.shape:
+                raise ConfigError(f"nearest: x must be of shape (n, {schema.n_features}); got {x.shape}.")
+            return x.astype(np.float64) / 255
+        return schema.values(self.arrays(x, input, y))
 
     def prepare(self, given: Array | bytes | None, *, draw: bool = False) -> Answer:
         """Return a drawing (h, w), a picture file, or rows of a table, in the form of the data, and on their scale."""
