@@ -128,9 +128,9 @@ def load(run: Path, digits: Digits, asked: argparse.Namespace) -> dict[str, Any]
 def overload(run: Path, digits: Digits, asked: argparse.Namespace) -> dict[str, Any]:
     """Requests at four times the rate that 64 clients reach, whatever becomes of them.
 
-    What an answer and a refusal cost the server in seconds of a core holds on a busy machine as well. Those who ask take
-    from the same cores, four times as many requests more than at the peak: `asking_cores` says how much, and
-    `goodput_share_per_cpu_second` what share of the server's own work went into answers.
+    What an answer and a refusal cost the server in seconds of a core holds on a busy machine as well. Those who ask
+    take from the same cores: `asking_cores` says how much, and `goodput_share_per_cpu_second` what share of the
+    server's own work went into answers.
     """
     half = asked.seconds / 2
     with served(run, "--waiting", str(asked.waiting)) as server:
