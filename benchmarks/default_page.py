@@ -34,9 +34,10 @@ most; they choose the best epoch, PCA's maps without any training included. Wher
 1,000 samples, the model is then trained anew on all of them, for as many steps as were best; a learned scale of the
 likelihood is corrected by what the held-out samples said of it, since training samples lie nearer to what was fitted
 to them. What was better by less than 1.645 standard errors counts as chance, and leaves PCA of all samples.
-`fit(X, validation=...)` holds out what it is given, and trains once. `narrows train` trains the same model as `fit`, bit
-for bit, unless `--validation` gives a share, the data come with a validation split or without a test split, or the rows
-are in the order of time: then a tenth is held out apart, the last rows of a series, and the model is trained once."""
+`fit(X, validation=...)` holds out what it is given, and trains once. `narrows train` trains the same model as `fit`,
+bit for bit, unless `--validation` gives a share, the data come with a validation split or without a test split, or the
+rows are in the order of time: then a tenth is held out apart, the last rows of a series, and the model is trained
+once."""
 READING = """`-` as a ratio: PCA's code holds the sample, and its error is rounding alone; *leaves* is the share of the
 variance that the AE leaves. *Nats above PPCA* is the held-out ELBO less the exact log-likelihood of probabilistic PCA
 with the same latent dimension, per sample; `-` where the likelihood is no density. MLPRegressor is scikit-learn's at

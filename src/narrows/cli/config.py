@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 FLAGS = {
     "validation": "Share of the training samples held out to choose the best epoch, 0.1 by default; 0 for none. With "
-    "--epochs auto, the default, the model holds out some by itself, unless a share is given, there is no test split, or "
-    "rows are in the order of time.",
+    "--epochs auto, the default, the model holds out some by itself, unless a share is given, there is no test split, "
+    "or rows are in the order of time.",
     "name": "Name of the run folder, in place of MODEL-DATA-NUMBER.",
     "checkpoint_every": "Time or epochs after which a checkpoint is written, to resume from: 5min, 1epoch.",
     "log": "Also write every epoch into logs/ of the run folder, for: tensorboard.",

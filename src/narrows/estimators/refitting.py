@@ -58,9 +58,9 @@ class Refit:
     """Those that it held out."""
 
     def reports(self) -> Generator[Report, None, None]:
-        """Train, and yield reports within the last epoch of the first fit, whose history stays; one if nothing is learned.
+        """Train, and yield reports within the last epoch of the first fit, whose history stays: one if none is better.
 
-        Steps count on from those of the first fit. Whoever stops reading, or an error, leaves the weights of the first fit.
+        Steps count on from those of the first fit. Whoever stops reading, or an error, leaves that fit's weights.
         """
         estimator, settings, module = self.estimator, self.settings, self.estimator.module_
         last, n = estimator.history_[-1], len(self.data.x)
