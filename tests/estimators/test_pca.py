@@ -202,12 +202,7 @@ def test_single_precision_is_computed_as_double(solver, offset, monkeypatch):
         np.testing.assert_array_equal(getattr(single, name), getattr(double, name))
 
 
-FAR = {
-    "1e9 + N(0, 1)": (1e9, 1.0),
-    "5,400,000 +- 0.05": (5.4e6, 0.05),
-    "1e-30": (0.0, 1e-30),
-    "1e30": (0.0, 1e30),
-}
+FAR = {"1e9 + N(0, 1)": (1e9, 1.0), "5,400,000 +- 0.05": (5.4e6, 0.05), "1e-30": (0.0, 1e-30), "1e30": (0.0, 1e30)}
 """Offset and deviation of data in double precision."""
 
 
