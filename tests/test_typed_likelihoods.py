@@ -90,8 +90,60 @@ def test_levels():
     np.testing.assert_allclose(np.exp(found), np.exp(logits) / np.exp(logits).sum(), rtol=1e-6)
     found, layer = log_prob(COLUMNS["ordinal"], (np.arange(4) - 1.0) / 0.8, [0.6])
     assert layer.scales.item() == pytest.approx(1)
-    below = 1 / (1 + np.exp(-(thresholds_of(layer.thresholds[0]).detach().numpy() - 0.6)))
+    below = 1 / (1 + np.exp(-(thresholds_of(layer.steps[0]).detach().numpy() - 0.6)))
     np.testing.assert_allclose(np.exp(found), np.diff([0, *below, 1]), rtol=1e-5)
+
+
+def test_columns_of_one_kind_have_the_probabilities_that_each_has_alone():
+    rng = np.random.default_rng(0)
+    columns = []
+    for n in (4, 2, 3, 4, 3, 7):
+        levels, counts = tuple(range(n)), tuple(rng.integers(5, 50, n).tolist())
+        columns.append(ColumnType(f"o{len(columns)}", "ordinal", "number", "ordinal", levels=levels, counts=counts))
+        named = tuple(map(str, levels))
+        columns.append(ColumnType(f"c{len(columns)}", "category", "text", "categorical", levels=named, counts=counts))
+    columns.append(LETTERS)
+    x = torch.tensor([[k % c.classes for c in columns] for k in range(8)], dtype=torch.float64)
+    h = torch.from_numpy(rng.normal(size=(8, sum(map(outputs_of, columns)))))
+    torch.manual_seed(0)
+    layer = layer_of(*columns)
+    together, at = layer(h).log_prob(x), 0
+    for i, column in enumerate(columns):
+        torch.manual_seed(0)
+        alone = layer_of(column)(h[:, at : at + outputs_of(column)]).log_prob(x[:, i : i + 1])
+        at += outputs_of(column)
+        assert torch.equal(alone[:, 0], together[:, i])
+    together.sum().backward()
+    assert all(p.grad.isfinite().all() for p in layer.parameters() if p.grad is not None)
+
+
+LETTERS = ColumnType(
+    "k", "category", "text", "categorical", levels=tuple(map(str, range(150))), counts=tuple(range(400, 250, -1))
+)
+
+
+def test_logits_of_many_levels_are_sums_over_factors_and_begin_at_the_frequencies():
+    factors = outputs_of(LETTERS) - 16
+    assert factors == 26 == round(1.6 * 150**0.56)
+    layer = layer_of(LETTERS)
+    shares = torch.tensor(LETTERS.class_shares, dtype=torch.float32)
+    begun = layer(torch.cat([shares[:16].log(), torch.zeros(factors)])[None])
+    torch.testing.assert_close(begun.moments[0], shares)
+    (link,) = ColumnLikelihoods([LETTERS]).link(shares[None, :16])
+    assert link.shape == (16 + factors,)
+    assert not link[16:].any()
+    h = torch.randn(3, 16 + factors, generator=torch.Generator().manual_seed(0))
+    (levels,) = layer.levels.values()
+    with torch.no_grad():
+        logits = h[:, 16:].numpy() @ levels.weight.numpy().T + levels.bias.numpy()
+        logits[:, :16] += h[:, :16].numpy()
+        x = torch.tensor([[3.0], [20.0], [149.0]])
+        expected = (logits - np.logaddexp.reduce(logits, 1, keepdims=True))[range(3), [3, 20, 149]]
+        np.testing.assert_allclose(layer(h).log_prob(x)[:, 0].numpy(), expected, rtol=1e-5)
+        np.testing.assert_allclose(layer(h).moments.sum(1), 1.0, rtol=1e-5)
+        drawn = layer(h[:1].expand(40_000, -1)).draw(torch.Generator().manual_seed(0)).long()[:, 0]
+        shares = torch.bincount(drawn, minlength=150) / len(drawn)
+        torch.testing.assert_close(shares, layer(h).moments[0], atol=0.005, rtol=0)
 
 
 def test_an_ordinal_column_begins_at_its_frequencies():

@@ -210,6 +210,7 @@ def log_jacobian(types: Sequence[ColumnType], x: Tensor) -> Tensor:
     return logs
 
 
-def at_spike(x: Tensor, code: float) -> Tensor:
-    """Return whether values are the one with a probability of its own: (B,)."""
-    return (x - code).abs() <= 1e-6 * max(1.0, abs(code))
+def at_spike(x: Tensor, code: Tensor | float) -> Tensor:
+    """Return whether values are the one with a probability of its own, of x like x; the codes of columns (..., D)."""
+    size = code.abs().clamp(min=1.0) if isinstance(code, Tensor) else max(1.0, abs(code))
+    return (x - code).abs() <= 1e-6 * size

@@ -8,15 +8,19 @@ gets a probability of its own, beside a normal distribution of the others.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from narrows.data.arrays import Array
 from narrows.data.types import SPIKES, ColumnType
+from narrows.nn.typed import embedding_size
 from narrows.probability.likelihoods import Likelihood, LikelihoodLayer
 from narrows.probability.typed_distribution import GROUPS, NORMAL, ColumnDistribution
 from narrows.probability.typed_start import LOGISTIC, started
@@ -31,7 +35,19 @@ EDGE = 0.01
 
 def outputs_of(column: ColumnType) -> int:
     """Return how many decoder outputs a column's likelihood needs."""
-    return column.classes if column.likelihood == "categorical" else 2 if column.likelihood in SPIKES else 1
+    if column.likelihood == "categorical":
+        return column.linear + factors if (factors := factors_of(column)) else column.classes
+    return 2 if column.likelihood in SPIKES else 1
+
+
+def factors_of(column: ColumnType) -> int:
+    """Return how many factors the logits of many levels are products of; 0 where every level has an output.
+
+    The levels with a linear feature have an output each besides. With fewer than half the outputs a step is that much
+    less work, and levels that few rows have are learned with those that they are like.
+    """
+    factors = embedding_size(column.classes)
+    return factors if column.likelihood == "categorical" and 2 * (column.linear + factors) < column.classes else 0
 
 
 class ColumnLikelihoods(Likelihood):
@@ -77,9 +93,10 @@ class Link:
         for column in features:
             kind, size, first = str(column.likelihood), self.size, 4 * self.size + len(constants)
             if kind == "categorical":
-                rest = column.class_shares[column.linear :]
+                rest = log_shares(column)[column.linear :]
+                rest = np.zeros(factors) if (factors := factors_of(column)) else rest  # the layer has them then
                 source += [*range(size + at, size + at + column.linear), *range(first, first + len(rest))]
-                constants += np.log(np.maximum(rest, 1e-6)).tolist()
+                constants += rest.tolist()
             elif kind == "bernoulli":
                 source.append(2 * size + at)
             elif kind in SPIKES:
@@ -107,6 +124,29 @@ class Link:
         return every.index_select(1, self.source.to(flat.device)).reshape(*mean.shape[:-1], -1)
 
 
+def log_shares(column: ColumnType) -> Array:
+    """Return the logarithms of the shares of a category's levels: (classes,)."""
+    return np.log(np.maximum(column.class_shares, 1e-6))
+
+
+class Levels(nn.Module):
+    """Logits of many levels: a sum over factors for each, and an output besides for the most frequent ones."""
+
+    def __init__(self, column: ColumnType) -> None:
+        super().__init__()
+        self.linear = column.linear
+        start = log_shares(column)
+        start[: self.linear] = 0.0
+        bound = 1 / math.sqrt(factors := factors_of(column))
+        self.weight = nn.Parameter(torch.empty(column.classes, factors).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.tensor(start, dtype=torch.float32))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Return the logits: (B, linear + factors) -> (B, classes)."""
+        every = F.linear(h[:, self.linear :], self.weight.to(h), self.bias.to(h))
+        return every + F.pad(h[:, : self.linear], (0, every.shape[1] - self.linear))
+
+
 class ColumnLayer(LikelihoodLayer):
     """The likelihoods within a module: scales, dispersions, degrees of freedom and thresholds, learned per column."""
 
@@ -115,6 +155,7 @@ class ColumnLayer(LikelihoodLayer):
     factor: Tensor
     offset: Tensor
     order: Tensor
+    last: Tensor
 
     def __init__(self, of: ColumnLikelihoods) -> None:
         nn.Module.__init__(self)
@@ -142,16 +183,36 @@ class ColumnLayer(LikelihoodLayer):
         groups: dict[str, list[int]] = {}
         for i, column in enumerate(features):
             groups.setdefault("normal" if column.likelihood in NORMAL else str(column.likelihood), []).append(i)
+        groups.get("categorical", []).sort(key=self.levels_of)
         self.groups = {name: tuple(members) for name, members in groups.items()}
         for name, members in groups.items():
             self.register_buffer(f"_{name}", torch.tensor(members), persistent=False)
-        self.thresholds = nn.ParameterList([_first_thresholds(features[i]) for i in self.groups.get("ordinal", ())])
+        alike = itertools.groupby(self.groups.get("categorical", ()), self.levels_of)
+        self.alike = tuple((classes, tuple(members)) for (_, classes), members in alike)
+        """Categories that are computed together: how many levels each has, and which columns they are."""
+        self.levels = nn.ModuleDict({str(i): Levels(c) for i, c in enumerate(features) if factors_of(c)})
+        ordinal = [features[i] for i in self.groups.get("ordinal", ())]
+        self.thresholds = nn.Parameter(_first_thresholds(ordinal).flatten()) if ordinal else None
+        """Of ordinal columns; see `steps`."""
+        last = [column.classes - 1 for column in ordinal]
+        self.register_buffer("last", torch.tensor(last), persistent=False)
         order = [i for name in GROUPS for i in self.groups.get(name, ())]
         self.register_buffer("order", torch.tensor(np.argsort(order).tolist()), persistent=False)
+
+    def levels_of(self, i: int) -> tuple[int, int]:
+        """Return by what categories are computed together: all with one number of levels, but those of factors."""
+        column = self.features[i]
+        return (i if factors_of(column) else -1, column.classes)
 
     def members(self, group: str) -> Tensor:
         """Return the numbers of the columns of a group."""
         return self.get_buffer(f"_{group}")
+
+    @property
+    def steps(self) -> Tensor:
+        """(ordinal columns, most levels - 1), what thresholds are made of; of columns with fewer levels the first."""
+        assert self.thresholds is not None
+        return self.thresholds.view(len(self.last), -1)
 
     @property
     def scales(self) -> Tensor:
@@ -181,12 +242,15 @@ class ColumnLayer(LikelihoodLayer):
         return ColumnDistribution(h.float() if h.dtype in (torch.bfloat16, torch.float16) else h, self)
 
 
-def _first_thresholds(column: ColumnType) -> nn.Parameter:
-    """Return thresholds at the marginal frequencies: the first, and the logarithms of the steps between them."""
-    below = np.clip(np.cumsum(column.class_shares)[:-1], 1e-4, 1 - 1e-4)
-    logits = np.log(below / (1 - below))
-    steps = np.maximum(np.diff(logits), 1e-3)
-    return nn.Parameter(torch.tensor([logits[0], *np.log(np.expm1(steps))], dtype=torch.float32))
+def _first_thresholds(columns: Sequence[ColumnType]) -> Tensor:
+    """Return thresholds at the marginal frequencies: the first, and what the steps between them are `softplus` of."""
+    first = torch.zeros(len(columns), max(column.classes for column in columns) - 1)
+    for row, column in zip(first, columns, strict=True):
+        below = np.clip(np.cumsum(column.class_shares)[:-1], 1e-4, 1 - 1e-4)
+        logits = np.log(below / (1 - below))
+        steps = np.maximum(np.diff(logits), 1e-3)
+        row[: len(logits)] = torch.tensor([logits[0], *np.log(np.expm1(steps))], dtype=torch.float32)
+    return first
 
 
 def _floor(column: ColumnType) -> float:

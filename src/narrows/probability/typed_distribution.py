@@ -23,8 +23,9 @@ LOG_2PI = math.log(2 * math.pi)
 
 
 def thresholds_of(parameters: Tensor) -> Tensor:
-    """Return rising thresholds (levels - 1,)."""
-    return torch.cat([parameters[:1], parameters[:1] + F.softplus(parameters[1:]).cumsum(0)])
+    """Return rising thresholds (..., levels - 1)."""
+    first = parameters[..., :1]
+    return torch.cat([first, first + F.softplus(parameters[..., 1:]).cumsum(-1)], -1)
 
 
 class _Values(constraints.Constraint):
@@ -115,6 +116,10 @@ class ColumnDistribution(Distribution):
         outputs = self._outputs[i]
         return outputs if outputs.shape[1] == size else outputs[:, :size]
 
+    def _logits(self, i: int) -> Tensor:
+        """Return the logits of a category's levels: (B, classes)."""
+        return self.layer.levels[str(i)](self._outputs[i]) if str(i) in self.layer.levels else self._outputs[i]
+
     def _members(self, group: str, value: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the columns of a group, their values, outputs and scales."""
         members = self.layer.members(group)
@@ -140,8 +145,7 @@ class ColumnDistribution(Distribution):
     def _log_prob_spike(self, group: str, value: Tensor) -> Tensor:
         _, x, outputs, scale = self._members(group, value)
         logit, loc = outputs[:, ::2], outputs[:, 1::2]
-        codes = [self.layer.features[i].spike_code for i in self.layer.groups[group]]
-        spike = torch.stack([at_spike(x[:, j], code) for j, code in enumerate(codes)], 1)
+        spike = at_spike(x, x.new_tensor([self.layer.features[i].spike_code for i in self.layer.groups[group]]))
         density = -(((x - loc) / scale) ** 2) / 2 - scale.log() - LOG_2PI / 2
         return torch.where(spike, F.logsigmoid(logit), F.logsigmoid(-logit) + density)
 
@@ -164,30 +168,29 @@ class ColumnDistribution(Distribution):
         return x * h - F.softplus(h)
 
     def _log_prob_categorical(self, group: str, value: Tensor) -> Tensor:
-        parts = []
-        for i in self.layer.groups[group]:
-            logits = F.log_softmax(self._column(i, self.layer.features[i].classes), 1)
-            index = value[:, i : i + 1].round().long().clamp(0, logits.shape[1] - 1)
-            parts.append(logits.gather(1, index))
+        index = value.index_select(1, self.layer.members(group)).round().long()
+        parts, at = [], 0
+        for classes, members in self.layer.alike:
+            logits = [self._logits(i) for i in members]
+            together = torch.cat(logits, 1).unflatten(1, (-1, classes)) if len(logits) > 1 else logits[0][:, None]
+            k = index[:, at : at + len(members), None].clamp(0, classes - 1)
+            parts.append(F.log_softmax(together, 2).gather(2, k)[:, :, 0])
+            at += len(members)
         return torch.cat(parts, 1)
 
     def _log_prob_ordinal(self, group: str, value: Tensor) -> Tensor:
-        parts, members = [], self.layer.members(group)
-        for j, i in enumerate(self.layer.groups[group]):
-            cuts, h = thresholds_of(self.layer.thresholds[j]).to(self.h), self._column(i)
-            k = self._counts(members[j : j + 1], value[:, i : i + 1]).long()[:, 0].clamp(max=len(cuts))
-            edges = F.pad(cuts, (1, 1))
-            scale = self._scale(i)
-            upper, lower = (edges[k + 1][:, None] - h) / scale, (edges[k][:, None] - h) / scale
-            first, last = (k == 0)[:, None], (k == len(cuts))[:, None]
-            # sigmoid(u) - sigmoid(l) = sigmoid(u) sigmoid(-l) (1 - exp(l - u)): no difference of near-equal numbers.
-            gap = torch.where(first | last, -torch.ones_like(h), (lower - upper).clamp(max=-1e-6))
-            inside = torch.log(-torch.expm1(gap))
-            inside = torch.where(first | last, 0.0, inside)
-            parts.append(
-                torch.where(last, 0.0, F.logsigmoid(upper)) + torch.where(first, 0.0, F.logsigmoid(-lower)) + inside
-            )
-        return torch.cat(parts, 1)
+        layer = self.layer
+        members, x, h, scale = self._members(group, value)
+        edges = F.pad(thresholds_of(layer.steps).to(h), (1, 1))
+        k = self._counts(members, x).long().minimum(layer.last)
+        at = k + torch.arange(0, edges.numel(), edges.shape[1], device=k.device)
+        upper, lower = (edges.flatten()[at + 1] - h) / scale, (edges.flatten()[at] - h) / scale
+        first, last = k == 0, k == layer.last
+        # sigmoid(u) - sigmoid(l) = sigmoid(u) sigmoid(-l) (1 - exp(l - u)): no difference of near-equal numbers.
+        gap = torch.where(first | last, -torch.ones_like(h), (lower - upper).clamp(max=-1e-6))
+        inside = torch.where(first | last, 0.0, torch.log(-torch.expm1(gap)))
+        below, above = F.logsigmoid(upper), F.logsigmoid(-lower)
+        return torch.where(last, 0.0, below) + torch.where(first, 0.0, above) + inside
 
     # Moments and draws, column by column ------------------------------------------------------------------------------
 
@@ -198,7 +201,7 @@ class ColumnDistribution(Distribution):
         column = self.layer.features[i]
         kind = str(column.likelihood)
         if kind == "categorical":
-            return torch.softmax(self._column(i, column.classes), 1)
+            return torch.softmax(self._logits(i), 1)
         if kind == "bernoulli":
             return torch.sigmoid(self._column(i))
         if kind in SPIKES:
@@ -212,7 +215,9 @@ class ColumnDistribution(Distribution):
         return self._column(i)
 
     def _cuts(self, i: int) -> Tensor:
-        return thresholds_of(self.layer.thresholds[self.layer.groups["ordinal"].index(i)]).to(self.h)
+        layer = self.layer
+        row = layer.steps[layer.groups["ordinal"].index(i)]
+        return thresholds_of(row[: layer.features[i].classes - 1]).to(self.h)
 
     def _draw_of(self, i: int, rng: torch.Generator) -> Tensor:
         column, h = self.layer.features[i], self._column(i)[:, 0]
@@ -226,7 +231,7 @@ class ColumnDistribution(Distribution):
 
         if kind == "categorical":
             noise = -(-uniform(len(h), column.classes).log()).log()
-            return (self._column(i, column.classes) + noise).argmax(1).to(h)
+            return (self._logits(i) + noise).argmax(1).to(h)
         if kind == "bernoulli":
             return (uniform(len(h)) < torch.sigmoid(h)).to(h)
         if kind == "ordinal":

@@ -74,4 +74,4 @@ def _set_thresholds(layer: ColumnLayer, position: int, column: ColumnType, h: Te
         under = torch.stack([torch.sigmoid((cut - h) / scale).mean() for cut in middle]) < below
         low, high = torch.where(under, middle, low), torch.where(under, high, middle)
     steps = (high - low.roll(1))[1:].clamp(min=1e-3) if len(below) > 1 else low[:0]
-    layer.thresholds[position].copy_(torch.cat([low[:1], steps.expm1().log()]).float())
+    layer.steps[position, : len(below)] = torch.cat([low[:1], steps.expm1().log()]).float()
