@@ -15,6 +15,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 import torch
+from threadpoolctl import ThreadpoolController
 
 from narrows.errors import ConfigError, TrainingError
 from narrows.plugins import import_plugin, imported_plugins
@@ -38,11 +39,11 @@ def in_processes(
 ) -> Generator[tuple[Task, Result | TrainingError], None, None]:
     """Yield (task, `function(shared, task)`) for every task as it is done, by so many processes.
 
-    The threads of torch are divided between the processes; their number decides the last digits of a result, that of
-    the processes does not. What a task raises is raised here, and ends the others; so does leaving the generator:
-    processes get SIGTERM, and what trains into a run folder saves its state first. The function is one of a module,
-    tasks can be pickled, and `shared`, such as the data, is sent once to each process, which holds a copy. A result is
-    a TrainingError where the process was killed, as systems do that are short of memory.
+    Threads, those of torch, numpy and scikit-learn alike, are divided between the processes; their number decides the
+    last digits of a result, that of the processes does not. What a task raises is raised here, and ends the others; so
+    does leaving the generator: processes get SIGTERM, and what trains into a run folder saves its state first. The
+    function is one of a module, tasks can be pickled, and `shared`, such as the data, is sent once to each process,
+    which holds a copy. A result is a TrainingError where the process was killed, as systems do that are short of memory.
     """
     waiting = list(tasks)[::-1]
     threads = max(1, torch.get_num_threads() // jobs)
@@ -99,6 +100,7 @@ def _work(connection: Connection, function: Callable[[Any, Any], Any], plugins: 
     if hasattr(os, "setpgrp"):
         os.setpgrp()  # Ctrl-C on a terminal reaches the parent alone, which sends SIGTERM
     torch.set_num_threads(threads)
+    ThreadpoolController().limit(limits=threads)  # others have as many as there are cores, in every process
     for file in plugins:
         import_plugin(file)
     with contextlib.suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
