@@ -36,6 +36,20 @@ def failing(shared, task):
     return task
 
 
+def unmade():
+    raise ImportError("there is no such function here")
+
+
+class Unmade:
+    """What can be sent to a process, and not be had there."""
+
+    def __reduce__(self):
+        return unmade, ()
+
+    def __call__(self, shared, task):
+        raise AssertionError
+
+
 def waiting(shared, task):
     def leave(number, frame):
         (Path(shared) / f"ended-{task}").touch()
@@ -59,6 +73,13 @@ def test_a_process_that_is_killed_is_one_result_and_another_takes_its_place():
     done = dict(in_processes(killed, 1, range(4), 2))
     assert isinstance(done.pop(1), TrainingError)
     assert done == {0: 0, 2: 2, 3: 3}
+
+
+@pytest.mark.parametrize("size", [1, 2**24])  # which a pipe takes or does not take while nobody reads
+def test_a_process_that_cannot_start_is_told(size):
+    (result,) = (result for _, result in in_processes(Unmade(), b"0" * size, [1], 2))
+    assert isinstance(result, TrainingError)
+    assert "ended by itself (exit code 1)" in str(result)
 
 
 def test_an_error_is_raised_here():
