@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 
 from narrows import AE, VAE, elbo
+from narrows.errors import DivergedError
 from narrows.estimators import inference
 from narrows.evaluation.errors import pca_baseline, squared_error
 
@@ -81,6 +82,11 @@ def measure(X: Array, settings: dict[str, Any], *, rival: bool = True) -> dict[s
         The seed, of the split, the weights and the noise; and what is not to be at its default.
     rival
         Whether to train an MLPRegressor, where it does not take too long; it goes first for odd seeds.
+
+    Returns
+    -------
+    dict
+        What was measured of "AE", "VAE" and "rival"; of a model that diverged, "failed" alone: the error.
     """
     seed, epochs = settings["seed"], settings.get("epochs")
     rows, held = split(len(X), seed)
@@ -89,17 +95,33 @@ def measure(X: Array, settings: dict[str, Any], *, rival: bool = True) -> dict[s
     result: dict[str, Any] = {"rows": len(X), "shape": list(X.shape[1:]), "settings": settings}
     rival_first = rival and seed % 2 == 1
     if rival_first:  # an epoch tells the sizes
-        result["rival"] = _rival(AE(**settings | {"epochs": 1}).fit(train), train, test, seed, epochs)
-    _, taken = timed(lambda: ae.fit(train))
+        result["rival"] = _rival(_barely(settings).fit(train), train, test, seed, epochs)
+    taken = fitted(ae, train)
+    sizes = _barely(settings).fit(train) if "failed" in taken else ae
     if rival and not rival_first:
-        result["rival"] = _rival(ae, train, test, seed, epochs)
-    result["latent_dim"] = k = math.prod(ae.code_.shape)
-    result["network"] = str(ae.network_for(ae.schema_))
-    result["AE"] = {**taken, **errors(ae, train, test, k), **training(ae)}
+        result["rival"] = _rival(sizes, train, test, seed, epochs)
+    result["latent_dim"] = k = math.prod(sizes.code_.shape)
+    result["network"] = str(sizes.network_for(sizes.schema_))
+    result["AE"] = taken if "failed" in taken else {**taken, **errors(ae, train, test, k), **training(ae)}
     vae = VAE(**settings)
-    _, taken = timed(lambda: vae.fit(train))
-    result["VAE"] = {**taken, **errors(vae, train, test, k), **bounds(vae, train, test), **training(vae)}
+    taken = fitted(vae, train)
+    if "failed" not in taken:
+        taken |= {**errors(vae, train, test, k), **bounds(vae, train, test), **training(vae)}
+    result["VAE"] = taken
     return result
+
+
+def fitted(model: Any, train: Array) -> dict[str, Any]:
+    """Fit a model, and return its seconds; where it diverged, the error as "failed"."""
+    try:
+        return timed(lambda: model.fit(train))[1]
+    except DivergedError as error:
+        return {"failed": str(error)}
+
+
+def _barely(settings: dict[str, Any]) -> Any:
+    """Return an AE whose training takes an epoch and changes nothing, to be fitted for its sizes."""
+    return AE(**settings | {"epochs": 1, "learning_rate": 1e-12})
 
 
 def errors(model: Any, train: Array, test: Array, k: int) -> dict[str, Any]:

@@ -34,7 +34,10 @@ most; they choose the best epoch, PCA's maps without any training included. Wher
 1,000 samples, the model is then trained anew on all of them, for as many steps as were best; a learned scale of the
 likelihood is corrected by what the held-out samples said of it, since training samples lie nearer to what was fitted
 to them. What was better by less than 1.645 standard errors counts as chance, and leaves PCA of all samples.
-`fit(X, validation=...)` holds out what it is given, and trains once."""
+`fit(X, validation=...)` holds out what it is given, and trains once. `narrows train` trains the same model as `fit`,
+bit for bit, unless `--validation` gives a share, the data come with a validation split or without a test split, or the
+rows are in the order of time: then a tenth is held out apart, the last rows of a series, and the model is trained
+once."""
 READING = """`-` as a ratio: PCA's code holds the sample, and its error is rounding alone; *leaves* is the share of the
 variance that the AE leaves. *Nats above PPCA* is the held-out ELBO less the exact log-likelihood of probabilistic PCA
 with the same latent dimension, per sample; `-` where the likelihood is no density. MLPRegressor is scikit-learn's at
@@ -44,6 +47,9 @@ not count."""
 UNSCALED = """## As given
 
 Tables and series with `scale=None`, whose columns keep their units: the error and PCA's are of the data as given."""
+FAILED = (
+    """*failed*: the number of seeds whose training diverged, with an error that says so; the others are measured."""
+)
 NETWORKS = """## Why auto is what it is
 
 Every network at its defaults, all else equal, one seed. The best of each row is in bold."""
@@ -60,9 +66,11 @@ def line(fit: Fit) -> str:
     parts = [
         f"{fit['data']:18} {fit['rows']:5} of {size(fit):8} -> {fit['latent_dim']:3} {fit['network'][:12]:12} "
         f"seed {fit['settings']['seed']}",
+        f"AE failed: {ae['failed']}" if "failed" in ae else
         f"AE/PCA {number(ae['ratio']):6} as given {number(ae['as_given']):6} "
         f"standardised {number(ae.get('standardised')):6} leaves {number(ae['left']):8} in training "
         f"{number(ae['fitted']):8} {ae['epochs']:4} epochs {ae['processor']:6.2f} s",
+        f"VAE failed: {vae['failed']}" if "failed" in vae else
         f"VAE nats above PPCA {number(vae.get('gain')):8} /PCA {number(vae['ratio']):6} {vae['epochs']:4} epochs "
         f"{vae['processor']:6.2f} s",
     ]  # fmt: skip
@@ -93,17 +101,23 @@ class Row:
         return median(values) if values else None
 
     def ranged(self, model: str, key: str) -> str:
-        """Return the median with the range."""
-        values = self.values(model, key)
+        """Return the median with the range, and how many seeds failed."""
+        values, failed = self.values(model, key), self.failed(model)
         if not values:
-            return "-"
+            return f"failed {failed}" if failed else "-"
         low, high = number(min(values)), number(max(values))
-        return number(median(values)) + (f" ({low} to {high})" if low != high else "")
+        spread = f" ({low} to {high})" if low != high else ""
+        return number(median(values)) + spread + (f", failed {failed}" if failed else "")
+
+    def failed(self, model: str) -> int:
+        """Return with how many seeds the training of a model diverged."""
+        return sum("failed" in (fit.get(model) or {}) for fit in self.fits)
 
     @property
     def times(self) -> float | None:
         """MLPRegressor's time over AE's of the same seed: the median."""
-        pairs = [(fit["rival"]["processor"], fit["AE"]["processor"]) for fit in self.fits if fit.get("rival")]
+        timed = [fit for fit in self.fits if fit.get("rival") and "processor" in fit["AE"]]
+        pairs = [(fit["rival"]["processor"], fit["AE"]["processor"]) for fit in timed]
         return median(theirs / own for theirs, own in pairs) if pairs else None
 
 
@@ -118,13 +132,13 @@ def rows_of(fits: dict[str, Fit], part: str) -> list[Row]:
 
 
 def verdicts(rows: Sequence[Row], model: str, key: str, worse: Callable[[float], bool]) -> tuple[int, int, list[str]]:
-    """Return how many data sets are not worse, of how many, and which ones are worse in the median.
+    """Return how many data sets are not worse, of how many, and which ones are worse in the median, or failed.
 
     Those whose seeds fall on both sides are named with "some seeds".
     """
-    found, losers = 0, []
+    found, losers, worst = 0, [], math.inf if worse(math.inf) else -math.inf
     for row in rows:
-        if values := row.values(model, key):
+        if values := [*row.values(model, key), *[worst] * row.failed(model)]:
             found += 1
             name = f"{row.first['data']} (code {row.first['latent_dim']})"
             if worse(median(values)):
@@ -134,7 +148,7 @@ def verdicts(rows: Sequence[Row], model: str, key: str, worse: Callable[[float],
 
 def summary(rows: Sequence[Row]) -> str:
     """Return the counts."""
-    pixels = [row for row in rows if row.first["AE"]["scale"] == "pixels"]
+    pixels = [row for row in rows if row.first["AE"].get("scale") == "pixels"]
     lines = []
     for of, what, model, key, worse in (
         (rows, "`AE`: the error is at most PCA's", "AE", "ratio", lambda v: v > 1 + EVEN),
@@ -216,6 +230,8 @@ def text(results: dict[str, Any]) -> str:
         parts += [summary(rows), WAYS, SCALE, "## Every data set", table(rows), READING]
     if unscaled:
         parts += [UNSCALED, summary(unscaled), table(unscaled)]
+    if any(row.failed(model) for row in (*rows, *unscaled) for model in ("AE", "VAE")):
+        parts.append(FAILED)
     if others:
         parts += [NETWORKS, networks(others)]
     parts += ["## About", "narrows' PCA and its likelihood differ from scikit-learn's by at most "

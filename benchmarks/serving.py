@@ -21,6 +21,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,7 +128,9 @@ def load(run: Path, digits: Digits, asked: argparse.Namespace) -> dict[str, Any]
 def overload(run: Path, digits: Digits, asked: argparse.Namespace) -> dict[str, Any]:
     """Requests at four times the rate that 64 clients reach, whatever becomes of them.
 
-    What an answer and a refusal cost the server in seconds of a core holds on a busy machine as well.
+    What an answer and a refusal cost the server in seconds of a core holds on a busy machine as well. Those who ask
+    take from the same cores: `asking_cores` says how much, and `goodput_share_per_cpu_second` what share of the
+    server's own work went into answers.
     """
     half = asked.seconds / 2
     with served(run, "--waiting", str(asked.waiting)) as server:
@@ -137,15 +140,17 @@ def overload(run: Path, digits: Digits, asked: argparse.Namespace) -> dict[str, 
         middle = server.cpu
         peak = sum(answer.status == 200 for answer in answers) / half
         cost = (middle - begun) / len(answers)
-        answers, unsent = asyncio.run(open_loop(server.port, digits.binary, 4 * peak, asked.seconds, 8 * CLIENTS))
-        spent = server.cpu - middle
+        asking = time.process_time()
+        answers, unsent = open_loop(server.port, digits.binary, 4 * peak, asked.seconds, 8 * CLIENTS)
+        spent, asking = server.cpu - middle, time.process_time() - asking
     statuses = Counter(answer.status for answer in answers)
     refused = statuses[503]
     return {
         "peak_per_second": peak, "offered_per_second": len(answers) / asked.seconds, "unsent": unsent,
         "goodput_share_of_peak": statuses[200] / asked.seconds / peak, "statuses": dict(statuses),
         "answered_cpu_us": 1e6 * cost, "refused_cpu_us": 1e6 * (spent - cost * statuses[200]) / max(refused, 1),
-        "goodput_share_per_cpu_second": statuses[200] * cost / spent,
+        "goodput_share_per_cpu_second": statuses[200] * cost / spent, "serving_cores": spent / asked.seconds,
+        "asking_cores": asking / asked.seconds, "asking_cpu_us": 1e6 * asking / len(answers),
         "refused_p50_ms": percentile(answers, 0.5, lambda answer: answer.status == 503),
         "refused_p99_ms": percentile(answers, 0.99, lambda answer: answer.status == 503),
         "answered_p99_ms": percentile(answers, 0.99, lambda answer: answer.status == 200),

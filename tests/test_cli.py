@@ -145,7 +145,8 @@ def test_training_ends_with_a_table_and_paths_that_exist(here, capsys):
 def test_defaults_need_no_flags(model, here, capsys):
     assert main(["train", model, "--data", "cloud", "--data-option", "samples=100"]) == 0
     shown = capsys.readouterr().out
-    assert f"{model} on cloud: 90 training, 10 validation, 25 test samples" in shown
+    assert f"{model} on cloud: 100 training, 25 test samples" in shown
+    assert "held out: 25 of the training samples, which choose the best epoch" in shown
     run = Run(here / "runs" / f"{model}-cloud-1")
     assert (run.record["parameters"]["epochs"], run.summary["latent_dim"]) == ("auto", 1)
     assert run.history[-1]["epochs"] == 200

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from narrows import AE, PCA, VAE
+from narrows import AE, PCA, VAE, load_dataset
+from narrows.cli.arguments import OF_DATA
+from narrows.cli.config import plan
 from narrows.estimators import refitting
-from narrows.estimators.refitting import NOTE
+from narrows.estimators.refitting import NOTE, UNTRAINED
+from narrows.runs import Run, record, resume
 from narrows.training import Checkpoints, train
 from narrows.training.effort import costly, held_out
 
@@ -104,6 +107,58 @@ def test_whoever_stops_in_the_second_fit_has_the_first(tmp_path):
     for name, value in weights(whole).items():
         torch.testing.assert_close(weights(resumed)[name], value, rtol=0, atol=0)
     assert len(resumed.history_) == len(whole.history_)
+
+
+def saved(folder, X):
+    np.savetxt(folder / "curve.csv", X, delimiter=",", comments="", header="a,b,c,d,e,f")
+    return str(folder / "curve.csv")
+
+
+def test_a_run_trains_twice_as_well_and_is_resumed_within_the_second_fit(tmp_path):
+    data = load_dataset(saved(tmp_path, curve(240)))
+    same = AE(**SMALL).fit(data.train)
+    for name in ("whole", "left"):
+        reports = record(AE(**SMALL), data, tmp_path / name, pictures=False)
+        if name == "left":
+            next(report for report in reports if report.note == NOTE)
+            reports.close()
+            left = Run(tmp_path / name)
+            assert (left.status, left.record.get("note")) == ("interrupted", None)
+            reports = resume(tmp_path / name)
+        steps = [report.step for report in reports]
+        assert steps == sorted(steps)
+        run = Run(tmp_path / name)
+        assert (run.status, run.record["note"]) == ("finished", NOTE)
+        for mine, its in ((run.history, same.history_), (run.load().codes_.tolist(), same.codes_.tolist())):
+            assert len(mine) == len(its)
+        for weight, value in weights(same).items():
+            torch.testing.assert_close(weights(run.load())[weight], value, rtol=0, atol=0)
+    assert left.load().module_ is not None
+
+
+def test_a_run_says_that_nothing_was_learned(tmp_path, monkeypatch):
+    monkeypatch.setattr(refitting, "SURE", 1e9)
+    data = load_dataset(saved(tmp_path, curve(120)))
+    *_, last = record(AE(**SMALL), data, tmp_path / "run", pictures=False)
+    assert (last.end_of_epoch, last.note) == (False, UNTRAINED)
+    assert Run(tmp_path / "run").record["note"] == UNTRAINED
+
+
+@pytest.mark.parametrize(
+    ("given", "held"),
+    [
+        ({}, 0),  # the model does
+        ({"epochs": "3"}, 10),
+        ({"validation": "0.2"}, 19),
+        ({"validation": "0", "epochs": "3"}, 0),
+        ({f"{OF_DATA}test": "0"}, 12),  # nothing else is left to evaluate by
+        ({f"{OF_DATA}shuffle": "no"}, 10),
+        ({f"{OF_DATA}window": "4"}, 2),  # in the order of time
+    ],
+)
+def test_a_command_holds_out_what_the_model_would_not(given, held, tmp_path):
+    data = plan("ae", {"data": saved(tmp_path, curve(120)), **given}).dataset()
+    assert (0 if data.validation is None else len(data.validation)) == held
 
 
 def test_a_warm_start_is_what_the_second_fit_begins_with():

@@ -69,10 +69,25 @@ def test_a_rise_that_is_small_beside_the_whole_fall_is_no_overfitting():
         {"train": {"loss": 58 - i / 1e3, "reconstruction": 58 - i / 1e3}, "validation": {"loss": held}}
         for i, held in enumerate(falls)
     ]
-    assert diagnose_history(history, narrows.AE()) == []
+    fixed = narrows.AE(epochs=10)
+    assert diagnose_history(history, fixed) == []
     for record in history[4:]:
         record["validation"]["loss"] += 3
-    assert [finding.rule for finding in diagnose_history(history, narrows.AE())] == ["overfitting"]
+    assert [finding.rule for finding in diagnose_history(history, fixed)] == ["overfitting"]
+    assert diagnose_history(history, narrows.AE()) == []  # which stops by itself
+
+
+@pytest.mark.parametrize(("kl", "rules"), [(25.0, []), (0.02, ["posterior collapse"])])
+@pytest.mark.parametrize("jacobian", [40.0, -40.0])
+@pytest.mark.parametrize("given", [{}, {"beta": 4.0}, {"kl_warmup": 0.5}])
+def test_collapse_is_told_of_the_kl_term_whatever_the_unit_and_the_weight(kl, rules, jacobian, given):
+    weights = [given.get("beta", 1.0) * min(1.0, (i + 0.5) / 20 / given.get("kl_warmup", 1e-9)) for i in range(10)]
+    history = [
+        {"epoch": i + 1, "epochs": 20, "validation": None,
+         "train": {"loss": 9.0 + w * kl, "reconstruction": 9.0, "kl": w * kl, "elbo": jacobian - 9 - kl}}
+        for i, w in enumerate(weights)
+    ]  # fmt: skip
+    assert [finding.rule for finding in diagnose_history(history, narrows.VAE(latent_dim=15, **given))] == rules
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Small fitted models, and what torch makes of their samples, for tests of exports."""
 
 import numpy as np
+import pandas as pd
 
 from drawn import structured
 
@@ -17,3 +18,20 @@ def close(got, wanted, spread=None):
     assert got.shape == wanted.shape
     scale = wanted.std() if spread is None else spread
     assert np.abs(got - wanted).max() <= 1e-5 * scale
+
+
+def frame(n=240):
+    """Return a table of every kind of column, with missing values."""
+    rng = np.random.default_rng(0)
+    k = rng.integers(0, 3, n)
+    table = pd.DataFrame({
+        "key": [f"k{i:04d}" for i in range(n)], "age": (40 + 5 * k + rng.normal(size=n)).round(1),
+        "income": np.exp(rng.normal(10 + k, 1, n)).round(2), "kids": rng.poisson(1.5 + 20 * k, n),
+        "town": np.array(["Ulm", "Bonn", "Rome"])[k], "member": rng.random(n) < 0.4,
+        "gain": np.where(rng.random(n) < 0.6, 0, rng.lognormal(3, 1, n)).round(2),
+        "when": pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, n), "D"),
+        "grade": rng.integers(1, 6, n), "land": "DE",
+    })  # fmt: skip
+    table.loc[rng.random(n) < 0.1, "age"] = np.nan
+    table.loc[rng.random(n) < 0.1, "town"] = None
+    return table

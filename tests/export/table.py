@@ -20,6 +20,7 @@ from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from export.exported import frame
 from narrows import AE, VAE, export_model
 from narrows.errors import ConfigError
 from narrows.export.parity import largest, spread_of
@@ -43,6 +44,11 @@ MORE = {
     "vae-recurrent": (VAE, {"network": "recurrent:5"}, ("images", "long")),
     "vae-residual-rest": (VAE, {"network": "residual:4"}, ("sequences", "missing", "pixels")),
     "vae-recurrent-condition": (VAE, {"network": "recurrent:5", "condition": "concat"}, ("long",)),
+    "ae-typed": (AE, {"network": "mlp:6"}, ("typed",)),
+    "ae-residual-typed": (AE, {"network": "residual:4"}, ("typed",)),
+    "vae-typed": (VAE, {"network": "mlp:6"}, ("typed",)),
+    "vae-residual-typed": (VAE, {"network": "residual:4"}, ("typed",)),
+    "vae-condition-typed": (VAE, {"network": "mlp:6", "condition": "concat"}, ("typed",)),
 }
 """Combinations that the contract of the estimators does not have."""
 ALL: dict[str, Any] = {**CASES, **MORE}
@@ -50,7 +56,10 @@ EVERY = [*PAIRS, *((case, kind) for case, (_, _, kinds) in MORE.items() for kind
 
 
 def data(kind):
-    """Return samples and labels; "long" are sequences of up to 64 steps."""
+    """Return samples and labels; "long" are sequences of up to 64 steps, "typed" a frame with missing values."""
+    if kind == "typed":
+        table = frame(60)
+        return table, np.arange(len(table)) % 3
     if kind != "long":
         return samples(kind)
     rng = np.random.default_rng(3)

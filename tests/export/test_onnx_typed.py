@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from drawn import structured
-from export.exported import close
+from export.exported import close, frame
 from export.table import BATCHES, at, one_registry
 from export.test_onnx_runtime import ALONE
 from narrows import AE, PCA, VAE, export_model, load_onnx
@@ -27,23 +27,6 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra export"
 torch = pytest.importorskip("torch")
 
 N = 240
-
-
-def frame(n=N):
-    """Return a table of every kind of column, with missing values."""
-    rng = np.random.default_rng(0)
-    k = rng.integers(0, 3, n)
-    table = pd.DataFrame({
-        "key": [f"k{i:04d}" for i in range(n)], "age": (40 + 5 * k + rng.normal(size=n)).round(1),
-        "income": np.exp(rng.normal(10 + k, 1, n)).round(2), "kids": rng.poisson(1.5 + 20 * k, n),
-        "town": np.array(["Ulm", "Bonn", "Rome"])[k], "member": rng.random(n) < 0.4,
-        "gain": np.where(rng.random(n) < 0.6, 0, rng.lognormal(3, 1, n)).round(2),
-        "when": pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, n), "D"),
-        "grade": rng.integers(1, 6, n), "land": "DE",
-    })  # fmt: skip
-    table.loc[rng.random(n) < 0.1, "age"] = np.nan
-    table.loc[rng.random(n) < 0.1, "town"] = None
-    return table
 
 
 def holes(shape=(40, 6), share=0.15):
@@ -120,6 +103,18 @@ def test_typed_functions_compute_what_torch_computes(typed, n):
     assert set(arrays) == {"numbers", "levels"}
     for file in files:
         assert at(model, opened(file.path), file.name, arrays, None) <= 1e-5
+
+
+@pytest.mark.slow
+def test_typed_functions_as_programs_of_torch(typed, tmp_path):
+    from narrows.export.torch import opened
+
+    model, table, _, _ = typed
+    files = export_model(model, tmp_path / "programs", "torch", X=table)
+    for n in BATCHES:
+        arrays = {name: array[:n] for name, array in comparable(model, 33, table).items()}
+        for file in files:
+            assert at(model, opened(file.path), file.name, arrays, None) <= 1e-6
 
 
 @pytest.mark.slow

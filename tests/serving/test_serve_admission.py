@@ -8,7 +8,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from narrows.http.security import MAX_BODY
-from narrows.serve.admission import BUSY, Admission, AdmittingProtocol
+from narrows.serve.admission import BUSY, Admission, AdmittingProtocol, is_whole
 from narrows.serve.metrics import Metrics
 
 GET = b"GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -53,7 +53,7 @@ def talk(work, most=1):
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
             await send({"type": "http.response.body", "body": b"done"})
 
-        config, state = uvicorn.Config(app, log_config=None, access_log=False), ServerState()
+        config, state = uvicorn.Config(app, log_config=None, access_log=False, ws="none"), ServerState()
 
         def connect():
             protocol = AdmittingProtocol(admission=admission, config=config, server_state=state, app_state={})
@@ -159,5 +159,66 @@ def test_a_refused_body_without_end_ends_the_connection():
         assert not second.transport.closed
         second.data_received(chunk)
         assert second.transport.closed
+
+    talk(work)
+
+
+LINES = [
+    ["Content-Length: 5"], ["content-length:5"], ["Host: a", "Content-Length: 5", "Connection: keep-alive"],
+    ["Connection: close", "Content-Length: 5"], ["Connection: keep-alive, close", "Content-Length: 5"],
+    ["Content-Length: 5", "Content-Length: 5"], ["Content-Length: 5, 5"], ["Content-Length: +5"],
+    ["Content-Length: 4"], ["Content-Length: 6"], ["Content-Length: 5", "Transfer-Encoding: chunked"],
+    ["Transfer-Encoding: chunked"], ["Content-Length: 5", "Expect: 100-continue"], ["X-Content-Length: 5"],
+    ["Content-Length: 1", " 5"], ["Inference-Header-Content-Length: 3", "Content-Length: 5"], ["Content-Length : 5"],
+    ["Content-Length: 5", "Upgrade: websocket", "Connection: Upgrade"], ["Content-Length: 5\nX: y"], ["X"],
+]  # fmt: skip
+WHOLE = [LINES[at] for at in (0, 1, 2, 15)]
+
+
+@pytest.mark.parametrize(("start", "lines"), [
+    *(("POST /encode HTTP/1.1", lines) for lines in LINES),
+    *(("POST /encode HTTP/1.0", lines) for lines in LINES[:4]), ("GET /encode HTTP/1.1", LINES[0]),
+], ids=repr)  # fmt: skip
+def test_what_comes_in_one_piece_is_refused_as_in_many(start, lines):
+    data = "\r\n".join([start, *lines, "", "12345"]).encode()
+
+    async def work(connect, release, admission):
+        connect().data_received(post())
+        answers = []
+        for size in (len(data), 7):
+            second = connect()
+            for at in range(0, len(data), size):
+                if not second.transport.closed:
+                    second.data_received(data[at : at + size])
+            left: tuple[object, ...] = (second.transport.sent, second.transport.closed, len(second.tasks))
+            if not second.transport.closed:  # where it ended: the next is refused as well, or is part of the body
+                second.data_received(post())
+                left = (*left, second._is_between)
+            answers.append((*left, second.transport.sent, second.transport.closed))
+            if second.timeout_keep_alive_task is not None:
+                second.timeout_keep_alive_task.cancel()
+            second.tasks.clear()
+            connect().data_received(post())
+        assert answers[0] == answers[1]
+        assert is_whole(data) == (start == "POST /encode HTTP/1.1" and lines in WHOLE)
+        release.set()
+
+    talk(work)
+
+
+def test_a_connection_that_was_refused_lately_is_kept():
+    async def work(connect, release, admission):
+        connect().data_received(post())
+        second = connect()
+        second.data_received(post())
+        timer = second.timeout_keep_alive_task
+        second.timeout_keep_alive_handler()  # as if the timer were of an earlier answer
+        assert not second.transport.closed
+        assert second.timeout_keep_alive_task.when() <= timer.when() + 0.1
+        second._refused_at -= second.timeout_keep_alive
+        second.timeout_keep_alive_handler()
+        assert second.transport.closed
+        for each in (timer, second.timeout_keep_alive_task):
+            each.cancel()
 
     talk(work)

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from narrows.estimators.base import Autoencoder
 
 FLAGS = {
-    "validation": "Share of the training samples held out to choose the best epoch; 0 for none.",
+    "validation": "Share of the training samples held out to choose the best epoch, 0.1 by default; 0 for none. With "
+    "--epochs auto, the default, the model holds out some by itself, unless a share is given, there is no test split, "
+    "or rows are in the order of time.",
     "name": "Name of the run folder, in place of MODEL-DATA-NUMBER.",
     "checkpoint_every": "Time or epochs after which a checkpoint is written, to resume from: 5min, 1epoch.",
     "log": "Also write every epoch into logs/ of the run folder, for: tensorboard.",
@@ -29,7 +31,7 @@ FLAGS = {
 TEXTS = ("data", "out", "name", "checkpoint_every", "log")
 DATA = "mnist-5k"
 VALIDATION = 0.1
-"""Share held out where nothing else is said and the model is trained in epochs."""
+"""Share held out where nothing else is said, the model is trained in epochs, and it holds out none by itself."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class Plan:
     """Of `load_dataset`."""
     out: str = "runs"
     validation: float | None = None
-    """Share to hold out; None: as the data set has it, or 0.1."""
+    """Share to hold out; None: as the data set has it, what the model holds out, or 0.1."""
     name: str | None = None
     checkpoint_every: str = "10s"
     log: str | None = None
@@ -114,9 +116,21 @@ class Plan:
         else:  # a share that is given takes the place of the run's
             dataset = self.start.dataset(self.data, options if share is None else {**options, "validation": 0})
         if share is None:
-            share = 0.0 if dataset.validation is not None or len(dataset.train) * VALIDATION < 1 else VALIDATION
+            enough = dataset.validation is None and len(dataset.train) * VALIDATION >= 1
+            share = VALIDATION if enough and not self._leaves_it_to_the_model(dataset) else 0.0
         how = {name: value for name, value in self.options.items() if name in ("seed", "shuffle")}
         return dataset.with_validation(share, **how) if share else dataset
+
+    def _leaves_it_to_the_model(self, dataset: Dataset) -> bool:
+        """Return whether the model holds out samples as `fit` does, so that a command trains what Python trains.
+
+        It knows nothing of the order of time, in which neighbours are alike; and where nothing is there to test it by,
+        what is held out has to do.
+        """
+        shuffle = self.options.get("shuffle")
+        in_order = dataset.ordered if shuffle is None else not shuffle
+        auto = self.estimator().get_params(deep=False).get("epochs") == "auto"
+        return auto and dataset.test is not None and not in_order
 
 
 def has_epochs(cls: type[Autoencoder]) -> bool:

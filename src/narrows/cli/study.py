@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from narrows.cli.config import DATA, plan
+from narrows.cli.config import DATA, VALIDATION, has_epochs, plan
 from narrows.cli.console import err, out, plain_table
 from narrows.errors import ConfigError
 from narrows.numbers import number
@@ -54,6 +54,8 @@ def run_study(
         )
     fixed = {name: several[0] for name, several in values.items() if len(several) == 1}
     named = {name: given[name] for name in ("data", "data_option", "validation") if name in given}
+    if has_epochs(cls):  # the same samples judge all trials
+        named.setdefault("validation", VALIDATION)
     asked = plan(model, {**named, **data, **fixed})
     folder = Path(given.get("out") or "sweeps/" + "-".join([model, slug_of(asked.data or DATA), *map(_flag, space)]))
     sampler = shared.get("sampler", "grid")

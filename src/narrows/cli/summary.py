@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from narrows.cli.console import out, plain_table
+from narrows.cli.console import as_is, out, plain_table
 from narrows.numbers import count, duration, number
 from narrows.runs.folder import ROUNDING
 
@@ -28,6 +28,8 @@ def results(run: Run) -> None:
         parameters = f"{count(summary['parameters'])} parameters, " if summary else ""
         time = duration(run.record.get("seconds") or 0)
         console.print(f"{parameters}{epochs} epoch{'s' if epochs != 1 else ''} in {time}", style="dim")
+        if note := run.record.get("note"):
+            console.print(as_is(note, "dim"), soft_wrap=True)
     if run.pictures:
         console.print()
         # Paths on lines of their own and never broken, so that they can be clicked and copied.

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from narrows.cli.arguments import OF_DATA, axis_of, command_of, data_flags, flag, values_of_flags
-from narrows.cli.config import DATA, VALIDATION, plan
+from narrows.cli.config import DATA, plan
+from narrows.cli.config import FLAGS as TRAIN_FLAGS
 from narrows.cli.console import err, out, plain_table
 from narrows.cli.reports import opening
 from narrows.cli.study import run_study
@@ -58,8 +59,7 @@ def _command(model: str, cls: type[Autoencoder]) -> Callable[..., Any]:
         return _sweep(model, cls, given)
 
     data = data_flags(data="mnist-5k", data_option="", out="a folder in sweeps/. What is trained there is kept")
-    share = "Share of the training samples held out to choose the best epoch; 0 for none."
-    own = [flag("validation", share, str, str(VALIDATION), metavar="FLOAT")]
+    own = [flag("validation", TRAIN_FLAGS["validation"], str, metavar="FLOAT")]
     own += [flag(name, help_, int, default) for name, (help_, default) in FLAGS.items()]
     own += [flag(name, help_, kind, default) for name, (help_, kind, default) in SHARED.items()]
     # How many seeds there are is for --seeds.

@@ -12,7 +12,7 @@ from cyclopts import App, Group
 from narrows.cli import ranks
 from narrows.cli.arguments import READING, command_of, data_flags, flag, parameter_flags
 from narrows.cli.beside import page_beside
-from narrows.cli.config import FLAGS, VALIDATION, Plan, has_epochs, plan
+from narrows.cli.config import FLAGS, Plan, has_epochs, plan
 from narrows.cli.reports import followed, opening, read_beside
 from narrows.cli.resume import resumed_run
 from narrows.cli.threads import busy
@@ -96,7 +96,7 @@ def _command(model: str, cls: type[Autoencoder]) -> Callable[..., Any]:
     def command(**given: Any) -> int:
         return _train(plan(model, given))
 
-    defaults = {"validation": str(VALIDATION), "checkpoint_every": "10s"}
+    defaults = {"validation": None, "checkpoint_every": "10s"}
     metavars = {"validation": "FLOAT", "checkpoint_every": "TIME", "log": "CHOICE", "config": "FILE"}
     run = [
         flag(name, help_, bool if name == "open" else str, defaults.get(name), metavar=metavars.get(name))
@@ -155,6 +155,8 @@ def _trained(asked: Plan, show: Callable[[str], None]) -> int:
             console.print(
                 as_is(f"read as: {in_flags('; '.join(dataset.notes))}", "dim"), soft_wrap=not console.is_terminal
             )
+        if size := _held_out_by(estimator, dataset):
+            console.print(f"held out: {size:,} of the training samples, which choose the best epoch", style="dim")
         if (kinds := kinds_of_columns(estimator, dataset)) is not None:
             console.print(as_is(str(kinds), "dim"), soft_wrap=True)
         if hint := busy():
@@ -165,6 +167,14 @@ def _trained(asked: Plan, show: Callable[[str], None]) -> int:
         return followed(folder, reports, estimator, dataset)
     finally:
         remove_empty(folder)
+
+
+def _held_out_by(estimator: Autoencoder, dataset: Dataset) -> int:
+    """Return how many training samples the model holds out by itself."""
+    from narrows.training.effort import size_held_out
+
+    auto = estimator.get_params(deep=False).get("epochs") == "auto"
+    return size_held_out(len(dataset.train)) if auto and dataset.validation is None else 0
 
 
 def kinds_of_columns(estimator: Autoencoder, dataset: Dataset) -> Schema | None:

@@ -27,6 +27,7 @@ SURE = 1.645
 SHIFTS = (-1.0, 6.0)
 """Of the logarithm of a learned scale, from what training samples say to what those held out say."""
 NOTE = "trained again, on all samples"
+UNTRAINED = "kept as it starts, on all samples: no epoch was better by more than chance"
 
 
 def copied(module: Module) -> dict[str, Tensor]:
@@ -57,9 +58,9 @@ class Refit:
     """Those that it held out."""
 
     def reports(self) -> Generator[Report, None, None]:
-        """Train, and yield reports within the last epoch of the first fit, whose history stays.
+        """Train, and yield reports within the last epoch of the first fit, whose history stays: one if none is better.
 
-        Whoever stops reading, or an error, leaves the weights of the first fit.
+        Steps count on from those of the first fit. Whoever stops reading, or an error, leaves that fit's weights.
         """
         estimator, settings, module = self.estimator, self.settings, self.estimator.module_
         last, n = estimator.history_[-1], len(self.data.x)
@@ -75,14 +76,22 @@ class Refit:
             correction, epochs = self._correction(), round(best * share)
             second = replace(settings, batch_size=size, epochs=round(settings.epochs * share), patience=None)
             rows = self._begin(self.data)
+            at = Report(
+                last["epoch"], last["epochs"], last["step"], last["step"] + epochs * math.ceil(n / size), last["train"],
+                None, last["seconds"], last["samples_per_second"], last["learning_rate"], False, note=UNTRAINED,
+            )  # fmt: skip
             with contextlib.closing(self._trained(rows, second, epochs)) as reports:
                 for report in reports:
                     if Ranks.current().size == 1 and signals.pending():
                         signals.act()
-                    yield replace(
-                        report, epoch=last["epoch"], epochs=last["epochs"], steps=epochs * math.ceil(n / size),
-                        seconds=last["seconds"] + report.seconds, end_of_epoch=False, best=False, note=NOTE,
+                    at = replace(
+                        at, step=last["step"] + report.step, train=report.train, note=NOTE,
+                        seconds=last["seconds"] + report.seconds, samples_per_second=report.samples_per_second,
+                        learning_rate=report.learning_rate,
                     )  # fmt: skip
+                    yield at
+            if not epochs:
+                yield at
             if correction:
                 with torch.no_grad():
                     module.observed.log_scale += correction

@@ -27,6 +27,7 @@ RECORD = {
     "versions?": {str: str},
     "epoch?": int,
     "seconds?": NUMBER,
+    "note?": str,
     "error?": str,
     "resumed?": [{"at": str, "step": int}],
     "analyses?": {str: dict},

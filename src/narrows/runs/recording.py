@@ -183,7 +183,7 @@ def _written(
     with_pictures = run.record.get("pictures", True)
     shown = representative(dataset) if with_pictures else None
     started = time.perf_counter() - float(run.record.get("seconds") or 0.0)
-    epoch, status, disk_failed = run.record.get("epoch", 0), "failed", False
+    epoch, note, status, disk_failed = run.record.get("epoch", 0), "", "failed", False
     has_model, has_begun = resumed, not resumed
     pictures = None if shown is None else EpochPictures(run, estimator, shown)
     if pictures is not None and resumed:
@@ -194,7 +194,7 @@ def _written(
                 if not has_begun:
                     _mark_resumed(run, checkpoints)
                 has_begun = has_model = True
-                epoch = report.epoch
+                epoch, note = report.epoch, "" if report.end_of_epoch else report.note
                 if report.end_of_epoch:
                     run.add(report)
                     if pictures is not None:
@@ -231,6 +231,8 @@ def _written(
                     if shown is not None:
                         draw_all(run, estimator, dataset, shown)
                 if status == "finished":
+                    if note:  # of what followed the last epoch, of which the history tells nothing
+                        run.record["note"] = note
                     run.update(summary=summarise(estimator, dataset))
                     run.update(status="finished")
                     shutil.rmtree(run.checkpoints_folder)

@@ -42,11 +42,14 @@ SMALL = 5 * 10**7
 
 def held_out(n: int, seed: int) -> tuple[Array, Array] | None:
     """Return the positions of the samples to train on and of those held out, ascending; None for fewer than 4."""
+    size = size_held_out(n)
+    return apart(n, size, seed) if size else None
+
+
+def size_held_out(n: int) -> int:
+    """Return how many of n samples are held out; 0 of fewer than 4."""
     low, high = HELD_OUT
-    size = min(max(n // 10, low), high, n // 4)
-    if not size:
-        return None
-    return apart(n, size, seed)
+    return min(max(n // 10, low), high, n // 4)
 
 
 def costly(held: int, n: int) -> bool:

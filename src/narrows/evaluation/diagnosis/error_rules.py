@@ -32,6 +32,8 @@ def overfitting(e: Evidence) -> Finding | None:
     """Return whether held-out samples are reconstructed much worse, or their loss rises while it trains."""
     stop = Remedy({"patience": 5}, "training stops when the validation loss rises")
     if e.rise is not None:
+        if e.model.get_params(deep=False).get("epochs") == "auto":  # it stops by itself
+            return None
         best, rise, fall = e.rise
         return Finding(
             "overfitting",

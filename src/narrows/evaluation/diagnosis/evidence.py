@@ -17,6 +17,7 @@ from narrows.evaluation.diagnosis import measurements
 from narrows.evaluation.diagnosis.curves import common_jump, curves_of, late_speed, rise_of
 from narrows.evaluation.diagnosis.measurements import Activity
 from narrows.evaluation.errors import compared_reconstructions, compared_values, pca_baseline, squared_error
+from narrows.objectives import rising
 from narrows.params import fields
 
 COLLAPSED = 0.01
@@ -168,15 +169,27 @@ def in_training(history: Sequence[dict[str, Any]], model: Autoencoder) -> Eviden
     """Return the evidence on a training while it runs."""
     curves, _ = curves_of(history)
     rise = rise_of(history)
-    kl = None
-    if "elbo" in history[0]["train"]:
-        # The KL term itself, without the weight that beta and a warm-up give it.
-        nats = np.array([-record["train"]["elbo"] - record["train"]["reconstruction"] for record in history])
-        if not (np.diff(nats[-3:]) > 0).all():  # else it may only have begun
-            given = model.get_params(deep=False)["latent_dim"]
-            size = given if isinstance(given, int) else vars(model).get("latent_dim_", 1)
-            kl = np.full(size, nats[-1] / size)
+    kl, nats = None, _kl_of(history, model)
+    if nats is not None and not (np.diff(nats[-3:]) > 0).all():  # else it may only have begun
+        given = model.get_params(deep=False)["latent_dim"]
+        size = given if isinstance(given, int) else vars(model).get("latent_dim_", 1)
+        kl = np.full(size, nats[-1] / size)
     return Evidence(model=model, jump=common_jump(curves), kl=kl, rise=rise, validated=rise is not None)
+
+
+def _kl_of(history: Sequence[dict[str, Any]], model: Autoencoder) -> Array | None:
+    """Return the KL term of epochs, without the weight that beta and a warm-up give it; None where that is unknown.
+
+    The bound is no way to it: that is of the data as given, the reconstruction on the model's scale.
+    """
+    given = model.get_params(deep=False)
+    beta = given.get("beta", 1.0)
+    if "kl" not in history[0]["train"] or not beta or given.get("free_bits"):
+        return None
+    middles = [(record["epoch"] - 0.5) / record["epochs"] for record in history]
+    weights = [beta * float(rising(middle, given.get("kl_warmup", 0.0))) for middle in middles]
+    terms: Array = np.array([record["train"]["kl"] for record in history], dtype=np.float64)
+    return terms / weights
 
 
 def _constant(model: Autoencoder, rows: Any) -> int:
