@@ -148,7 +148,7 @@ def overload(run: Path, digits: Digits, asked: argparse.Namespace) -> dict[str, 
     return {
         "peak_per_second": peak, "offered_per_second": len(answers) / asked.seconds, "unsent": unsent,
         "goodput_share_of_peak": statuses[200] / asked.seconds / peak, "statuses": dict(statuses),
-        "answered_cpu_us": 1e6 * cost, "refused_cpu_us": 1e6 * (spent - cost * statuses[200]) / max(refused, 1),
+        "answered_cpu_us": 1e6 * cost, "refused_cpu_us": 1e6 * (spent - cost * statuses[200]) / refused if refused else None,
         "goodput_share_per_cpu_second": statuses[200] * cost / spent, "serving_cores": spent / asked.seconds,
         "asking_cores": asking / asked.seconds, "asking_cpu_us": 1e6 * asking / len(answers),
         "refused_p50_ms": percentile(answers, 0.5, lambda answer: answer.status == 503),
