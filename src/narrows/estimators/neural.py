@@ -40,6 +40,7 @@ from narrows.training.memory import keep_freed
 from narrows.training.optimizers import OPTIMIZERS
 from narrows.training.precision import PRECISIONS, autocast
 from narrows.training.schedules import SCHEDULES
+from narrows.training.state import SURE
 
 LATENTS = 20
 """The latent dimension that "auto" stands for, at most."""
@@ -277,6 +278,8 @@ class NeuralAutoencoder(PartialFitMixin, Autoencoder):
             )
         work = multiplications(module, rows)
         settings = self._settings(len(rows), work, held is not None)
+        if settings.start is not None and twice:  # the second fit tests the gain of the best epoch itself
+            settings = replace(settings, start=0.0)
         with contextlib.ExitStack() as opened:
             if checkpoints is not None:
                 opened.enter_context(checkpoints.opened(training_identity(self, data, validation, module)))
@@ -291,7 +294,7 @@ class NeuralAutoencoder(PartialFitMixin, Autoencoder):
     def _settings(self, n: int, work: int, held_out: bool) -> Settings:
         """Return how to train on n samples, of `work` multiplications each."""
         given = {name: getattr(self, name) for name in Settings.__dataclass_fields__ if name != "start"}
-        settings = Settings(**given, start=self.network_for(self.schema_).begins_at_pca)
+        settings = Settings(**given, start=SURE if self.network_for(self.schema_).begins_at_pca else None)
         if self.epochs == "auto":
             epochs = auto_epochs(n, self.batch_size, work)
             patience = self.patience or math.ceil(epochs * PATIENCE)

@@ -20,10 +20,8 @@ from narrows.training import Report, Settings, Trainer, signals
 from narrows.training.distributed import Ranks
 from narrows.training.loop import evaluate
 from narrows.training.report import read_all
-from narrows.training.state import Best, Evaluation
+from narrows.training.state import SURE, Best, Evaluation
 
-SURE = 1.645
-"""Standard errors of the mean gain on held-out samples that a second fit takes: one in twenty by chance."""
 SHIFTS = (-1.0, 6.0)
 """Of the logarithm of a learned scale, from what training samples say to what those held out say."""
 NOTE = "trained again, on all samples"
@@ -113,7 +111,7 @@ class Refit:
 
     def _trained(self, rows: Batches, settings: Settings, epochs: int) -> Generator[Report, None, None]:
         """Train for the first epochs of those of `settings`; none leave what the trainer begins with."""
-        settings = replace(settings, start=False) if epochs else replace(settings, start=False, epochs=0)
+        settings = replace(settings, start=None) if epochs else replace(settings, start=None, epochs=0)
         with contextlib.closing(self.trainer(self.estimator.module_, rows, settings, None, None)) as reports:
             for report in reports:
                 yield report
@@ -127,7 +125,7 @@ class Refit:
         """
         module = self.estimator.module_
         best: int = max((record["epoch"] for record in self.estimator.history_ if record["best"]), default=0)
-        if not self.settings.start:
+        if self.settings.start is None:
             return best or None
         if best:
             after, weights = self._evaluation(), copied(module)
