@@ -10,8 +10,8 @@ from narrows import AE, PCA, VAE
 from narrows.data.arrays import Arrays
 from narrows.data.batches import Batches
 from narrows.data.schema import Schema
-from narrows.training import effort, train
-from narrows.training.state import SURE, Best, Evaluation
+from narrows.training import effort
+from narrows.training.state import Best, Evaluation
 
 
 def noise(n, d=6, seed=0):
@@ -127,31 +127,6 @@ def test_leaving_the_start_takes_more_than_chance():
     best.keep(evaluation(start - 0.2), 1, module)
     assert best.beaten_by(evaluation(start - 0.201))  # what has left it competes without a margin
     assert not best.beaten_by(evaluation(start - 0.199))
-
-
-@pytest.mark.parametrize(("sure", "errors", "left"), [(0.0, 0.45, False), (0.0, 1.1, True), (1.645, 1.6, False),
-                                                      (1.645, 1.7, True)])  # fmt: skip
-def test_where_one_fit_decides_leaving_the_start_takes_a_gain_that_is_sure(sure, errors, left):
-    best, rng = Best(sure=sure), np.random.default_rng(1)
-    start, noise = rng.normal(size=(2, 400))
-    best.begin(evaluation(start), torch.nn.Linear(1, 1))
-    noise = noise - noise.mean()
-    gain = errors * noise.std(ddof=1) / 20
-    assert best.beaten_by(evaluation(start + noise - gain)) is left
-
-
-def test_a_fit_that_is_tested_again_leaves_the_start_sooner():
-    seen = []
-
-    def trainer(module, data, settings, validation, checkpoints):
-        seen.append(settings.start)
-        yield from train(module, data, settings, validation, checkpoints)
-
-    rng = np.random.default_rng(0)
-    for n in (100, 1000):
-        X = rng.normal(size=(n, 4)).astype(np.float32)
-        list(AE(latent_dim=2, network="residual:4", patience=1).fit_iter(X, trainer=trainer))
-    assert (seen[0], seen[-1]) == (0.0, SURE)
 
 
 def test_small_steps_run_on_one_thread_and_leave_the_others_theirs():

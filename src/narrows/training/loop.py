@@ -49,9 +49,8 @@ class Settings:
     clip: float | None = None
     averaging: float | None = None
     patience: int | None = None
-    start: float | None = None
-    """Standard errors of a gain that it takes to leave the weights before the first step, where these may be the best
-    ones; see `Best`."""
+    start: bool = False
+    """Whether the weights before the first step may be the best ones; see `Best`."""
     precision: str = "fp32"
     compile: bool = False
     seed: int = 0
@@ -114,13 +113,12 @@ def train(
     if settings.averaging is not None:
         average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging), use_buffers=True)
     at = State(module, {phase.name: phase.optimizer for phase in phases}, average, noise, layers.generator)
-    at.best.sure = settings.start or 0.0
     if checkpoints is not None:
         checkpoints.restore(at)
     ranks.check(module, data, draws)
     ranks.agree(at)
     started, rate = time.perf_counter() - at.seconds, _rate(settings, at.step, steps)
-    if validation is not None and settings.start is not None and at.step == 0:
+    if validation is not None and settings.start and at.step == 0:
         at.best.begin(evaluate(module, validation, size, settings.seed), module)
     module.train()
     opened = contextlib.ExitStack()

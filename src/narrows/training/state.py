@@ -16,8 +16,6 @@ from narrows.training.arrays import as_array
 
 MARGIN = 10.0
 """See `Best`: two standard errors of 25 samples, one of 100."""
-SURE = 1.645
-"""Standard errors of the mean gain on held-out samples that is no chance: of one try in twenty."""
 PLAIN = ("epoch", "row", "step", "seconds", "first_loss", "spiked")
 """Fields of `State` that are numbers."""
 
@@ -78,8 +76,8 @@ class Best:
     """The weights of the epoch with the lowest validation loss.
 
     Where training begins at PCA, the weights before the first step count as epoch 0. To leave them takes a mean gain
-    on the validation data of `sure` standard errors, and of `MARGIN` / N standard deviations of the gain: of a few
-    dozen samples, the lowest of many losses is lower by chance alone.
+    on the validation data of `MARGIN` / N standard deviations of the gain: of a few dozen samples, the lowest of many
+    losses is lower by chance alone, and with many the margin vanishes.
     """
 
     loss: float = math.inf
@@ -87,8 +85,6 @@ class Best:
     weights: dict[str, Tensor] = field(default_factory=dict)
     start: Tensor | None = None
     """(N,), validation losses before the first step, while those weights are the best."""
-    sure: float = 0.0
-    """0 where the gain is tested again once the best epoch is known."""
 
     def begin(self, evaluation: Evaluation, module: nn.Module) -> None:
         """Take the weights before the first step."""
@@ -102,8 +98,7 @@ class Best:
         if self.start is None:
             return True
         gain = (self.start - evaluation.losses).double()
-        n = len(gain)
-        return n > 1 and float(gain.mean()) > max(MARGIN / n, self.sure / math.sqrt(n)) * float(gain.std())
+        return len(gain) > 1 and float(gain.mean()) > MARGIN / len(gain) * float(gain.std())
 
     def keep(self, evaluation: Evaluation, epoch: int, module: nn.Module) -> None:
         """Take the weights of an epoch."""
@@ -195,7 +190,7 @@ class State:
         self.means = Means(tuple(means["names"]), means["n_terms"], sums, means["count"])
         weights = {name: t.to(device) for name, t in groups.get("best", {}).items()}
         loss = math.inf if best["loss"] is None else best["loss"]
-        self.best = Best(loss, best["epoch"], weights, groups.get("start", {}).get("losses"), self.best.sure)
+        self.best = Best(loss, best["epoch"], weights, groups.get("start", {}).get("losses"))
         self.noise.set_state(groups["random"]["noise"])
         self.layers.set_state(groups["random"]["layers"])
 
