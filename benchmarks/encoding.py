@@ -3,6 +3,7 @@
     python benchmarks/encoding.py --rows 1000000              # 28x28 bytes in one array on the disk, 0.8 GB
     python benchmarks/encoding.py --rows 1000000 --shards --kill      # packed; killed three times, and resumed
     python benchmarks/encoding.py --rows 100000 --files       # as many .png files in a folder
+    python benchmarks/encoding.py --rows 2000000 --text --kill        # a .csv file of typed columns with classes
 
 Prints, for every tenth of the rows, the memory of the process that no file backs (RssAnon, Linux), and at the end rows
 a second, and the largest of the last nine tenths over the first.
@@ -34,6 +35,20 @@ def images(first: int, n: int) -> np.ndarray:
     rng = np.random.default_rng(first)
     coarse = rng.integers(0, 256, (n, 1, 7, 7), np.uint8)
     return np.repeat(np.repeat(coarse, 4, axis=2), 4, axis=3)
+
+
+def table(path: Path, rows: int) -> Path:
+    """Write a text file of numbers with gaps, categories, times and classes, and return its path."""
+    rng = np.random.default_rng(rows)
+    with path.open("w") as file:
+        file.write("age,income,town,when,key,kind\n")
+        for start in range(0, rows, BLOCK):
+            n = min(BLOCK, rows - start)
+            numbers, choices = rng.normal(40, 9, (n, 2)), rng.integers(0, 28, (n, 3))
+            for i, ((a, c), (b, d, e)) in enumerate(zip(numbers, choices, strict=True), start):
+                age = "" if b == 7 else f"{a:.3f}"
+                file.write(f"{age},{1000 * c:.2f},town {b % 9},2020-01-{d + 1:02d},k{i},{'xyz'[e % 3]}\n")
+    return path
 
 
 def write(folder: Path, rows: int, files: bool) -> Path:
@@ -77,6 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--files", action="store_true")
+    parser.add_argument("--text", action="store_true", help="a .csv file of typed columns with classes")
     parser.add_argument("--shards", action="store_true", help="pack the array into a folder of shards first")
     parser.add_argument("--kill", action="store_true", help="encode again, kill it three times, and compare the bytes")
     parser.add_argument("--model", choices=("pca", "vae"), default="pca")
@@ -85,10 +101,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         few = folder / "few.npy"
-        np.save(few, images(1, 2000))
-        estimator = narrows.PCA(latent_dim=16) if asked.model == "pca" else narrows.VAE(latent_dim=16, epochs=1)
-        read_all(record(estimator, narrows.load_dataset(few), folder / "run", pictures=False))
-        data = write(folder, asked.rows, asked.files)
+        if asked.text:
+            few = table(folder / "few.csv", 2000)
+            training = narrows.load_dataset(few, label="kind", id="key")
+            estimator = narrows.VAE(latent_dim=2, epochs=1)
+        else:
+            np.save(few, images(1, 2000))
+            training = narrows.load_dataset(few)
+            estimator = narrows.PCA(latent_dim=16) if asked.model == "pca" else narrows.VAE(latent_dim=16, epochs=1)
+        read_all(record(estimator, training, folder / "run", pictures=False))
+        data = table(folder / "new.csv", asked.rows) if asked.text else write(folder, asked.rows, asked.files)
         if asked.shards:
             pack(str(data), folder / "shards")
             data = folder / "shards"

@@ -16,6 +16,8 @@ from typing import Any
 import matplotlib.font_manager  # noqa: F401 - where it has no cache yet, its import starts fc-list
 import numpy as np
 import pytest
+import scipy.linalg  # noqa: F401 - as scikit-learn, it has threads of its own, which are limited once it is there
+import sklearn.cluster  # noqa: F401
 import torch
 from joblib import cpu_count
 from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -58,7 +58,7 @@ def test_global_noise_is_left_alone(name):
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)
 
 
-TRAIN = (load_digits().data[:600] / 16).astype(np.float32)
+TRAIN = (load_digits().data[:300] / 16).astype(np.float32)
 
 
 @pytest.mark.parametrize(("sampler", "wider"), [("gmm", 0.1), ("gaussian", 0.1), ("kde", 0.2)])
@@ -88,7 +88,7 @@ def test_codes_are_those_of_training_and_a_bounded_number_of_them(monkeypatch):
 
 def test_other_samples_may_be_given():
     model = narrows.PCA(latent_dim=3).fit(TRAIN)
-    ones = TRAIN[load_digits().target[:600] == 1]
+    ones = TRAIN[load_digits().target[:300] == 1]
     drawn = model.sample(200, 0, "gaussian", X=ones)
     np.testing.assert_allclose(drawn.mean(0), model.reconstruct(ones).mean(0), atol=0.1)
 
@@ -100,7 +100,7 @@ def test_a_training_that_is_left_keeps_codes_and_a_refit_forgets_them():
         break
     np.testing.assert_allclose(model.codes_, model.transform(TRAIN), atol=1e-6)
     first = model.sample(3, 0, "gaussian")
-    assert not np.array_equal(model.fit(TRAIN[:300]).sample(3, 0, "gaussian"), first)
+    assert not np.array_equal(model.fit(TRAIN[:150]).sample(3, 0, "gaussian"), first)
 
 
 def test_saved_models_draw_the_same(tmp_path):

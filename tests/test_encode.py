@@ -14,9 +14,7 @@ from PIL import Image
 
 import narrows
 from narrows import AE, PCA
-from narrows.cli import encode, main, rows, text_rows
-from narrows.cli.arguments import Source
-from narrows.data import parquet
+from narrows.cli import encode, main, rows
 from narrows.errors import ConfigError
 from narrows.runs import record
 from narrows.storage.columns import Part, write_columns, write_parts
@@ -230,74 +228,6 @@ def test_what_cannot_be_encoded_leaves_nothing(run, faces, tmp_path, capsys):
     assert main(["encode", str(run.folder), "--data", str(faces), "--strict", "--out", str(out)]) == 2
     assert "a/11.png" in capsys.readouterr().err
     assert not out.exists()
-
-
-@pytest.fixture
-def numbers(tmp_path):
-    """Return a run of a table with an id, and another text file for it, with decimals, gaps and quoted line breaks."""
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(30, 3)).round(4)
-
-    def write(name, rows):
-        lines = [f'"n {i}\nx",{a},{"" if i == 7 else b},{c}\n' for i, (a, b, c) in enumerate(rows)]
-        (tmp_path / name).write_text("name,a,b,c\n" + "".join(lines))
-        return tmp_path / name
-
-    data = narrows.load_dataset(write("train.csv", X[10:]), id="name")
-    run = read_all(record(PCA(latent_dim=2), data, tmp_path / "run", pictures=False))
-    return run, write("new.csv", X)
-
-
-@pytest.mark.parametrize("ending", ["csv", "npy", "parquet"])
-def test_text_is_read_in_parts_and_resumes_to_the_same_bytes(ending, numbers, tmp_path, monkeypatch, capsys):
-    run, data = numbers
-    command = ["encode", str(run.folder), "--data", str(data), "--out"]
-    whole, parts, out = (tmp_path / f"{name}.{ending}" for name in ("whole", "parts", "out"))
-    monkeypatch.setattr(rows, "MOST", 4)
-    assert main([*command, str(whole)]) == 0
-    monkeypatch.setattr(text_rows, "LARGE", 0)
-    monkeypatch.setattr(rows, "_loaded", None)  # nothing reads the whole file
-    assert main([*command, str(parts)]) == 0
-    done, made = [], encode._part
-
-    def interrupted(*given):
-        done.append(given)
-        if len(done) == 4:
-            raise KeyboardInterrupt
-        return made(*given)
-
-    monkeypatch.setattr(encode, "_part", interrupted)
-    assert main([*command, str(out)]) == 130
-    monkeypatch.setattr(encode, "_part", made)
-    assert main([*command, str(out)]) == 0
-    assert "resumes: 12 of 30 rows are done" in " ".join(capsys.readouterr().err.split())
-    assert out.read_bytes() == parts.read_bytes() == whole.read_bytes()
-    assert out.stat().st_size > 30 * 2 * 4
-
-
-def test_parquet_is_read_by_row_groups_to_the_same_bytes(numbers, tmp_path, monkeypatch):
-    pl = pytest.importorskip("polars")
-    pytest.importorskip("pyarrow")
-    run, data = numbers
-    pl.read_csv(data).write_parquet(tmp_path / "new.parquet", row_group_size=7)
-    command = ["encode", str(run.folder), "--data", str(tmp_path / "new.parquet"), "--out"]
-    monkeypatch.setattr(rows, "MOST", 4)
-    assert main([*command, str(tmp_path / "whole.npy")]) == 0
-    monkeypatch.setattr(parquet, "LARGE", 0)
-    assert main([*command, str(tmp_path / "parts.npy"), "--id", "name"]) == 0
-    assert (tmp_path / "parts.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
-    assert narrows.load_dataset(tmp_path / "new.parquet", id="name").notes[0].endswith("stay on disk")
-
-
-def test_other_texts_are_read_as_a_whole(numbers, tmp_path, monkeypatch):
-    run, data = numbers
-    monkeypatch.setattr(text_rows, "LARGE", 0)
-    source = Source(data=str(data))
-    assert text_rows.text_rows(run, source).count == 30
-    data.write_text("# a comment\n" + data.read_text())
-    assert text_rows.text_rows(run, source) is None
-    data.write_text("a,b,c\n1,2,x\n3,4,y\n")
-    assert text_rows.text_rows(run, source) is None
 
 
 @pytest.mark.slow

@@ -16,12 +16,12 @@ import narrows
 from hub_server import TOKEN, hub_server
 from narrows import PCA, VAE
 from narrows.cli import main
-from narrows.errors import ConfigError, FormatError
+from narrows.errors import ConfigError, DownloadError, FormatError
 from narrows.evaluation import diagnose
 from narrows.hub.private import NAME, SECRET, Private
 from narrows.runs import Run, record
 from narrows.runs.folder import PICTURES
-from narrows.storage.hub import READ, Address
+from narrows.storage.hub import READ, Address, told
 from narrows.storage.json import read_json, write_json
 from narrows.training.report import read_all
 
@@ -313,6 +313,30 @@ def test_private_repositories_and_what_goes_wrong(trained, hub, run_narrows, tmp
     hub.repositories["bob/secret"].commit("main", "spoiled", {"model/model.json": b"{}"})
     encode = ("-m", "narrows", "encode", "hf://bob/secret", "--data", "digits", "--out", "x.npy")
     assert "must name its tensors by a checksum" in run_narrows(*encode, token=TOKEN, code=2)
+
+
+@pytest.mark.slow
+def test_a_hub_without_xet_says_what_to_do(trained, hub, run_narrows):
+    pytest.importorskip("hf_xet", reason="needs hf_xet")
+    push = ("-m", "narrows", "push", str(trained.folder), "bob/digits", "--no-advice")
+    said = run_narrows(*push, token=TOKEN, code=2, HF_HUB_DISABLE_XET="0")
+    assert "Xet storage does not answer (404 Not Found)" in " ".join(said.split())
+    assert "HF_HUB_DISABLE_XET=1" in said
+    run_narrows(*push, token=TOKEN)
+    assert any(path.endswith(".safetensors") for path in hub.repositories["bob/digits"].files())
+
+
+@pytest.mark.parametrize(("error", "sentence"), [
+    (ConnectionError("HTTP error (404 Not Found), domain: http://x/xet-write-token/main"), "(404 Not Found)"),
+    (RuntimeError("no route to cas-server.xethub.hf.co"), "Xet storage does not answer (RuntimeError)"),
+    (ConnectionError("no route"), "the hub cannot be reached"),
+])  # fmt: skip
+def test_errors_of_storage_and_of_the_hub_are_told_apart(error, sentence):
+    with pytest.raises(DownloadError) as raised, told(Address("a/b")):
+        raise error
+    assert sentence in str(raised.value)
+    with pytest.raises(RuntimeError, match="else"), told(Address("a/b")):
+        raise RuntimeError("something else")
 
 
 def test_what_is_fetched_is_json_and_tensors():

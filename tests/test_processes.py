@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 
 from narrows.errors import ConfigError, TrainingError
 from narrows.training.processes import check_jobs, in_processes
@@ -16,7 +17,11 @@ pytestmark = pytest.mark.slow
 
 
 def squared(shared, task):
-    return shared * task**2, os.getpid(), torch.get_num_threads()
+    return (
+        shared * task**2,
+        os.getpid(),
+        {torch.get_num_threads(), *(pool["num_threads"] for pool in threadpool_info())},
+    )
 
 
 def killed(shared, task):
@@ -29,6 +34,20 @@ def failing(shared, task):
     if task == shared:
         raise ConfigError(f"task must be another than {shared}; got {task}.")
     return task
+
+
+def unmade():
+    raise ImportError("there is no such function here")
+
+
+class Unmade:
+    """What can be sent to a process, and not be had there."""
+
+    def __reduce__(self):
+        return unmade, ()
+
+    def __call__(self, shared, task):
+        raise AssertionError
 
 
 def waiting(shared, task):
@@ -47,13 +66,20 @@ def test_results_come_with_their_tasks_from_so_many_processes():
     assert {task: result[0] for task, result in done} == {n: 3 * n**2 for n in range(6)}
     assert len({result[1] for _, result in done}) == 2
     assert os.getpid() not in {result[1] for _, result in done}
-    assert {result[2] for _, result in done} == {max(1, torch.get_num_threads() // 2)}
+    assert all(result[2] == {max(1, torch.get_num_threads() // 2)} for _, result in done)
 
 
 def test_a_process_that_is_killed_is_one_result_and_another_takes_its_place():
     done = dict(in_processes(killed, 1, range(4), 2))
     assert isinstance(done.pop(1), TrainingError)
     assert done == {0: 0, 2: 2, 3: 3}
+
+
+@pytest.mark.parametrize("size", [1, 2**24])  # which a pipe takes or does not take while nobody reads
+def test_a_process_that_cannot_start_is_told(size):
+    (result,) = (result for _, result in in_processes(Unmade(), b"0" * size, [1], 2))
+    assert isinstance(result, TrainingError)
+    assert "ended by itself (exit code 1)" in str(result)
 
 
 def test_an_error_is_raised_here():

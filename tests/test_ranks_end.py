@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,18 @@ def torchrun(n, *command, restarts=0):
 
 def children(parent):
     return [int(child) for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
+@contextmanager
+def started(command, **options):
+    """Give a process that runs, and leave nothing of it behind: the end of a block with Popen waits without end."""
+    with subprocess.Popen(command, text=True, **options) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                for pid in (*children(process.pid), process.pid):
+                    os.kill(pid, signal.SIGKILL)
 
 
 def ranks_of(agent):
@@ -99,8 +112,8 @@ def test_resumed_from_a_checkpoint_it_ends_as_if_it_had_not_stopped(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_keeps_what_was_learned(tmp_path, number):
     command = [sys.executable, *COMMAND, "--epochs", "100000", "--processes", "2"]
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "cwd": tmp_path}
-    with subprocess.Popen(command, **options) as run:
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "cwd": tmp_path}
+    with started(command, **options) as run:
         until_a_checkpoint(tmp_path, run)
         ranks = ranks_of(run.pid)
         run.send_signal(number)
@@ -122,23 +135,21 @@ def test_processes_that_lose_one_leave_and_name_it(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    runs = []
-    for rank in range(2):
-        variables = {"RANK": rank, "WORLD_SIZE": 2, "LOCAL_RANK": rank, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        runs.append(subprocess.Popen(
-            [sys.executable, *COMMAND, "--epochs", "100000"], cwd=tmp_path, text=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            env=os.environ | {name: str(value) for name, value in variables.items()},
-        ))  # fmt: skip
-    with runs[0], runs[1]:
-        try:
-            until_a_checkpoint(tmp_path, *runs)
-            runs[1].kill()
-            killed = time.time()
-            _, errors = runs[0].communicate(timeout=120)
-        finally:
-            for run in runs:
-                run.kill()
+    with ExitStack() as stack:
+        runs = []
+        for rank in range(2):
+            variables = {
+                "RANK": rank, "WORLD_SIZE": 2, "LOCAL_RANK": rank, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port
+            }  # fmt: skip
+            runs.append(stack.enter_context(started(
+                [sys.executable, *COMMAND, "--epochs", "100000"], cwd=tmp_path,
+                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                env=os.environ | {name: str(value) for name, value in variables.items()},
+            )))  # fmt: skip
+        until_a_checkpoint(tmp_path, *runs)
+        runs[1].kill()
+        killed = time.time()
+        _, errors = runs[0].communicate(timeout=120)
     assert f"rank 1 (process {runs[1].pid} on " in errors
     assert "has ended" in errors
     assert runs[0].returncode == 2
@@ -152,8 +163,8 @@ def test_processes_that_lose_one_leave_and_name_it(tmp_path):
 
 def test_torchrun_starts_it_again_and_it_resumes(tmp_path):
     command = torchrun(2, *COMMAND, "--epochs", "6", restarts=1)
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "cwd": tmp_path}
-    with subprocess.Popen(command, **options) as run:
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "cwd": tmp_path}
+    with started(command, **options) as run:
         until_a_checkpoint(tmp_path, run)
         os.kill(ranks_of(run.pid)[1], signal.SIGKILL)
         output, _ = run.communicate(timeout=240)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from narrows.cli import main
+from narrows.data.types import UnseenLevelWarning
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +91,17 @@ def test_what_is_missing_is_filled_in(trained, capsys):
         if run(f"impute a --draw --seed {seed} --out drawn.csv --force", capsys)
     ]
     assert not drawn[0].city.equals(drawn[1].city)
+
+
+def test_levels_that_fit_did_not_see_are_not_filled_in(trained, here, capsys):
+    frame = pd.read_csv("people.csv").head(20)
+    frame["city"] = ["Bern", np.nan, *["Paris"] * 18]
+    frame.to_csv("new.csv", index=False)
+    with pytest.warns(UnseenLevelWarning, match=r"'city' \('Bern'\)") as told:
+        out = run("impute a --data new.csv --out new-filled.csv", capsys)
+    assert len(told) == 1
+    assert "1 values filled in, 20 samples: 1 in city" in out
+    assert pd.read_csv("new-filled.csv").city[0] == "Bern"
 
 
 def test_a_table_of_codes_with_gaps(here, capsys):

@@ -1,7 +1,7 @@
 """Counts, sums and products of rows: all that a mean and a covariance need, in one pass, and mergeable.
 
-Rows are multiplied in blocks, less a shift near their mean, in their own type, and blocks are summed in double
-precision. Moments of parts of the data, wherever these were read, merge into those of the whole.
+Rows are multiplied in blocks, less a shift near their mean, in their own type or in double precision, and blocks are
+summed in double precision. Moments of parts of the data, wherever these were read, merge into those of the whole.
 """
 
 from __future__ import annotations
@@ -46,20 +46,23 @@ class Moments:
     """(D, D), of rows less the shift."""
 
     @classmethod
-    def of(cls, X: Any, shift: Array | None = None) -> Self:
+    def of(cls, X: Any, shift: Array | None = None, dtype: np.dtype[Any] | None = None) -> Self:
         """Return the moments of rows (N, *shape), an array or anything that gives one for a slice, in one pass.
 
         Parameters
         ----------
         X
-            Numbers without missing values. uint8 is multiplied exactly; float32 in single precision, block by block.
+            Numbers without missing values. uint8 is multiplied exactly.
         shift
             (D,), a point near the mean; None to choose one from some rows. Pixels have their own.
+        dtype
+            In which rows are multiplied, block by block; None for their own.
         """
         if X.dtype == np.uint8:
             product, sums, shift = _pixel_products(X)
         else:
-            product, sums, shift = _products(X, shift_of(X) if shift is None else shift.astype(X.dtype))
+            dtype = np.dtype(dtype or X.dtype)
+            product, sums, shift = _products(X, shift_of(X, dtype) if shift is None else shift.astype(dtype), dtype)
         return cls(len(X), shift, sums, product)
 
     def merge(self, other: Moments) -> Self:
@@ -155,8 +158,8 @@ def block_rows(d: int) -> int:
     return max(1, min(ROWS, VALUES // d))
 
 
-def shift_of(X: Any) -> Array | None:
-    """Return what to subtract from rows before they are multiplied, in their type; None where nothing need be.
+def shift_of(X: Any, dtype: np.dtype[Any] | None = None) -> Array | None:
+    """Return what to subtract from rows before they are multiplied in a type, theirs if None; None where nothing is.
 
     Products of values far from 0 lose the digits of what varies. Where no mean is over twice the largest deviation,
     they lose hardly any, and subtracting would cost as much as a quarter of the product.
@@ -166,22 +169,24 @@ def shift_of(X: Any) -> Array | None:
     sample = np.asarray(X[:: max(1, len(X) // few)]).reshape(-1, d).astype(np.float64)
     mean = sample.mean(0)
     near = float((mean**2).max()) <= 4 * float(sample.var(0).max())
-    return None if near else mean.astype(np.float32 if X.dtype == np.uint8 else X.dtype)
+    return None if near else mean.astype(np.float32 if X.dtype == np.uint8 else dtype or X.dtype)
 
 
-def _products(X: Any, shift: Array | None) -> tuple[Array, Array, Array]:
+def _products(X: Any, shift: Array | None, dtype: np.dtype[Any]) -> tuple[Array, Array, Array]:
     """Return the product of rows less a shift (D, D), their sums and the shift (D,).
 
-    They are multiplied in the data's own type, and summed in double precision.
+    They are multiplied in a type, and summed in double precision.
     """
     d = math.prod(X.shape[1:])
     product, sums = np.zeros((d, d)), np.zeros(d)
     size = block_rows(d)
-    kept = np.empty((min(size, len(X)), d), X.dtype)  # one for all: memory that is new costs as much as a pass
+    kept = np.empty((min(size, len(X)), d), dtype)  # one for all: memory that is new costs as much as a pass
     for start in range(0, len(X), size):
         rows = np.asarray(X[start : start + size]).reshape(-1, d)
         if shift is not None:
             rows = np.subtract(rows, shift, out=kept[: len(rows)])
+        elif rows.dtype != dtype:
+            rows = np.positive(rows, out=kept[: len(rows)])
         product += rows.T @ rows
         sums += np.ones(len(rows), rows.dtype) @ rows
     return product, sums, np.zeros(d) if shift is None else shift.astype(np.float64)

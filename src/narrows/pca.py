@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,16 +52,20 @@ Found = tuple[Array, Array, Array, float]
 """What a solver returns: the mean (D,), sums of squares along k axes, falling, the axes (k, D), the sum along all."""
 
 
-def principal_axes(X: Array, k: int, *, center: bool = True, solver: str = "auto") -> Axes:
+def principal_axes(
+    X: Array, k: int, *, center: bool = True, solver: str = "auto", dtype: np.dtype[Any] | None = None
+) -> Axes:
     """Return the first k principal axes of X (N, *shape), k <= min(N, D); uint8 counts as pixels, scaled by 1/255.
 
-    `solver` is "auto", which goes by the shape, or one of `SOLVERS`.
+    `solver` is "auto", which goes by the shape, or one of `SOLVERS`; `dtype` is that in which a covariance is summed up
+    block by block, that of X if None.
     """
     n, d = len(X), math.prod(X.shape[1:])
     solver = solver_of(n, d, k, solver, held=type(X) is np.ndarray)
     if solver in WHOLE:
         X = np.asarray(X)
-    return _axes(n, SOLVERS[solver](X, center, k))
+    solve = partial(_covariance, dtype=dtype) if solver == "covariance" else SOLVERS[solver]
+    return _axes(n, solve(X, center, k))
 
 
 def solver_of(n: int, d: int, k: int, solver: str = "auto", *, held: bool = False) -> str:
@@ -127,9 +132,9 @@ def _svd(X: Array, center: bool, k: int) -> Found:
     return mean, s[:k] ** 2, v[:k], float((s**2).sum())
 
 
-def _covariance(X: Array, center: bool, k: int) -> Found:
+def _covariance(X: Array, center: bool, k: int, dtype: np.dtype[Any] | None = None) -> Found:
     """Decompose the D x D product, built in one pass."""
-    return _decomposed(Moments.of(X), center, k, 255.0 if X.dtype == np.uint8 else 1.0)
+    return _decomposed(Moments.of(X, dtype=dtype), center, k, 255.0 if X.dtype == np.uint8 else 1.0)
 
 
 def _decomposed(found: Moments, center: bool, k: int, unit: float) -> Found:

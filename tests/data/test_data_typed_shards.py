@@ -86,6 +86,26 @@ def test_losses_and_codes_are_those_in_memory(tables, large, model):
     assert np.isfinite(anomaly_scores(here, shards.train, by="reconstruction")).all()
 
 
+def test_kinds_take_one_pass_for_each_column_that_is_read_alone(large, tables, monkeypatch):
+    table, passes = tables[0].train, []
+    parts = type(table.rows).parts
+    monkeypatch.setattr(type(table.rows), "parts", lambda rows: passes.append(1) or parts(rows))
+    Schema.of(table)
+    assert len(passes) == len(table.form)
+
+
+def test_texts_of_parquet_take_one_pass(tmp_path, monkeypatch):
+    people().to_parquet(tmp_path / "people.parquet", row_group_size=100)
+    read, table = [], packed_tables.ParquetFiles.table
+    monkeypatch.setattr(
+        packed_tables.ParquetFiles, "table", lambda self, group, names: read.append(group) or table(self, group, names)
+    )
+    source = packed_tables.ParquetFiles("people", {"label": "kind"}, [tmp_path / "people.parquet"])
+    assert read == list(range(5))
+    assert source.label_names == ("a", "b")
+    assert [column.levels for column in source.form.table if column.name == "job"] == [("clerk", "cook", "smith")]
+
+
 def test_batches_of_windows_have_the_rows_of_their_order(tables, large):
     shards, memory = tables
     schema = Schema.of(memory.train)

@@ -191,6 +191,34 @@ def test_single_precision_keeps_its_digits():
     np.testing.assert_allclose(found.transform(X), expected.transform(X.astype(np.float64)), atol=1e-5)
 
 
+@pytest.mark.parametrize("offset", [0.0, 1000.0])
+@pytest.mark.parametrize("solver", ["svd", "covariance", "gram"])
+def test_single_precision_is_computed_as_double(solver, offset, monkeypatch):
+    """Block by block, which changes no bit: the data need not be copied as a whole."""
+    monkeypatch.setattr("narrows.moments.ROWS", 60)
+    X = (RNG.normal(size=(200, 8)) @ RNG.normal(size=(8, 20)) + offset).astype(np.float32)
+    single, double = (PCA(latent_dim=3, solver=solver).fit(x) for x in (X, X.astype(np.float64)))
+    for name in ("components_", "mean_", "explained_variance_", "noise_variance_", "codes_"):
+        np.testing.assert_array_equal(getattr(single, name), getattr(double, name))
+
+
+FAR = {"1e9 + N(0, 1)": (1e9, 1.0), "5,400,000 +- 0.05": (5.4e6, 0.05), "1e-30": (0.0, 1e-30), "1e30": (0.0, 1e30)}
+"""Offset and deviation of data in double precision."""
+
+
+@pytest.mark.parametrize("solver", ["svd", "covariance", "gram"])
+@pytest.mark.parametrize("name", FAR)
+def test_data_far_from_0_and_of_any_size(name, solver):
+    offset, deviation = FAR[name]
+    X = RNG.normal(size=(120, 6)) @ RNG.normal(size=(6, 10)) * deviation + offset
+    apart = X - offset  # exact, as numbers so near one another are
+    _, s, v = np.linalg.svd(apart - apart.mean(0), full_matrices=False)
+    found = PCA(latent_dim=3, solver=solver).fit(X)
+    np.testing.assert_allclose(found.explained_variance_, s[:3] ** 2 / 119, rtol=1e-9)
+    np.testing.assert_allclose(np.abs((found.components_ * v[:3]).sum(1)), 1, rtol=1e-12)
+    np.testing.assert_allclose(found.mean_ - offset, apart.mean(0), rtol=1e-9, atol=1e-14 * offset)
+
+
 @pytest.mark.parametrize("shape", [(1, 8, 8), (4, 4, 4), (8, 8), (64,)])
 def test_images_and_sequences_are_rows(shape):
     flat = TABLES["digits"]

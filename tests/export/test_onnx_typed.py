@@ -106,6 +106,18 @@ def test_typed_functions_compute_what_torch_computes(typed, n):
 
 
 @pytest.mark.slow
+def test_typed_functions_as_programs_of_torch(typed, tmp_path):
+    from narrows.export.torch import opened
+
+    model, table, _, _ = typed
+    files = export_model(model, tmp_path / "programs", "torch", X=table)
+    for n in BATCHES:
+        arrays = {name: array[:n] for name, array in comparable(model, 33, table).items()}
+        for file in files:
+            assert at(model, opened(file.path), file.name, arrays, None) <= 1e-6
+
+
+@pytest.mark.slow
 def test_typed_rows_come_back_typed(typed):
     model, table, _, folder = typed
     exported = load_onnx(folder)

@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 
 from narrows import VAE
+from narrows.data.types import UnseenLevelWarning
 from narrows.errors import DataError
 from narrows.serve.samples import Bodies
 from narrows.serve.verbs import VERBS
+from serving.serving_client import Fitted, client
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,7 @@ def model():
 
 def answered(model, name, body):
     verb = VERBS[name](model)
-    question = verb.question(Bodies(verb, {"columns": ["age", "town"]}).read(body))
+    question = verb.question(Bodies(verb, {"columns": ["age", "town"]}).read(body)[0])
     return verb, verb.answers([question])[0]
 
 
@@ -47,6 +49,23 @@ def test_reconstructions_are_numbers_in_their_units_and_positions_of_levels(mode
     assert [levels[i] for i in tensors["reconstructed_levels"][:, 0]] == wanted["town"].tolist()
     values = verb.columns.values(dict(zip(verb.columns.names, tensors.values(), strict=True)))
     assert values["town"].objects() == wanted["town"].tolist()
+
+
+def test_a_level_that_fit_did_not_see_is_said(model):
+    fitted, _ = model
+    with client(Fitted("towns", fitted)) as served:
+        with pytest.warns(UnseenLevelWarning) as warned:
+            fitted.transform(pd.DataFrame({"age": [40.0], "town": ["Kö\r\nln"]}))
+        said = str(warned[0].message)
+        for path in ("/encode", "/reconstruct", "/score"):
+            answer = served.post(path, json=[{"age": 40, "town": "Kö\r\nln"}])
+            assert answer.json()["warning"] == said
+            assert answer.headers["narrows-warning"] == said.replace("ö", "\\xf6")
+        answer = served.post("/score", content="age,town\n40,Oslo\n", headers={"Accept": "text/csv"})
+        assert "'Oslo'" in answer.headers["narrows-warning"]
+        answer = served.post("/encode", json=[{"age": 40, "town": "Ulm"}])
+        assert "warning" not in answer.json()
+        assert "narrows-warning" not in answer.headers
 
 
 @pytest.mark.parametrize("levels", [[[2]], [[-2]], [[0.5]], [[0], [1]], [[0, 1]]])

@@ -31,6 +31,7 @@ def impute(
     from dataclasses import replace
 
     from narrows.cli.samples import Written, feature_columns, samples_of, target, write_samples, write_table
+    from narrows.estimators.imputation import missing_values
 
     chosen = run_of(run)
     path, written = target(chosen, source, "imputed.csv", (".csv", ".parquet")), Written(chosen.folder)
@@ -39,7 +40,6 @@ def impute(
     if schema.kind != "table":
         raise ConfigError(f"impute: the run must be of a table; got one of {schema.kind}. Use denoise or reconstruct.")
     samples = samples_of(dataset, replace(source, split=source.split or "all"))
-    mask = model.arrays(samples.X, samples.y).mask
     filled = model.impute(samples.X, samples.y, seed=seed, samples=1 if draw else None)
     filled = filled[0] if draw else filled
     keys = samples.keys(dataset.label_names)
@@ -48,9 +48,8 @@ def impute(
         write_samples(path, keys, columns, {})
     else:
         write_table(path, keys, filled)
-    names = schema.columns or tuple(map(str, range(schema.n_features)))
-    missing = dict(zip(names, [0] * len(names) if mask is None else (~mask).sum(0).tolist(), strict=True))
-    most = sorted((name for name in names if missing[name]), key=lambda name: -missing[name])[:5]
+    missing = missing_values(model, samples.X)
+    most = sorted((name for name in missing if missing[name]), key=lambda name: -missing[name])[:5]
     where = ", ".join(f"{missing[name]:,} in {name}" for name in most)
     total = sum(missing.values())
     out().print(f"{total:,} values filled in, {samples.what}" + (f": {where}" if where else ""))

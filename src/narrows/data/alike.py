@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -57,6 +57,20 @@ def rows_like(
 
 def chosen_columns(table: Table, columns: Sequence[str] | None, others: Mapping[str, str], size: int) -> Dataset:
     """Return a table as a data set with these features, in this order; see `rows_like`."""
+    return table.dataset(**choice_of(table, columns, others, size)._asdict())
+
+
+class Choice(NamedTuple):
+    """Columns of a table, by what they are for a data set."""
+
+    columns: list[str]
+    """The features, in its order."""
+    label: str | None
+    id: str | None
+
+
+def choice_of(table: Table, columns: Sequence[str] | None, others: Mapping[str, str], size: int) -> Choice:
+    """Return the columns of a table that are a data set's; see `rows_like`."""
     names = table.names
     features = list(dict.fromkeys(_base(name, names) for name in columns or ()))
     if columns is None:
@@ -87,7 +101,7 @@ def chosen_columns(table: Table, columns: Sequence[str] | None, others: Mapping[
         )
     roles = {role: name for name, role in others.items() if name in names and role in ("label", "id")}
     index = next((use.column.name for use in table.uses() if use.role == "id"), None)
-    return table.dataset(columns=features, label=roles.get("label"), id=roles.get("id") or index)
+    return Choice(features, roles.get("label"), roles.get("id") or index)
 
 
 def with_split(data: Dataset, split: str, other: Dataset) -> Dataset:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -117,6 +117,14 @@ def _where(bad: Array, names: Sequence[str] | None) -> str:
 def shortened(parts: Sequence[str], most: int = 20) -> str:
     """Return parts of a sentence, separated by commas; beyond `most` their number."""
     return ", ".join(parts[:most]) + (f" and {len(parts) - most} more" if len(parts) > most else "")
+
+
+def unseen(owner: str, values: Mapping[str, Sequence[object]]) -> str:
+    """Return the sentence on values that fit did not see, by column."""
+    told = [f"{name!r} ({shortened([repr(value) for value in each], 5)})" for name, each in values.items()]
+    return (
+        f"{owner}: X has values that fit did not see and no likelihood has; they count as missing: {shortened(told)}."
+    )
 
 
 def listed(names: Any, noun: str = "", most: int = 20) -> str:

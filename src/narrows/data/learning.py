@@ -72,7 +72,7 @@ def _scale(
 
 def learnt_types(X: MixedTable, y: Any, *, types: Mapping[Any, str] | None, like: Any, owner: str) -> dict[str, Any]:
     """Return the fields of a schema of a table of typed columns; see `Schema.of`."""
-    found = inferred(X, types, owner)
+    found, missing = inferred(X, types, owner)
     features = [column for column in found if column.modelled]
     frame = None if isinstance(like, MixedTable) else frame_kind(like)
     scaled = [column if column.numeric else replace(column, offset=0.0, factor=1.0) for column in features]
@@ -83,6 +83,8 @@ def learnt_types(X: MixedTable, y: Any, *, types: Mapping[Any, str] | None, like
         "offset": np.array([column.offset for column in scaled]),
         "factor": np.array([column.factor for column in scaled]),
         "missing": any(column.missing > 0 for column in features), "types": found,
-        "gaps": patterns_of(np.column_stack([X.columns[column.name].missing for column in features])),
+        "gaps": patterns_of(
+            np.column_stack([gaps for column, gaps in zip(found, missing, strict=True) if column.modelled])
+        ),
         **learnt_labels(y, owner),
     }  # fmt: skip

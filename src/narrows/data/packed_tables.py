@@ -150,10 +150,11 @@ class ParquetFiles(Source):
                     rows.append(content.metadata.row_group(group).num_rows)
             if not sum(rows):
                 raise unsound(Path(self.name), "hold rows of numbers; got none.")
+            texts = self._different()
             if self.roles.classes is not None:
-                self.roles.classes = {name: number for number, name in enumerate(self._different(self.roles.label))}
+                self.roles.classes = {name: number for number, name in enumerate(texts[self.roles.label])}
             if self.roles.table is not None:
-                self.roles.table = tuple(map(self._read, self.roles.table))
+                self.roles.table = tuple(self._read(column, texts.get(column.name)) for column in self.roles.table)
         self.label_names = None if self.roles.classes is None else tuple(self.roles.classes)
         features = self.roles.features
         self.form = Form(
@@ -168,24 +169,30 @@ class ParquetFiles(Source):
             held += count
         self.tasks.append(Task("train", start, len(rows)))
 
-    def _different(self, column: str) -> list[str]:
-        """Return all texts of a column in order, found first: processes that read different parts number them alike."""
-        names: set[str] = set()
-        for group in range(len(self.groups)):
-            values = self.table(group, [column]).column(0)
-            names |= {str(value) for value in values.unique().to_pylist() if value is not None}
-            if column in self.roles.features and len(names) > LEVELS:
-                raise DataError(
-                    f"{self.owner}: features of text must have at most {LEVELS:,} different values; {column!r} has "
-                    f"more. Leave it out by drop={column!r}, or make it the id."
-                )
-        return sorted(names)
+    def _different(self) -> dict[str, list[str]]:
+        """Return all texts in order of features of text and of classes, found in one pass before any row is read.
 
-    def _read(self, column: StoredColumn) -> StoredColumn:
+        Processes that read different parts number them alike.
+        """
+        features = [column.name for column in self.roles.table or () if column.holds == "text"]
+        found: dict[str, set[str]] = {name: set() for name in features}
+        if self.roles.classes is not None:
+            found.setdefault(self.roles.label, set())
+        for group in range(len(self.groups) if found else 0):
+            table = self.table(group, list(found))
+            for name, texts in found.items():
+                texts.update(str(value) for value in table.column(name).unique().to_pylist() if value is not None)
+                if name in features and len(texts) > LEVELS:
+                    raise DataError(
+                        f"{self.owner}: features of text must have at most {LEVELS:,} different values; {name!r} has "
+                        f"more. Leave it out by drop={name!r}, or make it the id."
+                    )
+        return {name: sorted(texts) for name, texts in found.items()}
+
+    def _read(self, column: StoredColumn, texts: list[str] | None) -> StoredColumn:
         """Return a column whose texts have been read as those of text files are: yes and no, times, numbers, levels."""
-        if column.holds != "text":
+        if texts is None or column.holds != "text":
             return column
-        texts = self._different(column.name)
         values = values_of_column(column_of_texts(column.name, texts or [""], frozenset(), "."))
         self.roles.texts[column.name] = texts, values.numbers()
         return StoredColumn(column.name, values.holds, tuple(map(str, values.levels)))

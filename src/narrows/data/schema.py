@@ -163,7 +163,9 @@ class Schema(ScalingMixin):
 
     # Conversion -------------------------------------------------------------------------------------------------------
 
-    def encode(self, X: Any, y: Any = None, *, dtype: np.dtype[Any] | None = None, owner: str = "Schema") -> Arrays:
+    def encode(
+        self, X: Any, y: Any = None, *, dtype: np.dtype[Any] | None = None, owner: str = "Schema", learned: bool = False
+    ) -> Arrays:
         """Return samples on the model's scale; see `Arrays`. Pixels and memory maps stay as they are.
 
         Parameters
@@ -176,6 +178,9 @@ class Schema(ScalingMixin):
             float32 or float64, in which the model computes.
         owner
             Of the error messages.
+        learned
+            Whether the schema was learned of these samples: they are in its units, and finite unless some are missing.
+            What need not be scaled keeps its type then, where `dtype` holds all its values.
 
         Raises
         ------
@@ -191,10 +196,12 @@ class Schema(ScalingMixin):
             scaled = [self.scaled(sequence, dtype) for sequence in X]
             x, mask, lengths = padded(scaled, self.sample_shape, dtype, owner)
             return Arrays(x, mask, lengths, labels)
-        X = as_fitted(X, self, owner)
+        X = X if learned else as_fitted(X, self, owner)
         if isinstance(X, StoredRows) and X.dtype == np.uint8 and not self.pixels:
             X = Converted(X, np.dtype(np.float32))
         if self.pixels if X.dtype == np.uint8 else on_disk(X):  # uint8 that is no pixels is read: it stands for them
+            return Arrays(X, None, None, labels)
+        if learned and self.factor is None and not self.missing and X.dtype in (np.float32, dtype):
             return Arrays(X, None, None, labels)
         x, mask = self.scaled(X, dtype)
         with np.errstate(invalid="ignore"):

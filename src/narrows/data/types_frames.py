@@ -45,15 +45,12 @@ def values_of(series: Any) -> Values | str:
     native = native or str(series.to_native().type)
     gaps = np.asarray(series.is_null().to_numpy(), bool)
     if kind in ("Categorical", "Enum"):
-        found = text_values(series.to_list(), gaps=gaps, dtype=native)
         levels = tuple(value for value in series.cat.get_categories().to_list() if value is not None)
         if not all(isinstance(level, str | int | float | bool) for level in levels):
             return "categories that are neither texts nor numbers"
-        index = {level: i for i, level in enumerate(levels)}
-        place = np.array([*(index[level] for level in found.levels), -1], np.int32)
         ordered = "ordered=1" in native or bool(getattr(getattr(series.to_native(), "dtype", None), "ordered", False))
         declared = kind == "Enum" or native == "category" or native.startswith("dictionary")
-        return Values("text", place[found.data], levels, native, declared=declared, ordered=ordered)
+        return Values("text", _codes(series, levels, gaps, native), levels, native, declared=declared, ordered=ordered)
     if kind == "String":
         return text_values(series.to_list(), gaps=gaps, dtype=native)
     if kind in TIME:
@@ -75,6 +72,15 @@ def values_of(series: Any) -> Values | str:
     if array.dtype.kind in "iu" and not gaps.any():
         return Values(holds, array.astype(np.int64), dtype=native)
     return Values(holds, np.where(gaps, np.nan, array.astype(np.float64)), dtype=native)
+
+
+def _codes(series: Any, levels: tuple[Any, ...], gaps: Array, native: str) -> Array:
+    """Return the positions of a column of categories among its levels: (N,), -1 where one is missing."""
+    if native == "category":  # pandas has them
+        return np.asarray(series.to_native().cat.codes, np.int32)
+    found = text_values(series.to_list(), gaps=gaps)
+    index = {level: i for i, level in enumerate(levels)}
+    return np.array([*(index[level] for level in found.levels), -1], np.int32)[found.data]
 
 
 def _ends(array: Array) -> tuple[int, int]:

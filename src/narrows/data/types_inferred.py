@@ -31,8 +31,10 @@ DIFFERENT = 0.9
 """Share of the rows that have a value of their own in such a column."""
 
 
-def inferred(table: MixedTable, columns: Mapping[Any, str] | None, owner: str) -> tuple[ColumnType, ...]:
-    """Return the type of every column, as `columns` say of some of them.
+def inferred(
+    table: MixedTable, columns: Mapping[Any, str] | None, owner: str
+) -> tuple[tuple[ColumnType, ...], list[Array]]:
+    """Return the type of every column, as `columns` say of some of them, and where its values are missing: (N,) each.
 
     Raises: ConfigError where `columns` names a column that is not there; DataError where no column is left.
     """
@@ -42,11 +44,14 @@ def inferred(table: MixedTable, columns: Mapping[Any, str] | None, owner: str) -
             f"{owner}: columns must name columns of X; got {unknown[0]!r}."
             f"{did_you_mean(unknown[0], list(table.columns))}"
         )
-    types = tuple(column_type(name, values, wanted.get(name), owner) for name, values in table.columns.items())
+    types, missing = [], []
+    for name, values in table.columns.items():  # once: each may be read from the disk for it
+        types.append(column_type(name, values, wanted.get(name), owner))
+        missing.append(values.missing)
     if not any(column.modelled for column in types):
         kinds = ", ".join(f"{column.name!r}: {column.kind}" for column in types[:12])
         raise DataError(f"{owner}: X must have a column that varies; got {kinds}. Give other columns.")
-    return types
+    return tuple(types), missing
 
 
 def holds_codes(X: Any) -> bool:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from narrows.data.arrays import Array, Arrays
-from narrows.data.columns import positions_of, shortened
+from narrows.data.columns import positions_of, shortened, unseen
 from narrows.data.frames import frame_kind, frame_of
 from narrows.data.stored import Mapped, StoredRows
 from narrows.data.types import LOGARITHMIC, SPIKES, ColumnType, UnseenLevelWarning
@@ -121,19 +121,14 @@ def encoded_table(X: Any, types: Sequence[ColumnType], dtype: np.dtype[Any], y: 
     features = [column for column in types if column.modelled]
     x = np.empty((len(table), len(features)), dtype)
     mask = np.ones(x.shape, bool)
-    strange = []
+    strange = {}
     for position, column in enumerate(features):
         values, observed, unknown = column.encode(table.columns[column.name])
         x[:, position], mask[:, position] = values, observed
         if unknown:
-            strange.append(f"{column.name!r} ({shortened([repr(level) for level in unknown], 5)})")
+            strange[column.name] = unknown
     if strange:
-        warnings.warn(
-            f"{owner}: X has values that fit did not see and no likelihood has; they count as missing: "
-            f"{shortened(strange)}.",
-            UnseenLevelWarning,
-            stacklevel=5,
-        )
+        warnings.warn(unseen(owner, strange), UnseenLevelWarning, stacklevel=5)
     if not np.isfinite(x).all():
         raise DataError(f"{owner}: X must lie within {dtype.name}; got larger values. Scale X.")
     return Arrays(x, None if mask.all() else mask, None, y)

@@ -194,8 +194,9 @@ class Autoencoder(CodingMixin, SamplerMixin, ImputerMixin, ComponentParameters, 
         """Return what `fit` needs of rows on disk beside moments and ranges, to be summed in the same pass."""
         return []
 
-    def _encode(self, samples: Any, y: Any = None) -> Arrays:
-        return self.schema_.encode(samples, y, dtype=self.computing_dtype, owner=type(self).__name__)
+    def _encode(self, samples: Any, y: Any = None, *, learned: bool = False) -> Arrays:
+        name = type(self).__name__
+        return self.schema_.encode(samples, y, dtype=self.computing_dtype, owner=name, learned=learned)
 
     def arrays(self, X: ArrayLike, y: Any = None) -> Arrays:
         """Return samples, checked, on the model's scale; see `narrows.data.arrays.Arrays`."""

@@ -90,7 +90,7 @@ def begin(
             )
         estimator.schema_ = schema
         estimator.latent_dim_ = estimator.latent_size(schema)
-        data = estimator._encode(samples, y)
+        data = estimator._encode(samples, y, learned=start is None)
         held = None
         if held_out is not None:
             held = estimator._encode(*held_out)

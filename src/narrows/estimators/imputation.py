@@ -38,7 +38,7 @@ def impute(
     z_k ~ q(z | x observed), sum_k w_k E[x | z_k] / sum_k w_k with w_k = p(x observed | z_k) p(z_k) / q(z_k | .)
     (Mattei & Frellsen 2019, arXiv:1812.02633, eq. 11), where p(mask | x_k) is a factor of w_k if missingness is
     modelled (Ipsen et al. 2021, arXiv:2006.12871). Others give the reconstruction. Of categories it is the likeliest
-    level, by probabilities averaged as means of numbers are.
+    level, by probabilities averaged as means of numbers are. A level that fit did not see is observed: it stays.
 
     Parameters
     ----------
@@ -82,6 +82,21 @@ def impute(
     else:
         filled = inference.reconstruct_encoded(model, data)
     return _presented(model, filled, given, data, X)
+
+
+def missing_values(model: Any, X: ArrayLike) -> dict[str, int]:
+    """Return how many values of each column of a table `impute` fills in: those that are missing in X.
+
+    Levels that fit did not see are missing for the model alone: `impute` leaves them as they are.
+    """
+    schema = model.schema_
+    given = check_samples(model, X, schema, missing=True)
+    if schema.types is not None:
+        filled = [column.name for column in schema.types if column.kind != "identifier"]
+        return {name: int(given.columns[name].missing.sum()) for name in filled if name in given.columns}
+    mask = model._encode(given, None).mask
+    names = schema.columns or tuple(map(str, range(schema.n_features)))
+    return dict(zip(names, [0] * len(names) if mask is None else (~mask).sum(0).tolist(), strict=True))
 
 
 def conditional(

@@ -201,7 +201,10 @@ class PCA(Autoencoder):
         else:
             data = self.schema_.in_memory(data, self.computing_dtype)
             X = data.x
-            low, high = (X.min(), X.max()) if X.dtype == np.float64 else (0.0, 0.0)
+            low, high = 0.0, 0.0
+            if X.dtype == np.float64:
+                limits = self.schema_.limits if self.schema_.factor is None else None
+                low, high = limits or (X.min(), X.max())
         if max(high, -low) > LARGEST:
             raise DataError(
                 f"PCA: X must lie within +-{LARGEST:g}, so that its squares are finite; got values from "
@@ -218,7 +221,7 @@ class PCA(Autoencoder):
             how: dict[str, Any] = {"center": self.center, "solver": self.solver}
             axes = (
                 axes_on_disk(X, self.schema_, self.latent_dim_, self.computing_dtype, **how) if stored
-                else principal_axes(X, self.latent_dim_, **how)
+                else principal_axes(X, self.latent_dim_, dtype=self.computing_dtype, **how)
             )  # fmt: skip
             self._set(axes)
             yield report(1, 1, axes)

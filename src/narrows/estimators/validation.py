@@ -159,7 +159,7 @@ def _named(X: Any, names: Sequence[str] | None, name: str) -> MixedTable:
 def _first_typed(estimator: Any, table: MixedTable, name: str) -> MixedTable:
     """Return a table of typed columns, checked, and set what fit learns of its columns."""
     if not estimator.takes_types:
-        held = [column for column, values in table.columns.items() if values.holds not in ("number", "truth")]
+        held = [column for column in table.columns if table.holds(column) not in ("number", "truth")]
         raise DataError(
             f"{name}: X must hold numbers; got others in {shortened(held)}. Leave them out, or use AE or VAE."
         )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from narrows.data.arrays import Array
-from narrows.data.columns import shortened
+from narrows.data.columns import unseen
 from narrows.data.types import ColumnType, UnseenLevelWarning
 from narrows.data.types_table import Values
 from narrows.export.columns import AGAIN, Columns
@@ -41,11 +41,7 @@ class OnnxTableModel(OnnxModel):
     def _tensors(self, table: dict[str, Values], y: Any) -> dict[str, Array]:
         tensors, strange = self.table.tensors(table)
         if strange:
-            told = [f"{name!r} ({shortened([repr(v) for v in values], 5)})" for name, values in strange.items()]
-            warnings.warn(
-                f"{self.form.model}: X has values that fit did not see and no likelihood has; they count as missing: "
-                f"{shortened(told)}.", UnseenLevelWarning, stacklevel=4,
-            )  # fmt: skip
+            warnings.warn(unseen(self.form.model, strange), UnseenLevelWarning, stacklevel=4)
         if self.form.takes_labels:
             tensors["y"] = self._labels(y, len(next(iter(tensors.values()))))
         return tensors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -17,6 +18,8 @@ from narrows.serve.ports import SAMPLES
 from narrows.serve.samples import csv_of, csv_of_rows, picture_of
 from narrows.serve.verbs import VERBS, Question
 
+WARNING = "narrows-warning"
+"""The header, of answers in JSON the field `warning` as well, that says what the estimator would warn of."""
 CSV, PNG = "text/csv", "image/png"
 
 
@@ -26,31 +29,36 @@ async def ask(request: Request, verb: str) -> Response:
     if served.batcher.full:  # before the body is read
         raise BusyError
     body = await request.body()
-    question = await apart(len(body), _asked, served, body, request.query_params.get("y"))
+    question, warning = await apart(len(body), _asked, served, body, request.query_params.get("y"))
     result = await served.answer(question)
     accept = request.headers.get("accept", "")
-    return await apart(result.nbytes, _answered, served, result, accept)
+    response = await apart(result.nbytes, _answered, served, result, accept, warning)
+    if warning is not None:  # a header holds ASCII alone
+        response.headers[WARNING] = warning.encode("ascii", "backslashreplace").decode()
+    return response
 
 
-def _asked(served: Served, body: bytes, y: str | None) -> Question:
-    return served.question(served.bodies.read(body, y))
+def _asked(served: Served, body: bytes, y: str | None) -> tuple[Question, str | None]:
+    tensors, warning = served.bodies.read(body, y)
+    return served.question(tensors), warning
 
 
-def _answered(served: Served, result: Array, accept: str) -> Response:
+def _answered(served: Served, result: Array, accept: str, warning: str | None) -> Response:
     verb, schema = served.verb, served.verb.schema
+    more = {} if warning is None else {"warning": warning}
     is_samples = verb.output.name in SAMPLES
     if is_samples and verb.columns is not None:
-        return _typed(served, result, accept)
+        return _typed(served, result, accept, more)
     columns = list(schema.columns) if is_samples and schema.columns is not None else None
     if PNG in accept and is_samples:
         return Response(picture_of(result, schema), media_type=PNG)
     if CSV in accept:
         return Response(csv_of(result, columns, "value" if is_samples else verb.output.name), media_type=CSV)
-    answer: dict[str, Any] = {"model": served.name, verb.output.name: result.tolist()}
+    answer: dict[str, Any] = {"model": served.name, verb.output.name: result.tolist(), **more}
     return Json(answer if columns is None else {**answer, "columns": columns})
 
 
-def _typed(served: Served, result: Array, accept: str) -> Response:
+def _typed(served: Served, result: Array, accept: str, more: Mapping[str, str]) -> Response:
     """Return rows of typed columns as they were in the data: as CSV, or as a list of records."""
     assert served.verb.columns is not None
     tensors = dict(zip(served.verb.columns.names, served.verb.tensors(result).values(), strict=True))
@@ -62,7 +70,7 @@ def _typed(served: Served, result: Array, accept: str) -> Response:
     plain = [cells[name] if name in dates else values[name].objects() for name in cells]
     rows = [dict(zip(cells, row, strict=True)) for row in zip(*plain, strict=True)]
     name = "x" if served.verb.output.name in served.verb.columns.names else "reconstruction"
-    return Json({"model": served.name, name: rows})
+    return Json({"model": served.name, name: rows, **more})
 
 
 def _served(request: Request, verb: str) -> Served:

@@ -13,6 +13,7 @@ import numpy as np
 
 from narrows.data.alike import chosen_columns
 from narrows.data.arrays import Array
+from narrows.data.columns import unseen
 from narrows.data.readers.decoding import decode
 from narrows.data.readers.table import Table
 from narrows.data.readers.tables import table_of_json, table_of_text
@@ -48,27 +49,30 @@ class Bodies:
         columns = data.get("columns")
         self.columns = columns or (None if self.schema.columns is None else list(self.schema.columns))
 
-    def read(self, body: bytes, y: str | None = None) -> Tensors:
+    def read(self, body: bytes, y: str | None = None) -> tuple[Tensors, str | None]:
         """Return the tensors that a body holds: a picture, JSON or CSV, whichever its first bytes say it is.
 
-        `y` is the label of all samples, or of each, separated by commas.
+        `y` is the label of all samples, or of each, separated by commas. Beside the tensors stands a warning where
+        values are levels that fit did not see, which count as missing.
 
         Raises: DataError or ConfigError where it is none of them.
         """
         if not body.strip():
             raise DataError(f"{self.verb.name}: the body must hold a picture, JSON or CSV; it is empty.")
+        warning = None
         typed = self.verb.columns is not None and self.first.name in self.verb.columns.names
         if body.startswith(PICTURES):
             tensors = {self.first.name: self._picture(body)}
         elif typed:
-            tensors = self._typed(body)
+            tensors, strange = self._typed(body)
+            warning = unseen(self.verb.owner, strange) if strange else None
         elif body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"[", b"{"):
             tensors = self._json(parsed(body))
         else:
             tensors = {self.first.name: self._csv(body)}
         if y is not None:
             tensors["y"] = self._labels(y.split(","), len(tensors[self.first.name]))
-        return tensors
+        return tensors, warning
 
     def _picture(self, body: bytes) -> Array:
         if self.first.name != "x":
@@ -79,8 +83,8 @@ class Bodies:
         except DataError as error:
             raise DataError(f"{self.verb.name}: the picture must be a sound PNG, JPEG or the like; {error}.") from error
 
-    def _typed(self, body: bytes) -> dict[str, Array]:
-        """Return rows of typed columns, as CSV, records or one record; levels that fit did not see are missing."""
+    def _typed(self, body: bytes) -> tuple[dict[str, Array], dict[str, list[object]]]:
+        """Return rows of typed columns, as CSV, records or one record, and the levels that fit did not see."""
         columns, schema = self.verb.columns, self.schema
         assert columns is not None
         assert schema.types is not None
@@ -96,7 +100,7 @@ class Bodies:
         if not isinstance(rows, MixedTable):
             named = names or [column.name for column in schema.types]
             rows = MixedTable({name: Values("number", rows[:, i].astype(np.float64)) for i, name in enumerate(named)})
-        return columns.tensors(table_like(rows, schema.types, self.verb.owner).columns)[0]
+        return columns.tensors(table_like(rows, schema.types, self.verb.owner).columns)
 
     def _csv(self, body: bytes) -> Array:
         return self._rows(self._text(body))

@@ -115,12 +115,28 @@ def told(address: Address) -> Iterator[None]:
     except OSError as error:
         if error.errno is not None and error.filename is not None:  # of this machine's disk
             raise
-        problem = f"the hub cannot be reached ({type(error).__name__}). Check the network"
+        problem = _without_xet(error) or f"the hub cannot be reached ({type(error).__name__}). Check the network"
+    except RuntimeError as error:
+        if (without := _without_xet(error)) is None:
+            raise
+        problem = without
     except errors.HTTPError as error:
         problem = f"the hub cannot be reached ({type(error).__name__}). Check the network"
     else:
         return
     raise DownloadError(f"hub: {address} must be a repository that can be read or written; {problem}.")
+
+
+def _without_xet(error: Exception) -> str | None:
+    """Return what to do where Xet fails, the storage of the hub that `hf_xet` speaks to; None where it is not that.
+
+    Other hubs and proxies have none. What is raised are Python's own errors, with an address of Xet in their text.
+    """
+    if not type(error).__module__.startswith("hf_xet") and "xet" not in str(error).lower():
+        return None
+    status = re.search(r"\((\d{3} [A-Za-z ]+)\)", str(error))
+    reason = type(error).__name__ if status is None else status[1]
+    return f"its Xet storage does not answer ({reason}). Where there is none, go without: HF_HUB_DISABLE_XET=1"
 
 
 @contextlib.contextmanager

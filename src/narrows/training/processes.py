@@ -15,6 +15,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 import torch
+from threadpoolctl import ThreadpoolController
 
 from narrows.errors import ConfigError, TrainingError
 from narrows.plugins import import_plugin, imported_plugins
@@ -38,11 +39,12 @@ def in_processes(
 ) -> Generator[tuple[Task, Result | TrainingError], None, None]:
     """Yield (task, `function(shared, task)`) for every task as it is done, by so many processes.
 
-    The threads of torch are divided between the processes; their number decides the last digits of a result, that of
-    the processes does not. What a task raises is raised here, and ends the others; so does leaving the generator:
-    processes get SIGTERM, and what trains into a run folder saves its state first. The function is one of a module,
-    tasks can be pickled, and `shared`, such as the data, is sent once to each process, which holds a copy. A result is
-    a TrainingError where the process was killed, as systems do that are short of memory.
+    Threads, those of torch, numpy and scikit-learn alike, are divided between the processes; their number decides the
+    last digits of a result, that of the processes does not. What a task raises is raised here, and ends the others; so
+    does leaving the generator: processes get SIGTERM, and what trains into a run folder saves its state first. The
+    function is one of a module, tasks can be pickled, and `shared`, such as the data, is sent once to each process,
+    which holds a copy. A result is a TrainingError where the process was killed, as systems do that are short of
+    memory, or could not start.
     """
     waiting = list(tasks)[::-1]
     threads = max(1, torch.get_num_threads() // jobs)
@@ -53,7 +55,7 @@ def in_processes(
             while waiting and len(at_work) < jobs:
                 connection, process = _started(function, shared, threads)
                 at_work[connection] = process, waiting.pop()
-                connection.send(at_work[connection][1])
+                _send(connection, at_work[connection][1])
             ready = wait(list(at_work))
             for connection in [each for each in at_work if each in ready]:
                 process, task = at_work[connection]
@@ -62,13 +64,13 @@ def in_processes(
                 except (EOFError, ConnectionError):
                     process.join()
                     del at_work[connection]
-                    yield task, TrainingError(f"its process was killed (exit code {process.exitcode})")
+                    yield task, TrainingError(_said_of(process.exitcode))
                     continue
                 if not succeeded:
                     raise result
                 if waiting:
                     at_work[connection] = process, waiting.pop()
-                    connection.send(at_work[connection][1])
+                    _send(connection, at_work[connection][1])
                 else:
                     del at_work[connection]
                     connection.close()
@@ -90,8 +92,24 @@ def _started(function: Callable[..., Any], shared: Any, threads: int) -> tuple[C
     process = context.Process(target=_work, args=(theirs, function, imported_plugins(), threads), daemon=True)
     process.start()
     theirs.close()
-    ours.send(shared)
+    _send(ours, shared)
     return ours, process
+
+
+def _send(connection: Connection, what: Any) -> None:
+    """Send something to a process, unless it has ended: reading from it says so then."""
+    with contextlib.suppress(ConnectionError):
+        connection.send(what)
+
+
+def _said_of(code: int | None) -> str:
+    """Return in words how a process ended that was to go on."""
+    if code is not None and code < 0:
+        return f"its process was killed (exit code {code})"
+    return (
+        f"its process ended by itself (exit code {code}); what it printed says why. A script that trains in processes "
+        'keeps its own work below `if __name__ == "__main__":`'
+    )
 
 
 def _work(connection: Connection, function: Callable[[Any, Any], Any], plugins: list[str], threads: int) -> None:
@@ -99,6 +117,7 @@ def _work(connection: Connection, function: Callable[[Any, Any], Any], plugins: 
     if hasattr(os, "setpgrp"):
         os.setpgrp()  # Ctrl-C on a terminal reaches the parent alone, which sends SIGTERM
     torch.set_num_threads(threads)
+    ThreadpoolController().limit(limits=threads)  # others have as many as there are cores, in every process
     for file in plugins:
         import_plugin(file)
     with contextlib.suppress(EOFError, BrokenPipeError, KeyboardInterrupt):

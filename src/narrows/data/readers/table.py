@@ -141,7 +141,7 @@ class Table:
             labels, label_names = as_labels(of.values, n, f"column {of.name!r} of {self.path}")
         ids, ordered = self.rows or RowIds.numbered(n), False
         if (of := by_role.get("id")) is not None:
-            ids, ordered = RowIds(of.name or "index", _as_ids(of), np.arange(n)), _in_order(of)
+            ids, ordered = RowIds(of.name or "index", ids_of(of), np.arange(n)), _in_order(of)
         notes = [*self.notes, *self._notes(features), *(note for column in features for note in column.notes)]
         for use in uses:
             shown = repr(use.column.name) if use.column.name else "the first column"
@@ -257,7 +257,8 @@ def _feature_names(features: list[Column]) -> tuple[str, ...] | None:
     return tuple(names)
 
 
-def _as_ids(column: Column) -> Array:
+def ids_of(column: Column) -> Array:
+    """Return a column as ids of rows: whole numbers, other numbers, or texts."""
     values = column.values
     if values.dtype.kind == "f" and np.isfinite(values).all() and (values == np.round(values)).all():
         return values.astype(np.int64) if np.abs(values).max() < 2**53 else values

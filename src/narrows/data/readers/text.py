@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def read_text(stream: Readable, path: Path, encoding: str | None) -> tuple[str, 
         content += chunk
         if len(content) > packed:  # only packed files can give more than the file holds
             check_expansion(str(path), packed, len(content))
-    encoding = encoding or _encoding_of(bytes(content[: 2**16]), path)
+    encoding = encoding or encoding_of(bytes(content[: 2**16]), path)
     try:
         text = content.decode(encoding)
     except LookupError:
@@ -62,12 +63,18 @@ def read_text(stream: Readable, path: Path, encoding: str | None) -> tuple[str, 
         except UnicodeDecodeError:
             text = content.decode("latin-1")
     text = text.rstrip("\x1a\r\n")  # as DOS ends files
-    if found := _CONTROL.search(text):
-        raise unsound(path, f"be a text file; got the control character {found[0]!r} in it.")
+    check_control(text, path)
     return text, {"utf-8-sig": "UTF-8", "utf-8": "UTF-8", "cp1252": "Windows-1252"}.get(encoding, encoding)
 
 
-def _encoding_of(start: bytes, path: Path) -> str:
+def check_control(text: str, path: Path) -> None:
+    """Raise DataError where there is a control character, which no text has."""
+    if found := _CONTROL.search(text):
+        raise unsound(path, f"be a text file; got the control character {found[0]!r} in it.")
+
+
+def encoding_of(start: bytes, path: Path) -> str:
+    """Return the encoding that the first bytes of a text tell; utf-8 where they tell none."""
     for mark, name in _MARKS:
         if start.startswith(mark):
             return name
@@ -93,13 +100,13 @@ def rows_of(
     leading: list[str] = []
     kept: list[str] = []
     for line in lines:
-        if _is_comment(line):
+        if is_comment(line):
             leading += [] if kept else [line.strip()]
         elif line.strip():
             kept.append(line)
     if not kept:
         raise unsound(path, "hold rows of numbers; got an empty file.")
-    comments = sum(map(_is_comment, lines))
+    comments = sum(map(is_comment, lines))
     notes = [f"{comments} comment line{'s' if comments > 1 else ''} left out"] if comments else []
     delimiter = {"tab": "\t", "space": " ", "\\t": "\t"}.get(delimiter or "", delimiter or "")
     if len(delimiter) > 1:
@@ -136,21 +143,27 @@ def table_rows(
     return _named(rows, names or [], header, delimiter, notes, path)
 
 
-def _is_comment(line: str) -> bool:
+def is_comment(line: str) -> bool:
+    """Return whether a line is a comment."""
     return line.lstrip().startswith(_COMMENTS)
 
 
-def _records(content: str, delimiter: str, *, strict: bool = True) -> list[list[str]]:
+def records(lines: Iterable[str], delimiter: str, *, strict: bool = True) -> Iterator[list[str]]:
+    """Yield the fields of the rows in lines, one row from several where a quoted field holds line breaks."""
     if delimiter == "\n":
-        return [[line.strip()] for line in content.splitlines() if line.strip()]
+        yield from ([line.strip()] for line in lines if line.strip())
+        return
     if delimiter == " ":
-        lines = (" ".join(line.split()) for line in content.splitlines())
-        rows = csv.reader(lines, delimiter=" ", strict=strict)
+        rows = csv.reader((" ".join(line.split()) for line in lines), delimiter=" ", strict=strict)
     else:
         # Blanks before a quote are part of how some programs separate fields.
-        text = io.StringIO(content, newline="")
-        rows = csv.reader(text, delimiter=delimiter, strict=strict, skipinitialspace=delimiter != "\t")
-    return [row for row in rows if any(map(str.strip, row))]
+        rows = csv.reader(lines, delimiter=delimiter, strict=strict, skipinitialspace=delimiter != "\t")
+    yield from (row for row in rows if any(map(str.strip, row)))
+
+
+def _records(content: str, delimiter: str, *, strict: bool = True) -> list[list[str]]:
+    lines = content.splitlines() if delimiter in ("\n", " ") else io.StringIO(content, newline="")
+    return list(records(lines, delimiter, strict=strict))
 
 
 def _delimiter_of(lines: list[str], decimal: str | None) -> str:
@@ -224,10 +237,14 @@ def _named(
         body = body[1:]
     for number, row in enumerate(body, start=1):
         if len(row) != len(first):
-            shown = delimiter.join(row)
-            raise DataError(
-                f"load_dataset: every row of {str(path)!r} must have {len(first)} fields; got {len(row)} in row "
-                f"{number}{' after the header' if header else ''}: {shown[:120]!r}. Mend that row, name the "
-                "delimiter=, or leave out the lines before the table with skip=."
-            )
+            raise uneven(path, len(first), row, number, delimiter, " after the header" if header else "")
     return Rows([name.strip() for name in first], body, bool(header), delimiter, notes)
+
+
+def uneven(path: Path, width: int, row: list[str], number: int, delimiter: str, after: str = "") -> DataError:
+    """Return the error of a row that has other fields than the table."""
+    shown = delimiter.join(row)
+    return DataError(
+        f"load_dataset: every row of {str(path)!r} must have {width} fields; got {len(row)} in row {number}{after}: "
+        f"{shown[:120]!r}. Mend that row, name the delimiter=, or leave out the lines before the table with skip=."
+    )
