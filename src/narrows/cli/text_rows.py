@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from narrows.cli.arguments import Source
+from narrows.cli.console import note
 from narrows.cli.rows import Rows
 from narrows.cli.samples import Samples
 from narrows.data import RowIds
@@ -120,6 +121,7 @@ def text_rows(run: Run, source: Source) -> TextRows | None:
     types = None if schema.types is None else tuple(type_ for type_ in schema.types if type_.modelled)
     if not _is_alike(file, table, choice, types):
         return None
+    note(f"{path.name} is looked through once before, for its rows, classes and index.")
     scanned = _scanned(file, choice)
     if scanned is None:
         return None
@@ -192,15 +194,15 @@ def _values(file: LongText, type_: ColumnType, texts: list[str], first: int) -> 
 def _scanned(file: LongText, choice: Choice) -> tuple[int, set[str], np.dtype[Any] | None] | None:
     """Return how many rows there are, the texts of labels, and the type of ids; None where labels are too many."""
     count, labels, kinds = 0, set[str](), set[str]()
+    label, id_ = (None if name is None else file.names.index(name) for name in (choice.label, choice.id))
     for rows in file.parts(0, CHUNK):
         count += len(rows)
-        columns = _columns(file, rows)
-        if choice.label is not None:
-            labels |= {text.strip() for text in columns[choice.label]}
+        if label is not None:
+            labels |= {row[label].strip() for row in rows}
             if len(labels) > LABELS:
                 return None
-        if choice.id is not None:
-            kinds.add(_id_kind(file, choice.id, columns[choice.id]))
+        if id_ is not None:
+            kinds.add(_id_kind(file, file.names[id_], [row[id_] for row in rows]))
     kind = next((kind for kind in "Ufi" if kind in kinds), None)
     return count, labels, None if kind is None else np.dtype({"U": np.str_, "f": np.float64, "i": np.int64}[kind])
 
