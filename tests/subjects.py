@@ -2,13 +2,13 @@
 
 from narrows.analyses import Subject
 from narrows.runs import Run
-from narrows.runs.recording import _description
+from narrows.runs.description import description_of
 
 
 def run_of(folder, estimator, dataset):
     """Fit an estimator to a data set, and return a run that holds it."""
     fitted = estimator.fit(dataset.train)
-    run = Run.create(folder, _description(fitted, dataset, folder, None))
+    run = Run.create(folder, description_of(fitted, dataset, folder, None))
     fitted.save(run.model_folder)
     return run
 

@@ -19,7 +19,7 @@ from narrows.data.arrays import Array, Arrays
 from narrows.errors import ConfigError, NarrowsError, did_you_mean
 from narrows.estimators import ESTIMATORS
 from narrows.estimators.base import Autoencoder
-from narrows.estimators.neural import auto_latent_dim
+from narrows.estimators.latents import auto_latent_dim
 from narrows.evaluation import (
     PIXELS,
     Comparison,

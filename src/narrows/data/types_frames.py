@@ -52,7 +52,7 @@ def values_of(series: Any) -> Values | str:
         declared = kind == "Enum" or native == "category" or native.startswith("dictionary")
         return Values("text", _codes(series, levels, gaps, native), levels, native, declared=declared, ordered=ordered)
     if kind == "String":
-        return text_values(series.to_list(), gaps=gaps, dtype=native)
+        return _texts(series, gaps, native)
     if kind in TIME:
         return Values("time", _seconds(series.to_numpy(), gaps), dtype=native)
     if kind == "Duration":
@@ -72,6 +72,14 @@ def values_of(series: Any) -> Values | str:
     if array.dtype.kind in "iu" and not gaps.any():
         return Values(holds, array.astype(np.int64), dtype=native)
     return Values(holds, np.where(gaps, np.nan, array.astype(np.float64)), dtype=native)
+
+
+def _texts(series: Any, gaps: Array, native: str) -> Values:
+    """Return a column of texts as indices of its levels in order of first appearance; see `text_values`."""
+    if not series.implementation.is_pandas():
+        return text_values(series.to_list(), gaps=gaps, dtype=native)
+    codes, levels = series.to_native().factorize()  # ten times as fast as a dictionary
+    return Values("text", codes.astype(np.int32), tuple(levels.tolist()), dtype=native)
 
 
 def _codes(series: Any, levels: tuple[Any, ...], gaps: Array, native: str) -> Array:

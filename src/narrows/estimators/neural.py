@@ -23,6 +23,7 @@ from narrows.estimators.base import Autoencoder
 from narrows.estimators.device import device_of
 from narrows.estimators.incremental import PartialFitMixin
 from narrows.estimators.initialisation import filling_rank, start_at_data
+from narrows.estimators.latents import auto_latent_dim
 from narrows.estimators.on_disk import sums_for_axes
 from narrows.estimators.persistence import training_identity
 from narrows.estimators.refitting import Refit, copied
@@ -40,9 +41,6 @@ from narrows.training.memory import keep_freed
 from narrows.training.optimizers import OPTIMIZERS
 from narrows.training.precision import PRECISIONS, autocast
 from narrows.training.schedules import SCHEDULES
-
-LATENTS = 20
-"""The latent dimension that "auto" stands for, at most."""
 
 
 @model
@@ -265,7 +263,9 @@ class NeuralAutoencoder(PartialFitMixin, Autoencoder):
         check_types(self, schema, module.corruption)
         parts = held_out(len(data.x), self.seed) if validation is None and self.epochs == "auto" else None
         twice = parts is not None and not on_disk(data.x) and costly(len(parts[1]), len(data.x))
-        untrained = copied(module) if twice else {}
+        validated = (parts is not None or validation is not None) and self.network_for(schema).begins_at_pca
+        judged = twice or (validated and not on_disk(data.x))
+        untrained = copied(module) if judged else {}
         start_at_data(self, module, data.rows(parts[0]) if parts is not None and twice else data)
         module.to(device_of(self.device))
         rows = Batches(data, schema, module.device, module.dtype, module.density)
@@ -284,8 +284,9 @@ class NeuralAutoencoder(PartialFitMixin, Autoencoder):
             reports = trainer(module, rows, settings, held, checkpoints)
             small = module.device.type == "cpu" and work * min(self.batch_size or len(rows), len(rows)) < SMALL
             yield from on_one_thread(reports) if small else reports
-            if twice and parts is not None and held is not None:
-                reports = Refit(self, settings, trainer, untrained, data, parts[0], held).reports()
+            if judged and held is not None:
+                part = parts[0] if parts is not None and twice else None
+                reports = Refit(self, settings, trainer, untrained, data, part, held).reports()
                 yield from on_one_thread(reports) if small else reports
 
     def _settings(self, n: int, work: int, held_out: bool) -> Settings:
@@ -297,8 +298,3 @@ class NeuralAutoencoder(PartialFitMixin, Autoencoder):
             patience = self.patience or math.ceil(epochs * PATIENCE)
             settings = replace(settings, epochs=epochs, patience=patience if held_out else None)
         return settings
-
-
-def auto_latent_dim(n_features: int) -> int:
-    """Return the latent dimension that "auto" stands for, for samples of so many values."""
-    return max(1, min(LATENTS, n_features // 2))

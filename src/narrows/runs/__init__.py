@@ -6,6 +6,7 @@ form.py       the form of run.json
 dataset.py    dataset_of: the data of a run, loaded again, or others for its model
 listing.py    runs side by side: sorted, filtered, and what differs
 recording.py  record and resume: training that is written down as it goes
+description.py  what is written down before it begins
 summary.py    summarise: how well the model does at the end, beside PCA
 pictures.py   the pictures of a model, during training and at its end
 frames.py     Frames: reconstructions and samples of every epoch, as numbers

@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import platform
 import shutil
-import sys
 import time
 import warnings
 from collections.abc import Generator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
-from narrows import __version__
 from narrows.data import Dataset
 from narrows.data.axes import AS_MODELS
 from narrows.errors import NarrowsError, TrainingError
 from narrows.estimators.base import Autoencoder
 from narrows.estimators.loading import described_estimator, load_model
-from narrows.estimators.persistence import describe_all, estimator_name
 from narrows.estimators.validation import typed_table
-from narrows.runs.dataset import file_sha256, own_data, place_of
+from narrows.runs.dataset import own_data, place_of
+from narrows.runs.description import description_of, now
 from narrows.runs.folder import Run
 from narrows.runs.pictures import EpochPictures, draw_all, representative
 from narrows.runs.summary import summarise
 from narrows.storage.lock import lock_of, locked
-from narrows.storage.process import launcher, this_process
+from narrows.storage.process import this_process
 from narrows.storage.record import remove_others
 from narrows.training import EVERY, Checkpoints, Report, interval
-
-MOST_NAMES = 1000
-"""Names of classes that are written down."""
 
 
 def record(
@@ -84,7 +74,7 @@ def record(
     """
     checkpoints = Checkpoints(Path(folder) / "checkpoints", **interval(checkpoint_every))
     reports = _training(estimator, dataset, checkpoints, warm_start)
-    description = _description(estimator, dataset, Path(folder), command)
+    description = description_of(estimator, dataset, Path(folder), command)
     # Rows of text, times and codes are no pictures.
     pictures = pictures and not dataset.typed and typed_table(estimator, dataset.train, dataset.columns) is None
     run = Run.create(folder, {**description, "checkpoint_every": checkpoint_every, "pictures": pictures})
@@ -224,7 +214,7 @@ def _written(
             try:
                 # The status first: whoever interrupts the rest finds a true record all the same.
                 ended = status if status != "finished" else "running"
-                run.update(status=ended, ended=_now(), seconds=seconds, epoch=epoch)
+                run.update(status=ended, ended=now(), seconds=seconds, epoch=epoch)
                 if has_model:
                     estimator.save(run.model_folder)
                     remove_others(run.model_folder / "model.json")  # what a kill in a save left: the run is ours
@@ -258,47 +248,5 @@ def _mark_resumed(run: Run, checkpoints: Checkpoints) -> None:
         warnings.warn(f"{run.folder}: had no checkpoint yet; training starts again.", stacklevel=2)
     run.rewind(checkpoints.history)
     run.record.pop("error", None)
-    resumed = [*run.record.get("resumed", []), {"at": _now(), "step": checkpoints.step}]
+    resumed = [*run.record.get("resumed", []), {"at": now(), "step": checkpoints.step}]
     run.update(status="running", process=this_process(), resumed=resumed)
-
-
-def _description(
-    estimator: Autoencoder, dataset: Dataset, folder: Path, command: Sequence[str] | None
-) -> dict[str, Any]:
-    import sklearn
-
-    return {
-        "model": estimator_name(estimator),
-        "parameters": describe_all(estimator),
-        "seed": getattr(estimator, "seed", None),
-        "data": {
-            "name": dataset.name,
-            "options": dict(dataset.options),
-            "sha256": dataset.sha256,
-            "source": dataset.source,
-            "licence": dataset.licence,
-            "splits": dict(dataset.splits),
-            "sample_shape": dataset.sample_shape,
-            "place": place_of(dataset.name, folder),
-            "file_sha256": file_sha256(dataset.name),
-            "columns": dataset.columns,
-            "other_columns": dict(dataset.other_columns),
-            "label_names": dataset.label_names if len(dataset.label_names or ()) <= MOST_NAMES else None,
-        },
-        "command": list(command or sys.argv),
-        "launcher": launcher(),
-        "started": _now(),
-        "versions": {
-            "narrows": __version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "scikit-learn": sklearn.__version__,
-            "python": platform.python_version(),
-        },
-        "platform": platform.platform(),
-        "threads": torch.get_num_threads(),
-    }
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
