@@ -30,10 +30,10 @@ and to *standardised* columns. Where the units of columns differ widely, PCA of 
 of the one or two columns with the largest numbers, and whatever treats columns alike is far from it, PCA of
 standardised columns included: set `scale=None` where the units are meant so."""
 WAYS = """**What `epochs="auto"` does.** A tenth of the samples is held out, 100 at least, 10,000 or a quarter of all at
-most; they choose the best epoch, PCA's maps without any training included: what is better by less than 1.645 standard
-errors counts as chance, and leaves PCA of all samples. Where more than a tenth is held out, of 80 to 1,000 samples, the
-model is then trained anew on all of them, for as many steps as were best; a learned scale of the likelihood is
-corrected by what the held-out samples said of it, since training samples lie nearer to what was fitted to them.
+most; they choose the best epoch, PCA's maps without any training included. Where that is more than a tenth, of 80 to
+1,000 samples, the model is then trained anew on all of them, for as many steps as were best; a learned scale of the
+likelihood is corrected by what the held-out samples said of it, since training samples lie nearer to what was fitted
+to them. What was better by less than 1.645 standard errors counts as chance, and leaves PCA of all samples.
 `fit(X, validation=...)` holds out what it is given, and trains once. `narrows train` trains the same model as `fit`,
 bit for bit, unless `--validation` gives a share, the data come with a validation split or without a test split, or the
 rows are in the order of time: then a tenth is held out apart, the last rows of a series, and the model is trained

@@ -126,12 +126,13 @@ def typed(n=60):
     return "\n".join(lines) + "\n"
 
 
-@pytest.fixture
-def typed_run(tmp_path):
-    (tmp_path / "train.csv").write_text(typed())
-    data = narrows.load_dataset(tmp_path / "train.csv", label="kind", id="key")
+@pytest.fixture(scope="module")
+def typed_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("typed")
+    (folder / "train.csv").write_text(typed())
+    data = narrows.load_dataset(folder / "train.csv", label="kind", id="key")
     model = VAE(latent_dim=2, network="mlp:4", epochs=1)
-    return read_all(record(model, data, tmp_path / "run", pictures=False))
+    return read_all(record(model, data, folder / "run", pictures=False))
 
 
 @pytest.mark.parametrize("ending", ["csv", "npy", "parquet"])

@@ -176,21 +176,3 @@ def test_holes_and_other_networks_are_trained_on_twice_as_well():
     assert np.isfinite(mlp.reconstruct(X)).all()
     X[::7, 2] = np.nan
     assert np.isfinite(VAE(**SMALL).fit(X).score_samples(X)).all()
-
-
-def test_one_fit_is_left_for_the_start_of_all_samples_where_it_gained_no_more_than_chance(monkeypatch, tmp_path):
-    X, test = curve(1000), curve(200, 1)
-    scale = X.std(0)
-    kept = AE(**SMALL).fit(X)
-    assert kept.history_[-1]["best"] or any(record["best"] for record in kept.history_)
-    error = ((kept.reconstruct(test) - test) ** 2).sum()
-    pca = PCA(latent_dim=2).fit(X / scale)
-    assert error < 0.9 * ((pca.reconstruct(test / scale) * scale - test) ** 2).sum()
-    monkeypatch.setattr(refitting, "SURE", 1e9)
-    *_, last = AE(**SMALL).fit_iter(X, resume=Checkpoints(tmp_path))
-    assert (last.end_of_epoch, last.note) == (False, UNTRAINED)
-    ae = AE(**SMALL).fit(X, resume=Checkpoints(tmp_path))  # of the first fit nothing is left to do
-    assert len(ae.history_) == len(kept.history_)
-    np.testing.assert_allclose(ae.reconstruct(test) / scale, pca.reconstruct(test / scale), atol=1e-4)
-    given = AE(**SMALL).fit(X, validation=curve(100, 2))
-    np.testing.assert_allclose(given.reconstruct(test) / scale, pca.reconstruct(test / scale), atol=1e-4)

@@ -70,6 +70,6 @@ def serve(
             note(f"{server.exposure(host)}.")
         out().print(f"{served.address}\n{', '.join(served.models.served)}\nCtrl-C ends the server.", soft_wrap=True)
 
+    gc.freeze()  # else Python looks for garbage among all that was imported, now and then and for seconds at the end
     served.run(begun)
-    gc.freeze()  # else Python, as it ends, looks for garbage for seconds among all that was imported
     return 0

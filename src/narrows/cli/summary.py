@@ -29,7 +29,7 @@ def results(run: Run) -> None:
         time = duration(run.record.get("seconds") or 0)
         console.print(f"{parameters}{epochs} epoch{'s' if epochs != 1 else ''} in {time}", style="dim")
         if note := run.record.get("note"):
-            console.print(as_is(note, "dim"), soft_wrap=True)
+            console.print(as_is(note, "dim"), soft_wrap=not console.is_terminal)
     if run.pictures:
         console.print()
         # Paths on lines of their own and never broken, so that they can be clicked and copied.

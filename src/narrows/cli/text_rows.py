@@ -20,6 +20,7 @@ from narrows.data.arrays import Array
 from narrows.data.readers.arrays import as_labels
 from narrows.data.readers.columns import MISSING, Column
 from narrows.data.readers.long_text import OPTIONS, LongText, long_text
+from narrows.data.readers.parts import TEXT
 from narrows.data.readers.table import Table, ids_of
 from narrows.data.readers.typed import values_of_column
 from narrows.data.schema import Schema
@@ -31,7 +32,6 @@ from narrows.runs.dataset import class_numbers, form_of
 
 LARGE = 2**26
 """Bytes from which on a file is read in parts; of packed ones, which hold more, a quarter."""
-ENDINGS = (".csv", ".tsv")
 CHUNK = 2**12
 """Rows that are looked at together before the first part."""
 LABELS = 10**5
@@ -99,7 +99,7 @@ def text_rows(run: Run, source: Source) -> TextRows | None:
     bare = Path(path.stem) if packed else path
     if (
         source.data is None
-        or bare.suffix.lower() not in ENDINGS
+        or bare.suffix.lower() not in TEXT
         or not path.is_file()
         or source.split not in (None, "all")
     ):

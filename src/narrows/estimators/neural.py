@@ -263,9 +263,7 @@ class NeuralAutoencoder(PartialFitMixin, Autoencoder):
         check_types(self, schema, module.corruption)
         parts = held_out(len(data.x), self.seed) if validation is None and self.epochs == "auto" else None
         twice = parts is not None and not on_disk(data.x) and costly(len(parts[1]), len(data.x))
-        validated = (parts is not None or validation is not None) and self.network_for(schema).begins_at_pca
-        judged = twice or (validated and not on_disk(data.x))
-        untrained = copied(module) if judged else {}
+        untrained = copied(module) if twice else {}
         start_at_data(self, module, data.rows(parts[0]) if parts is not None and twice else data)
         module.to(device_of(self.device))
         rows = Batches(data, schema, module.device, module.dtype, module.density)
@@ -284,9 +282,8 @@ class NeuralAutoencoder(PartialFitMixin, Autoencoder):
             reports = trainer(module, rows, settings, held, checkpoints)
             small = module.device.type == "cpu" and work * min(self.batch_size or len(rows), len(rows)) < SMALL
             yield from on_one_thread(reports) if small else reports
-            if judged and held is not None:
-                part = parts[0] if parts is not None and twice else None
-                reports = Refit(self, settings, trainer, untrained, data, part, held).reports()
+            if twice and parts is not None and held is not None:
+                reports = Refit(self, settings, trainer, untrained, data, parts[0], held).reports()
                 yield from on_one_thread(reports) if small else reports
 
     def _settings(self, n: int, work: int, held_out: bool) -> Settings:
