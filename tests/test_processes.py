@@ -69,6 +69,20 @@ def test_results_come_with_their_tasks_from_so_many_processes():
     assert all(result[2] == {max(1, torch.get_num_threads() // 2)} for _, result in done)
 
 
+def test_tasks_are_asked_for_as_processes_take_them():
+    asked, done = [], []
+
+    def tasks():
+        while len(done) < 3:
+            asked.append(len(asked))
+            yield asked[-1]
+
+    for task, _ in in_processes(squared, 3, tasks(), 2):
+        done.append(task)
+    assert sorted(done) == asked
+    assert 3 <= len(asked) <= 5
+
+
 def test_a_process_that_is_killed_is_one_result_and_another_takes_its_place():
     done = dict(in_processes(killed, 1, range(4), 2))
     assert isinstance(done.pop(1), TrainingError)

@@ -260,3 +260,15 @@ def test_a_worker_of_another_machine_that_falls_silent_is_replaced(server, study
     assert sorted(t.values["latent_dim"] for t in done) == [2, 3]
     assert time.monotonic() - began > 6 + 4  # not before it had been silent for four beats
     assert [t.state.name for t in trials(study)] == ["FAIL", "COMPLETE", "COMPLETE"]
+
+
+@pytest.mark.slow
+def test_workers_of_one_command_tell_each_trial(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["--network=mlp:", "--epochs=1", "--latent-dim=2,3,4", "--seeds=1", "--storage=s.journal", "--jobs=2"]
+    assert cli.main(["sweep", "ae", "--data", "digits", *words]) == 0
+    told = capsys.readouterr().out
+    assert all(f"trial {number}  latent_dim {2 + number}" in told for number in range(3))
+    assert "3 trials, 3 of them here" in told
+    assert cli.main(["sweep", "ae", "--data", "digits", *words]) == 0
+    assert "3 trials, 0 of them here" in capsys.readouterr().out

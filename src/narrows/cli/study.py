@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,11 +93,16 @@ def _trials(study: Study, jobs: int) -> Any:
 
     check_jobs("sweep", jobs)
     if jobs > 1:
-        for _, trials in in_processes(worked, study, range(jobs), jobs):
-            if isinstance(trials, Exception):
-                err().print(f"a worker was killed, and its trial goes to another: {trials}", soft_wrap=True)
-                continue
-            yield from trials
+        over, killed = threading.Event(), 0
+        turns = itertools.takewhile(lambda _: not over.is_set(), itertools.count())
+        for _, trial in in_processes(worked, study, turns, jobs):
+            if isinstance(trial, Exception):
+                err().print(f"a trial goes to another worker: {trial}", soft_wrap=True)
+                killed += 1
+            elif trial is not None:
+                yield trial
+            if trial is None or killed == jobs:
+                over.set()
         return
     console = out()
     with console.status("") as status:
@@ -105,9 +113,10 @@ def _trials(study: Study, jobs: int) -> Any:
         yield from study.train(each)
 
 
-def worked(study: Study, worker: int) -> list[Trial]:
-    """Return the trials that a worker in a process of its own has done."""
-    return list(study.train())
+def worked(study: Study, turn: int) -> Trial | None:
+    """Return a trial that a worker in a process of its own has done; None where none is left."""
+    with contextlib.closing(study.train()) as trials:
+        return next(trials, None)
 
 
 def _line(trial: Trial) -> str:

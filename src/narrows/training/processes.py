@@ -7,6 +7,7 @@ keeps its own work below `if __name__ == "__main__":`.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 from collections.abc import Callable, Generator, Iterable
@@ -39,6 +40,7 @@ def in_processes(
 ) -> Generator[tuple[Task, Result | TrainingError], None, None]:
     """Yield (task, `function(shared, task)`) for every task as it is done, by so many processes.
 
+    Tasks are asked for as processes take them, so that there may be any number of them.
     Threads, those of torch, numpy and scikit-learn alike, are divided between the processes; their number decides the
     last digits of a result, that of the processes does not. What a task raises is raised here, and ends the others; so
     does leaving the generator: processes get SIGTERM, and what trains into a run folder saves its state first. The
@@ -46,16 +48,18 @@ def in_processes(
     which holds a copy. A result is a TrainingError where the process was killed, as systems do that are short of
     memory, or could not start.
     """
-    waiting = list(tasks)[::-1]
+    waiting = iter(tasks)
     threads = max(1, torch.get_num_threads() // jobs)
     at_work: dict[Connection, tuple[BaseProcess, Task]] = {}
     ended: list[BaseProcess] = []
     try:
-        while waiting or at_work:
-            while waiting and len(at_work) < jobs:
+        while True:
+            for task in itertools.islice(waiting, jobs - len(at_work)):
                 connection, process = _started(function, shared, threads)
-                at_work[connection] = process, waiting.pop()
-                _send(connection, at_work[connection][1])
+                at_work[connection] = process, task
+                _send(connection, task)
+            if not at_work:
+                return
             ready = wait(list(at_work))
             for connection in [each for each in at_work if each in ready]:
                 process, task = at_work[connection]
@@ -68,11 +72,11 @@ def in_processes(
                     continue
                 if not succeeded:
                     raise result
-                if waiting:
-                    at_work[connection] = process, waiting.pop()
-                    _send(connection, at_work[connection][1])
-                else:
-                    del at_work[connection]
+                del at_work[connection]
+                for following in itertools.islice(waiting, 1):
+                    at_work[connection] = process, following
+                    _send(connection, following)
+                if connection not in at_work:
                     connection.close()
                     ended.append(process)
                 yield task, result
