@@ -42,6 +42,14 @@ def test_rows_tell_what_the_record_holds(page, run):
     assert row["changed"] == {"latent_dim": "1", "network": "mlp:4", "epochs": "3"}
 
 
+def test_what_followed_the_last_epoch_is_told(tmp_path):
+    for name, more in (("one", {}), ("two", {"note": "trained again, on all samples"})):
+        written(tmp_path, name, **more)
+    with client(tmp_path) as page:
+        notes = {row["name"]: row["note"] for row in page.get("/api/runs").json()["runs"]}
+    assert notes == {"one": "", "two": "trained again, on all samples"}
+
+
 def test_details_tell_all(page, run):
     detail = page.get("/api/runs/cloud").json()
     settings = {each["name"]: each for each in detail["settings"]}

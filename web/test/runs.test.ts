@@ -7,7 +7,7 @@ import { between, namesAs, namesIn, windowOf } from "../src/views/runs/window";
 function row(name: string, values: Partial<RunRow> = {}): RunRow {
   return {
     name, status: "finished", model: "vae", data: "digits", started: "2026-11-30T10:00:00Z", epoch: 5, epochs: 5, seconds: 2, left: null,
-    loss: [], error: null, pca: null, elbo: null, kl: null, split: null, parameters: 10, latent_dim: 2, resumable: false, failure: "",
+    loss: [], error: null, pca: null, elbo: null, kl: null, split: null, parameters: 10, latent_dim: 2, resumable: false, failure: "", note: "",
     changed: {}, ...values,
   };
 }

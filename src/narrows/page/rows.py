@@ -41,7 +41,7 @@ def row_of(run: Run, course: Course) -> dict[str, Any]:
         "seconds": seconds, "left": left, "loss": course.losses, "error": errors.get("model"),
         "pca": errors.get("pca"), "elbo": summary.get("elbo"), "kl": summary.get("kl"), "split": summary.get("split"),
         "parameters": summary.get("parameters"), "latent_dim": _latent_dim(run), "resumable": run.resumable,
-        "failure": str(record.get("error", "")), "changed": run.changed,
+        "failure": str(record.get("error", "")), "note": str(record.get("note", "")), "changed": run.changed,
     }  # fmt: skip
 
 

@@ -22,6 +22,8 @@ export interface RunRow {
   latent_dim: number | null;
   resumable: boolean;
   failure: string;
+  /** What followed the last epoch, of which the history tells nothing. */
+  note: string;
   changed: Record<string, string>;
 }
 

@@ -94,6 +94,7 @@ function Head({ row }: { row: RunRow }) {
       </div>
       {row.failure !== "" && <p class="failure" role="alert">{row.failure}</p>}
       <Facts row={row} />
+      {row.note !== "" && <p class="faint">After the last epoch: {row.note}.</p>}
       {renaming && (
         <Rename
           run={row.name} taken={runs.map(({ name }) => name)}
