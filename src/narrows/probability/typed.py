@@ -22,7 +22,7 @@ from narrows.data.arrays import Array
 from narrows.data.types import SPIKES, ColumnType
 from narrows.nn.typed import embedding_size
 from narrows.probability.likelihoods import Likelihood, LikelihoodLayer
-from narrows.probability.typed_distribution import GROUPS, NORMAL, ColumnDistribution
+from narrows.probability.typed_distribution import GROUPS, JOINED, ColumnDistribution
 from narrows.probability.typed_start import LOGISTIC, started
 
 COMMON = 0.4
@@ -182,7 +182,7 @@ class ColumnLayer(LikelihoodLayer):
         self.register_buffer("offset", torch.tensor(offsets, dtype=torch.float32), persistent=False)
         groups: dict[str, list[int]] = {}
         for i, column in enumerate(features):
-            groups.setdefault("normal" if column.likelihood in NORMAL else str(column.likelihood), []).append(i)
+            groups.setdefault(JOINED.get(kind := str(column.likelihood), kind), []).append(i)
         groups.get("categorical", []).sort(key=self.levels_of)
         self.groups = {name: tuple(members) for name, members in groups.items()}
         for name, members in groups.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -16,7 +17,8 @@ from narrows.data.types_schema import at_spike
 if TYPE_CHECKING:
     from narrows.probability.typed import ColumnLayer
 
-NORMAL = ("gaussian", "log_normal")
+JOINED = {"gaussian": "normal", "log_normal": "normal", "log_spike": "spike"}
+"""Likelihoods that are one distribution on the model's scale."""
 LARGEST = 15.0
 """Of the logarithm of a rate."""
 LOG_2PI = math.log(2 * math.pi)
@@ -38,7 +40,7 @@ class _Values(constraints.Constraint):
 
 
 GROUPS = (
-    "normal", "student", "spike", "log_spike", "poisson", "negative_binomial", "bernoulli", "categorical", "ordinal"
+    "normal", "student", "spike", "poisson", "negative_binomial", "bernoulli", "categorical", "ordinal"
 )  # fmt: skip
 """Likelihoods that are computed together, and their order."""
 
@@ -54,9 +56,13 @@ class ColumnDistribution(Distribution):
         self._outputs = h.split(layer.sizes, 1)  # one piece of work backwards, where a slice each would be many
         super().__init__(torch.Size([*h.shape[:-1], len(layer.features)]), validate_args=False)
 
+    @cached_property
+    def _scales(self) -> Tensor:
+        return self.layer.scales  # computed once for all groups, backwards too
+
     def log_prob(self, value: Tensor) -> Tensor:
         """Return the log density or log probability of every value on the model's scale: (B, D) -> (B, D)."""
-        return self._gathered(lambda group: getattr(self, f"_log_prob_{group.replace('log_spike', 'spike')}"), value)
+        return self._gathered(lambda group: getattr(self, f"_log_prob_{group}"), value)
 
     @property
     def mean(self) -> Tensor:
@@ -124,7 +130,7 @@ class ColumnDistribution(Distribution):
         """Return the columns of a group, their values, outputs and scales."""
         members = self.layer.members(group)
         outputs = torch.cat([self._outputs[i] for i in self.layer.groups[group]], 1)
-        scales = self.layer.scales.index_select(0, members).to(self.h)
+        scales = self._scales.index_select(0, members).to(self.h)
         return members, value.index_select(1, members), outputs, scales
 
     def _counts(self, members: Tensor, value: Tensor) -> Tensor:
@@ -195,7 +201,7 @@ class ColumnDistribution(Distribution):
     # Moments and draws, column by column ------------------------------------------------------------------------------
 
     def _scale(self, i: int) -> Tensor:
-        return self.layer.scales[i].to(self.h)
+        return self._scales[i].to(self.h)
 
     def _moments_of(self, i: int) -> Tensor:
         column = self.layer.features[i]
